@@ -1,0 +1,26 @@
+"""What flows: items in a canonical order, their supervision and how it is imperfect, classes, splits. No torch."""
+
+from burnish.data.classes import Classes
+from burnish.data.content import canonical_order, content_id, stack_ids, uniforms
+from burnish.data.dataset import Dataset, Item, Payload, Reader
+from burnish.data.split import ROLES, Role, Split, role_of
+from burnish.data.supervision import Labels, MultiLabels, Supervision
+
+__all__ = [
+    "ROLES",
+    "Classes",
+    "Dataset",
+    "Item",
+    "Labels",
+    "MultiLabels",
+    "Payload",
+    "Reader",
+    "Role",
+    "Split",
+    "Supervision",
+    "canonical_order",
+    "content_id",
+    "role_of",
+    "stack_ids",
+    "uniforms",
+]

@@ -1,0 +1,191 @@
+"""Supervision: the targets of N items and how they are imperfect.
+
+The records are frozen and their arrays read-only. None of them holds the truth: where labels are corrupted for a study, the
+clean ones stay with the engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import scipy.sparse as sp
+
+from burnish.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+UNKNOWN = -1
+"""The label of an item that nobody labelled."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Supervision(ABC):
+    """What is said about the targets of N items.
+
+    Attributes:
+        weights: nothing, or (N,) float32 at least 0: how much each item counts.
+    """
+
+    weights: NDArray[np.float32] | None = None
+
+    def _check_weights(self, n: int) -> None:
+        if self.weights is None:
+            return
+        if self.weights.shape != (n,):
+            raise DataError(f"{self.weights.shape} weights for {n} items")
+        bad = np.flatnonzero(~np.isfinite(self.weights) | (self.weights < 0))
+        if len(bad):
+            raise DataError(f"weight {self.weights[bad[0]]} of item {bad[0]} is not a number of at least 0")
+        self.weights.setflags(write=False)
+
+    @property
+    @abstractmethod
+    def word(self) -> str:
+        """The word of needs and provides for this type: ``"labels"`` or ``"multi-labels"``."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) bool: anything was observed of the item's target."""
+
+    @abstractmethod
+    def take(self, index: NDArray[np.int64]) -> Self:
+        """Return the supervision of the M items at `index` (M,) int64."""
+
+    @abstractmethod
+    def counts(self, classes: int) -> NDArray[np.float64]:
+        """Return (C,) float64 weighted counts per class, 0 for absent classes; unknown items count nowhere."""
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """Return every array of the record by name, for the fingerprint."""
+
+    def with_weights(self, weights: NDArray[np.float32] | None) -> Self:
+        """Return the same supervision with other weights (N,) float32."""
+        return replace(self, weights=weights)
+
+    def fingerprint(self) -> str:
+        """Return a hash of these arrays and of nothing else."""
+        digest = hashlib.sha256(self.word.encode())
+        arrays = self._arrays() | ({} if self.weights is None else {"weights": self.weights})
+        for name, array in sorted(arrays.items()):
+            digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Labels(Supervision):
+    """One class an item.
+
+    Attributes:
+        y: (N,) int64 class columns, `UNKNOWN` (-1) where nobody labelled the item.
+    """
+
+    y: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.y.ndim != 1 or self.y.dtype != np.int64:
+            raise DataError(f"labels are an array of shape {self.y.shape} and dtype {self.y.dtype}", possible="(N,) int64")
+        if len(self.y) and self.y.min() < UNKNOWN:
+            row = int(np.argmin(self.y))
+            raise DataError(f"label {self.y[row]} of item {row} is out of range", possible="0 to C - 1, or -1 for unknown")
+        self.y.setflags(write=False)
+        self._check_weights(len(self.y))
+
+    @property
+    def word(self) -> str:
+        """The word of needs and provides for this type."""
+        return "labels"
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) bool: the label is not `UNKNOWN`."""
+        return self.y != UNKNOWN
+
+    def take(self, index: NDArray[np.int64]) -> Labels:
+        """Return the supervision of the M items at `index` (M,) int64."""
+        return Labels(y=self.y[index], weights=None if self.weights is None else self.weights[index])
+
+    def counts(self, classes: int) -> NDArray[np.float64]:
+        """Return (C,) float64 weighted counts per class; unknown items count nowhere."""
+        weights = None if self.weights is None else self.weights[self.known]
+        return np.bincount(self.y[self.known], weights=weights, minlength=classes).astype(np.float64)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {"y": self.y}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MultiLabels(Supervision):
+    """Any number of classes an item; some may be unknown.
+
+    Attributes:
+        positive: (N, C) sparse bool, True where the class is present.
+        observed: nothing where every entry is known, else (N, C) sparse bool: True where an entry, present or absent, is known.
+    """
+
+    positive: sp.csr_array
+    observed: sp.csr_array | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "positive", _boolean(self.positive))
+        if self.observed is not None:
+            object.__setattr__(self, "observed", _boolean(self.observed))
+            if self.observed.shape != self.positive.shape:
+                raise DataError(f"observed entries {self.observed.shape} do not match labels {self.positive.shape}")
+            if (self.positive > self.observed).nnz:
+                raise DataError("an entry is positive but not observed")
+        self._check_weights(self.positive.shape[0])
+
+    @property
+    def word(self) -> str:
+        """The word of needs and provides for this type."""
+        return "multi-labels"
+
+    def __len__(self) -> int:
+        return int(self.positive.shape[0])
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) bool: at least one entry is observed."""
+        if self.observed is None:
+            return np.ones(len(self), dtype=bool)
+        return np.diff(self.observed.indptr) > 0
+
+    def take(self, index: NDArray[np.int64]) -> MultiLabels:
+        """Return the supervision of the M items at `index` (M,) int64."""
+        observed = None if self.observed is None else self.observed[index]
+        return MultiLabels(positive=self.positive[index], observed=observed, weights=None if self.weights is None else self.weights[index])
+
+    def counts(self, classes: int) -> NDArray[np.float64]:
+        """Return (C,) float64 weighted counts of observed positives per class."""
+        weights = np.ones(len(self)) if self.weights is None else self.weights.astype(np.float64)
+        return np.asarray(weights @ self.positive.astype(np.float64)).reshape(classes)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        arrays = {"positive.indices": self.positive.indices, "positive.indptr": self.positive.indptr, "shape": np.array(self.positive.shape)}
+        if self.observed is not None:
+            arrays |= {"observed.indices": self.observed.indices, "observed.indptr": self.observed.indptr}
+        return arrays
+
+
+def _boolean(matrix: Any) -> sp.csr_array:
+    csr = sp.csr_array(matrix, dtype=bool)
+    csr.eliminate_zeros()
+    csr.sum_duplicates()
+    csr.sort_indices()
+    for array in (csr.data, csr.indices, csr.indptr):
+        array.setflags(write=False)
+    return csr

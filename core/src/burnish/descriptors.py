@@ -1,0 +1,207 @@
+"""The light records with which a plugin announces what it offers.
+
+A descriptor names its heavy target by a string, ``"package.module:object"``, which is imported on first use. Importing this
+module, or a plugin's entry-point module, must never import torch or numpy.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, ClassVar, Final
+
+from burnish.errors import PluginError, suggestion
+
+NEEDS_AND_PROVIDES: Final = frozenset(
+    "image text features tokens maps module text-tower compose-text generate score-text projects groups pool reference "
+    "labels multi-labels truth assessment open-vocabulary transductive own-loss".split()
+)
+"""The closed vocabulary of `needs` and `provides`. Planning refuses a trial whose needs its data and backbone do not provide."""
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+@dataclass(frozen=True)
+class NoConfig:
+    """The config of a component without options."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """What every kind has in common.
+
+    Attributes:
+        name: kebab case, unique within the kind and plugin; ``plugin/name`` is always valid in a recipe.
+        summary: one line for `burnish list`.
+        paper: where the method is from, such as ``"arXiv:1805.07836"``.
+        needs: what it needs from data and backbone (words of `NEEDS_AND_PROVIDES`).
+        provides: what it offers: a set of words, or the target string of a light function ``config -> set``.
+    """
+
+    kind: ClassVar[str] = ""
+    name: str
+    summary: str
+    paper: str = ""
+    needs: frozenset[str] = frozenset()
+    provides: frozenset[str] | str = frozenset()
+
+    def __post_init__(self) -> None:
+        where = f"{type(self).__name__} {self.name!r}"
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise PluginError("the name is not kebab case", where=where, possible="lower-case letters, digits and single dashes")
+        if not isinstance(self.summary, str) or not self.summary.strip() or "\n" in self.summary:
+            raise PluginError("the summary is not one line of text", where=where)
+        object.__setattr__(self, "needs", _words(self.needs, where))
+        if isinstance(self.provides, str):
+            _check_target(self.provides, where, "provides")
+        else:
+            object.__setattr__(self, "provides", _words(self.provides, where))
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.metadata.get("target") and value:
+                _check_target(value, where, item.name)
+            if item.metadata.get("config") and not (isinstance(value, type) and is_dataclass(value)):
+                raise PluginError(f"{item.name} is not a dataclass", where=where)
+
+    def configs(self) -> dict[str, type[Any]]:
+        """Return the config classes by the recipe key they are used under."""
+        return {self.kind: getattr(self, "config", NoConfig)}
+
+
+def _words(words: object, where: str) -> frozenset[str]:
+    if isinstance(words, str):
+        raise PluginError(f"needs or provides is the text {words!r}, not a set of words", where=where)
+    given = frozenset(words)  # type: ignore[call-overload]
+    for word in sorted(given - NEEDS_AND_PROVIDES):
+        hint = suggestion(word, NEEDS_AND_PROVIDES)
+        raise PluginError(f"{word!r} is no word of needs and provides. {hint}".strip(), where=where, possible=", ".join(sorted(NEEDS_AND_PROVIDES)))
+    return given
+
+
+def _check_target(target: object, where: str, name: str) -> None:
+    if not isinstance(target, str) or not _TARGET.fullmatch(target):
+        raise PluginError(f"{name} {target!r} is not of the form 'package.module:object'", where=where)
+
+
+def _target(default: str | None = None) -> Any:
+    return field(metadata={"target": True}) if default is None else field(default=default, metadata={"target": True})
+
+
+def _config() -> Any:
+    return field(default=NoConfig, metadata={"config": True})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone(Descriptor):
+    """A frozen pre-trained model.
+
+    Attributes:
+        target: ``target(config, runtime)`` gives an object of the protocols in `burnish.contracts.backbone`.
+        fingerprint: light function ``config -> str`` that changes whenever the features would: hash of weights and preprocessing.
+            Without one, files named by `Path` options are hashed. It must not import torch.
+        pretrain: target of a `burnish.contracts.backbone.Pretrainer`, for `burnish pretrain`; its options are `pretrain_config`.
+    """
+
+    kind: ClassVar[str] = "backbone"
+    target: str = _target()
+    config: type[Any] = _config()
+    fingerprint: str = _target("")
+    pretrain: str = _target("")
+    pretrain_config: type[Any] = _config()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseModel(Descriptor):
+    """How labels go wrong (`corrupt`), or an opinion on which ones did (`assess`); at least one of the two.
+
+    The two are separate targets with separate instances, so that nothing that has seen the truth reaches an assessor.
+
+    Attributes:
+        corrupt: target of a `burnish.contracts.noise.Corruptor`, used under ``noise:``.
+        assess: target of a `burnish.contracts.noise.Assessor`, used under ``assess:``.
+    """
+
+    kind: ClassVar[str] = "noise"
+    corrupt: str = _target("")
+    assess: str = _target("")
+    corrupt_config: type[Any] = _config()
+    assess_config: type[Any] = _config()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.corrupt or self.assess):
+            raise PluginError("neither corrupt nor assess is given", where=f"NoiseModel {self.name!r}")
+
+    def configs(self) -> dict[str, type[Any]]:
+        """Return the config classes by the recipe key they are used under."""
+        return ({"noise": self.corrupt_config} if self.corrupt else {}) | ({"assess": self.assess_config} if self.assess else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuner(Descriptor):
+    """A way to adapt: ``target(config)`` gives a `burnish.contracts.tuner.Tuner`, mostly a `burnish.blocks.HeadTuner`."""
+
+    kind: ClassVar[str] = "tuner"
+    target: str = _target()
+    config: type[Any] = _config()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Descriptor):
+    """A loss or penalty: ``target(config)`` gives a `burnish.contracts.loss.Loss`."""
+
+    kind: ClassVar[str] = "loss"
+    target: str = _target()
+    config: type[Any] = _config()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluator(Descriptor):
+    """Measures of a trial: ``target(config)`` gives a `burnish.contracts.evaluator.Evaluator`."""
+
+    kind: ClassVar[str] = "evaluator"
+    target: str = _target()
+    config: type[Any] = _config()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Descriptor):
+    """Where data comes from.
+
+    Attributes:
+        target: ``target(config).load()`` gives a `burnish.data.Dataset`.
+        fingerprint: light function ``config -> str`` that changes whenever the data does. Without one, the files and folders
+            named by `Path` options are hashed. It must not import torch or numpy.
+        guess: light function ``path -> dict | None``: the options with which this source would read what ``--data PATH`` names,
+            None where it is not for it.
+    """
+
+    kind: ClassVar[str] = "source"
+    target: str = _target()
+    config: type[Any] = _config()
+    fingerprint: str = _target("")
+    guess: str = _target("")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Descriptor):
+    """A command of the command line: the target is a `click.Command`, imported when it is called."""
+
+    kind: ClassVar[str] = "command"
+    target: str = _target()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeFile(Descriptor):
+    """A recipe that `burnish run NAME` finds: `file` lies in `package`, such as ``recipes/noisy-pretraining.yaml``."""
+
+    kind: ClassVar[str] = "recipe"
+    package: str
+    file: str
+
+
+KINDS: Final[dict[str, type[Descriptor]]] = {
+    kind.kind: kind for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Source, Command, RecipeFile)
+}
+"""Every kind of descriptor by its word."""

@@ -1,0 +1,137 @@
+"""Hook specifications: what a plugin can offer.
+
+Each hook takes nothing and returns a list of descriptors. Nothing depends on the order of registration, and an installed plugin
+changes no run that does not name it. The examples are complete entry-point modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import pluggy
+
+if TYPE_CHECKING:
+    from burnish.descriptors import Backbone, Command, Evaluator, Loss, NoiseModel, RecipeFile, Source, Tuner
+
+API_VERSION: Final = 1
+"""Version of hooks, descriptors and contracts. A plugin says which it is made for with a module constant ``BURNISH_API``."""
+
+hookspec = pluggy.HookspecMarker("burnish")
+hookimpl = pluggy.HookimplMarker("burnish")
+
+
+@hookspec
+def burnish_backbones() -> Iterable[Backbone]:  # type: ignore[empty-body]
+    """Return pre-trained models.
+
+    ```python
+    @burnish.hookimpl
+    def burnish_backbones():
+        return [burnish.Backbone(name="tiny", target="burnish_tiny.backbone:Tiny", config=TinyConfig,
+                                 summary="Small ResNets", needs={"image"}, provides={"features"})]
+    ```
+    """
+
+
+@hookspec
+def burnish_noise_models() -> Iterable[NoiseModel]:  # type: ignore[empty-body]
+    """Return noise models: corruptors for ``noise:``, assessors for ``assess:``.
+
+    ```python
+    @burnish.hookimpl
+    def burnish_noise_models():
+        return [burnish.NoiseModel(name="symmetric", corrupt="burnish_x.noise:Symmetric",
+                                   corrupt_config=SymmetricConfig, summary="Flip labels at random")]
+    ```
+    """
+
+
+@hookspec
+def burnish_tuners() -> Iterable[Tuner]:  # type: ignore[empty-body]
+    """Return ways to adapt a backbone to a task.
+
+    ```python
+    @burnish.hookimpl
+    def burnish_tuners():
+        return [burnish.Tuner(name="linear", target="burnish_x.linear:Linear", config=LinearConfig,
+                              summary="Linear probe", needs={"features"})]
+    ```
+    """
+
+
+@hookspec
+def burnish_losses() -> Iterable[Loss]:  # type: ignore[empty-body]
+    """Return losses and penalties.
+
+    ```python
+    @burnish.hookimpl
+    def burnish_losses():
+        return [burnish.Loss(name="gce", target="burnish_gce.loss:GCE", config=GCEConfig,
+                             summary="Generalised cross-entropy", paper="arXiv:1805.07836")]
+    ```
+    """
+
+
+@hookspec
+def burnish_evaluators() -> Iterable[Evaluator]:  # type: ignore[empty-body]
+    """Return evaluators.
+
+    ```python
+    @burnish.hookimpl
+    def burnish_evaluators():
+        return [burnish.Evaluator(name="accuracy", target="burnish_x.accuracy:Accuracy",
+                                  summary="Share of items whose top class is right", needs={"truth"})]
+    ```
+    """
+
+
+@hookspec
+def burnish_sources() -> Iterable[Source]:  # type: ignore[empty-body]
+    """Return data sources.
+
+    ```python
+    @burnish.hookimpl
+    def burnish_sources():
+        return [burnish.Source(name="folder", target="burnish_x.folder:Folder", config=FolderConfig,
+                               summary="A sub-folder a class", provides={"image", "labels"})]
+    ```
+    """
+
+
+@hookspec
+def burnish_commands() -> Iterable[Command]:  # type: ignore[empty-body]
+    """Return commands of the command line; core's own cannot be replaced.
+
+    ```python
+    @burnish.hookimpl
+    def burnish_commands():
+        return [burnish.Command(name="hello", target="burnish_x.hello:hello", summary="Say hello")]
+    ```
+    """
+
+
+@hookspec
+def burnish_recipes() -> Iterable[RecipeFile]:  # type: ignore[empty-body]
+    """Return recipes that `burnish run NAME` finds.
+
+    ```python
+    @burnish.hookimpl
+    def burnish_recipes():
+        return [burnish.RecipeFile(name="noisy-pretraining", package="burnish_nmtune",
+                                   file="recipes/noisy-pretraining.yaml", summary="Does label noise in pre-training matter?")]
+    ```
+    """
+
+
+HOOKS: Final = {
+    "backbone": "burnish_backbones",
+    "noise": "burnish_noise_models",
+    "tuner": "burnish_tuners",
+    "loss": "burnish_losses",
+    "evaluator": "burnish_evaluators",
+    "source": "burnish_sources",
+    "command": "burnish_commands",
+    "recipe": "burnish_recipes",
+}
+"""The hook of every kind."""
