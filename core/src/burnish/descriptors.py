@@ -140,11 +140,17 @@ class NoiseModel(Descriptor):
 
 @dataclass(frozen=True, kw_only=True)
 class Tuner(Descriptor):
-    """A way to adapt: ``target(config)`` gives a `burnish.contracts.tuner.Tuner`, mostly a `burnish.blocks.HeadTuner`."""
+    """A way to adapt: ``target(config)`` gives a `burnish.contracts.tuner.Tuner`, mostly a `burnish.blocks.HeadTuner`.
+
+    Attributes:
+        views: light function ``config -> int``: fixed augmented views of each training item it wants; without one, the
+            evaluation view alone.
+    """
 
     kind: ClassVar[str] = "tuner"
     target: str = _target()
     config: type[Any] = _config()
+    views: str = _target("")
 
 
 @dataclass(frozen=True, kw_only=True)

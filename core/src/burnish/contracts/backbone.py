@@ -1,0 +1,122 @@
+"""Backbones: frozen pre-trained models, as small capability protocols.
+
+So far there is one capability, `Encodes`. Others (text towers, tokens, attachable modules, generation) enter with the first
+backbone that has them, each as a protocol of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from burnish.data import Classes, Dataset, Item, Labels
+
+Inputs = Mapping[str, "NDArray[Any]"]
+"""Prepared inputs of B items: arrays with leading dimension B, ready to be moved to the device."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how a backbone runs.
+
+    Attributes:
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        dtype: ``"float32"`` or ``"bfloat16"``, the numeric mode of extraction; features always leave as float32.
+        offline: never ask a hub.
+    """
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """How an item is looked at.
+
+    Attributes:
+        number: None for the evaluation view (no randomness); k >= 0 for the k-th fixed augmented view.
+    """
+
+    number: int | None = None
+
+    def seeds(self, ids: NDArray[Any]) -> NDArray[Any]:
+        """Return one seed an item, (B,) uint64, from content id and view number: independent of workers, batches and order."""
+        import numpy as np
+
+        from burnish.data.content import uniforms
+
+        if self.number is None:
+            raise ValueError("the evaluation view has no randomness")
+        return (uniforms(ids, "view", self.number)[:, 0] * 2.0**53).astype(np.uint64)
+
+
+class Encodes(Protocol):
+    """Turns items into pooled features."""
+
+    dim: int
+    """Width D of the features."""
+
+    modality: str
+    """What it reads: ``"image"``, ``"text"`` or ``"features"``."""
+
+    views: bool
+    """Whether `prepare` can make augmented views."""
+
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+        """Decode and preprocess B items exactly as the model was trained. Called from several threads at once.
+
+        Args:
+            items: B items with their payloads.
+            view: the view to make.
+            ids: (B, 32) uint8 content ids, the only source of randomness (`View.seeds`).
+
+        Raises:
+            burnish.errors.ItemError: an item cannot be decoded.
+        """
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """Return (B, D) float32 features in evaluation mode without gradient, on the runtime's device.
+
+        The result for an item must not depend on the other items of the batch.
+        """
+
+
+@dataclass(frozen=True)
+class PretrainTask:
+    """What `burnish pretrain` hands to a pretrainer.
+
+    Attributes:
+        dataset: the items.
+        index: (N,) int64 positions to train on, ascending.
+        labels: supervision of the whole data set as corrupted.
+        classes: the classes.
+        seed: the pre-training seed.
+        out: folder to write weights, provenance and checkpoints to.
+        runtime: device and numeric mode.
+        provenance: what to write beside the weights: data, its fingerprint, noise, realised rate, command, versions.
+        progress: called with (epochs done, epochs in all, one line).
+    """
+
+    dataset: Dataset
+    index: NDArray[Any]
+    labels: Labels
+    classes: Classes
+    seed: int
+    out: Path
+    runtime: Runtime
+    provenance: Mapping[str, Any]
+    progress: Callable[[int, int, str], None]
+
+
+class Pretrainer(Protocol):
+    """Pre-trains a backbone from scratch; resumable: a killed run continues from its last epoch to the same weights."""
+
+    def pretrain(self, task: PretrainTask) -> Path:
+        """Train, and return the folder that the backbone's config can name."""

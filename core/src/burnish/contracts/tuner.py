@@ -1,0 +1,97 @@
+"""Tuners and predictors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from burnish.contracts.loss import Loss
+    from burnish.contracts.noise import Assessment
+    from burnish.contracts.scores import Scores
+    from burnish.data import Classes, Split, Supervision
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a fit runs: where, and whom it tells.
+
+    Attributes:
+        device: torch device string.
+        progress: called with (steps done, steps in all).
+    """
+
+    device: str = "cpu"
+    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """All that a tuner may know. It holds no truth, no path, no name of a file.
+
+    Attributes:
+        classes: the classes.
+        splits: ``train`` and, where there are any, ``validation``, ``calibration``, ``pool``, ``reference``; never a test set.
+        supervision: of all N items as observed; items of test sets are unknown in it.
+        assessment: the opinion of the recipe's assessor, already applied to `supervision` and its weights.
+        loss: the recipe's loss.
+        groups: further columns (N,), such as ``"group"``.
+        features: ``features(split name) -> (M, V, D) float32``; V views for train, 1 for the others.
+        generator: ``generator(role) -> numpy Generator`` of this replicate.
+        seed: seed of initialisation, from the replicate alone, so that two tuners of one replicate are paired.
+        run: device and progress.
+    """
+
+    classes: Classes
+    splits: Mapping[str, Split]
+    supervision: Supervision
+    assessment: Assessment | None
+    loss: Loss | None
+    groups: Mapping[str, NDArray[Any]]
+    features: Callable[[str], NDArray[Any]]
+    generator: Callable[[str], Any]
+    seed: int
+    run: Run
+
+
+class Tuner(Protocol):
+    """Adapts to a task. Most tuners are a `burnish.blocks.HeadTuner`, which core trains many at once."""
+
+    def fit(self, task: Task) -> Predictor:
+        """Train on the task's train split and return the result.
+
+        Raises:
+            burnish.errors.FitError: it cannot be trained.
+        """
+
+    def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> Predictor:
+        """Return the predictor that has this state and info: the inverse of `Predictor.state` and `Predictor.info`.
+
+        Raises:
+            burnish.errors.ModelFileError: the tensors do not have the names and shapes that this tuner's config gives.
+        """
+
+
+class Predictor(Protocol):
+    """What a tuner returns. Its answer for an item does not depend on the other items of the call.
+
+    It writes no file: the engine saves `state` as safetensors and `info` as JSON, and names the component, never a Python path.
+    """
+
+    classes: Classes
+
+    def predict(self, features: NDArray[Any]) -> Scores:
+        """Return scores of M items from features (M, D) float32."""
+
+    def embed(self, features: NDArray[Any]) -> NDArray[Any] | None:
+        """Return (M, E) float32, what the last layer reads, for diagnostics; None where there is no such thing."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return everything learnt, by name."""
+
+    def info(self) -> Mapping[str, Any]:
+        """Return what `Tuner.restore` needs beside the state, as JSON values."""
