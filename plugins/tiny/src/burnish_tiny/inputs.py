@@ -1,0 +1,63 @@
+"""Images as the network takes them: RGB, 32 x 32, uint8."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from burnish.data.images import open_rgb
+from PIL import Image
+
+from burnish_tiny.network import SIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from burnish.data import Item
+    from numpy.typing import NDArray
+
+_PAD = 4
+
+
+def prepare_images(items: Sequence[Item]) -> NDArray[np.uint8]:
+    """Return B items as uint8 (B, 32, 32, 3): shorter side resized to 32 (bicubic, antialiased), then the central square.
+
+    Images of 32 x 32 pass unchanged.
+
+    Raises:
+        burnish.errors.ItemError: an image cannot be decoded.
+    """
+    images = np.empty((len(items), SIDE, SIDE, 3), dtype=np.uint8)
+    for row, item in enumerate(items):
+        images[row] = _square(open_rgb(item))
+    return images
+
+
+def _square(image: Image.Image) -> Image.Image:
+    """Return the central square of an RGB image, resized in one step to 32 x 32."""
+    width, height = image.size
+    if (width, height) == (SIDE, SIDE):
+        return image
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+
+
+def jitter(images: NDArray[np.uint8], seeds: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return images (B, 32, 32, 3) flipped and shifted by up to 4 pixels within a reflected border, each as its seed says.
+
+    Args:
+        images: uint8.
+        seeds: (B,) uint64.
+    """
+    seeds = seeds.astype(np.uint64)
+    flip = (seeds % np.uint64(2)).astype(bool)
+    places = np.uint64(2 * _PAD + 1)
+    down = (seeds // np.uint64(2) % places).astype(np.int64)
+    right = (seeds // (np.uint64(2) * places) % places).astype(np.int64)
+    flipped = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
+    padded = np.pad(flipped, ((0, 0), (_PAD, _PAD), (_PAD, _PAD), (0, 0)), mode="reflect")
+    span = np.arange(SIDE)
+    rows, columns = down[:, None] + span, right[:, None] + span
+    cut: NDArray[np.uint8] = padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return cut
