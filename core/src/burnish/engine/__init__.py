@@ -1,0 +1,1 @@
+"""The engine: plan -> data -> features -> corruption -> assessment -> fits -> measures -> store -> summary."""

@@ -1,0 +1,127 @@
+"""The corrupt job: one replicate's splits and the supervision that noise left of the clean one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from burnish.contracts.noise import CorruptionInput, Corruptor
+from burnish.data import Dataset, Labels, MultiLabels, Split, Supervision, uniforms
+from burnish.engine.splits import Splits
+from burnish.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Corrupted:
+    """What a corrupt job leaves. The engine keeps it; components get `supervision` and `splits` only.
+
+    Attributes:
+        splits: as drawn, with what sampling noise left of them.
+        supervision: of all N items as observed; items of test sets are unknown in it.
+        truth: of all N items: clean targets, which only test sets and evaluators that declare it are measured with.
+        changed: (N,) bool, True where noise changed the target.
+        rates: realised share of changed items by role.
+    """
+
+    splits: Splits
+    supervision: Supervision
+    truth: Supervision
+    changed: NDArray[np.bool_]
+    rates: Mapping[str, float]
+
+
+def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Corruptor]], replicate: int) -> Corrupted:
+    """Apply corruptors in order, each once per role it speaks of; test sets are never touched.
+
+    Args:
+        dataset: the data set.
+        splits: of this replicate.
+        corruptors: (component name, corruptor) pairs.
+        replicate: whose draw it is.
+
+    Raises:
+        DataError: a corruptor does not fit the targets, or changed what it must not.
+    """
+    supervision, parts = dataset.supervision, dict(splits.splits)
+    changed = np.zeros(len(dataset), dtype=bool)
+    for name, corruptor in corruptors:
+        for split_name, split in list(parts.items()):
+            if split.role == "test" or split.role not in corruptor.roles or not len(split):
+                continue
+            given = _input(dataset, supervision, split, name, replicate)
+            result = corruptor.corrupt(given)
+            _check(name, given, result.supervision, result.index, result.changed)
+            supervision = result.supervision
+            changed |= result.changed
+            parts[split_name] = Split(split_name, np.sort(result.index))
+    tests = [split.index for split in parts.values() if split.role == "test"]
+    rates = {split.role: float(changed[split.index].mean()) for split in parts.values() if split.role != "test" and len(split)}
+    hidden = hide(supervision, np.concatenate([*tests, np.empty(0, dtype=np.int64)]))
+    return Corrupted(Splits(parts, splits.notes), hidden, dataset.truth or dataset.supervision, changed, rates)
+
+
+def hide(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
+    """Return the supervision with the targets at `positions` unknown."""
+    if isinstance(supervision, Labels):
+        y = supervision.y.copy()
+        y[positions] = -1
+        return replace(supervision, y=y)
+    if isinstance(supervision, MultiLabels):
+        keep = np.ones(len(supervision), dtype=bool)
+        keep[positions] = False
+        rows = keep[:, None]
+        observed = np.ones(supervision.positive.shape, dtype=bool) if supervision.observed is None else supervision.observed.toarray()
+        return replace(supervision, positive=supervision.positive.toarray() & rows, observed=observed & rows)
+    raise DataError(f"supervision of type {type(supervision).__name__} cannot be hidden")
+
+
+def _input(dataset: Dataset, supervision: Supervision, split: Split, name: str, replicate: int) -> CorruptionInput:
+    ids = dataset.ids[split.index]
+
+    def draws(k: int) -> NDArray[np.float64]:
+        return uniforms(ids, "noise", replicate, name, k=k)
+
+    return CorruptionInput(
+        supervision=supervision, index=split.index, role=split.role, classes=dataset.classes, uniforms=draws,
+        pixels=_pixels(dataset, split.index), rows=_rows(dataset, split.index),
+    )  # fmt: skip
+
+
+def _pixels(dataset: Dataset, index: NDArray[np.int64]) -> Callable[[int], NDArray[Any]]:
+    def pixels(side: int) -> NDArray[Any]:
+        if dataset.modality != "image":
+            raise DataError(f"this noise looks at pixels, and the items are {dataset.modality}", where=dataset.name)
+        from burnish.data.images import decode_rgb
+
+        return np.stack([np.asarray(decode_rgb(item.payload).resize((side, side))) for item in dataset.items(index)])
+
+    return pixels
+
+
+def _rows(dataset: Dataset, index: NDArray[np.int64]) -> Callable[[], NDArray[Any]]:
+    def rows() -> NDArray[Any]:
+        if dataset.modality != "features":
+            raise DataError(f"this noise looks at feature rows, and the items are {dataset.modality}", where=dataset.name)
+        return np.stack([np.asarray(item.payload, dtype=np.float32) for item in dataset.items(index)])
+
+    return rows
+
+
+def _check(name: str, given: CorruptionInput, supervision: Supervision, index: NDArray[Any], changed: NDArray[Any]) -> None:
+    where = f"noise {name}"
+    if len(supervision) != len(given.supervision):
+        raise DataError(f"returned {len(supervision)} targets for {len(given.supervision)} items", where=where)
+    outside = np.ones(len(changed), dtype=bool)
+    outside[given.index] = False
+    if changed[outside].any() or not np.isin(index, given.index).all():
+        raise DataError(f"touched items outside the role {given.role!r}", where=where)
+    if isinstance(supervision, Labels):
+        top = int(supervision.y.max(initial=-1))
+        if top >= len(given.classes):
+            raise DataError(f"returned the label {top}", where=where, possible=f"-1 to {len(given.classes) - 1}")

@@ -1,0 +1,125 @@
+"""Drawing train, validation and test so that neither a group nor two copies of one item straddle two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from burnish.data import Dataset, Labels, Split, role_of, uniforms
+from burnish.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from burnish.plan import SplitSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The splits of one replicate.
+
+    Attributes:
+        splits: by name.
+        notes: what was left out and why, one line each.
+    """
+
+    splits: Mapping[str, Split]
+    notes: tuple[str, ...] = ()
+
+    def tests(self) -> list[str]:
+        """Return the names of the test sets, ``test`` first."""
+        return sorted((name for name, split in self.splits.items() if split.role == "test"), key=lambda name: (name != "test", name))
+
+
+def units_of(dataset: Dataset) -> NDArray[np.int64]:
+    """Return (N,) int64 the unit of each item: items of one group, or of equal content, share it. Numbered by first appearance."""
+    n = len(dataset)
+    _, same = np.unique(dataset.ids, axis=0, return_inverse=True)
+    links = [same.reshape(-1)]
+    if "group" in dataset.columns:
+        group = dataset.columns["group"]
+        _, number = np.unique(group.astype(str), return_inverse=True)
+        links.append(number.reshape(-1))
+    if len(links) == 1:
+        component = links[0]
+    else:
+        # A bipartite graph of items and of the groups and contents they belong to.
+        first, second = links[0] + n, links[1] + n + links[0].max() + 1
+        size = int(second.max()) + 1
+        rows = np.concatenate([np.arange(n), np.arange(n)])
+        graph = sp.coo_array((np.ones(2 * n, dtype=bool), (rows, np.concatenate([first, second]))), shape=(size, size))
+        component = connected_components(graph, directed=False)[1][:n]
+    _, first_seen, inverse = np.unique(component, return_index=True, return_inverse=True)
+    rank = np.empty(len(first_seen), dtype=np.int64)
+    rank[np.argsort(first_seen)] = np.arange(len(first_seen))
+    return rank[inverse.reshape(-1)]
+
+
+def draw(dataset: Dataset, spec: SplitSpec, replicate: int) -> Splits:
+    """Return the splits of a replicate: test sets are the same in all of them, train and validation are redrawn.
+
+    Raises:
+        DataError: too few items or groups for the shares asked for.
+    """
+    units = units_of(dataset)
+    assigned = {name: index for name, index in dataset.assigned.items() if name != "train"}
+    everything = np.arange(len(dataset), dtype=np.int64)
+    taken = np.concatenate([*assigned.values(), np.empty(0, dtype=np.int64)])
+    trainable = dataset.assigned.get("train", np.setdiff1d(everything, taken))
+    notes: list[str] = []
+    straddling = np.isin(units[trainable], units[taken])
+    if straddling.any():
+        notes.append(f"{int(straddling.sum())} trainable items left out: a copy or a member of their group is in a test or validation set")
+        trainable = trainable[~straddling]
+    if not any(role_of(name) == "test" for name in assigned):
+        assigned["test"], trainable = _cut(dataset, units, trainable, spec.test, "test", "all")
+    if spec.calibration and "calibration" not in assigned:
+        assigned["calibration"], trainable = _cut(dataset, units, trainable, spec.calibration, "calibration", replicate)
+    if "validation" not in assigned:
+        assigned["validation"], trainable = _cut(dataset, units, trainable, spec.validation, "validation", replicate)
+    assigned["train"] = trainable
+    return Splits({name: Split(name, np.sort(index)) for name, index in assigned.items()}, tuple(notes))
+
+
+def _cut(
+    dataset: Dataset, units: NDArray[np.int64], pool: NDArray[np.int64], share: float, name: str, replicate: int | str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (chosen, rest) of the pool: whole units, in the order of a draw that belongs to their first item's content."""
+    members, first = np.unique(units[pool], return_index=True)
+    if len(members) < 2 and share > 0:
+        raise DataError(
+            f"{len(pool)} items in {len(members)} group(s) cannot give a {name} split of their own",
+            where=dataset.name, todo="Add items or groups, or let the source fix the splits",
+        )  # fmt: skip
+    draws = uniforms(dataset.ids[pool[first]], "split", name, replicate)[:, 0]
+    if len(members) == len(pool) and isinstance(dataset.supervision, Labels):
+        chosen_units = _stratified(dataset.supervision.y[pool], draws, members, units[pool], share)
+    else:
+        sizes = np.bincount(units[pool], minlength=units.max() + 1)[members]
+        order = np.argsort(draws, kind="stable")
+        before = np.cumsum(sizes[order]) - sizes[order]
+        chosen_units = members[order[before < share * len(pool)]]
+        if len(chosen_units) == len(members):
+            chosen_units = chosen_units[:-1]
+    chosen = np.isin(units[pool], chosen_units)
+    return pool[chosen], pool[~chosen]
+
+
+def _stratified(
+    labels: NDArray[np.int64], draws: NDArray[np.float64], members: NDArray[np.int64], units: NDArray[np.int64], share: float
+) -> NDArray[np.int64]:
+    """Return the units with the smallest draws of each class, rounded so that a class of two or more keeps one on either side."""
+    label_of = labels[np.argsort(units, kind="stable")]
+    chosen = []
+    for label in np.unique(label_of):
+        mine = np.flatnonzero(label_of == label)
+        count = round(share * len(mine))
+        if len(mine) > 1 and share > 0:
+            count = min(max(count, 1), len(mine) - 1)
+        chosen.append(members[mine[np.argsort(draws[mine], kind="stable")[:count]]])
+    return np.concatenate(chosen)

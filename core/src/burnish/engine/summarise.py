@@ -1,0 +1,199 @@
+"""The summarise job: rows over their replicates with intervals, panels of splits, and paired differences from a baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from burnish.engine.statistics import DRAWS, MOST_UNITS, Bootstrap, Ratio, fold, holm, interval, p_value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from burnish.engine.store import Record, StoredMeasure
+    from burnish.plan import Cell, Plan
+
+Place = tuple[str, str]
+"""A measure's name and its split."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """A summarised number of one row with its draws."""
+
+    values: list[float]
+    draws: NDArray[np.float64]
+    how: str
+    sample: StoredMeasure
+
+    def number(self) -> dict[str, Any]:
+        low, high = interval(self.draws)
+        known = [v for v in self.values if math.isfinite(v)]
+        return {
+            "value": float(np.mean(known)) if known else math.nan, "low": low, "high": high, "values": self.values,
+            "n": self.sample.n, "unit": self.sample.unit, "better": self.sample.better, "how": self.how, "note": self.sample.how,
+        }  # fmt: skip
+
+
+def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
+    """Return the summary of a study as JSON values.
+
+    Args:
+        plan: the plan.
+        records: finished trials by key, with terms.
+
+    Returns:
+        ``measure`` (the table's), ``panels`` (name -> splits), ``rows`` (per cell: labels, x, line, tuned options, seconds, errors, ``numbers``:
+        measure name -> split or panel -> number with value, low, high, per-replicate values, how), ``comparisons`` (per panel and line: paired
+        difference from the baseline over all rows, and per row), ``units`` and ``draws``.
+    """
+    rows = [[records.get(plan.measure_key(trial)) for trial in plan.trials_of(cell)] for cell in plan.cells]
+    measured = [m for row in rows for record in row if record for m in record.measures]
+    column = fold([int(u) for m in measured if m.terms for u in _terms(m)[0]])
+    boot = Bootstrap(plan.replicates, len(set(column.values())))
+    panels = _panels(plan, measured)
+    measure = plan.report.measure or next((m.name for m in measured), "")
+    described: list[dict[str, Any]] = []
+    kept: list[dict[Place, _Drawn]] = []
+    for cell, row in zip(plan.cells, rows, strict=True):
+        drawn = _row(row, boot, column)
+        _add_panels(drawn, panels)
+        described.append(_describe(plan, cell, row, drawn))
+        # Only what comparisons need is kept: the draws of a whole study would be hundreds of megabytes.
+        kept.append({place: number for place, number in drawn.items() if place[0] == measure and place[1] in panels})
+    return {
+        "measure": measure,
+        "panels": {name: list(splits) for name, splits in panels.items()},
+        "x": plan.report.x,
+        "lines": plan.report.lines,
+        "baseline": plan.report.baseline,
+        "replicates": plan.replicates,
+        "units": boot.units,
+        "draws": DRAWS,
+        "rows": described,
+        "comparisons": _comparisons(plan, kept, measure, list(panels)) if plan.report.baseline else [],
+    }
+
+
+def _terms(measure: StoredMeasure) -> NDArray[np.float64]:
+    return np.frombuffer(measure.terms or b"", dtype="<f8").reshape(3, -1)
+
+
+def _row(row: Sequence[Record | None], boot: Bootstrap, column: Mapping[int, int]) -> dict[Place, _Drawn]:
+    """Return the drawn numbers of one row, in the order of its measures."""
+    by_place: dict[Place, list[StoredMeasure | None]] = {}
+    for replicate, record in enumerate(row):
+        for measure in record.measures if record else ():
+            by_place.setdefault((measure.name, measure.split), [None] * len(row))[replicate] = measure
+    ratios = {place: _ratio(ms, boot, column) for place, ms in by_place.items() if boot.units and all(m is None or m.terms for m in ms)}
+    ratio_draws = boot.ratios(list(ratios.values())) if ratios else None
+    others = [place for place in by_place if place not in ratios]
+    mean_draws = boot.means(np.array([_values(by_place[place]) for place in others])) if others else None
+    out: dict[Place, _Drawn] = {}
+    for place, measures in by_place.items():
+        if place in ratios and ratio_draws is not None:
+            draws, with_units = ratio_draws[:, list(ratios).index(place)], True
+        else:
+            assert mean_draws is not None  # noqa: S101 - every place is in one of the two
+            draws, with_units = mean_draws[:, others.index(place)], False
+        sample = next(m for m in measures if m)
+        out[place] = _Drawn(_values(measures), draws, _how(boot, with_units), sample)
+    return out
+
+
+def _values(measures: Sequence[StoredMeasure | None]) -> list[float]:
+    return [m.value if m else math.nan for m in measures]
+
+
+def _ratio(measures: Sequence[StoredMeasure | None], boot: Bootstrap, column: Mapping[int, int]) -> Ratio:
+    numerator, denominator = np.zeros((len(measures), boot.units)), np.zeros((len(measures), boot.units))
+    for replicate, measure in enumerate(measures):
+        if measure:
+            units, top, bottom = _terms(measure)
+            columns = np.array([column[int(u)] for u in units], dtype=np.int64)
+            np.add.at(numerator[replicate], columns, top)
+            np.add.at(denominator[replicate], columns, bottom)
+    return Ratio(numerator, denominator)
+
+
+def _how(boot: Bootstrap, with_units: bool) -> str:
+    folded = f"{boot.units:,} blocks of test groups" if boot.units == MOST_UNITS else f"{boot.units:,} test groups"
+    if boot.replicates == 1:
+        return f"95 % percentile bootstrap over {folded}, {boot.draws:,} draws; one replicate" if with_units else "one replicate: no interval"
+    over = f"{boot.replicates} replicates and {folded} together" if with_units else f"{boot.replicates} replicates"
+    return f"95 % percentile bootstrap over {over}, {boot.draws:,} draws"
+
+
+def _panels(plan: Plan, measured: Sequence[StoredMeasure]) -> dict[str, tuple[str, ...]]:
+    if plan.report.panels:
+        return {name: tuple(splits) for name, splits in plan.report.panels.items()}
+    seen = {m.split for m in measured if m.split.startswith("test")}
+    return {split: (split,) for split in sorted(seen, key=lambda split: (split != "test", split))}
+
+
+def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]]) -> None:
+    """Add to a row the mean over the splits of each panel, for every measure that has them all."""
+    for name in {name for name, _ in row}:
+        for panel, splits in panels.items():
+            members = [row.get((name, split)) for split in splits]
+            if panel in splits or (name, panel) in row or not members or any(m is None for m in members):
+                continue
+            parts = [m for m in members if m]
+            values = np.mean([m.values for m in parts], axis=0).tolist()
+            draws = np.mean([m.draws for m in parts], axis=0)
+            how = parts[0].how + (f"; mean of {len(parts)} test sets" if len(parts) > 1 else "")
+            row[name, panel] = _Drawn(values, draws, how, parts[0].sample)
+
+
+def _describe(plan: Plan, cell: Cell, row: Sequence[Record | None], drawn: Mapping[Place, _Drawn]) -> dict[str, Any]:
+    numbers: dict[str, dict[str, Any]] = {}
+    for (name, split), number in drawn.items():
+        numbers.setdefault(name, {})[split] = number.number()
+    done = [record for record in row if record]
+    return {
+        "labels": cell.labels(),
+        "x": cell.option(plan.report.x) if plan.report.x else None,
+        "line": cell.labels().get(plan.report.lines, ""),
+        "options": dict(done[0].options) if done else {},
+        "finished": len(done),
+        "errors": sorted({record.error for record in done if record.error}),
+        "seconds": sum(record.seconds for record in done),
+        "numbers": numbers,
+    }
+
+
+def _comparisons(plan: Plan, drawn: Sequence[Mapping[Place, _Drawn]], measure: str, panels: Sequence[str]) -> list[dict[str, Any]]:
+    """Return paired differences from the baseline: for each line and panel over all rows (Holm within these), and row by row (Holm within those)."""
+    lines = plan.report.lines
+    keys = [tuple((k, v) for k, v in cell.labels().items() if k != lines) for cell in plan.cells]
+    names = [cell.labels().get(lines, "") for cell in plan.cells]
+    short = {cell.labels()[lines]: cell.tuner.name for cell in plan.cells} if lines == "tuner" else {}
+    base = {key: row for key, name, row in zip(keys, names, drawn, strict=True) if plan.report.baseline in (name, short.get(name))}
+    overall, by_row = [], []
+    for name in dict.fromkeys(n for n in names if plan.report.baseline not in (n, short.get(n))):
+        for panel in panels:
+            place = (measure, panel)
+            mine = [(k, r) for k, n, r in zip(keys, names, drawn, strict=True) if n == name and place in r and place in base.get(k, {})]
+            if not mine:
+                continue
+            differences = [row[place].draws - base[key][place].draws for key, row in mine]
+            points = [np.nanmean(row[place].values) - np.nanmean(base[key][place].values) for key, row in mine]
+            pooled = _difference(name, panel, float(np.mean(points)), np.mean(differences, axis=0))
+            overall.append(pooled | {"over": f"{len(mine)} rows", "labels": {}})
+            by_row += [
+                _difference(name, panel, float(point), draws) | {"over": "1 row", "labels": dict(key)}
+                for (key, _), point, draws in zip(mine, points, differences, strict=True)
+            ]
+    for table in (overall, by_row):
+        for entry, adjusted in zip(table, holm([e["p"] for e in table]), strict=True):
+            entry["p_holm"] = adjusted
+    return overall + by_row
+
+
+def _difference(line: str, panel: str, value: float, draws: NDArray[np.float64]) -> dict[str, Any]:
+    low, high = interval(draws)
+    return {"line": line, "panel": panel, "difference": value, "low": low, "high": high, "p": p_value(draws)}
