@@ -1,8 +1,9 @@
 """What flows: items in a canonical order, their supervision and how it is imperfect, classes, splits. No torch."""
 
 from burnish.data.classes import Classes
-from burnish.data.content import canonical_order, content_id, stack_ids, uniforms
+from burnish.data.content import canonical_order, content_id, content_id_of_file, stack_ids, uniforms
 from burnish.data.dataset import Dataset, Item, Payload, Reader
+from burnish.data.findings import Finding
 from burnish.data.split import ROLES, Role, Split, role_of
 from burnish.data.supervision import Labels, MultiLabels, Supervision
 
@@ -10,6 +11,7 @@ __all__ = [
     "ROLES",
     "Classes",
     "Dataset",
+    "Finding",
     "Item",
     "Labels",
     "MultiLabels",
@@ -20,6 +22,7 @@ __all__ = [
     "Supervision",
     "canonical_order",
     "content_id",
+    "content_id_of_file",
     "role_of",
     "stack_ids",
     "uniforms",

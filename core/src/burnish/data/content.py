@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ ID_BYTES = 32
 """Length of a content id: one SHA-256 digest."""
 
 _DOUBLES_PER_DIGEST = ID_BYTES // 8
+_CHUNK = 1 << 20
 
 
 def content_id(modality: str, payload: bytes | str | NDArray[np.float32]) -> bytes:
@@ -36,6 +38,19 @@ def content_id(modality: str, payload: bytes | str | NDArray[np.float32]) -> byt
     else:
         raw = np.ascontiguousarray(payload, dtype="<f4").tobytes()
     return hashlib.sha256(modality.encode() + b"\0" + raw).digest()
+
+
+def content_id_of_file(modality: str, path: Path) -> bytes:
+    """Return `content_id` of a file's bytes without holding them in memory.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256(modality.encode() + b"\0")
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.digest()
 
 
 def stack_ids(ids: Sequence[bytes]) -> NDArray[np.uint8]:

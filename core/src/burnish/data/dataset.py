@@ -11,6 +11,7 @@ import numpy as np
 
 from burnish.data.classes import Classes
 from burnish.data.content import canonical_order, stack_ids
+from burnish.data.findings import Finding
 from burnish.data.split import role_of
 from burnish.data.supervision import Labels, Supervision
 from burnish.errors import DataError
@@ -56,6 +57,7 @@ class Dataset:
         rows: (N,) int64 row of the source behind each position.
         reader: reads by row.
         origins: nothing, or per row of the source where it came from (file and line), for errors and reports only.
+        findings: what the source noticed beside its items, such as files it left out; for `check` and reports.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Dataset:
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     assigned: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
     origins: Sequence[str] = ()
+    findings: Sequence[Finding] = ()
 
     @classmethod
     def build(
@@ -84,6 +87,7 @@ class Dataset:
         columns: Mapping[str, NDArray[Any]] | None = None,
         splits: Sequence[str] | None = None,
         origins: Sequence[str] = (),
+        findings: Sequence[Finding] = (),
     ) -> Dataset:
         """Put the N rows of a source in canonical order.
 
@@ -98,6 +102,7 @@ class Dataset:
             columns: further arrays (N,).
             splits: N split names, where the source fixes them; None leaves all to the recipe's `split`.
             origins: N places for messages.
+            findings: what the source noticed beside its items.
 
         Raises:
             DataError: no items, lengths that do not match, a label outside the classes.
@@ -134,6 +139,7 @@ class Dataset:
             columns={key: np.asarray(value)[order] for key, value in (columns or {}).items()},
             assigned=assigned,
             origins=tuple(origins),
+            findings=tuple(findings),
         )
 
     def __len__(self) -> int:
