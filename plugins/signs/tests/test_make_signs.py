@@ -59,6 +59,7 @@ def test_signers_are_derived_from_runs(tool, text):
 def test_the_packaged_test_set_is_the_one_that_the_hash_chooses(tool):
     photographs = Photographs.load()
     assert np.array_equal(photographs.test_groups, tool.choose_test_groups(int(photographs.groups.max()) + 1))
+    assert photographs.test_groups[:8].tolist() == [3, 5, 6, 8, 12, 15, 23, 34]
 
 
 def test_the_packaged_files_can_be_made_again(tool, tmp_path):

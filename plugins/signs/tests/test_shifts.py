@@ -137,6 +137,25 @@ def test_rotation_goes_either_way_by_a_fair_coin():
     angles = rotation_angles(ids_for(2000))
     assert set(angles) == {30.0, -30.0}
     assert (angles > 0).mean() == pytest.approx(0.5, abs=0.04)
+    assert angles[:8].tolist() == [30, -30, 30, 30, 30, -30, 30, -30]
+
+
+# Mean of each channel and standard deviation of the first packaged photograph under each shift.
+GOLDEN = {
+    "blur": (155.7, 152.7, 151.2, 34.7),
+    "noise": (154.9, 151.8, 150.8, 54.4),
+    "contrast": (155.7, 152.7, 151.3, 16.2),
+    "rotation": (155.6, 152.0, 149.6, 41.2),
+    "inversion": (99.2, 102.3, 103.8, 40.4),
+    "background": (81.8, 104.1, 126.2, 47.9),
+}
+
+
+@pytest.mark.parametrize("name", SHIFTS)
+def test_a_shift_stays_what_it_was_when_its_version_was_set(name, photographs):
+    images, ids = photographs
+    out = SHIFTS[name](images[:1], ids[:1])[0]
+    assert (*out.mean(axis=(0, 1)), out.std()) == pytest.approx(GOLDEN[name], abs=0.3)
 
 
 def test_normal_numbers_are_normal_and_stay_what_they_are():
