@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 NUMBERS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
+# Photographs shifted at a time: the shifts compute in floats, many times the size of the photographs.
+_CHUNK = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Photographs:
@@ -121,9 +124,11 @@ class Signs:
 
 def _shifted(photographs: Photographs, test: NDArray[np.int64], ids: NDArray[np.uint8], names: list[str]) -> NDArray[np.uint8]:
     """Return the test photographs under each shift in turn, (len(names) * M, 64, 64, 3) uint8."""
-    if not names:
-        return np.empty((0, 64, 64, 3), dtype=np.uint8)
-    images = photographs.pixels(test)
-    shifted = np.concatenate([SHIFTS[name](images, ids) for name in names])
-    shifted.setflags(write=False)
-    return shifted
+    out = np.empty((len(names), len(test), 64, 64, 3), dtype=np.uint8)
+    for start in range(0, len(test) if names else 0, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        images = photographs.pixels(test[part])
+        for shift, name in enumerate(names):
+            out[shift, part] = SHIFTS[name](images, ids[part])
+    out.setflags(write=False)
+    return out.reshape(-1, 64, 64, 3)
