@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Final
 
 from burnish.errors import PluginError, suggestion
 
-NEEDS_AND_PROVIDES: Final = frozenset(
-    "image text features tokens maps module text-tower compose-text generate score-text projects groups pool reference "
-    "labels multi-labels truth assessment open-vocabulary transductive own-loss".split()
-)
+_WORDS = """
+image text features tokens maps module text-tower compose-text generate score-text projects groups pool reference
+labels multi-labels truth assessment open-vocabulary transductive own-loss
+"""
+NEEDS_AND_PROVIDES: Final = frozenset(_WORDS.split())
 """The closed vocabulary of `needs` and `provides`. Planning refuses a trial whose needs its data and backbone do not provide."""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -88,8 +89,7 @@ def _target(default: str | None = None) -> Any:
     return field(metadata={"target": True}) if default is None else field(default=default, metadata={"target": True})
 
 
-def _config() -> Any:
-    return field(default=NoConfig, metadata={"config": True})
+_CONFIG: Final = {"config": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +105,10 @@ class Backbone(Descriptor):
 
     kind: ClassVar[str] = "backbone"
     target: str = _target()
-    config: type[Any] = _config()
+    config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
     fingerprint: str = _target("")
     pretrain: str = _target("")
-    pretrain_config: type[Any] = _config()
+    pretrain_config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +125,8 @@ class NoiseModel(Descriptor):
     kind: ClassVar[str] = "noise"
     corrupt: str = _target("")
     assess: str = _target("")
-    corrupt_config: type[Any] = _config()
-    assess_config: type[Any] = _config()
+    corrupt_config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
+    assess_config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,7 +149,7 @@ class Tuner(Descriptor):
 
     kind: ClassVar[str] = "tuner"
     target: str = _target()
-    config: type[Any] = _config()
+    config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
     views: str = _target("")
 
 
@@ -159,7 +159,7 @@ class Loss(Descriptor):
 
     kind: ClassVar[str] = "loss"
     target: str = _target()
-    config: type[Any] = _config()
+    config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +168,7 @@ class Evaluator(Descriptor):
 
     kind: ClassVar[str] = "evaluator"
     target: str = _target()
-    config: type[Any] = _config()
+    config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +185,7 @@ class Source(Descriptor):
 
     kind: ClassVar[str] = "source"
     target: str = _target()
-    config: type[Any] = _config()
+    config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
     fingerprint: str = _target("")
     guess: str = _target("")
 
@@ -207,7 +207,5 @@ class RecipeFile(Descriptor):
     file: str
 
 
-KINDS: Final[dict[str, type[Descriptor]]] = {
-    kind.kind: kind for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Source, Command, RecipeFile)
-}
+KINDS: Final[dict[str, type[Descriptor]]] = {kind.kind: kind for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Source, Command, RecipeFile)}
 """Every kind of descriptor by its word."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 
@@ -107,8 +106,12 @@ class MissingExtraError(BurnishError):
     exit_code = 2
 
 
-class ErrorGroup(BurnishError):
-    """Several errors found in one pass; each prints on its own line."""
+class CombinedError(BurnishError):
+    """Several errors found in one pass; each prints on its own line.
+
+    Args:
+        errors: the errors, at least one.
+    """
 
     exit_code = 2
 
@@ -120,7 +123,17 @@ class ErrorGroup(BurnishError):
         return "\n".join(map(str, self.errors))
 
 
+def raise_all(errors: Sequence[BurnishError]) -> None:
+    """Raise the errors found in one pass: nothing for none, the error itself for one, a `CombinedError` for several."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise CombinedError(errors)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return ``"Did you mean 'x'? "`` where a known name is close to the given one, else the empty string."""
+    from difflib import get_close_matches  # slow to import, and only needed when something is wrong
+
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}? " if close else ""

@@ -1,0 +1,30 @@
+"""What the project's own plugins offer, so that a name that is not installed can be answered with what to install."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PACKAGES: Final[dict[str, dict[str, str]]] = {
+    "burnish-basics": {
+        "source": "folder csv npz digits",
+        "backbone": "features",
+        "noise": "none symmetric pair asymmetric instance-dependent missing long-tail few-shot confident-joint",
+        "loss": "ce label-smoothing gce sce focal bce",
+        "tuner": "nothing nearest-class-mean linear ridge mlp knn",
+        "evaluator": "accuracy balanced-accuracy per-class worst macro-f1 mean-average-precision ece nll groups detection",
+    },
+    "burnish-tiny": {"backbone": "tiny"},
+    "burnish-signs": {"source": "signs"},
+    "burnish-nmtune": {"tuner": "nmtune", "evaluator": "spectrum", "recipe": "noisy-pretraining"},
+}
+"""Component names, with spaces between, by distribution and kind."""
+
+
+def package_of(kind: str, name: str) -> str:
+    """Return the distribution that offers a component, or the empty string."""
+    return next((package for package, kinds in PACKAGES.items() if name in kinds.get(kind, "").split()), "")
+
+
+def names(kind: str) -> list[str]:
+    """Return the names of all components of a kind, installed or not."""
+    return [name for kinds in PACKAGES.values() for name in kinds.get(kind, "").split()]

@@ -1,0 +1,260 @@
+"""The manager: which plugins there are, what they offer, and how a name becomes an object.
+
+It is the only place that imports a plugin's heavy target.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from burnish import _metadata, code_identity, first_party
+from burnish.descriptors import KINDS, NEEDS_AND_PROVIDES
+from burnish.discovery import Loader, PluginInfo
+from burnish.errors import BurnishError, MissingExtraError, PluginError, one_line, suggestion
+
+__all__ = ["Component", "Manager", "PluginInfo", "get_manager", "use_plugin_files"]
+
+ENVIRONMENT: Final = "BURNISH_PLUGINS"
+"""Environment variable: names of the plugins to load, with commas between; empty for none, unset for all."""
+
+_LIBRARIES: Final = {"PIL": "pillow", "sklearn": "scikit-learn", "cv2": "opencv-python", "yaml": "pyyaml"}
+"""Distributions by import name, where the two differ."""
+
+
+@dataclass(frozen=True)
+class Component:
+    """A descriptor and the plugin it is from.
+
+    Attributes:
+        plugin: the plugin.
+        descriptor: the descriptor.
+    """
+
+    plugin: PluginInfo
+    descriptor: Any
+
+    @property
+    def kind(self) -> str:
+        """Its kind, such as ``"tuner"``."""
+        return str(self.descriptor.kind)
+
+    @property
+    def name(self) -> str:
+        """Its bare name."""
+        return str(self.descriptor.name)
+
+    @property
+    def full_name(self) -> str:
+        """``plugin/name``, which is never ambiguous."""
+        return f"{self.plugin.name}/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.full_name}"
+
+
+class Manager:
+    """What is installed and what it offers.
+
+    Args:
+        files: local plugins, ``.py`` files or package folders, loaded beside the installed ones.
+        only: names of the installed plugins to load, None for all; the others are not even imported.
+
+    Raises:
+        PluginError: a local file is no usable plugin. Installed plugins never raise here: they are listed as failed.
+    """
+
+    def __init__(self, *, files: Sequence[Path] = (), only: frozenset[str] | None = None) -> None:
+        self._only = only
+        loader = Loader()
+        found = loader.installed(only)
+        for path in files:
+            info, offers = loader.local(path)
+            same = next((other for other, _ in found if other.name == info.name and other.status != "off"), None)
+            if same is not None:
+                raise PluginError(f"there is a plugin named {info.name!r} already: {same}", where=f"--plugin {path}", todo="Rename the file")
+            found.append((info, offers))
+        self.plugins: tuple[PluginInfo, ...] = tuple(info for info, _ in found)
+        self._components = tuple(Component(info, descriptor) for info, offers in found for descriptor in offers)
+
+    @cached_property
+    def _by_kind(self) -> dict[str, tuple[Component, ...]]:
+        groups: dict[str, list[Component]] = {kind: [] for kind in KINDS}
+        for component in self._components:
+            groups[component.kind].append(component)
+        return {kind: tuple(sorted(group, key=lambda c: (c.name, c.plugin.name))) for kind, group in groups.items()}
+
+    def components(self, kind: str) -> tuple[Component, ...]:
+        """Return the components of a kind, by name.
+
+        Raises:
+            PluginError: there is no such kind.
+        """
+        if kind not in KINDS:
+            raise PluginError(f"there is no kind {kind!r}. {suggestion(kind, KINDS)}", possible=", ".join(KINDS))
+        return self._by_kind[kind]
+
+    def get(self, kind: str, name: str, where: str = "") -> Component:
+        """Return a component by its name.
+
+        Args:
+            kind: such as ``"tuner"``.
+            name: bare, or ``plugin/name``.
+            where: what asks for it, such as a recipe's line, for the error.
+
+        Raises:
+            PluginError: the name is unknown, or bare and offered by several plugins.
+        """
+        plugin, _, bare = name.rpartition("/")
+        found = [c for c in self.components(kind) if c.name == bare and plugin in ("", c.plugin.name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise PluginError(
+                f"{kind} {bare!r} is offered by several plugins",
+                where=where,
+                possible=", ".join(f"{c.full_name} ({c.plugin.distribution or c.plugin.file})" for c in found),
+                todo="Write one of these",
+            )
+        raise self._unknown(kind, plugin, bare, where)
+
+    def _unknown(self, kind: str, plugin: str, bare: str, where: str) -> PluginError:
+        name = f"{plugin}/{bare}" if plugin else bare
+        known = self.components(kind)
+        hint = suggestion(bare, [*(c.name for c in known), *first_party.names(kind)])
+        failed = [p for p in self.plugins if p.status == "failed"]
+        reasons = [f"Plugin {p} failed: {p.reason}" for p in failed]
+        loaded = {_metadata.normal_name(p.distribution) for p in self.plugins}
+        package = first_party.package_of(kind, bare)
+        if package and package not in loaded:
+            reasons.append(f"It is in {package}: pip install {package}")
+        off = [p for p in self.plugins if p.status == "off"]
+        if off:
+            reasons.append(f"{ENVIRONMENT} leaves out {', '.join(p.name for p in off)}")
+        what = f"unknown {kind} {name!r}. {hint}".strip()
+        possible = ", ".join(dict.fromkeys(c.name for c in known)) or f"no plugin offers a {kind}"
+        return PluginError(what, where=where, possible=possible, todo=". ".join(reasons))
+
+    def label(self, component: Component) -> str:
+        """Return the shortest name that finds a component again: bare, or ``plugin/name`` where the bare one is ambiguous."""
+        same = [c for c in self.components(component.kind) if c.name == component.name]
+        return component.name if len(same) == 1 else component.full_name
+
+    # -- targets --------------------------------------------------------------------------------------------------------
+
+    def resolve(self, component: Component, target: str) -> Any:
+        """Import and return what a target string names.
+
+        Args:
+            component: whose target it is, for the error.
+            target: ``"package.module:object"``.
+
+        Raises:
+            MissingExtraError: a library is missing that an extra would have installed.
+            PluginError: anything else that keeps it from being imported.
+        """
+        module, _, attribute = target.partition(":")
+        where = str(component.plugin)
+        try:
+            found: Any = importlib.import_module(module)
+            for part in attribute.split("."):
+                found = getattr(found, part)
+        except BurnishError:
+            raise
+        except ModuleNotFoundError as error:
+            raise self._missing(component, error) from error
+        except Exception as error:
+            raise PluginError(f"{target} cannot be imported: {type(error).__name__}: {error}", where=f"{component} of plugin {where}") from error
+        return found
+
+    def _missing(self, component: Component, error: ModuleNotFoundError) -> BurnishError:
+        library = (error.name or "").partition(".")[0]
+        plugin = component.plugin
+        if not library or library in {"burnish", plugin.module.partition(".")[0]}:
+            return PluginError(f"a module is missing: {one_line(error)}", where=f"{component} of plugin {plugin}", todo="Install the plugin again")
+        wanted = _LIBRARIES.get(library, library)
+        todo = f"Install it: pip install {wanted}"
+        for distribution in filter(None, ("burnish", plugin.distribution)):
+            extra = _extra_with(distribution, wanted)
+            if extra:
+                todo = f"Install it: pip install '{distribution}[{extra}]'"
+        return MissingExtraError(f"the library {library!r} is not installed", where=f"{component} of plugin {plugin}", todo=todo)
+
+    def call(self, component: Component, target: str, *arguments: Any) -> Any:
+        """Resolve a light function of a component and call it.
+
+        Raises:
+            PluginError: it cannot be imported or raises something that is no `BurnishError`.
+        """
+        function = self.resolve(component, target)
+        try:
+            return function(*arguments)
+        except BurnishError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{target} failed: {type(error).__name__}: {error}", where=f"{component} of plugin {component.plugin}") from error
+
+    def provides(self, component: Component, config: object) -> frozenset[str]:
+        """Return what a component provides with a config.
+
+        Raises:
+            PluginError: its light function fails or returns a word that is none of `NEEDS_AND_PROVIDES`.
+        """
+        given = component.descriptor.provides
+        words = frozenset(self.call(component, given, config)) if isinstance(given, str) else given
+        for word in sorted(words - NEEDS_AND_PROVIDES, key=str):
+            raise PluginError(f"provides gives {word!r}, which is no word of needs and provides", where=f"{component} of plugin {component.plugin}")
+        return words
+
+    def code_identity(self, component: Component) -> str:
+        """Return the identity of a component's code: the version of an installed wheel, else a hash of the package's ``.py`` files."""
+        plugin = component.plugin
+        return code_identity.of_package(plugin.module, plugin.source, plugin.distribution, plugin.version)
+
+    def unmet(self, plugin: PluginInfo) -> tuple[str, ...]:
+        """Return the requirements of a plugin that are not met, each with what is installed instead."""
+        if not plugin.distribution:
+            return ()
+        from burnish.requirements import unmet
+
+        return tuple(unmet(_metadata.requires(plugin.distribution)))
+
+
+def _extra_with(distribution: str, library: str) -> str:
+    """Return the extra of a distribution that would install a library, or the empty string."""
+    try:
+        lines = _metadata.requires(distribution)
+    except _metadata.NotInstalledError:
+        return ""
+    from burnish.requirements import extra_of
+
+    return extra_of(lines, library)
+
+
+_files: tuple[Path, ...] = ()
+_made: tuple[tuple[str | None, tuple[Path, ...]], Manager] | None = None
+
+
+def use_plugin_files(files: Sequence[str | Path]) -> None:
+    """Load these local plugins beside the installed ones in every later `get_manager` of this process."""
+    global _files
+    _files = tuple(Path(file).expanduser().resolve() for file in files)
+
+
+def get_manager() -> Manager:
+    """Return the process's manager; it is made again when ``BURNISH_PLUGINS`` or the local plugin files are others.
+
+    Raises:
+        PluginError: a local file is no usable plugin.
+    """
+    global _made
+    key = (os.environ.get(ENVIRONMENT), _files)
+    if _made is None or _made[0] != key:
+        only = None if key[0] is None else frozenset(name.strip() for name in key[0].split(",") if name.strip())
+        _made = (key, Manager(files=_files, only=only))
+    return _made[1]
