@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import burnish
 
-LOSSES: tuple[burnish.Loss, ...] = ()
+from burnish_basics._losses import LOSSES
+
 NOISE_MODELS: tuple[burnish.NoiseModel, ...] = ()
 TUNERS: tuple[burnish.Tuner, ...] = ()
 EVALUATORS: tuple[burnish.Evaluator, ...] = ()
+
+__all__ = ["EVALUATORS", "LOSSES", "NOISE_MODELS", "TUNERS"]
