@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from burnish.engine.files import write_atomic
 from burnish.errors import ModelFileError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -20,11 +21,13 @@ _COUNTER = "num_batches_tracked"
 
 
 def save_network(network: TinyResNet, file: Path) -> None:
-    """Write the weights and running statistics as float16, whole or not at all."""
+    """Write the weights and running statistics as float16, whole or not at all.
+
+    Raises:
+        MachineError: the file cannot be written.
+    """
     tensors = {name: tensor.half().contiguous() for name, tensor in _wanted(network).items()}
-    part = file.with_suffix(".part")
-    part.write_bytes(save(tensors))
-    part.replace(file)
+    write_atomic(file, save(tensors))
 
 
 def load_network(file: Path) -> TinyResNet:

@@ -29,7 +29,7 @@ def prepare_images(items: Sequence[Item]) -> NDArray[np.uint8]:
     """
     images = np.empty((len(items), SIDE, SIDE, 3), dtype=np.uint8)
     for row, item in enumerate(items):
-        images[row] = _square(open_rgb(item))
+        images[row] = np.asarray(_square(open_rgb(item)))
     return images
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from burnish.data import Labels
-from burnish.errors import DataError
+from burnish.engine.files import write_json
+from burnish.errors import DataError, StoreError
 
 from burnish_tiny.files import load_network, save_network
 from burnish_tiny.inputs import prepare_images
 from burnish_tiny.network import SIDE
-from burnish_tiny.training import Epoch, Pretrained, Schedule, accuracy, fit
+from burnish_tiny.training import Epoch, Pretrained, Schedule, accuracy, fit, training_key
 from burnish_tiny.weights import PROVENANCE, WEIGHTS
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class Pretrain:
         self._schedule = Schedule(**asdict(config))
 
     def pretrain(self, task: PretrainTask) -> Path:
-        """Train, and write ``weights.safetensors`` and ``provenance.json``; a killed run goes on from its last epoch.
+        """Train, and write ``weights.safetensors`` and ``provenance.json``.
+
+        A killed run goes on from its last epoch; a finished one is not run again.
 
         All images are held in memory at 32 x 32 (3 KB each). Items without a label are left out.
 
@@ -55,12 +58,16 @@ class Pretrain:
             The folder.
 
         Raises:
+            burnish.errors.MachineError: the folder cannot be written.
             burnish.errors.DataError: the items are no images, or fewer than two items or classes have labels.
             burnish.errors.FitError: the loss became NaN or infinite.
-            burnish.errors.StoreError: the folder holds the state of another training.
+            burnish.errors.StoreError: the folder holds weights or the state of another training.
         """
         index = _usable(task)
         images, labels = _images(task.dataset, index), torch.from_numpy(task.labels.y[index])
+        key = training_key(images, labels, len(task.classes), task.seed, self._schedule, task.runtime.device)
+        if _finished(task.out, key):
+            return task.out
         checkpoint = task.out / "checkpoint"
         result = fit(
             images,
@@ -74,7 +81,7 @@ class Pretrain:
         )
         weights = task.out / WEIGHTS
         save_network(result.network, weights)
-        _write_json(task.out / PROVENANCE, dict(task.provenance) | self._findings(task, result, weights, len(index)))
+        write_json(task.out / PROVENANCE, dict(task.provenance) | self._findings(task, result, weights, len(index)) | {"training_key": key})
         shutil.rmtree(checkpoint)
         return task.out
 
@@ -102,6 +109,21 @@ class Pretrain:
         }
 
 
+def _finished(folder: Path, key: str) -> bool:
+    """Return whether the folder holds the finished weights of this training; raise where it holds others."""
+    try:
+        provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
+        same = bool(provenance["training_key"] == key)
+        whole = bool(provenance["weights"]["sha256"] == hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest())
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"the folder is damaged: {error!r}", where=str(folder), todo="Choose another folder, or delete it") from error
+    if not same:
+        raise StoreError("here are weights of a training with other images, labels or settings", where=str(folder), todo="Choose another folder")
+    return whole
+
+
 def _usable(task: PretrainTask) -> NDArray[np.int64]:
     """Return the positions that have a label."""
     if task.dataset.modality != "image":
@@ -124,9 +146,3 @@ def _images(dataset: Dataset, index: NDArray[np.int64]) -> Tensor:
 
 def _line(epoch: Epoch) -> str:
     return f"epoch {epoch.number}: loss {epoch.loss:.3f} nats, {epoch.seconds:.1f} s"
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(file)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from burnish.engine.files import ensure_folder, write_atomic, write_json
 from burnish.errors import FitError, StoreError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -108,7 +109,7 @@ def fit(
     if images.shape[1:] != (32, 32, 3) or images.dtype != torch.uint8 or len(images) != len(labels) or len(images) < 2:
         raise ValueError(f"need uint8 images (N, 32, 32, 3) and N >= 2 labels, got {tuple(images.shape)} {images.dtype} and {len(labels)}")
     run = _Run(classes, seed, schedule, max(1, len(images) // schedule.batch), torch.device(device))
-    key = _key(images, labels, classes, seed, schedule, device)
+    key = training_key(images, labels, classes, seed, schedule, device)
     if checkpoint is not None:
         run.restore(checkpoint, key)
     for number in range(len(run.history), schedule.epochs):
@@ -190,20 +191,16 @@ class _Run:
 
     def keep(self, folder: Path, key: str) -> None:
         """Write the state; the JSON file, written last, names the tensors that belong to it."""
-        folder.mkdir(parents=True, exist_ok=True)
+        ensure_folder(folder)
         tensors = {f"model.{name}": t.contiguous() for name, t in self.model.state_dict().items()}
         for name, parameter in self.named.items():
             momentum = self.optimiser.state[parameter].get("momentum_buffer")
             if momentum is not None:
                 tensors[f"momentum.{name}"] = momentum.contiguous()
         file = folder / f"epoch-{len(self.history)}.safetensors"
-        part = file.with_suffix(".part")
-        part.write_bytes(save(tensors))
-        part.replace(file)
+        write_atomic(file, save(tensors))
         state = {"key": key, "tensors": file.name, "history": [asdict(e) for e in self.history]}
-        part = folder / "state.part"
-        part.write_text(json.dumps(state))
-        part.replace(folder / "state.json")
+        write_json(folder / "state.json", state)
         for old in folder.glob("epoch-*.safetensors"):
             if old != file:
                 old.unlink()
@@ -251,7 +248,7 @@ def _generator(seed: int, *words: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") & (2**63 - 1))
 
 
-def _key(images: Tensor, labels: Tensor, classes: int, seed: int, schedule: Schedule, device: str) -> str:
+def training_key(images: Tensor, labels: Tensor, classes: int, seed: int, schedule: Schedule, device: str) -> str:
     """Return a hash of all that determines the weights on one machine."""
     settings = [classes, seed, asdict(schedule), list(images.shape), device, torch.get_num_threads(), str(torch.__version__)]
     digest = hashlib.sha256(json.dumps(settings).encode())
