@@ -1,0 +1,186 @@
+"""The fit job: trials that can be trained together are, and each stack is measured and committed as one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from burnish.blocks.head import HeadJob, HeadTuner
+from burnish.blocks.stacked import fit_heads, stacks
+from burnish.blocks.targets import job_targets
+from burnish.contracts.tuner import Predictor, Run, Task
+from burnish.engine import seeds
+from burnish.engine.corrupt import hide
+from burnish.engine.inputs import Inputs, Seen
+from burnish.engine.parts import make
+from burnish.errors import BurnishError, FitError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from burnish.plan import Cell, Part, Trial
+
+MOST_SECONDS = 30.0
+"""A stack is bounded to about this long: it is what a kill can lose."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """One trained trial.
+
+    Attributes:
+        trial: the trial, as planned.
+        cell: its cell with the tuned options filled in.
+        options: the tuned options.
+        predictor: the result; None where it could not be trained.
+        error: why not.
+        seconds: its share of the time of its stack.
+        stack: trials in its stack.
+    """
+
+    trial: Trial
+    cell: Cell
+    options: Mapping[str, Any]
+    predictor: Predictor | None
+    error: str
+    seconds: float
+    stack: int
+
+
+def resolve(cell: Cell, options: Mapping[str, Any]) -> Cell:
+    """Return the cell with tuned options, such as ``{"tuner.lr": 1e-3}``, filled in."""
+    for dotted, value in options.items():
+        key, _, name = dotted.partition(".")
+        part: Part = getattr(cell, key)
+        cell = replace(cell, **{key: part.with_options({name: value}, part.label)})
+    return cell
+
+
+class Fits:
+    """Fits trials in stacks.
+
+    Args:
+        inputs: the shared jobs.
+        device: torch device.
+    """
+
+    def __init__(self, inputs: Inputs, device: str) -> None:
+        self.inputs, self.device = inputs, device
+        self._objects: dict[tuple[str, str], Any] = {}
+
+    def run(self, trials: Sequence[tuple[Trial, Mapping[str, Any]]], wanted: Callable[[Trial], bool], name: str) -> Iterator[list[Fitted]]:
+        """Fit trials and yield them a stack at a time.
+
+        Stacks are formed from all the trials given, wanted or not, so that a resumed study forms the same ones.
+
+        Args:
+            trials: trials with their tuned options.
+            wanted: whether a trial is still to be fitted.
+            name: of the stage, for the progress line.
+        """
+        resolved = [(trial, resolve(trial.cell, options), options) for trial, options in trials]
+        total = sum(wanted(trial) for trial, _ in trials)
+        heads: list[tuple[int, HeadJob]] = []
+        done = 0
+        with self.inputs.progress.stage(name, total, "trials") as advance:
+            for number, (trial, cell, options) in enumerate(resolved):
+                job: HeadJob | FitError | None
+                try:
+                    job = self._job(cell, trial.replicate)
+                except FitError as error:
+                    job = error
+                if isinstance(job, HeadJob):
+                    heads.append((number, job))
+                elif wanted(trial):
+                    yield [self._alone(trial, cell, options, job)]
+                    done += 1
+                    advance(done)
+            for members in stacks([job for _, job in heads], most_seconds=MOST_SECONDS):
+                chosen = [heads[m] for m in members if wanted(resolved[heads[m][0]][0])]
+                if not chosen:
+                    continue
+                start = time.monotonic()
+
+                def tell(steps: int, of: int, before: int = done, size: int = len(chosen)) -> None:
+                    advance(before + size * steps / max(of, 1))
+
+                results = fit_heads([job for _, job in chosen], Run(self.device, tell))
+                seconds = (time.monotonic() - start) / len(chosen)
+                yield [
+                    Fitted(*resolved[number], result.predictor, result.error, seconds, len(chosen))
+                    for (number, _), result in zip(chosen, results, strict=True)
+                ]
+                done += len(chosen)
+                advance(done)
+
+    def _object(self, part: Part) -> Any:
+        """Return the tuner or loss behind a part; equal parts share one."""
+        key = (part.kind, repr(sorted(part.record().items(), key=str)))
+        if key not in self._objects:
+            self._objects[key] = make(part, self.inputs.manager)
+        return self._objects[key]
+
+    def _job(self, cell: Cell, replicate: int) -> HeadJob | None:
+        """Return the head job of a trial; None where its tuner trains by itself."""
+        tuner = self._object(cell.tuner)
+        if not isinstance(tuner, HeadTuner):
+            return None
+        seen = self.inputs.seen(cell, replicate)
+        rows = seen.splits["train"].index
+        dataset = self.inputs.dataset(cell)
+        supervision = seen.supervision.take(rows)
+        if not len(rows) or not supervision.known.any():
+            raise FitError("no training item has a label", where=f"{dataset.name}, replicate {replicate}")
+        return HeadJob(
+            tuner=tuner,
+            loss=self._object(cell.loss) if cell.loss else None,
+            features=self.inputs.training_features(cell),
+            rows=rows,
+            targets=job_targets(supervision),
+            weights=_weights(supervision),
+            classes=dataset.classes,
+            seed=seeds.seed("init", replicate),
+            order=seeds.seed("order", replicate),
+            generator=seeds.generator("fit", replicate),
+        )
+
+    def _alone(self, trial: Trial, cell: Cell, options: Mapping[str, Any], problem: FitError | None) -> Fitted:
+        start = time.monotonic()
+        predictor, error = None, str(problem) if problem else ""
+        if problem is None:
+            try:
+                predictor = self._object(cell.tuner).fit(self.task(cell, trial.replicate))
+            except FitError as failure:
+                error = str(failure)
+        return Fitted(trial, cell, options, predictor, error, time.monotonic() - start, 1)
+
+    def task(self, cell: Cell, replicate: int) -> Task:
+        """Return what a tuner that trains by itself is given: nothing of a test set, and no truth."""
+        seen: Seen = self.inputs.seen(cell, replicate)
+        dataset = self.inputs.dataset(cell)
+        splits = {name: split for name, split in seen.splits.items() if split.role != "test"}
+        tests = [split.index for split in seen.splits.values() if split.role == "test"]
+        hidden = np.concatenate([*tests, np.empty(0, dtype=np.int64)])
+        training, table = self.inputs.training_features(cell), self.inputs.features(cell)
+
+        def features(split: str) -> NDArray[np.float32]:
+            if split not in splits:
+                raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(splits))
+            index = splits[split].index
+            return np.asarray(training[index] if split == "train" else table[index][:, None, :])
+
+        return Task(
+            classes=dataset.classes, splits=splits, supervision=hide(seen.supervision, hidden), assessment=seen.assessment,
+            loss=self._object(cell.loss) if cell.loss else None, groups=dict(dataset.columns), features=features,
+            generator=lambda role: seeds.generator(f"fit {role}", replicate), seed=seeds.seed("init", replicate), run=Run(self.device),
+        )  # fmt: skip
+
+
+def _weights(supervision: Any) -> NDArray[np.float32]:
+    weights = np.ones(len(supervision), dtype=np.float32) if supervision.weights is None else supervision.weights.copy()
+    weights[~supervision.known] = 0
+    return weights

@@ -1,0 +1,121 @@
+"""The measure job: every evaluator on one trial; tuning measures validation with labels as observed, and never a test set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from burnish.engine.fits import Fitted
+from burnish.engine.inputs import Inputs
+from burnish.engine.outcome import TrialOutcome
+from burnish.engine.parts import component_of, make
+from burnish.engine.store import Record, StoredMeasure, extras_of
+from burnish.errors import DataError, RecipeError
+
+if TYPE_CHECKING:
+    from burnish.contracts.evaluator import Evaluator, Measure, Measures
+    from burnish.contracts.tuner import Predictor
+    from burnish.data import Split, Supervision
+    from burnish.plan import Cell, Part, Plan, Trial
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+    needs: frozenset[str]
+    evaluator: Evaluator
+
+
+class Measuring:
+    """Applies a plan's evaluators.
+
+    Args:
+        plan: the plan.
+        inputs: the shared jobs.
+    """
+
+    def __init__(self, plan: Plan, inputs: Inputs) -> None:
+        self.plan, self.inputs = plan, inputs
+        self._evaluators = [self._named(part) for part in plan.evaluators]
+
+    def _named(self, part: Part) -> _Named:
+        return _Named(part.label, component_of(part, self.inputs.manager).descriptor.needs, make(part, self.inputs.manager))
+
+    def record(self, fitted: Fitted) -> Record:
+        """Return everything that is stored of a trained trial, measured on its test sets against the truth."""
+        trial, cell = fitted.trial, fitted.cell
+        measures: list[Measures] = []
+        if fitted.predictor is not None:
+            seen = self.inputs.seen(cell, trial.replicate)
+            tests = {name: split for name, split in seen.splits.items() if split.role == "test" and len(split)}
+            outcome = self._outcome(fitted.predictor, cell, trial.replicate, tests, seen.corrupted.truth)
+            measures = [self._measure(named, outcome) for named in self._evaluators if "assessment" not in named.needs or seen.assessment]
+        return Record(
+            key=self.plan.measure_key(trial),
+            labels=trial.cell.labels(),
+            replicate=trial.replicate,
+            options=fitted.options,
+            versions=self._versions(cell),
+            error=fitted.error,
+            measures=tuple(StoredMeasure.of(m) for ms in measures for m in (*ms.scalars,)) + tuple(self._rates(trial)),
+            tables=tuple(t for ms in measures for t in extras_of(ms.tables)),
+            curves=tuple(c for ms in measures for c in extras_of(ms.curves)),
+            seconds=fitted.seconds,
+            stack=fitted.stack,
+        )
+
+    def validation(self, fitted: Fitted) -> tuple[float, str, str]:
+        """Return (value, direction, error) of the selection measure on validation with labels as observed.
+
+        Raises:
+            RecipeError: no evaluator gives the measure that the recipe selects on.
+        """
+        if fitted.predictor is None:
+            return math.nan, "up", fitted.error
+        seen = self.inputs.seen(fitted.cell, fitted.trial.replicate)
+        split = seen.splits.get(self.plan.select.split)
+        if split is None or not len(split):
+            raise DataError(f"there is no {self.plan.select.split} split to tune on", where="tune", todo="Set split.validation above 0")
+        outcome = self._outcome(fitted.predictor, fitted.cell, fitted.trial.replicate, {split.name: split}, seen.supervision)
+        found: list[Measure] = []
+        for named in self._evaluators:
+            if "assessment" in named.needs:
+                continue
+            found += [m for m in self._measure(named, outcome).scalars if m.split == split.name]
+            chosen = next((m for m in found if m.name == self.plan.select.measure or not self.plan.select.measure), None)
+            if chosen is not None:
+                return chosen.value, chosen.better, "" if math.isfinite(chosen.value) else chosen.how
+        raise RecipeError(f"no evaluator gives {self.plan.select.measure!r}", where="select.measure", possible=", ".join(m.name for m in found))
+
+    def _measure(self, named: _Named, outcome: TrialOutcome) -> Measures:
+        return named.evaluator.measure(outcome if "truth" in named.needs else outcome.without_truth())
+
+    def _outcome(self, predictor: Predictor, cell: Cell, replicate: int, parts: Mapping[str, Split], shown: Supervision) -> TrialOutcome:
+        seen, dataset = self.inputs.seen(cell, replicate), self.inputs.dataset(cell)
+        return TrialOutcome(
+            predictor=predictor,
+            classes=dataset.classes,
+            parts=parts,
+            table=self.inputs.features(cell),
+            shown=shown,
+            unit=self.inputs.units(cell),
+            train_counts=seen.supervision.take(seen.splits["train"].index).counts(len(dataset.classes)),
+            assessment=seen.assessment,
+            truth=seen.corrupted.truth,
+            observed=seen.corrupted.supervision,
+        )
+
+    def _rates(self, trial: Trial) -> Sequence[StoredMeasure]:
+        """Return the realised noise rate of each role, where there is noise."""
+        if not trial.cell.noise:
+            return []
+        corrupted = self.inputs.corrupted(trial.cell, trial.replicate)
+        sizes = {split.role: len(split) for split in corrupted.splits.splits.values()}
+        rates = sorted(corrupted.rates.items())
+        return [StoredMeasure("noise-rate", role, rate, "fraction", "none", sizes[role], "realised") for role, rate in rates]
+
+    def _versions(self, cell: Cell) -> dict[str, Any]:
+        parts = [cell.data, cell.backbone, *cell.noise, cell.assess, cell.tuner, cell.loss, *self.plan.evaluators]
+        return {p.plugin: component_of(p, self.inputs.manager).plugin.version for p in parts if p is not None}

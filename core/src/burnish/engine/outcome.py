@@ -1,0 +1,104 @@
+"""What an evaluator sees of one trial, and the scores behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from burnish.contracts.scores import Scores
+from burnish.errors import PluginError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from burnish.contracts.noise import Assessment
+    from burnish.contracts.tuner import Predictor
+    from burnish.data import Classes, Split, Supervision
+
+
+@dataclass(eq=False)
+class TrialOutcome:
+    """One trial's scores on some splits; implements `burnish.contracts.evaluator.Outcome`.
+
+    Attributes:
+        predictor: what was trained.
+        classes: the classes.
+        parts: the splits to measure.
+        table: (N, D) features of the evaluation view.
+        shown: the targets evaluators compare with: the truth on test sets, labels as observed on validation.
+        unit: (N,) resampling unit of every item.
+        train_counts: (C,) training items per class as observed.
+        assessment: the opinion of the recipe's assessor.
+        truth: clean targets of all items, for evaluators that declare it; None hides them.
+        observed: targets of all items as observed.
+    """
+
+    predictor: Predictor
+    classes: Classes
+    parts: Mapping[str, Split]
+    table: NDArray[np.float32]
+    shown: Supervision
+    unit: NDArray[np.int64]
+    train_counts: NDArray[np.float64]
+    assessment: Assessment | None = None
+    truth: Supervision | None = None
+    observed: Supervision | None = None
+    _scores: dict[str, Scores] = field(default_factory=dict)
+    _embeddings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> Sequence[str]:
+        """The splits to measure."""
+        return list(self.parts)
+
+    def features(self, split: str) -> NDArray[np.float32]:
+        """Return (M, D) float32 features of the backbone."""
+        return np.asarray(self.table[self.parts[split].index])
+
+    def scores(self, split: str) -> Scores:
+        """Return scores of the split's items; each split is predicted once."""
+        if split not in self._scores:
+            self._scores[split] = self.predictor.predict(self.features(split))
+        return self._scores[split]
+
+    def targets(self, split: str) -> Supervision:
+        """Return the targets of the split's items."""
+        return self.shown.take(self.parts[split].index)
+
+    def units(self, split: str) -> NDArray[np.int64]:
+        """Return (M,) int64 the resampling unit of each item."""
+        return self.unit[self.parts[split].index]
+
+    def embeddings(self, split: str) -> NDArray[Any] | None:
+        """Return (M, E) what the tuner's last layer reads."""
+        if split not in self._embeddings:
+            self._embeddings[split] = self.predictor.embed(self.features(split))
+        embedded: NDArray[Any] | None = self._embeddings[split]
+        return embedded
+
+    def wrong(self) -> NDArray[np.bool_]:
+        """Return (K,) bool for the assessment's items: the observed target differs from the truth.
+
+        Raises:
+            PluginError: the evaluator does not declare that it needs the truth, or nothing was assessed.
+        """
+        if self.truth is None or self.observed is None or self.assessment is None:
+            raise PluginError("an evaluator asked for the truth without declaring needs={'truth', 'assessment'}", where="evaluate")
+        index = self.assessment.index
+        truth, observed = getattr(self.truth.take(index), "y", None), getattr(self.observed.take(index), "y", None)
+        if truth is None or observed is None:
+            raise PluginError("wrong labels are defined for one label an item only", where="evaluate")
+        wrong: NDArray[np.bool_] = truth != observed
+        return wrong
+
+    def without_truth(self) -> TrialOutcome:
+        """Return the outcome for an evaluator that does not declare the truth: targets of test sets are not in it."""
+        return _Blind(**{name: getattr(self, name) for name in self.__dataclass_fields__} | {"truth": None})
+
+
+class _Blind(TrialOutcome):
+    def targets(self, split: str) -> Supervision:
+        raise PluginError("an evaluator asked for targets without declaring needs={'truth'}", where="evaluate")

@@ -1,0 +1,100 @@
+"""Progress: one line a stage with rate and time left; plain lines, or nothing, where the output is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Protocol
+
+Advance = Callable[[float], None]
+"""Called with how much of the stage is done so far, in the stage's own units."""
+
+
+class Progress(Protocol):
+    """Where the engine says what it is doing."""
+
+    @contextmanager
+    def stage(self, name: str, total: float, unit: str) -> Iterator[Advance]:
+        """Show one stage of `total` units."""
+
+    def say(self, line: str) -> None:
+        """Show one line of its own."""
+
+
+class Silent:
+    """Says nothing; warnings are kept in the study's notes."""
+
+    @contextmanager
+    def stage(self, name: str, total: float, unit: str) -> Iterator[Advance]:
+        """Show nothing."""
+        yield lambda done: None
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
+
+
+class Plain:
+    """One line at the end of each stage, for logs.
+
+    Args:
+        out: where to write.
+    """
+
+    def __init__(self, out: IO[str]) -> None:
+        self.out = out
+
+    @contextmanager
+    def stage(self, name: str, total: float, unit: str) -> Iterator[Advance]:
+        """Write a line when the stage has ended."""
+        start = time.monotonic()
+        yield lambda done: None
+        seconds = time.monotonic() - start
+        self.say(f"{name}: {total:,.0f} {unit} in {seconds:.1f} s")
+
+    def say(self, line: str) -> None:
+        """Write one line."""
+        print(line, file=self.out, flush=True)
+
+
+class Bars:
+    """Bars in a terminal (rich).
+
+    Args:
+        out: the terminal.
+    """
+
+    def __init__(self, out: IO[str]) -> None:
+        from rich.console import Console
+
+        self.console = Console(file=out, highlight=False)
+
+    @contextmanager
+    def stage(self, name: str, total: float, unit: str) -> Iterator[Advance]:
+        """Show a bar with rate and time left; it stays when the stage has ended."""
+        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.text import Text
+
+        class Rate(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                speed = task.finished_speed or task.speed or 0.0
+                return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} {unit}  {speed:,.3g}/s", style="dim")
+
+        name_and_bar = (TextColumn("{task.description:<28}"), BarColumn(bar_width=24))
+        columns = (*name_and_bar, Rate(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        with Progress(*columns, console=self.console) as bars:
+            task = bars.add_task(name, total=total)
+            yield lambda done: bars.update(task, completed=done)
+            bars.update(task, completed=total)
+
+    def say(self, line: str) -> None:
+        """Write one line."""
+        self.console.print(line, markup=False)
+
+
+def progress(quiet: bool = False) -> Progress:
+    """Return bars on a terminal, plain lines elsewhere, or silence; always on standard error."""
+    if quiet:
+        return Silent()
+    return Bars(sys.stderr) if sys.stderr.isatty() else Plain(sys.stderr)
