@@ -5,8 +5,8 @@ from __future__ import annotations
 import burnish
 
 from burnish_basics._losses import LOSSES
+from burnish_basics._noise import NOISE_MODELS
 
-NOISE_MODELS: tuple[burnish.NoiseModel, ...] = ()
 TUNERS: tuple[burnish.Tuner, ...] = ()
 EVALUATORS: tuple[burnish.Evaluator, ...] = ()
 
