@@ -8,16 +8,17 @@ reason and what to do.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from burnish.engine.process import Owner
 from burnish.errors import MachineError
 
 Chunk = bytes | bytearray | memoryview
@@ -26,6 +27,8 @@ Fault = Callable[[int, str, Path], None]
 
 PART: Final = ".part-"
 """What the name of a temporary file begins with."""
+
+_ABANDONED_AFTER = 60.0
 
 _ELSEWHERE = "Free some space, or write elsewhere (--out for a study, BURNISH_CACHE for the cache)"
 _PERMISSION = "Change its permissions, or write elsewhere (--out for a study, BURNISH_CACHE for the cache)"
@@ -142,7 +145,7 @@ def write_atomic(path: Path, content: Chunk | Iterable[Chunk]) -> None:
     Raises:
         MachineError: it cannot be written; a file that was there is unchanged.
     """
-    part = path.with_name(f"{PART}{Owner.me().token()}-{secrets.token_hex(4)}")
+    part = path.with_name(PART + secrets.token_hex(8))
     chunks = (content,) if isinstance(content, bytes | bytearray | memoryview) else content
     with translate_os_errors(path):
         try:
@@ -160,6 +163,7 @@ def _write_flushed(path: Path, chunks: Iterable[Chunk]) -> None:
     _before("write", path)
     # Unbuffered: chunks are large, and every write that can fail passes here.
     with path.open("xb", buffering=0) as file:
+        _mark_as_ours(file.fileno())
         for chunk in chunks:
             rest = memoryview(chunk).cast("B")
             while rest:
@@ -192,18 +196,34 @@ def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove the temporary files that processes which are gone left in a folder, and return how many."""
+    """Remove the temporary files that killed processes left in a folder, and return how many.
+
+    Raises:
+        MachineError: one cannot be removed.
+    """
     removed = 0
     for part in folder.glob(f"{PART}*"):
-        owner = Owner.from_token(part.name.removeprefix(PART).rpartition("-")[0])
-        with suppress(FileNotFoundError), translate_os_errors(part):  # another process may sweep too
-            if owner is None or not owner.alive(age=_age(part)):
-                part.unlink(missing_ok=True)
+        # Another process may be sweeping too, or have just renamed its file.
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > _ABANDONED_AFTER and _nobody_writes(part):
+                with translate_os_errors(part):
+                    part.unlink(missing_ok=True)
                 removed += 1
     return removed
 
 
-def _age(path: Path) -> float:
-    import time
+def _mark_as_ours(descriptor: int) -> None:
+    """Lock an open file: the lock ends with the process, however that ends."""
+    with suppress(OSError):  # a file system without locks: then nothing of ours is ever swept there
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    return time.time() - path.stat().st_mtime
+
+def _nobody_writes(path: Path) -> bool:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

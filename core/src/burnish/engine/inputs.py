@@ -11,9 +11,9 @@ import numpy as np
 from burnish.contracts.backbone import Encodes, Runtime
 from burnish.data import Dataset, Split, Supervision
 from burnish.engine.assess import apply, assess
-from burnish.engine.cache import FeatureCache
+from burnish.engine.cache import FeatureCache, FeatureSpec
 from burnish.engine.corrupt import Corrupted, corrupt
-from burnish.engine.extract import Extracted, ExtractRun, FeatureSpec, extract
+from burnish.engine.extract import Extracted, ExtractRun, extract
 from burnish.engine.parts import make
 from burnish.engine.progress import Progress
 from burnish.engine.splits import draw, units_of
@@ -129,7 +129,7 @@ class Inputs:
                 raise DataError(what, where="backbone")
             return made
 
-        spec = FeatureSpec.of(cell.backbone, dataset.modality, view, self.plan.numeric)
+        spec = FeatureSpec(cell.backbone, dataset.modality, view, self.plan.numeric)
         with self.progress.stage(name, len(positions), "items") as advance:
             run = ExtractRun(progress=lambda done, total: advance(done), workers=self.workers, on_bad_input=self.plan.on_bad_input)
             extracted: Extracted = extract(dataset, positions, spec, backbone, self.cache, run)
