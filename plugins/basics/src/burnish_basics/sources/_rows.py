@@ -1,0 +1,259 @@
+"""Rows of CSV, TSV and JSON-lines files, and which column plays which part. Light; Parquet is read in `tables`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from burnish.errors import DataError, suggestion
+
+from burnish_basics.sources._names import NONE, find
+
+if TYPE_CHECKING:
+    from burnish_basics._data import CsvConfig
+
+Row = tuple[int, Sequence[Any] | str]
+"""A row's number as people count (the header is row 1), and its cells or why it cannot be read."""
+
+DELIMITERS: Final = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space": " "}
+_BY_ENDING: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
+PARQUET: Final = frozenset({".parquet", ".pq"})
+TABLES: Final = frozenset(_BY_ENDING) | JSON_LINES | PARQUET
+
+_LONGEST_CELL: Final = 64 << 20
+_KNOWN: Final = {
+    "text": ["text", "sentence", "utterance", "content", "comment", "review", "question", "query", "message", "title"],
+    "image": ["image", "image_path", "img", "img_path", "path", "file", "filename", "file_name", "filepath"],
+    "label": ["label", "labels", "class", "category", "target", "intent", "class_name", "label_name", "y"],
+    "group": ["group"],
+    "weight": ["weight"],
+    "split": ["split"],
+}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The column that plays each part; empty where none does. Exactly one of `text` and `image` is given."""
+
+    text: str = ""
+    image: str = ""
+    label: str = ""
+    group: str = ""
+    weight: str = ""
+    split: str = ""
+    truth: str = ""
+
+    @property
+    def content(self) -> str:
+        """The column of the items themselves."""
+        return self.text or self.image
+
+    def used(self) -> list[str]:
+        """Return the columns that are read, each once."""
+        return list(dict.fromkeys(name for name in (getattr(self, field.name) for field in fields(self)) if name))
+
+
+def delimiter_of(path: Path, given: str) -> str:
+    """Return the delimiter of a text table; empty for JSON lines and Parquet.
+
+    Raises:
+        DataError: the file's ending says nothing and no delimiter is given, or it is not one character.
+    """
+    if given:
+        one = DELIMITERS.get(given, given)
+        if len(one) != 1 or one in "\r\n\"":
+            raise DataError(f"delimiter {given!r} is not one character", where=str(path), possible=f"{', '.join(DELIMITERS)}, or the character")
+        return one
+    ending = path.suffix.lower()
+    if ending in JSON_LINES | PARQUET:
+        return ""
+    if ending not in _BY_ENDING:
+        raise DataError(
+            f"the ending {ending or 'of the file'!r} is not one of a table",
+            where=str(path), possible=" ".join(sorted(TABLES)), todo="For other text tables say delimiter=comma or delimiter=tab",
+        )  # fmt: skip
+    return _BY_ENDING[ending]
+
+
+def header_of(path: Path, config: CsvConfig) -> list[str]:
+    """Return the column names of a text table or JSON-lines file.
+
+    Raises:
+        DataError: the file cannot be read, is empty, or has a column twice.
+    """
+    rows = _read(path, config)
+    names: list[str] = next(rows)
+    rows.close()
+    return names
+
+
+def rows_of(path: Path, config: CsvConfig) -> Iterator[Row]:
+    """Stream the rows below the header; a row that is ragged or malformed comes with the reason instead of cells.
+
+    Raises:
+        DataError: the file cannot be read or decoded, or its quotes do not match.
+    """
+    rows = _read(path, config)
+    next(rows)
+    yield from rows
+
+
+def _read(path: Path, config: CsvConfig) -> Generator[Any, None, None]:
+    """Yield the header (a list of names), then the rows."""
+    delimiter = delimiter_of(path, config.delimiter)
+    with _explained(path, config.encoding):
+        rows = _delimited(path, config, delimiter) if delimiter else _json_lines(path, config)
+        names = next(rows, None)
+        if names is None:
+            raise DataError("the table is empty", where=str(path), todo="It needs a header and rows" if config.header else "")
+        _check_header(names, path)
+        yield names
+        yield from rows
+
+
+def _check_header(names: Sequence[str], path: Path) -> None:
+    for column, name in enumerate(names):
+        if name in names[:column]:
+            raise DataError(f"column {name!r} stands twice in the header, as column {names.index(name) + 1} and {column + 1}", where=f"{path}, row 1")
+
+
+def _delimited(path: Path, config: CsvConfig, delimiter: str) -> Iterator[Any]:
+    quoting = csv.QUOTE_MINIMAL if config.quote else csv.QUOTE_NONE
+    options: dict[str, Any] = {"delimiter": delimiter, "quoting": quoting, "quotechar": config.quote or None, "strict": True}
+    with path.open(encoding=_encoding(config), newline="") as file, _long_cells():
+        reader = csv.reader(file, **options)
+        names: list[str] | None = None
+        number = 0
+        while True:
+            start = reader.line_num + 1
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                todo = "Mend the quotes, or say quote= (empty) if quotes are plain characters in this file"
+                raise DataError(f"the row is malformed: {error}", where=f"{path}, line {start}", todo=todo) from error
+            if cells is None:
+                return
+            number += 1
+            if not cells:
+                continue
+            if names is None:
+                names = [name.strip() for name in cells] if config.header else [str(column + 1) for column in range(len(cells))]
+                yield names
+                if config.header:
+                    continue
+            yield number, cells if len(cells) == len(names) else f"{len(cells)} cells where the header has {len(names)}"
+
+
+def _json_lines(path: Path, config: CsvConfig) -> Iterator[Any]:
+    names: list[str] | None = None
+    with path.open(encoding=_encoding(config)) as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                record = str(error)
+            if names is None:
+                if not isinstance(record, dict):
+                    raise DataError("the first line is no JSON object", where=f"{path}, line {number}")
+                names = list(record)
+                yield names
+            if isinstance(record, dict):
+                yield number, [record.get(name) for name in names]
+            else:
+                yield number, f"the line is no JSON object: {record}" if isinstance(record, str) else "the line is no JSON object"
+
+
+def _encoding(config: CsvConfig) -> str:
+    return "utf-8-sig" if config.encoding.lower() in {"utf-8", "utf8"} else config.encoding
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@contextmanager
+def _explained(path: Path, encoding: str) -> Iterator[None]:
+    """Turn errors of reading into one line with file and row."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError("there is no such file", where=str(path), todo="Check the path") from error
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from error
+    except LookupError as error:
+        raise DataError(f"{encoding!r} is no encoding", where=str(path), possible="utf-8, latin-1, cp1252, utf-16, gb18030, ...") from error
+    except UnicodeError as error:
+        raise DataError(
+            f"the file is not {encoding}: {getattr(error, 'reason', error)}",
+            where=f"{path}{_bad_line(path, encoding)}", todo="Say which encoding it has, such as encoding=cp1252",
+        ) from error  # fmt: skip
+
+
+def _bad_line(path: Path, encoding: str) -> str:
+    """Return which line cannot be decoded, empty where lines cannot be told apart."""
+    if encoding.lower().replace("-", "").replace("_", "").startswith(("utf16", "utf32")):
+        return ""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeError:
+                return f", line {number}"
+    return ""
+
+
+def columns_of(names: Sequence[str], config: CsvConfig, where: str) -> Columns:
+    """Return which column plays which part: the one that the config names, else one with a well-known name.
+
+    Raises:
+        DataError: a named column is not there, or text, image or label cannot be told from the names.
+    """
+    chosen = {part: _named(part, getattr(config, part), names, where) for part in ("text", "image", "label", "group", "weight", "split", "truth")}
+    if chosen["text"] and chosen["image"]:
+        raise DataError("text and image are both given; an item is one of the two", where=where)
+    if not (chosen["text"] or chosen["image"]):
+        chosen |= _content(names, config, chosen, where)
+    for part in ("label", "group", "weight", "split"):
+        if not chosen[part] and getattr(config, part) != NONE:
+            free = [name for name in find(_KNOWN[part], names) if name not in chosen.values()]
+            chosen[part] = free[0] if free else ""
+    if not chosen["label"] and config.label != NONE:
+        todo = f"Say label=COLUMN, or label={NONE} if nothing is labelled"
+        raise DataError("which column is the label cannot be told from the names", where=where, possible=_listed(names), todo=todo)
+    return Columns(**chosen)
+
+
+def _named(part: str, given: str, names: Sequence[str], where: str) -> str:
+    if not given or given == NONE:
+        return ""
+    if given not in names:
+        raise DataError(f"there is no column {given!r} for {part}. {suggestion(given, names)}".strip(), where=where, possible=_listed(names))
+    return given
+
+
+def _content(names: Sequence[str], config: CsvConfig, chosen: dict[str, str], where: str) -> dict[str, str]:
+    taken = [name for name in chosen.values() if name]
+    found = {part: [n for n in find(_KNOWN[part], names) if n not in taken] for part in ("text", "image") if getattr(config, part) != NONE}
+    parts = [part for part, hits in found.items() if hits]
+    if len(parts) == 1:
+        return {parts[0]: found[parts[0]][0]}
+    what = "both a text and an image column" if parts else "neither a text nor an image column"
+    raise DataError(f"the names tell of {what}", where=where, possible=_listed(names), todo="Say text=COLUMN or image=COLUMN")
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:20])
+    return f"{shown}, ... ({len(names)} columns)" if len(names) > 20 else shown
