@@ -182,7 +182,7 @@ class MultiLabels(Supervision):
 
 
 def _boolean(matrix: Any) -> sp.csr_array:
-    csr = sp.csr_array(matrix, dtype=bool)
+    csr = sp.csr_array(matrix, dtype=bool, copy=True)  # the given one may be read-only, or someone else's
     csr.eliminate_zeros()
     csr.sum_duplicates()
     csr.sort_indices()
