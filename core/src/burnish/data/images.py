@@ -28,7 +28,7 @@ DECODER: Final = 1
 MAX_PIXELS: Final = 89_478_485
 """The largest image that is decoded: where Pillow, too, begins to suspect a decompression bomb (about 268 MB as RGB)."""
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "JPEG2000", "AVIF")
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Formats that are read. Others that Pillow knows start programs (EPS) or have no signature to know them by."""
 
 Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
@@ -115,9 +115,7 @@ def _open(data: bytes) -> Image.Image:
     """Read the header. `Image.open` is not used: it warns of large images, and warnings cannot be caught in threads."""
     if not data:
         raise DataError("the file is empty")
-    Image.preinit()
-    if not all(name in Image.OPEN for name in FORMATS):
-        Image.init()
+    Image.init()
     for name in FORMATS:
         factory, accept = Image.OPEN.get(name, (None, None))
         if factory is None or accept is None:  # this Pillow was built without it

@@ -143,7 +143,7 @@ def write_atomic(path: Path, content: Chunk | Iterable[Chunk]) -> None:
         content: bytes, or chunks of bytes that are written one after another.
 
     Raises:
-        MachineError: it cannot be written; a file that was there is unchanged.
+        MachineError: it cannot be written: what was there is unchanged, or the new file stands whole but may not survive a power failure.
     """
     part = path.with_name(PART + secrets.token_hex(8))
     chunks = (content,) if isinstance(content, bytes | bytearray | memoryview) else content
