@@ -40,8 +40,6 @@ class LossInput:
         prior: (C,) float32 current weighted counts of the training classes; may be 0.
         index: (B,) int64 rows of the training set, -1 for a synthetic row.
         progress: 0-d float32, share of training steps done, in [0, 1).
-        weights: (B,) float32, 0 for padding and for rows without a label: a value per batch or class must leave those out, as the
-            reduction does for values per example. None where every row counts.
         features: (B, D) what the tuner reads, where it is trained on features; else None.
     """
 
@@ -51,7 +49,6 @@ class LossInput:
     prior: Tensor
     index: Tensor
     progress: Tensor
-    weights: Tensor | None = None
     features: Tensor | None = None
 
 

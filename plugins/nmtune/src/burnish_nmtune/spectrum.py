@@ -1,0 +1,76 @@
+"""Singular values through the smaller Gram matrix, and what NMTune reads from them: SVE and LSVR.
+
+Source: NMTune (arXiv:2309.17002), section 3.3. F (M, D) holds features of M test items, sigma_1 >= ... >= sigma_r its singular
+values, r = min(M, D), and p_i = sigma_i / sum_j sigma_j.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from burnish_nmtune.eigen import eigh, eigvalsh
+
+Center = Literal["none", "row", "column"]
+
+
+def singular_values(z: Tensor) -> Tensor:
+    """Return the singular values (..., r), r = min(R, D), of matrices (..., R, D), descending, in z's dtype.
+
+    They are the square roots of the eigenvalues of the smaller Gram matrix, computed in float64; no gradient flows. Values below
+    about 1e-7 of the largest are given as 0.
+    """
+    return _roots(eigvalsh(_smaller_gram(z))).flip(-1).to(z.dtype)
+
+
+def singular_system(z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return singular values (..., r), ascending and float64, and the singular vectors (..., r, r) of z's shorter side.
+
+    The vectors are the left ones (columns) of z (..., R, D) where R <= D, else the right ones. No gradient flows.
+    """
+    values, vectors = eigh(_smaller_gram(z))
+    return _roots(values), vectors
+
+
+def _smaller_gram(z: Tensor) -> Tensor:
+    """Return Z Z^T or Z^T Z, whichever is smaller, in float64: squaring costs half of the digits, which float32 does not have."""
+    wide = z.detach().to(torch.float64)
+    return wide @ wide.mT if z.shape[-2] <= z.shape[-1] else wide.mT @ wide
+
+
+def _roots(eigenvalues: Tensor) -> Tensor:
+    """Return square roots of ascending eigenvalues, those that rounding may have made 0: below r eps of the largest."""
+    largest = eigenvalues[..., -1:]
+    noise = eigenvalues.shape[-1] * torch.finfo(eigenvalues.dtype).eps * largest
+    return torch.where(eigenvalues > noise, eigenvalues, torch.zeros_like(eigenvalues)).sqrt()
+
+
+def centered(features: Tensor, center: Center) -> Tensor:
+    """Return features (M, D) less the mean of each row, less the mean of each column, or as they are.
+
+    NMTune's released script subtracts row means; column means are what principal component analysis subtracts.
+    """
+    if center == "row":
+        return features - features.mean(-1, keepdim=True)
+    if center == "column":
+        return features - features.mean(-2, keepdim=True)
+    return features
+
+
+def shares(values: Tensor) -> Tensor:
+    """Return p_i = sigma_i / sum_j sigma_j, (..., r) float64, of singular values (..., r); NaN where all are 0."""
+    wide = values.to(torch.float64)
+    return wide / wide.sum(-1, keepdim=True)
+
+
+def singular_value_entropy(values: Tensor) -> Tensor:
+    """Return SVE = - sum_i p_i ln p_i in nats (...), float64, of singular values (..., r): 0 for rank one, ln r for a flat spectrum."""
+    entropy: Tensor = torch.special.entr(shares(values)).sum(-1)
+    return entropy
+
+
+def largest_singular_value_ratio(values: Tensor) -> Tensor:
+    """Return LSVR = - ln(sigma_1 / sum_i sigma_i) in nats (...), float64, of singular values (..., r): at most SVE."""
+    return -shares(values).amax(-1).log()
