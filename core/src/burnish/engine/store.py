@@ -295,9 +295,10 @@ class Store:
         return json.loads(row[0]) if row else None
 
     def set_summary(self, key: str, content: Mapping[str, Any]) -> None:
-        """Write a summary."""
+        """Write a summary; panels and measures keep their order."""
+        text = json.dumps(_plain(content), ensure_ascii=False)
         with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO summaries VALUES (?, ?)", (key, _json(content)))
+            self._db.execute("INSERT OR REPLACE INTO summaries VALUES (?, ?)", (key, text))
 
     def dump(self) -> str:
         """Return everything that must be equal in two runs of one plan, as text: trials, measures, tables, curves and choices; no costs."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.engine.statistics import DRAWS, MOST_UNITS, Bootstrap, Ratio, fold, holm, interval, p_value
+from burnish.engine.compare import Compared, compare
+from burnish.engine.statistics import DRAWS, MOST_UNITS, Bootstrap, Ratio, fold, interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,18 +54,17 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
     """
     rows = [[records.get(plan.measure_key(trial)) for trial in plan.trials_of(cell)] for cell in plan.cells]
     measured = [m for row in rows for record in row if record for m in record.measures]
-    column = fold([int(u) for m in measured if m.terms for u in _terms(m)[0]])
-    boot = Bootstrap(plan.replicates, len(set(column.values())))
+    boot, column = _bootstrap(plan.replicates, measured)
     panels = _panels(plan, measured)
     measure = plan.report.measure or next((m.name for m in measured), "")
     described: list[dict[str, Any]] = []
-    kept: list[dict[Place, _Drawn]] = []
+    kept: list[Compared] = []
     for cell, row in zip(plan.cells, rows, strict=True):
         drawn = _row(row, boot, column)
         _add_panels(drawn, panels)
         described.append(_describe(plan, cell, row, drawn))
         # Only what comparisons need is kept: the draws of a whole study would be hundreds of megabytes.
-        kept.append({place: number for place, number in drawn.items() if place[0] == measure and place[1] in panels})
+        kept.append(_compared(cell.labels(), drawn, measure, panels))
     return {
         "measure": measure,
         "panels": {name: list(splits) for name, splits in panels.items()},
@@ -75,8 +75,42 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
         "units": boot.units,
         "draws": DRAWS,
         "rows": described,
-        "comparisons": _comparisons(plan, kept, measure, list(panels)) if plan.report.baseline else [],
+        "comparisons": compare(kept, list(panels), lines=plan.report.lines, baseline=plan.report.baseline) if plan.report.baseline else [],
     }
+
+
+def compare_again(summary: Mapping[str, Any], records: Iterable[Record], *, measure: str, baseline: str) -> list[dict[str, Any]]:
+    """Return the comparisons of a summarised study for another measure or baseline, with the same draws.
+
+    Args:
+        summary: the study's summary; its panels are compared.
+        records: the study's trials, with terms.
+        measure: which measure.
+        baseline: label or component name of the line the others are compared with.
+    """
+    by_labels: dict[tuple[tuple[str, str], ...], list[Record | None]] = {}
+    measured = []
+    for record in records:
+        measured += list(record.measures)
+        row = by_labels.setdefault(tuple(sorted(record.labels.items())), [None] * summary["replicates"])
+        row[record.replicate] = replace(record, measures=tuple(m for m in record.measures if m.name == measure))
+    boot, column = _bootstrap(summary["replicates"], measured)
+    panels, rows = summary["panels"], []
+    for described in summary["rows"]:
+        drawn = _row(by_labels.get(tuple(sorted(described["labels"].items())), []), boot, column)
+        _add_panels(drawn, panels)
+        rows.append(_compared(described["labels"], drawn, measure, panels))
+    return compare(rows, list(panels), lines=summary["lines"], baseline=baseline)
+
+
+def _bootstrap(replicates: int, measured: Sequence[StoredMeasure]) -> tuple[Bootstrap, dict[int, int]]:
+    column = fold([int(u) for m in measured if m.terms for u in _terms(m)[0]])
+    return Bootstrap(replicates, len(set(column.values()))), column
+
+
+def _compared(labels: Mapping[str, str], drawn: Mapping[Place, _Drawn], measure: str, panels: Iterable[str]) -> Compared:
+    there = {panel: drawn[measure, panel] for panel in panels if (measure, panel) in drawn}
+    return Compared(labels, {panel: n.values for panel, n in there.items()}, {panel: n.draws for panel, n in there.items()})
 
 
 def _terms(measure: StoredMeasure) -> NDArray[np.float64]:
@@ -164,36 +198,3 @@ def _describe(plan: Plan, cell: Cell, row: Sequence[Record | None], drawn: Mappi
         "seconds": sum(record.seconds for record in done),
         "numbers": numbers,
     }
-
-
-def _comparisons(plan: Plan, drawn: Sequence[Mapping[Place, _Drawn]], measure: str, panels: Sequence[str]) -> list[dict[str, Any]]:
-    """Return paired differences from the baseline: for each line and panel over all rows (Holm within these), and row by row (Holm within those)."""
-    lines = plan.report.lines
-    keys = [tuple((k, v) for k, v in cell.labels().items() if k != lines) for cell in plan.cells]
-    names = [cell.labels().get(lines, "") for cell in plan.cells]
-    short = {cell.labels()[lines]: cell.tuner.name for cell in plan.cells} if lines == "tuner" else {}
-    base = {key: row for key, name, row in zip(keys, names, drawn, strict=True) if plan.report.baseline in (name, short.get(name))}
-    overall, by_row = [], []
-    for name in dict.fromkeys(n for n in names if plan.report.baseline not in (n, short.get(n))):
-        for panel in panels:
-            place = (measure, panel)
-            mine = [(k, r) for k, n, r in zip(keys, names, drawn, strict=True) if n == name and place in r and place in base.get(k, {})]
-            if not mine:
-                continue
-            differences = [row[place].draws - base[key][place].draws for key, row in mine]
-            points = [np.nanmean(row[place].values) - np.nanmean(base[key][place].values) for key, row in mine]
-            pooled = _difference(name, panel, float(np.mean(points)), np.mean(differences, axis=0))
-            overall.append(pooled | {"over": f"{len(mine)} rows", "labels": {}})
-            by_row += [
-                _difference(name, panel, float(point), draws) | {"over": "1 row", "labels": dict(key)}
-                for (key, _), point, draws in zip(mine, points, differences, strict=True)
-            ]
-    for table in (overall, by_row):
-        for entry, adjusted in zip(table, holm([e["p"] for e in table]), strict=True):
-            entry["p_holm"] = adjusted
-    return overall + by_row
-
-
-def _difference(line: str, panel: str, value: float, draws: NDArray[np.float64]) -> dict[str, Any]:
-    low, high = interval(draws)
-    return {"line": line, "panel": panel, "difference": value, "low": low, "high": high, "p": p_value(draws)}

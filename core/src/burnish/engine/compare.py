@@ -1,0 +1,90 @@
+"""Paired differences from a baseline, line by line: over all rows and row by row, p-values corrected by Holm within each of the two."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from burnish.engine.statistics import holm, interval, p_value
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OWN_LOSS = "own"
+"""Label of the loss of a tuner that the recipe's loss does not reach."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A row as comparisons see it.
+
+    Attributes:
+        labels: label of every axis.
+        values: by panel, (R,) the row's value in each replicate, NaN where it is missing.
+        draws: by panel, (draws,) its bootstrap draws, the same for all rows.
+    """
+
+    labels: Mapping[str, str]
+    values: Mapping[str, Sequence[float]]
+    draws: Mapping[str, NDArray[np.float64]]
+
+    def has(self, panel: str) -> bool:
+        """Return whether the row has a value in a panel."""
+        return panel in self.values and bool(np.isfinite(self.values[panel]).any())
+
+
+def compare(rows: Sequence[Compared], panels: Sequence[str], *, lines: str, baseline: str) -> list[dict[str, Any]]:
+    """Return the differences of every line from the baseline.
+
+    A row is paired with the baseline's row that has the same labels on all other axes. The loss does not count for a tuner that has its own:
+    such a row is paired with the baseline under every loss, and their mean is what it differs from. Rows without any value are left out.
+
+    Args:
+        rows: the rows of the plan.
+        panels: the panels to compare in.
+        lines: recipe key whose values are compared.
+        baseline: label or component name of the line the others are compared with.
+
+    Returns:
+        ``{line, panel, difference, low, high, p, p_holm, over, labels}``: those over all rows first (no labels), then those of single rows.
+    """
+    base = [row for row in rows if is_named(row.labels.get(lines, ""), baseline)]
+    others = dict.fromkeys(row.labels.get(lines, "") for row in rows if row not in base)
+    overall, by_row = [], []
+    for line in others:
+        mine = [(row, [b for b in base if _paired(row.labels, b.labels, lines)]) for row in rows if row.labels.get(lines, "") == line]
+        for panel in panels:
+            pairs = [(row, there) for row, found in mine if row.has(panel) and (there := [b for b in found if b.has(panel)])]
+            if not pairs:
+                continue
+            points = [float(np.nanmean(row.values[panel]) - np.mean([np.nanmean(b.values[panel]) for b in there])) for row, there in pairs]
+            draws = [row.draws[panel] - np.mean([b.draws[panel] for b in there], axis=0) for row, there in pairs]
+            over = f"{len(pairs)} row{'s' if len(pairs) != 1 else ''}"
+            overall.append(_difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0)) | {"over": over, "labels": {}})
+            by_row += [
+                _difference(line, panel, point, drawn) | {"over": "1 row", "labels": {k: v for k, v in row.labels.items() if k != lines}}
+                for (row, _), point, drawn in zip(pairs, points, draws, strict=True)
+            ]
+    for table in (overall, by_row):
+        for entry, adjusted in zip(table, holm([e["p"] for e in table]), strict=True):
+            entry["p_holm"] = adjusted
+    return overall + by_row
+
+
+def is_named(label: str, name: str) -> bool:
+    """Return whether a label is that of a component, which may be named with or without its plugin and options."""
+    full = label.partition(":")[0]
+    return name in (label, full, full.rpartition("/")[2])
+
+
+def _paired(mine: Mapping[str, str], base: Mapping[str, str], lines: str) -> bool:
+    own = OWN_LOSS in (mine.get("loss"), base.get("loss"))
+    return all(value == base.get(key) for key, value in mine.items() if key != lines and not (own and key == "loss"))
+
+
+def _difference(line: str, panel: str, value: float, draws: NDArray[np.float64]) -> dict[str, Any]:
+    low, high = interval(draws)
+    return {"line": line, "panel": panel, "difference": value, "low": low, "high": high, "p": p_value(draws)}
