@@ -31,7 +31,7 @@ class BurnishError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         parts = [head, f"Possible: {self.possible}" if self.possible else "", self.todo]
-        return ". ".join(part.rstrip(".") for part in parts if part) + "."
+        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts if part)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))
@@ -132,8 +132,8 @@ def raise_all(errors: Sequence[BurnishError]) -> None:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return ``"Did you mean 'x'? "`` where a known name is close to the given one, else the empty string."""
+    """Return ``"Did you mean 'x'? "`` where a known name is close to the given one, but not it, else the empty string."""
     from difflib import get_close_matches  # slow to import, and only needed when something is wrong
 
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    close = get_close_matches(name, [other for other in known if other != name], n=1, cutoff=0.6)
     return f"Did you mean {close[0]!r}? " if close else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 PACKAGES: Final[dict[str, dict[str, str]]] = {
@@ -25,6 +26,6 @@ def package_of(kind: str, name: str) -> str:
     return next((package for package, kinds in PACKAGES.items() if name in kinds.get(kind, "").split()), "")
 
 
-def names(kind: str) -> list[str]:
-    """Return the names of all components of a kind, installed or not."""
-    return [name for kinds in PACKAGES.values() for name in kinds.get(kind, "").split()]
+def names(kind: str, besides: Collection[str]) -> list[str]:
+    """Return the names of all components of a kind in distributions other than those given."""
+    return [name for package, kinds in PACKAGES.items() if package not in besides for name in kinds.get(kind, "").split()]

@@ -1,0 +1,41 @@
+"""Plans: a recipe with every default filled in, the trials it asks for, and the graph of shared jobs behind them. Light: no torch, no numpy."""
+
+from __future__ import annotations
+
+from burnish.numeric import Numeric
+from burnish.plan.build import build_plan
+from burnish.plan.model import (
+    FORMAT,
+    Cell,
+    Choice,
+    Job,
+    JobKind,
+    Part,
+    ReportSpec,
+    SelectSpec,
+    SplitSpec,
+    Trial,
+    TuneSpec,
+    merkle,
+)
+from burnish.plan.normal import to_yaml
+from burnish.plan.plan import Plan
+
+__all__ = [
+    "FORMAT",
+    "Cell",
+    "Choice",
+    "Job",
+    "JobKind",
+    "Numeric",
+    "Part",
+    "Plan",
+    "ReportSpec",
+    "SelectSpec",
+    "SplitSpec",
+    "Trial",
+    "TuneSpec",
+    "build_plan",
+    "merkle",
+    "to_yaml",
+]

@@ -1,0 +1,221 @@
+"""From a recipe to a plan: defaults, the product of the axes, and what needs what."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from burnish import code_identity
+from burnish.errors import BurnishError, CombinedError, PluginError, RecipeError, raise_all
+from burnish.manager import Manager, get_manager
+from burnish.plan import settings
+from burnish.plan.model import Cell
+from burnish.plan.normal import write_axis, write_numeric, write_part
+from burnish.plan.parts import NO_PART, ResolvedPart, Resolver
+from burnish.plan.plan import Plan
+from burnish.recipe import Recipe
+
+DEFAULT_LOSS = "ce"
+DEFAULT_EVALUATORS = ("accuracy",)
+DEFAULT_FEATURES_BACKBONE = "features"
+
+ValueT = TypeVar("ValueT")
+
+
+def build_plan(recipe: Recipe, manager: Manager | None = None) -> Plan:
+    """Return the plan of a recipe.
+
+    Args:
+        recipe: the recipe.
+        manager: finds components; None for the process's.
+
+    Raises:
+        BurnishError: the recipe is wrong; a `CombinedError` where it is so in several places.
+        MachineError: it asks for a device that is not there.
+    """
+    return _Build(recipe, manager or get_manager()).plan()
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """What stands along every axis of the grid; None is no assessor."""
+
+    data: list[ResolvedPart]
+    backbone: list[ResolvedPart]
+    noise: list[tuple[ResolvedPart, ...]]
+    assess: list[ResolvedPart | None]
+    tuner: list[ResolvedPart]
+    loss: list[ResolvedPart]
+    views: list[int | None]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A cell and the resolved parts it is made of."""
+
+    cell: Cell
+    data: ResolvedPart
+    backbone: ResolvedPart
+    noise: tuple[ResolvedPart, ...]
+    assess: ResolvedPart | None
+    tuner: ResolvedPart
+    loss: ResolvedPart | None
+
+    def tunable(self) -> dict[str, ResolvedPart]:
+        """Return the parts whose options can be tuned, by recipe key."""
+        parts = {"tuner": self.tuner, "loss": self.loss, "assess": self.assess}
+        return {key: part for key, part in parts.items() if part is not None}
+
+
+class _Build:
+    def __init__(self, recipe: Recipe, manager: Manager) -> None:
+        self.recipe, self.manager = recipe, manager
+        self.resolver = Resolver(recipe, manager)
+        self.errors = self.resolver.errors
+
+    def plan(self) -> Plan:
+        recipe = self.recipe
+        requires = self._read(settings.read_requires)
+        split, replicates, bad = self._read(settings.read_split), self._read(settings.read_replicates), self._read(settings.read_on_bad_input)
+        select, report, tune = self._read(settings.read_select), self._read(settings.read_report), self._read(settings.read_tune)
+        numeric = self._read(settings.read_numeric)
+        axes, evaluators = self._axes(), self._evaluators()
+        raise_all(self.errors)
+        rows = list(self._rows(axes))
+        self._check_needs(rows, evaluators)
+        cells = tuple(row.cell for row in rows)
+        settings.check_report(report, cells, recipe.where("report"))
+        tried = settings.settings_of(tune, [row.tunable() for row in rows], recipe.where("tune")) if tune else ()
+        normal = {"name": recipe.name} | _normal_axes(axes) | {
+            "evaluate": [write_part(p.part) for p in evaluators], "split": split.record(), "replicates": replicates,
+            "tune": tune.record() if tune else None, "select": select.record(), "on_bad_input": bad,
+            "numeric": write_numeric(numeric), "requires": requires, "report": report.record(),
+        }  # fmt: skip
+        return Plan(
+            recipe.name, {key: value for key, value in normal.items() if value not in (None, [])}, cells, tuple(p.part for p in evaluators),
+            replicates, split, tune, select, report, numeric, bad, tried, code_identity.of_core(),
+        )  # fmt: skip
+
+    def _read(self, read: Callable[[Recipe], ValueT]) -> ValueT:
+        """Return what a function reads from the recipe. Where it fails the value is not used: all errors are raised together first."""
+        try:
+            return read(self.recipe)
+        except CombinedError as several:
+            self.errors += several.errors
+        except BurnishError as error:
+            self.errors.append(error)
+        return cast("ValueT", None)
+
+    # -- axes -----------------------------------------------------------------------------------------------------------
+
+    def _axes(self) -> _Axes:
+        for key, example in (("data", "./photos"), ("tuner", "linear")):
+            if self.recipe.values.get(key) in (None, []):
+                self.errors.append(RecipeError(f"{key} is missing", where=self.recipe.where(), todo=f"Write for instance {key}: {example}"))
+        data, tuner = self.resolver.axis("data"), self.resolver.axis("tuner")
+        own = [_provides_loss(part) for part in tuner]
+        loss = self.resolver.axis("loss", None if own and all(own) else DEFAULT_LOSS)
+        noise, assess = self.resolver.chains("noise"), self.resolver.chains("assess")
+        if any(len(chain) > 1 for chain in assess):
+            todo = "A list is an axis; a list in a list is not for assess"
+            self.errors.append(RecipeError("several assessors in one row", where=self.recipe.where("assess"), todo=todo))
+        backbone = self._backbones(data)
+        return _Axes(data, backbone, noise, [chain[0] if chain else None for chain in assess], tuner, loss, self._read(settings.read_views))
+
+    def _backbones(self, data: list[ResolvedPart]) -> list[ResolvedPart]:
+        if self.recipe.values.get("backbone") is not None:
+            return self.resolver.axis("backbone")
+        if all("features" in part.provides for part in data):
+            return self.resolver.axis("backbone", DEFAULT_FEATURES_BACKBONE) if data else []
+        given = frozenset.intersection(*(part.provides for part in data))
+        able = [self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.needs <= given]
+        what = f"backbone is missing, and data {_labels(data)} gives no features"
+        self.errors.append(
+            RecipeError(what, where=self.recipe.where(), possible=", ".join(able) or "no installed backbone reads it: pip install burnish-tiny")
+        )
+        return []
+
+    def _evaluators(self) -> list[ResolvedPart]:
+        parts = self.resolver.axis("evaluate", list(DEFAULT_EVALUATORS))
+        return list({part.part.digest: part for part in parts}.values())
+
+    # -- rows -----------------------------------------------------------------------------------------------------------
+
+    def _rows(self, axes: _Axes) -> Iterator[_Row]:
+        """Yield the rows in the recipe's order, each once."""
+        seen: set[str] = set()
+        for data, backbone, noise, assess, tuner in itertools.product(axes.data, axes.backbone, axes.noise, axes.assess, axes.tuner):
+            losses: Sequence[ResolvedPart | None] = [None] if _provides_loss(tuner) else axes.loss
+            for loss, views in itertools.product(losses, axes.views):
+                cell = Cell(
+                    data.part, backbone.part, tuple(p.part for p in noise), assess.part if assess else None,
+                    tuner.part, loss.part if loss else None, views or self._views(tuner),
+                )  # fmt: skip
+                if cell.digest not in seen:
+                    seen.add(cell.digest)
+                    yield _Row(cell, data, backbone, noise, assess, tuner, loss)
+
+    def _views(self, tuner: ResolvedPart) -> int:
+        target = tuner.component.descriptor.views
+        views = self.manager.call(tuner.component, target, tuner.config) if target else 1
+        if isinstance(views, bool) or not isinstance(views, int) or views < 1:
+            plugin = tuner.component.plugin
+            raise PluginError(f"{target} gives {views!r}, not a number of views", where=f"{tuner.component} of plugin {plugin}")
+        return views
+
+    # -- needs ----------------------------------------------------------------------------------------------------------
+
+    def _check_needs(self, rows: Sequence[_Row], evaluators: Sequence[ResolvedPart]) -> None:
+        found: dict[str, BurnishError] = {}
+        for row in rows:
+            data = row.data.provides
+            both = data | row.backbone.provides
+            seen = both | ({"assessment"} if row.assess else set())
+            origin, origins = f"data {row.data.part.label}", f"data {row.data.part.label} with backbone {row.backbone.part.label}"
+            told = f"{origins} and assess {row.assess.part.label}" if row.assess else origins
+            checks = [(row.backbone, data, origin), *((noise, data, origin) for noise in row.noise), (row.tuner, seen, told)]
+            checks += [(part, have, by) for part, have, by in ((row.assess, both, origins), (row.loss, seen, told)) if part]
+            checks += [(evaluator, seen | {"truth"} | row.tuner.provides, told) for evaluator in evaluators]
+            for part, have, by in checks:
+                missing = part.needs - have
+                if missing:
+                    error = self._lacks(part, missing, have, by)
+                    found.setdefault(str(error), error)
+        raise_all(list(found.values()))
+
+    def _lacks(self, part: ResolvedPart, missing: frozenset[str], have: frozenset[str], by: str) -> RecipeError:
+        key, words = part.part.kind, ", ".join(sorted(missing))
+        todo = f"Take another {key}"
+        if key == "backbone":
+            able = [self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.needs <= have]
+            todo = f"Backbones for this data: {', '.join(able)}" if able else "No installed backbone is for this data"
+        elif key != "noise":
+            able = [self.manager.label(c) for c in self.manager.components("backbone") if _fixed(c.descriptor.provides) >= missing]
+            todo = f"Backbones that provide it: {', '.join(able)}" if able else todo
+            todo = "Name an assessor under assess:" if missing == {"assessment"} else todo
+        what = f"{key} {part.part.label} needs {words}; {by} provides {', '.join(sorted(have - {'truth'})) or 'nothing'}"
+        return RecipeError(what, where=self.recipe.where(key), todo=todo)
+
+
+def _normal_axes(axes: _Axes) -> dict[str, Any]:
+    named: dict[str, list[ResolvedPart]] = {"data": axes.data, "backbone": axes.backbone, "tuner": axes.tuner, "loss": axes.loss}
+    normal: dict[str, Any] = {key: write_axis([write_part(p.part) for p in parts]) for key, parts in named.items() if parts}
+    normal["noise"] = [[write_part(p.part) for p in chain] for chain in axes.noise]
+    normal["assess"] = write_axis([NO_PART if p is None else write_part(p.part) for p in axes.assess])
+    if any(axes.views):
+        normal["views"] = write_axis([f"fixed:{count}" if count else None for count in axes.views])
+    return normal
+
+
+def _provides_loss(tuner: ResolvedPart) -> bool:
+    return "own-loss" in tuner.provides
+
+
+def _fixed(provides: Any) -> frozenset[str]:
+    return provides if isinstance(provides, frozenset) else frozenset()
+
+
+def _labels(parts: Sequence[ResolvedPart]) -> str:
+    return ", ".join(dict.fromkeys(part.part.label for part in parts))

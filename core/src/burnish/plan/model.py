@@ -1,0 +1,290 @@
+"""What a plan is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from burnish.config import say_value
+from burnish.part_text import parse_text
+
+JobKind = Literal["features", "corrupt", "assess", "fit", "measure", "summarise"]
+
+FORMAT: Final = 1
+"""Version of keys and plan files: raising it makes every earlier key another one."""
+
+
+def merkle(*parts: object) -> str:
+    """Return the SHA-256 hex digest of parts written as canonical JSON."""
+    text = json.dumps([FORMAT, *parts], sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component with all its options.
+
+    Attributes:
+        kind: the recipe key it stands under: ``data backbone noise assess tuner loss evaluate``.
+        plugin: name of the plugin that provides it.
+        name: name of the component.
+        options: every option, defaults filled in, as JSON values.
+        code: identity of the code: version of an installed wheel, hash of the package's files where it is editable or a local file.
+        fingerprint: hash of the files and weights it reads; empty where it reads none.
+        label: as a person would write it, with the options that differ from their defaults.
+        paths: dotted names of the options that are paths. What lies there is in the fingerprint; where it lies identifies nothing.
+    """
+
+    kind: str
+    plugin: str
+    name: str
+    options: Mapping[str, Any] = field(hash=False)
+    code: str
+    fingerprint: str
+    label: str
+    paths: tuple[str, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return what makes the part again, as JSON: everything but the label."""
+        return {
+            "kind": self.kind, "plugin": self.plugin, "name": self.name,
+            "options": dict(self.options), "code": self.code, "fingerprint": self.fingerprint,
+        }  # fmt: skip
+
+    def identity(self) -> dict[str, Any]:
+        """Return what identifies the part in keys: the record without the places of files, whose contents are in the fingerprint."""
+        return self.record() | {"options": _without(self.options, self.paths) if self.fingerprint else dict(self.options)}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the identity."""
+        return merkle("part", self.identity())
+
+    def with_options(self, options: Mapping[str, Any], label: str | None = None) -> Part:
+        """Return the part with some options changed, by dotted name.
+
+        Args:
+            options: JSON values.
+            label: the new label; None for the old one with these options.
+        """
+        changed = dict(self.options)
+        for dotted, value in options.items():
+            _set(changed, dotted.split("."), value)
+        return replace(self, options=changed, label=self._label_with(options) if label is None else label)
+
+    def _label_with(self, options: Mapping[str, Any]) -> str:
+        use = parse_text(self.label)
+        shown = {**_flat(use.options), **options}
+        return f"{use.name}:" + ",".join(f"{name}={say_value(value)}" for name, value in shown.items()) if shown else use.name
+
+    def option(self, dotted: str) -> Any:
+        """Return an option by its dotted name; None where there is no such option."""
+        return _flat(self.options).get(dotted)
+
+    def has(self, dotted: str) -> bool:
+        """Return whether the part has an option."""
+        return dotted in _flat(self.options)
+
+
+def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in options.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
+
+
+def _without(options: Mapping[str, Any], names: tuple[str, ...], prefix: str = "") -> dict[str, Any]:
+    return {
+        name: _without(value, names, f"{prefix}{name}.") if isinstance(value, Mapping) else value
+        for name, value in options.items()
+        if prefix + name not in names
+    }
+
+
+def _set(options: dict[str, Any], names: list[str], value: Any) -> None:
+    head, *rest = names
+    if rest:
+        inner = dict(options[head])
+        _set(inner, rest, value)
+        value = inner
+    options[head] = value
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """How train, validation and, where the source fixes none, test are drawn.
+
+    Attributes:
+        validation: share of the trainable items.
+        test: share of all items, drawn once and for all where the source fixes no test set.
+        calibration: share of the trainable items, 0 for none.
+    """
+
+    validation: float = field(default=0.2, metadata={"help": "share of the trainable items", "range": (0, 0.9)})
+    test: float = field(default=0.2, metadata={"help": "share of all items, where the source fixes no test set", "range": (0, 0.9)})
+    calibration: float = field(default=0.0, metadata={"help": "share of the trainable items", "range": (0, 0.9)})
+
+    def record(self) -> dict[str, float]:
+        """Return it as JSON."""
+        return {"validation": self.validation, "test": self.test, "calibration": self.calibration}
+
+
+@dataclass(frozen=True)
+class TuneSpec:
+    """How options are tuned: every tuner gets the same budget, and sees validation alone.
+
+    Attributes:
+        budget: settings tried.
+        space: values by dotted option, such as ``{"tuner.lr": (1e-3, 1e-2)}``; options a tuner does not have are left out for it.
+        per: ``"row"`` chooses for every row; ``"tuner"`` once for each tuner (with its loss and assessor) over all its rows.
+        replicates: replicates 0 to this - 1 are used for it.
+    """
+
+    budget: int
+    space: Mapping[str, tuple[Any, ...]]
+    per: Literal["row", "tuner"] = "row"
+    replicates: int = 1
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {"budget": self.budget, "space": {k: list(v) for k, v in self.space.items()}, "per": self.per, "replicates": self.replicates}
+
+
+@dataclass(frozen=True)
+class SelectSpec:
+    """The measure that tuning maximises or minimises, always on validation as observed.
+
+    Attributes:
+        measure: name of the measure; empty for the first evaluator's first.
+        split: ``"validation"``, and nothing else.
+    """
+
+    measure: str = ""
+    split: Literal["validation"] = "validation"
+
+    def record(self) -> dict[str, str]:
+        """Return it as JSON."""
+        return {"measure": self.measure, "split": self.split}
+
+
+@dataclass(frozen=True)
+class ReportSpec:
+    """How a study is drawn.
+
+    Attributes:
+        x: dotted option that is the x axis and the columns of the table, such as ``"backbone.noise"``.
+        lines: recipe key whose values are the lines, mostly ``"tuner"``.
+        panels: named groups of splits, such as ``{"in": ("test",), "out": ("test:blur", "test:noise")}``; a group is averaged.
+        measure: the measure of tables and figures; empty for the first evaluator's first.
+        baseline: label or name of the tuner that others are compared with; empty for none.
+    """
+
+    x: str = ""
+    lines: Literal["data", "backbone", "noise", "assess", "tuner", "loss"] = "tuner"
+    panels: Mapping[str, tuple[str, ...]] | None = None
+    measure: str = ""
+    baseline: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        panels = None if self.panels is None else {name: list(splits) for name, splits in self.panels.items()}
+        return {"x": self.x, "lines": self.lines, "panels": panels, "measure": self.measure, "baseline": self.baseline}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the result table: all axes but the replicate."""
+
+    data: Part
+    backbone: Part
+    noise: tuple[Part, ...]
+    assess: Part | None
+    tuner: Part
+    loss: Part | None
+    views: int
+
+    def record(self) -> dict[str, Any]:
+        """Return what makes the cell again, as JSON."""
+        return {
+            "data": self.data.record(), "backbone": self.backbone.record(), "noise": [p.record() for p in self.noise],
+            "assess": self.assess.record() if self.assess else None, "tuner": self.tuner.record(),
+            "loss": self.loss.record() if self.loss else None, "views": self.views,
+        }  # fmt: skip
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the identities of all parts."""
+        named = {key: [part.digest for part in parts] for key, parts in self.parts().items()}
+        return merkle("cell", named, self.views)
+
+    def parts(self) -> dict[str, tuple[Part, ...]]:
+        """Return the parts by recipe key."""
+        return {
+            "data": (self.data,), "backbone": (self.backbone,), "noise": self.noise, "assess": (self.assess,) if self.assess else (),
+            "tuner": (self.tuner,), "loss": (self.loss,) if self.loss else (),
+        }  # fmt: skip
+
+    def labels(self) -> dict[str, str]:
+        """Return the label of every axis by recipe key."""
+        return {
+            "data": self.data.label, "backbone": self.backbone.label, "noise": " + ".join(p.label for p in self.noise) or "none",
+            "assess": self.assess.label if self.assess else "none", "tuner": self.tuner.label, "loss": self.loss.label if self.loss else "own",
+        }  # fmt: skip
+
+    def option(self, dotted: str) -> Any:
+        """Return an option by its dotted name, such as ``"backbone.noise"``; None where the part has no such option."""
+        key, _, name = dotted.partition(".")
+        return next((part.option(name) for part in self.parts().get(key, ()) if part.has(name)), None)
+
+    def with_options(self, options: Mapping[str, Any]) -> Cell:
+        """Return the cell with options of its tuner, loss or assessor changed, such as ``{"tuner.lr": 1e-3}``."""
+        changed: dict[str, Part] = {}
+        for dotted, value in options.items():
+            key, _, name = dotted.partition(".")
+            part = changed.get(key) or self.parts()[key][0]
+            changed[key] = part.with_options({name: value})
+        return replace(self, **changed)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A cell in one replicate.
+
+    Attributes:
+        cell: the cell; for a candidate of tuning, with the candidate's options.
+        replicate: 0, 1, ...
+        tuned: key of the choice that fills in the tuner's options before the fit; empty where nothing is tuned, and for candidates.
+    """
+
+    cell: Cell
+    replicate: int
+    tuned: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One decision of tuning: the candidates, each a list of trials whose validation measures are averaged.
+
+    Attributes:
+        key: key of the choice.
+        candidates: options, such as ``{"tuner.lr": 1e-3}``, with the trials that try them.
+        label: what is tuned, for people.
+    """
+
+    key: str
+    candidates: tuple[tuple[Mapping[str, Any], tuple[Trial, ...]], ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A node of the graph: its key is a Merkle hash of its kind, resolved parts, code identity and the keys of its inputs."""
+
+    kind: JobKind
+    key: str
+    inputs: tuple[str, ...]
+    label: str

@@ -1,0 +1,234 @@
+"""From what stands under a recipe's keys to components with checked options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from burnish import fingerprint
+from burnish.config import describe, expand, label, make_config, paths, to_options
+from burnish.descriptors import Backbone, Source
+from burnish.errors import BurnishError, CombinedError, RecipeError, suggestion
+from burnish.manager import Component, Manager
+from burnish.part_text import Use, read_use, set_option
+from burnish.plan.model import Part
+from burnish.recipe import PARTS, Override, Recipe, axis, make_recipe
+
+NO_PART = "none"
+"""What stands in a recipe for no noise and no assessor."""
+
+
+@dataclass(frozen=True, eq=False)
+class ResolvedPart:
+    """A part with the component it names and its config.
+
+    Attributes:
+        part: the part.
+        component: the component.
+        config: its options, checked.
+        provides: what it provides with them.
+    """
+
+    part: Part
+    component: Component
+    config: Any
+    provides: frozenset[str]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What it needs."""
+        return frozenset(self.component.descriptor.needs)
+
+
+class Resolver:
+    """Resolves the parts of one recipe. What is wrong is gathered in `errors`, so that all of it can be told at once.
+
+    Args:
+        recipe: the recipe.
+        manager: finds components.
+    """
+
+    def __init__(self, recipe: Recipe, manager: Manager) -> None:
+        self.recipe, self.manager = recipe, manager
+        self.errors: list[BurnishError] = []
+        self._applied: set[Override] = set()
+        self._code: dict[str, str] = {}
+
+    def axis(self, key: str, default: Any = None) -> list[ResolvedPart]:
+        """Return the parts along the axis under a key; the default where the recipe has none. None stands for nothing."""
+        value = self.recipe.values.get(key)
+        address: tuple[str | int, ...] = (key,)
+        if value is None:
+            value = default
+        found: list[ResolvedPart] = []
+        for position, item in axis(value) if value is not None else ():
+            found += self._collected(key, item, address if position is None else (key, position))
+        self._check_overrides(key)
+        return found
+
+    def chains(self, key: str) -> list[tuple[ResolvedPart, ...]]:
+        """Return the values along an axis where a list inside is one value, applied in order, and ``none`` is no part."""
+        value = self.recipe.values.get(key)
+        found: list[tuple[ResolvedPart, ...]] = []
+        for position, item in axis(value):
+            address: tuple[str | int, ...] = (key,) if position is None else (key, position)
+            links = (
+                [self._links(key, link, (*address, i)) for i, link in enumerate(item)]
+                if isinstance(item, list)
+                else [self._links(key, item, address)]
+            )
+            chains: list[tuple[ResolvedPart, ...]] = [()]
+            for link in links:
+                chains = [(*chain, *added) for chain in chains for added in link]
+            found += chains
+        self._check_overrides(key)
+        return found
+
+    def _links(self, key: str, item: Any, address: tuple[str | int, ...]) -> list[tuple[ResolvedPart, ...]]:
+        if item is None or item == NO_PART:
+            return [()]
+        return [(part,) for part in self._collected(key, item, address)]
+
+    def _collected(self, key: str, item: Any, address: tuple[str | int, ...]) -> list[ResolvedPart]:
+        try:
+            return list(self._value(key, item, self.recipe.where(*address)))
+        except CombinedError as several:
+            self.errors += several.errors
+        except BurnishError as error:
+            self.errors.append(error)
+        return []
+
+    def _value(self, key: str, item: Any, where: str) -> Iterator[ResolvedPart]:
+        base = self.recipe.base_of(key)
+        use = guess_source(item, base, self.manager, where) if key == "data" and isinstance(item, str) else None
+        use = use or read_use(item, where)
+        component = self.manager.get(PARTS[key], use.name, where)
+        cls = _config_class(component, key, where)
+        options = self._overridden(key, component, cls, use.options)
+        named = f"{where}, {self.manager.label(component)}" if where else self.manager.label(component)
+        for combination in expand(cls, options):
+            config = make_config(cls, combination, where=named, base=base)
+            yield self._resolved(key, component, config, named)
+
+    def _resolved(self, key: str, component: Component, config: Any, where: str) -> ResolvedPart:
+        part = Part(
+            kind=key,
+            plugin=component.plugin.name,
+            name=component.name,
+            options=to_options(config),
+            code=self._code_of(component),
+            fingerprint=self._fingerprint(component, config, where),
+            label=label(self.manager.label(component), config),
+            paths=tuple(paths(config)),
+        )
+        return ResolvedPart(part, component, config, self.manager.provides(component, config))
+
+    def _code_of(self, component: Component) -> str:
+        if component.plugin.name not in self._code:
+            self._code[component.plugin.name] = self.manager.code_identity(component)
+        return self._code[component.plugin.name]
+
+    def _fingerprint(self, component: Component, config: Any, where: str) -> str:
+        descriptor = component.descriptor
+        if isinstance(descriptor, (Backbone, Source)) and descriptor.fingerprint:
+            return str(self.manager.call(component, descriptor.fingerprint, config))
+        return fingerprint.of_config(config, where)
+
+    def _overridden(self, key: str, component: Component, cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+        changed = {name: dict(value) if isinstance(value, Mapping) else value for name, value in options.items()}
+        known = {option.name: option for option in describe(cls)}
+        for override in (o for o in self.recipe.overrides if o.key == key and o.option in known):
+            value = override.value
+            if "path" in known[override.option].type and isinstance(value, str):
+                value = os.path.abspath(Path(value).expanduser())  # noqa: PTH100 (links stay as they are written)
+            set_option(changed, override.option, value, override.text, replace=True)
+            self._applied.add(override)
+        return changed
+
+    def _check_overrides(self, key: str) -> None:
+        """Refuse settings for options that no part under the key has; not where some part could not be read anyway."""
+        if self.errors:
+            return
+        for override in self.recipe.overrides:
+            if override.key == key and override not in self._applied:
+                self.errors.append(
+                    RecipeError(f"no part under {key} has an option {override.option!r}", where=override.text, todo="See burnish show")
+                )
+
+
+def _config_class(component: Component, key: str, where: str) -> type[Any]:
+    configs = component.descriptor.configs()
+    if key not in {"noise", "assess"}:
+        return next(iter(configs.values()))  # type: ignore[no-any-return]
+    if key not in configs:
+        does, other = ("assesses", "assess") if key == "noise" else ("corrupts", "noise")
+        raise RecipeError(f"{component.name} only {does}", where=where, todo=f"Write it under {other}:")
+    return configs[key]  # type: ignore[no-any-return]
+
+
+def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Use | None:
+    """Return the source, with its options, that reads the path ``--data`` names; None where the text names a source itself.
+
+    Args:
+        text: what stands under ``data``.
+        base: folder that a relative path starts from.
+        manager: finds sources.
+        where: what the text belongs to, for errors.
+
+    Raises:
+        RecipeError: it looks like a path, but nothing is there, or no installed source or more than one reads it.
+    """
+    name = text.partition(":")[0].strip()
+    sources = manager.components("source")
+    if any(name in {c.name, c.full_name} for c in sources):
+        return None
+    try:
+        path = Path(os.path.abspath(base / Path(text).expanduser()))  # noqa: PTH100 (links stay as they are written)
+        exists = path.exists()
+    except (OSError, ValueError, RuntimeError):
+        return None
+    if not exists:
+        if not (text[:1] in {".", "~", "/"} or Path(text).suffix):
+            return None
+        hint = suggestion(name, [c.name for c in sources])
+        raise RecipeError(
+            f"there is no file or folder {str(path)!r}. {hint}".strip(), where=where, todo="Name a path, or a source such as folder:path=DIR"
+        )
+    guesses = {}
+    for component in (c for c in sources if c.descriptor.guess):
+        options = manager.call(component, component.descriptor.guess, path)
+        if options is not None:
+            guesses[component] = dict(options)
+    if len(guesses) == 1:
+        component, options = next(iter(guesses.items()))
+        return Use(component.full_name, options)
+    if guesses:
+        names = ", ".join(sorted(manager.label(c) for c in guesses))
+        raise RecipeError(f"several sources read {str(path)!r}", where=where, possible=names, todo="Name one, such as folder:path=DIR")
+    able = ", ".join(manager.label(c) for c in sources if c.descriptor.guess) or "no installed source guesses: pip install burnish-basics"
+    raise RecipeError(
+        f"no source reads {str(path)!r}", where=where, possible=able, todo="Name the source and its options, such as csv:path=FILE,label=COLUMN"
+    )
+
+
+def read_part(key: str, value: Any, manager: Manager, *, where: str = "", base: Path | None = None) -> ResolvedPart:
+    """Return the one part that a notation stands for, outside of any recipe.
+
+    Args:
+        key: recipe key it would stand under, such as ``"data"``; for data a path is enough.
+        value: ``name:key=value,...`` or ``{use, with}``.
+        manager: finds components.
+        where: what the notation belongs to, such as ``"--data"``, for errors.
+        base: folder that relative paths start from; None for the current one.
+
+    Raises:
+        BurnishError: the notation is malformed, the component unknown, an option wrong, or the notation means several parts.
+    """
+    resolver = Resolver(make_recipe({}, base=base), manager)
+    found = list(resolver._value(key, value, where))
+    if len(found) != 1:
+        raise RecipeError(f"{value!r} means {len(found)} parts, and one is needed", where=where, todo="Give single values, not lists")
+    return found[0]
