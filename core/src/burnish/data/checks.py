@@ -1,0 +1,67 @@
+"""Whether a data set can be learnt from at all: cheap, from its labels and splits alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from burnish.data.dataset import Dataset
+from burnish.data.findings import Finding
+from burnish.data.supervision import Labels
+from burnish.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def trainable(dataset: Dataset) -> NDArray[np.int64]:
+    """Return the positions (M,) int64 from which train and validation are drawn: the split `train`, or all that no split has."""
+    if "train" in dataset.assigned:
+        return dataset.assigned["train"]
+    taken = np.concatenate([*dataset.assigned.values(), np.empty(0, dtype=np.int64)])
+    return np.setdiff1d(np.arange(len(dataset), dtype=np.int64), taken)
+
+
+def class_counts(dataset: Dataset, index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (C,) int64 how many of the items at `index` (M,) have each class, whatever their weights."""
+    return dataset.supervision.take(index).with_weights(None).counts(len(dataset.classes)).astype(np.int64)
+
+
+def structure(dataset: Dataset) -> list[Finding]:
+    """Return what the source found, and what is wrong with classes and splits.
+
+    An error is: fewer than two classes, no labelled item to train on, a class that only test items have, a class that the source has
+    without an item. With multi-labels a class may be without positives: that is a warning.
+    """
+    train, names = trainable(dataset), dataset.classes.names
+    findings = list(dataset.findings)
+    told = {finding.where for finding in findings if finding.kind == "empty-class"}
+    single = isinstance(dataset.supervision, Labels)
+    if single and len(names) < 2:
+        findings.append(Finding("error", "one-class", f"there is only one class, {names[0]!r}", dataset.name, "A classifier needs at least two"))
+    if not dataset.supervision.take(train).known.any():
+        findings.append(Finding("error", "no-label", "no item to train on has a label", dataset.name))
+    everywhere = class_counts(dataset, np.arange(len(dataset), dtype=np.int64))
+    in_train = class_counts(dataset, train)
+    for name, total, usable in zip(names, everywhere, in_train, strict=True):
+        where = f"class {name!r}"
+        if not total and where not in told:
+            findings.append(Finding("warning", "empty-class", "it has no item", where, "Remove it, or add items"))
+        if total and not usable:
+            what = f"{total} items in test or other fixed splits, and none to train on"
+            findings.append(Finding("error" if single else "warning", "only-in-test", what, where, "Add items to train, or remove the class"))
+    return findings
+
+
+def require_usable(dataset: Dataset) -> None:
+    """Raise where a data set cannot be learnt from.
+
+    Raises:
+        DataError: `structure` finds an error; the first one, and how many more there are.
+    """
+    errors = [finding for finding in structure(dataset) if finding.severity == "error"]
+    if errors:
+        first, more = errors[0], len(errors) - 1
+        rest = f"There {'is 1 error' if more == 1 else f'are {more} errors'} more: burnish check lists them" if more else ""
+        raise DataError(first.what, where=first.where, todo=". ".join(filter(None, [first.todo, rest])))
