@@ -21,8 +21,8 @@ SEEDS = (0, 1)
 class TinyConfig:
     """Which weights: shipped ones by noise and seed, or a folder of one's own."""
 
-    noise: float = field(default=0.0, metadata={"help": "label noise in pre-training, a fraction: 0, 0.05, 0.1, 0.2 or 0.3", "range": (0, 1)})
-    seed: int = field(default=0, metadata={"help": "pre-training seed: 0 or 1", "range": (0, 1)})
+    noise: float = field(default=0.0, metadata={"help": "label noise in pre-training, a fraction", "choices": NOISES})
+    seed: int = field(default=0, metadata={"help": "pre-training seed", "choices": SEEDS})
     weights: Path | None = field(default=None, metadata={"help": "folder that `burnish pretrain tiny` made, instead of noise and seed"})
 
     def __post_init__(self) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from burnish.data.images import open_rgb
-from PIL import Image
+from burnish.data.images import open_rgb, resize
 
 from burnish_tiny.network import SIDE
 
@@ -15,12 +14,13 @@ if TYPE_CHECKING:
 
     from burnish.data import Item
     from numpy.typing import NDArray
+    from PIL import Image
 
 _PAD = 4
 
 
 def prepare_images(items: Sequence[Item]) -> NDArray[np.uint8]:
-    """Return B items as uint8 (B, 32, 32, 3): shorter side resized to 32 (bicubic, antialiased), then the central square.
+    """Return B items as uint8 (B, 32, 32, 3): the central square, resized (bicubic, antialiased).
 
     Images of 32 x 32 pass unchanged.
 
@@ -34,13 +34,13 @@ def prepare_images(items: Sequence[Item]) -> NDArray[np.uint8]:
 
 
 def _square(image: Image.Image) -> Image.Image:
-    """Return the central square of an RGB image, resized in one step to 32 x 32."""
+    """Return the central square of an RGB image, resized to 32 x 32."""
     width, height = image.size
-    if (width, height) == (SIDE, SIDE):
-        return image
     side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    return image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    left, top = (width - side) // 2, (height - side) // 2
+    # Cut first: the `box` of Pillow's resize lets pixels outside it take part.
+    square = image if width == height else image.crop((left, top, left + side, top + side))
+    return resize(square, SIDE, "bicubic")
 
 
 def jitter(images: NDArray[np.uint8], seeds: NDArray[Any]) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ PROVENANCE: Final = "provenance.json"
 
 SHIPPED: Final = Path(__file__).parent / "weights"
 
-PREPROCESSING: Final = "rgb, box-or-bicubic to 32x32 (1), cifar normalisation, eval, float16 weights"
+PREPROCESSING: Final = "rgb, central square, bicubic to 32x32, normalised by channel"
 """Named in the fingerprint; to be changed with the preprocessing."""
 
 
