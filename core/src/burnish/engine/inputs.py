@@ -10,6 +10,7 @@ import numpy as np
 
 from burnish.contracts.backbone import Encodes, Runtime
 from burnish.data import Dataset, Split, Supervision
+from burnish.data.checks import require_usable
 from burnish.engine.assess import apply, assess
 from burnish.engine.cache import FeatureCache, FeatureSpec
 from burnish.engine.corrupt import Corrupted, corrupt
@@ -17,7 +18,6 @@ from burnish.engine.extract import Extracted, ExtractRun, extract
 from burnish.engine.parts import make
 from burnish.engine.progress import Progress
 from burnish.engine.splits import draw, units_of
-from burnish.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,6 +109,7 @@ class Inputs:
         if key in self._datasets:
             return
         dataset: Dataset = make(cell.data, self.manager).load()
+        require_usable(dataset)
         self._datasets[key], self._units[key] = dataset, units_of(dataset)
         self.notes += [("data", str(finding)) for finding in dataset.findings]
 
@@ -124,14 +125,11 @@ class Inputs:
         def backbone() -> Encodes:
             runtime = Runtime(self.plan.numeric.device, self.plan.numeric.dtype, self.offline)
             made: Encodes = make(cell.backbone, self.manager, runtime)
-            if made.modality != dataset.modality:
-                what = f"{cell.backbone.label} reads {made.modality}, and the items of {dataset.name} are {dataset.modality}"
-                raise DataError(what, where="backbone")
             return made
 
         spec = FeatureSpec(cell.backbone, dataset.modality, view, self.plan.numeric)
         with self.progress.stage(name, len(positions), "items") as advance:
-            run = ExtractRun(progress=lambda done, total: advance(done), workers=self.workers, on_bad_input=self.plan.on_bad_input)
+            run = ExtractRun(self.workers, self.plan.on_bad_input, lambda done, total: advance(done))
             extracted: Extracted = extract(dataset, positions, spec, backbone, self.cache, run)
         self._features[key] = extracted.features
         self.notes += [("bad item", f"{dataset.origin(position)}: {reason}") for position, reason in extracted.bad]
