@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-
 from burnish.errors import CombinedError, DataError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from burnish.data import Dataset, Finding, Labels, MultiLabels
+from burnish.data import ROLES, Dataset, Finding, Labels, MultiLabels, role_of
 from burnish.data.checks import class_counts, structure, trainable
 from burnish.data.images import decode_rgb
 from burnish.errors import BurnishError
@@ -107,7 +107,8 @@ def check(dataset: Dataset, progress: Progress | None = None, workers: int = 0) 
 def _splits(dataset: Dataset) -> dict[str, NDArray[np.int64]]:
     """Return the fixed splits, and under "trainable" what none of them has."""
     free = {} if "train" in dataset.assigned else {"trainable": trainable(dataset)}
-    return {name: index for name, index in {**free, **dataset.assigned}.items() if len(index)}
+    fixed = sorted(dataset.assigned.items(), key=lambda item: (ROLES.index(role_of(item[0])), item[0]))
+    return {name: index for name, index in {**free, **dict(fixed)}.items() if len(index)}
 
 
 def _wrong_labels(dataset: Dataset) -> float | None:
@@ -177,7 +178,10 @@ class _Content:
             self.columns.add(np.stack(rows))
 
     def findings(self) -> list[Finding]:
-        bad = [Finding("error", "unreadable", reason, self.dataset.origin(position)) for position, reason in sorted(self.unreadable.items())]
+        def by_row(item: tuple[int, str]) -> int:
+            return int(self.dataset.rows[item[0]])
+
+        bad = [Finding("error", "unreadable", reason, self.dataset.origin(position)) for position, reason in sorted(self.unreadable.items(), key=by_row)]
         return bad + (self.columns.findings(self.dataset.name) if self.columns else [])
 
     def sizes(self) -> dict[str, tuple[int, ...]]:
@@ -249,7 +253,7 @@ def _copies(dataset: Dataset, unreadable: dict[int, str]) -> list[Finding]:
     several = np.flatnonzero((size[unit] > 1) & ~np.isin(np.arange(len(dataset)), list(unreadable)))
     split = _split_of(dataset)
     findings = []
-    for positions in _by_value(unit, several):
+    for positions in _by_value(dataset, unit, several):
         if len(positions) < 2:
             continue
         origins, where = _listed([dataset.origin(p) for p in positions[1:]]), dataset.origin(positions[0])
@@ -266,16 +270,17 @@ def _groups(dataset: Dataset) -> list[Finding]:
     if "group" not in dataset.columns or not dataset.assigned:
         return []
     split, findings = _split_of(dataset), []
-    for positions in _by_value(dataset.columns["group"], np.arange(len(dataset))):
+    for positions in _by_value(dataset, dataset.columns["group"], np.arange(len(dataset))):
         findings += _straddling(split, positions, f"{len(positions)} items of one group lie", dataset.origin(positions[0]))
     return findings
 
 
-def _by_value(values: NDArray[Any], positions: NDArray[np.int64]) -> list[list[int]]:
-    """Return the positions that share a value, each list ascending, in the order of their first."""
+def _by_value(dataset: Dataset, values: NDArray[Any], positions: NDArray[np.int64]) -> list[list[int]]:
+    """Return the positions that share a value, lists and what is in them in the order of the source's rows."""
+    positions = positions[np.argsort(dataset.rows[positions])]
     order = positions[np.argsort(values[positions], kind="stable")]
     cuts = np.flatnonzero(values[order][1:] != values[order][:-1]) + 1
-    return sorted((part.tolist() for part in np.split(order, cuts) if len(part)), key=lambda part: part[0])
+    return sorted((part.tolist() for part in np.split(order, cuts) if len(part)), key=lambda part: int(dataset.rows[part[0]]))
 
 
 def _split_of(dataset: Dataset) -> NDArray[Any]:
