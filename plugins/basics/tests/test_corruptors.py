@@ -293,10 +293,9 @@ def test_instance_dependent_noise_follows_the_item():
     clean = make(labels, c, rows=lambda: rows)
     result = InstanceDependent(InstanceDependentConfig(0.4)).corrupt(clean)
     assert result.changed.mean() == pytest.approx(0.4, abs=0.03)
-    # Equal items of one class are confused with the same class nearly always: the projection is sharp.
-    for k in range(6):
-        flipped = result.supervision.y[result.changed & (kind == k)]
-        assert Counter(flipped.tolist()).most_common(1)[0][1] > 0.6 * len(flipped)
+    # Equal items of one class are mostly confused with one and the same class: by chance it would be every third.
+    flipped = [result.supervision.y[result.changed & (kind == k)].tolist() for k in range(6)]
+    assert np.mean([Counter(y).most_common(1)[0][1] / len(y) for y in flipped]) > 0.75
     assert not np.array_equal(result.supervision.y, InstanceDependent(InstanceDependentConfig(0.4, seed=2)).corrupt(clean).supervision.y)
 
 

@@ -6,8 +6,8 @@ import burnish
 
 from burnish_basics._losses import LOSSES
 from burnish_basics._noise import NOISE_MODELS
+from burnish_basics._tuners import TUNERS
 
-TUNERS: tuple[burnish.Tuner, ...] = ()
 EVALUATORS: tuple[burnish.Evaluator, ...] = ()
 
 __all__ = ["EVALUATORS", "LOSSES", "NOISE_MODELS", "TUNERS"]

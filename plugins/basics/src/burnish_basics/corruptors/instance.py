@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from burnish.contracts.noise import Corruption, CorruptionInput
 from burnish.errors import DataError, ItemError
 from scipy.optimize import brentq
-from scipy.special import erfcx, log_ndtr, ndtr, ndtri_exp
+from scipy.special import erfcx, log_ndtr, ndtr, ndtri, ndtri_exp
 
 from burnish_basics._noise import InstanceDependentConfig
 from burnish_basics.corruptors.draws import LABEL_ROLES, labels_of, pick, relabelled
@@ -56,8 +57,7 @@ class InstanceDependent:
         for c in np.unique(y):
             member = y == c
             # Class by class: the whole projection (C, F, C) would not fit where there are many classes.
-            projection = np.random.default_rng([self.config.seed, int(c)]).standard_normal((x.shape[1], classes))
-            a = x[member] @ projection
+            a = x[member] @ _normals([self.config.seed, int(c)], (x.shape[1], classes))
             a[:, c] = -np.inf
             new[member] = pick(np.exp(a - a.max(axis=1, keepdims=True)), u[member])
         return new
@@ -96,6 +96,12 @@ def _truncated_mean(location: float, spread: float) -> float:
     # Numerator and denominator over the density at a, which underflows far out.
     ratio = np.exp((a**2 - b**2) / 2)
     return float(location + spread * np.sqrt(2 / np.pi) * (1 - ratio) / (erfcx(a / np.sqrt(2)) - ratio * erfcx(b / np.sqrt(2))))
+
+
+def _normals(seed: Sequence[int], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return standard normal numbers. Of numpy's generators only the raw numbers stay the same from version to version."""
+    raw = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(shape[0] * shape[1])
+    return np.asarray(ndtri(((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53).reshape(shape))
 
 
 def _inputs(clean: CorruptionInput, side: int) -> NDArray[np.float64]:
