@@ -95,14 +95,14 @@ class Execution:
         if not open_choices:
             return
         tried = self.store.candidates()
-        trials = list({self.plan.fit_key(t): t for choice in open_choices for _, ts in choice.candidates for t in ts}.values())
+        trials = list({self.plan.validation_key(t): t for choice in open_choices for _, ts in choice.candidates for t in ts}.values())
         better: dict[str, str] = {}
-        for stack in self.fits.run([(t, {}) for t in trials], lambda t: self.plan.fit_key(t) not in tried, "tuning on validation"):
+        for stack in self.fits.run([(t, {}) for t in trials], lambda t: self.plan.validation_key(t) not in tried, "tuning on validation"):
             values: dict[str, tuple[float, str]] = {}
             for fitted in stack:
                 value, direction, error = self.measuring.validation(fitted)
                 better["select"] = direction
-                values[self.plan.fit_key(fitted.trial)] = (value, error)
+                values[self.plan.validation_key(fitted.trial)] = (value, error)
             self.store.add_candidates(values)
         if better:
             self.store.set_meta({"select.better": better["select"]})
@@ -114,7 +114,7 @@ class Execution:
         """Store the candidate with the best mean validation measure; the first one where several are equal."""
         table = []
         for options, trials in choice.candidates:
-            found = [tried[self.plan.fit_key(trial)] for trial in trials]
+            found = [tried[self.plan.validation_key(trial)] for trial in trials]
             mean = sum(value for value, _ in found) / len(found)
             table.append({"options": dict(options), "value": mean, "trials": len(found), "error": next((e for _, e in found if e), "")})
         usable = [row for row in table if math.isfinite(row["value"])]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from burnish.blocks.buckets import Limits, stacks
 from burnish.blocks.head import HeadJob, HeadTuner
-from burnish.blocks.stacked import fit_heads, stacks
-from burnish.blocks.targets import job_targets
+from burnish.blocks.stacked import fit_heads
+from burnish.blocks.targets import target_arrays
 from burnish.contracts.tuner import Predictor, Run, Task
 from burnish.engine import seeds
 from burnish.engine.corrupt import hide
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from burnish.plan import Cell, Part, Trial
-
-MOST_SECONDS = 30.0
-"""A stack is bounded to about this long: it is what a kill can lose."""
-
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -51,26 +48,18 @@ class Fitted:
     stack: int
 
 
-def resolve(cell: Cell, options: Mapping[str, Any]) -> Cell:
-    """Return the cell with tuned options, such as ``{"tuner.lr": 1e-3}``, filled in."""
-    for dotted, value in options.items():
-        key, _, name = dotted.partition(".")
-        part: Part = getattr(cell, key)
-        cell = replace(cell, **{key: part.with_options({name: value}, part.label)})
-    return cell
-
-
 class Fits:
     """Fits trials in stacks.
 
     Args:
         inputs: the shared jobs.
         device: torch device.
+        limits: what a stack may take; it is what a kill can lose.
     """
 
-    def __init__(self, inputs: Inputs, device: str) -> None:
-        self.inputs, self.device = inputs, device
-        self._objects: dict[tuple[str, str], Any] = {}
+    def __init__(self, inputs: Inputs, device: str, limits: Limits | None = None) -> None:
+        self.inputs, self.device, self.limits = inputs, device, limits or Limits()
+        self._objects: dict[str, Any] = {}
 
     def run(self, trials: Sequence[tuple[Trial, Mapping[str, Any]]], wanted: Callable[[Trial], bool], name: str) -> Iterator[list[Fitted]]:
         """Fit trials and yield them a stack at a time.
@@ -82,7 +71,7 @@ class Fits:
             wanted: whether a trial is still to be fitted.
             name: of the stage, for the progress line.
         """
-        resolved = [(trial, resolve(trial.cell, options), options) for trial, options in trials]
+        resolved = [(trial, trial.cell.with_options(options), options) for trial, options in trials]
         total = sum(wanted(trial) for trial, _ in trials)
         heads: list[tuple[int, HeadJob]] = []
         done = 0
@@ -99,7 +88,7 @@ class Fits:
                     yield [self._alone(trial, cell, options, job)]
                     done += 1
                     advance(done)
-            for members in stacks([job for _, job in heads], most_seconds=MOST_SECONDS):
+            for members in stacks([job for _, job in heads], self.limits):
                 chosen = [heads[m] for m in members if wanted(resolved[heads[m][0]][0])]
                 if not chosen:
                     continue
@@ -119,10 +108,9 @@ class Fits:
 
     def _object(self, part: Part) -> Any:
         """Return the tuner or loss behind a part; equal parts share one."""
-        key = (part.kind, repr(sorted(part.record().items(), key=str)))
-        if key not in self._objects:
-            self._objects[key] = make(part, self.inputs.manager)
-        return self._objects[key]
+        if part.digest not in self._objects:
+            self._objects[part.digest] = make(part, self.inputs.manager)
+        return self._objects[part.digest]
 
     def _job(self, cell: Cell, replicate: int) -> HeadJob | None:
         """Return the head job of a trial; None where its tuner trains by itself."""
@@ -135,13 +123,14 @@ class Fits:
         supervision = seen.supervision.take(rows)
         if not len(rows) or not supervision.known.any():
             raise FitError("no training item has a label", where=f"{dataset.name}, replicate {replicate}")
+        targets, weights = target_arrays(supervision, len(dataset.classes))
         return HeadJob(
             tuner=tuner,
-            loss=self._object(cell.loss) if cell.loss else None,
+            loss=self._object(cell.loss) if cell.loss and tuner.uses_loss else None,
             features=self.inputs.training_features(cell),
             rows=rows,
-            targets=job_targets(supervision),
-            weights=_weights(supervision),
+            targets=targets,
+            weights=weights,
             classes=dataset.classes,
             seed=seeds.seed("init", replicate),
             order=seeds.seed("order", replicate),
@@ -179,8 +168,3 @@ class Fits:
             generator=lambda role: seeds.generator(f"fit {role}", replicate), seed=seeds.seed("init", replicate), run=Run(self.device),
         )  # fmt: skip
 
-
-def _weights(supervision: Any) -> NDArray[np.float32]:
-    weights = np.ones(len(supervision), dtype=np.float32) if supervision.weights is None else supervision.weights.copy()
-    weights[~supervision.known] = 0
-    return weights

@@ -1,0 +1,99 @@
+"""burnish from Python: `burnish.run` and `burnish.load`. The command line calls these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from burnish.engine.study import Study, run_study
+from burnish.manager import get_manager
+from burnish.plan import Plan, build_plan, to_yaml
+from burnish.recipe import find_recipe, make_recipe, with_numeric, with_options, with_settings
+
+if TYPE_CHECKING:
+    from burnish.engine.execute import Options
+    from burnish.engine.predictors import LoadedPredictor
+
+RUNS = "runs"
+"""Folder that studies are put into where `out` is not given."""
+
+
+def plan_of(
+    recipe: str | Path | Mapping[str, Any] | None = None,
+    *,
+    options: Mapping[str, Sequence[str]] | None = None,
+    settings: Sequence[str] = (),
+    numeric: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Plan:
+    """Return the plan of a recipe. Imports neither torch nor numpy.
+
+    Args:
+        recipe: a name that a plugin offers, a file, or a mapping of recipe keys.
+        options: parts by recipe key, such as ``{"tuner": ["mlp", "nmtune"]}``; they replace those of the recipe.
+        settings: such as ``"tuner.width=256"``.
+        numeric: ``auto``, ``fp32`` or ``bf16``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: torch's threads.
+
+    Raises:
+        BurnishError: the recipe is wrong.
+    """
+    manager = get_manager()
+    made = make_recipe(recipe or {}) if recipe is None or isinstance(recipe, Mapping) else find_recipe(str(recipe), manager)
+    made = with_settings(with_options(made, options or {}), settings)
+    return build_plan(with_numeric(made, numeric=numeric, device=device, threads=threads), manager)
+
+
+def run(
+    recipe: str | Path | Mapping[str, Any] | None = None,
+    *,
+    out: str | Path | None = None,
+    settings: Sequence[str] = (),
+    numeric: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    fresh: bool = False,
+    options: Options | None = None,
+) -> Study:
+    """Run a recipe and return its study; a study that is already there is resumed, or returned at once.
+
+    Args:
+        recipe: a name that a plugin offers, a file, or a mapping of recipe keys.
+        out: the study's folder; ``runs/<recipe>`` by default.
+        settings: such as ``"tuner.width=256"``.
+        numeric: ``auto``, ``fp32`` or ``bf16``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        threads: torch's threads.
+        fresh: start beside a folder that exists.
+        options: how to run (`burnish.engine.execute.Options`).
+
+    Raises:
+        BurnishError: the recipe, the data or the machine does not allow it.
+    """
+    plan = plan_of(recipe, settings=settings, numeric=numeric, device=device, threads=threads)
+    study, _ = run_study(plan, study_folder(plan, out), to_yaml(plan), get_manager, options, fresh=fresh)
+    return study
+
+
+def study_folder(plan: Plan, out: str | Path | None) -> Path:
+    """Return the folder of a plan's study."""
+    return Path(out) if out is not None else Path(RUNS) / plan.name
+
+
+def load(folder: str | Path, *, device: str = "cpu", offline: bool = False) -> LoadedPredictor:
+    """Return a saved predictor: ``burnish.load(folder).predict(x)``.
+
+    Args:
+        folder: a folder under ``predictors/`` of a study.
+        device: torch device.
+        offline: no hub is asked.
+
+    Raises:
+        ModelFileError: there is none, or it is damaged, crafted or of another version.
+    """
+    from burnish.engine.predictors import load_predictor
+
+    return load_predictor(Path(folder), get_manager(), device=device, offline=offline)
