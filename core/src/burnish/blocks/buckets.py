@@ -1,0 +1,109 @@
+"""Which trials may be trained in one stack, and which should be."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from torch import nn
+
+from burnish.blocks.batches import batch_size, steps_per_epoch
+from burnish.blocks.head import HeadJob, HeadTuner, head_config
+from burnish.blocks.predictor import is_wide, meta_module
+from burnish.blocks.targets import target_kind
+
+_VARYING = ("lr", "weight_decay")
+_FLOPS = 25e9
+"""Multiplications and additions a second that one core reaches in training; on purpose a low figure."""
+
+_OVERHEAD = 5e-5
+"""Seconds a trial's step costs beside them."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a stack may take.
+
+    Attributes:
+        memory: bytes of parameters, gradients, optimiser state and activations.
+        seconds: estimated time to train it: what is lost at most when a study is killed.
+        cores: cores that train it.
+    """
+
+    memory: int = 1_000_000_000
+    seconds: float = 30.0
+    cores: int = 2
+
+
+def signature(job: HeadJob) -> Hashable:
+    """Return what must be equal for two trials to share a stack.
+
+    That is: the tuner's class and its config but for learning rate, weight decay and `HeadTuner.constants`; width, views, classes, rows of a
+    batch, batches of an epoch; the kind of targets; the loss, its class and attributes.
+    """
+    n, config = len(job.rows), head_config(job.tuner)
+    shape = (*job.features.shape[1:], len(job.classes), batch_size(n, config.batch), steps_per_epoch(n, config.batch))
+    return (*_tuner_key(job.tuner), shape, target_kind(job.targets), _loss_key(job.loss))
+
+
+def _tuner_key(tuner: HeadTuner[Any]) -> tuple[Hashable, ...]:
+    varying = {*_VARYING, *tuner.constants}
+    config = tuner.config
+    kept = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in varying} if is_dataclass(config) else {"": repr(config)}
+    return (type(tuner), type(config), repr(sorted(kept.items())))
+
+
+def _loss_key(loss: Any) -> Hashable:
+    """Return class and attributes of a loss; two losses that differ in neither are one loss."""
+    return None if loss is None else (type(loss), repr(sorted(vars(loss).items())))
+
+
+def is_closed_form(tuner: HeadTuner[Any]) -> bool:
+    """Return whether a tuner computes its state instead of training it."""
+    return type(tuner).solve is not HeadTuner.solve
+
+
+def state_bytes(module: nn.Module, rows: int) -> int:
+    """Return about how many bytes one trial takes in training on batches of this many rows."""
+    parameters = sum(p.numel() for p in module.parameters())
+    widths = sum(p.shape[0] for p in module.parameters() if p.ndim > 1)
+    return 4 * (5 * parameters + 10 * rows * widths)
+
+
+def stacks(jobs: Sequence[HeadJob], limits: Limits | None = None) -> list[list[int]]:
+    """Return the trials (positions in `jobs`) of each stack: the units to train and to commit.
+
+    It depends on the jobs, their order and the limits alone. No number of a trial depends on the stack it is in.
+
+    Args:
+        jobs: the trials.
+        limits: what a stack may take.
+
+    Returns:
+        Lists of ascending positions; every position stands in one.
+    """
+    limits = limits or Limits()
+    alike: dict[Hashable, list[int]] = {}
+    for number, job in enumerate(jobs):
+        alike.setdefault(signature(job), []).append(number)
+    found = []
+    for numbers in alike.values():
+        size = _stack_size(jobs[numbers[0]], limits)
+        count = -(-len(numbers) // size)
+        share, rest = divmod(len(numbers), count)
+        ends = [share * (i + 1) + min(i + 1, rest) for i in range(count)]
+        found += [numbers[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    return sorted(found)
+
+
+def _stack_size(job: HeadJob, limits: Limits) -> int:
+    """Return how many trials like this one a stack should hold."""
+    module = meta_module(job.tuner, job.features.shape[2], len(job.classes))
+    config, n = head_config(job.tuner), len(job.rows)
+    rows = batch_size(n, config.batch) * job.features.shape[1]
+    parameters = sum(p.numel() for p in module.parameters())
+    steps = 1 if is_closed_form(job.tuner) else steps_per_epoch(n, config.batch) * config.epochs
+    seconds = steps * (_OVERHEAD + 6 * rows * parameters / _FLOPS)
+    cores = 1 if is_wide(module) else limits.cores
+    return max(2 if cores > 1 else 1, min(int(limits.seconds * cores / seconds), limits.memory // state_bytes(module, rows)))
