@@ -246,7 +246,7 @@ def _check(value: object, item: Field[Any]) -> None:
         return
     low, high = limits
     if (low is not None and value < low) or (high is not None and value > high):
-        raise _BadValueError(f"is {_say(value)}", _range_words(limits))
+        raise _BadValueError(f"is {_say(value)}", range_words(limits))
 
 
 # -- axes -------------------------------------------------------------------------------------------------------------------
@@ -377,7 +377,8 @@ def _type_words(hint: Any) -> str:
     return {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}.get(hint, str(getattr(hint, "__name__", hint)))
 
 
-def _range_words(limits: tuple[float | None, float | None]) -> str:
+def range_words(limits: tuple[float | None, float | None]) -> str:
+    """Return a range for people."""
     low, high = limits
     if low is None or high is None:
         return f"at most {high:g}" if low is None and high is not None else f"at least {low:g}" if low is not None else "any number"

@@ -165,9 +165,21 @@ class Plan:
             tried = [cell.with_options(options) for cell in cells]
             candidates.append((options, tuple(Trial(cell, replicate) for cell in tried for replicate in range(tune.replicates))))
         key = merkle("choice", [[dict(options), [self.validation_key(trial) for trial in trials]] for options, trials in candidates])
-        shown = cells[0].labels()
-        label = shown["tuner"] if tune.per == "tuner" else ", ".join(text for text in shown.values() if text not in {"none", "own"})
-        return Choice(key, tuple(candidates), label)
+        return Choice(key, tuple(candidates), self._choice_label(cells[0], tune.per))
+
+    def _choice_label(self, cell: Cell, per: str) -> str:
+        """Return the tuner's label and those of the axes that tell it from the other choices."""
+        telling = {"assess", "loss"} if per == "tuner" else {"data", "backbone", "noise", "assess", "loss"}
+        shown = cell.labels()
+        return ", ".join([shown["tuner"], *(shown[axis] for axis in shown if axis in telling & self._varying)])
+
+    @cached_property
+    def _varying(self) -> frozenset[str]:
+        """Axes that have more than one value."""
+        labels = [cell.labels() for cell in self.cells]
+        return frozenset(
+            axis for axis in ("data", "backbone", "noise", "assess", "tuner", "loss") if len({shown[axis] for shown in labels} - {"own"}) > 1
+        )
 
     # -- graph ----------------------------------------------------------------------------------------------------------
 

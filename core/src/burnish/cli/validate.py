@@ -1,0 +1,78 @@
+"""``burnish validate``: what a recipe would do, and everything that is wrong with it, without torch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from burnish.cli.options import device_option, json_option
+from burnish.cli.recipes import read_options, recipe_options
+from burnish.cli.text import echo, echo_json, table
+from burnish.config import say_value
+from burnish.manager import get_manager
+from burnish.plan import Plan, build_plan, to_yaml
+
+
+@click.command()
+@recipe_options
+@device_option
+@click.option("--plan", "as_plan", is_flag=True, help="Print the plan: the recipe with every default filled in.")
+@json_option
+def command(as_plan: bool, as_json: bool, **values: Any) -> None:
+    """Say what a recipe would do, and what is wrong with it.
+
+    RECIPE is a file or the name of an installed recipe; --data, --tuner and the like stand for one, or change it.
+    """
+    manager = get_manager()
+    plan = build_plan(read_options(values, manager), manager)
+    if as_plan:
+        click.echo(to_yaml(plan), nl=False)
+    else:
+        show_plan(plan, as_json=as_json)
+
+
+def show_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print what a plan would do."""
+    if as_json:
+        echo_json(_record(plan))
+    else:
+        echo(summary(plan))
+
+
+def job_counts(plan: Plan) -> dict[str, int]:
+    """Return how many jobs of each kind a plan has."""
+    counts = Counter(job.kind for job in plan.jobs())
+    return {kind: counts[kind] for kind in ("features", "corrupt", "assess", "fit", "measure", "summarise") if counts[kind]}
+
+
+def summary(plan: Plan) -> Iterator[str]:
+    """Yield a plan in a few lines for people."""
+    rows, trials = len(plan.cells), len(plan.cells) * plan.replicates
+    yield f"{plan.name}: {rows} row{'s' * (rows != 1)} x {plan.replicates} replicates = {trials} trials"
+    yield from table([(key, values) for key, values in _axes(plan)])
+    yield f"evaluate: {', '.join(part.label for part in plan.evaluators)}"
+    numeric = plan.numeric
+    yield f"numeric: {numeric.dtype} on {numeric.device}, {numeric.threads} threads, torch {numeric.torch or 'not installed'}"
+    yield "jobs: " + ", ".join(f"{count} {kind}" for kind, count in job_counts(plan).items())
+    for choice in plan.choices():
+        tried = "; ".join(", ".join(f"{name}={say_value(value)}" for name, value in options.items()) for options, _ in choice.candidates)
+        yield f"tune {choice.label}: {len(choice.candidates)} settings ({tried})"
+
+
+def _axes(plan: Plan) -> Iterator[tuple[str, str]]:
+    for key in ("data", "backbone", "noise", "assess", "tuner", "loss"):
+        values = list(dict.fromkeys(cell.labels()[key] for cell in plan.cells))
+        if values != ["none"]:
+            yield key, ", ".join(values)
+
+
+def _record(plan: Plan) -> dict[str, Any]:
+    return {
+        "name": plan.name, "key": plan.key(), "rows": [cell.labels() for cell in plan.cells], "replicates": plan.replicates,
+        "trials": len(plan.cells) * plan.replicates, "jobs": job_counts(plan), "numeric": plan.numeric.record(),
+        "choices": [{"label": c.label, "candidates": [dict(options) for options, _ in c.candidates]} for c in plan.choices()],
+        "plan": plan.recipe,
+    }  # fmt: skip
