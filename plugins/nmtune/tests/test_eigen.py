@@ -45,6 +45,17 @@ def test_the_same_bits_alone_in_company_and_on_any_number_of_threads():
         assert torch.equal(vectors, found[0][1])
 
 
+def test_a_broken_matrix_breaks_no_other(threads):
+    matrices = symmetric(5, 8)
+    whole = eigh(matrices)
+    matrices[1, 2, 3], matrices[3, 0, 0] = torch.nan, torch.inf
+    values, vectors = eigh(matrices)
+    for t in range(5):
+        assert torch.equal(values[t], whole[0][t]) != (t in (1, 3))
+        assert torch.equal(vectors[t], whole[1][t]) != (t in (1, 3))
+        assert values[t].isnan().all() == (t in (1, 3))
+
+
 def test_wide_matrices(threads):
     matrix = symmetric(SMALL + 1)
     assert torch.allclose(eigh(matrix)[0], torch.linalg.eigvalsh(matrix))

@@ -144,6 +144,16 @@ def test_under_vmap_as_one_by_one(shape):
             assert torch.allclose(gradient, gradients[t])
 
 
+@pytest.mark.parametrize("function", [covariance, spectrum])
+def test_a_trial_that_broke_leaves_the_others_alone(function):
+    z = normal(3, 6, 4, seed=12)
+    whole = vmap(grad_and_value(function))(z)
+    z[1, 2, 2] = torch.nan
+    for before, after in zip(whole, vmap(grad_and_value(function))(z), strict=True):
+        assert torch.equal(before[[0, 2]], after[[0, 2]])
+        assert after[1].isnan().all()
+
+
 def test_nested_vmap():
     z = normal(2, 3, 6, 4, seed=9)
     nested = vmap(vmap(torch.func.grad(spectrum)))(z)

@@ -1,7 +1,7 @@
-"""Eigendecomposition of many small symmetric matrices, one core a matrix.
+"""Eigendecomposition of small symmetric matrices on one core.
 
-LAPACK on two threads is slower for a 64 x 64 matrix than on one, and much slower where other processes want the cores. So on a CPU
-small matrices are shared out among threads that use one core each; the bits are then those of one thread, whatever the number of threads.
+LAPACK on two threads is slower for a 64 x 64 matrix than on one, and much slower where other processes want the cores. So on a CPU small
+matrices are decomposed by one thread, whatever the number of torch's threads; that also makes their bits independent of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from threading import Barrier
 
 import torch
 from torch import Tensor
@@ -22,39 +21,39 @@ SMALL = 256
 def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """Return ascending eigenvalues (..., m) and eigenvectors (..., m, m), in columns, of symmetric matrices (..., m, m).
 
-    What a matrix gives does not depend on which others it is decomposed with. No gradient flows.
+    What a matrix gives does not depend on which others it is decomposed with; one with a NaN or infinite entry gives NaN, where LAPACK
+    would fail for all. No gradient flows.
     """
-    values, vectors = _shared_out(torch.linalg.eigh, matrices)
+    values, vectors = _decompose(torch.linalg.eigh, matrices)
     return values, vectors
 
 
 def eigvalsh(matrices: Tensor) -> Tensor:
     """Return ascending eigenvalues (..., m) of symmetric matrices (..., m, m), as `eigh` does, in less time."""
-    return _shared_out(lambda part: (torch.linalg.eigvalsh(part),), matrices)[0]
+    return _decompose(lambda stack: (torch.linalg.eigvalsh(stack),), matrices)[0]
 
 
-def _shared_out(decompose: Callable[[Tensor], tuple[Tensor, ...]], matrices: Tensor) -> tuple[Tensor, ...]:
-    width = matrices.shape[-1]
+def _decompose(lapack: Callable[[Tensor], tuple[Tensor, ...]], matrices: Tensor) -> tuple[Tensor, ...]:
+    matrices = matrices.detach()
+    broken = ~torch.isfinite(matrices).flatten(-2).all(-1)
+    matrices = matrices.masked_fill(broken[..., None, None], 0)
     threads = torch.get_num_threads()
-    if threads == 1 or matrices.device.type != "cpu" or width > SMALL or matrices.numel() == 0:
-        return tuple(decompose(matrices))
-    stack = matrices.detach().reshape(-1, width, width)
-    parts = list(_pool(os.getpid(), threads).map(decompose, stack.chunk(threads)))
-    return tuple(torch.cat(pieces).reshape(*matrices.shape[:-2], *pieces[0].shape[1:]) for pieces in zip(*parts, strict=True))
+    if threads > 1 and matrices.device.type == "cpu" and matrices.shape[-1] <= SMALL:
+        found = _single_core(os.getpid(), threads).submit(lapack, matrices).result()
+    else:
+        found = lapack(matrices)
+    return tuple(part.masked_fill(broken.view(*broken.shape, *[1] * (part.ndim - broken.ndim)), torch.nan) for part in found)
 
 
 @lru_cache(maxsize=4)
-def _pool(_process: int, threads: int) -> ThreadPoolExecutor:
-    """Return a pool of `threads` threads that compute on one core each. A forked process, whose threads are gone, gets its own."""
-    started = Barrier(threads + 1)
-
-    def start() -> None:
-        torch.set_num_threads(1)
-        started.wait()
-
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="eigen", initializer=start)
-    for _ in range(threads):
-        pool.submit(lambda: None)
-    started.wait()
-    torch.set_num_threads(threads)  # a thread's own setting also becomes the default of threads to come: put that back
+def _single_core(_process: int, threads: int) -> ThreadPoolExecutor:
+    """Return a thread that computes on one core. A forked process, whose threads are gone, gets its own."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="eigen")
+    pool.submit(_use_one_core).result()
+    torch.set_num_threads(threads)  # a thread's own setting also becomes the default of all that follow: put that back
     return pool
+
+
+def _use_one_core() -> None:
+    torch.set_num_threads(1)
+    torch.get_num_threads()  # a thread takes the default over at its first use of threads: let that be now

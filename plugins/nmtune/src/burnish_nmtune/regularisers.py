@@ -102,10 +102,10 @@ class _Spectrum:
         leading = torch.zeros_like(sigma)
         leading[..., -top:] = 1 / top
         total = sigma.sum(-1, keepdim=True)
-        total = torch.where(total > 0, total, torch.ones_like(total))
+        total = total.masked_fill(total == 0, 1)
         value = -(leading * sigma).sum(-1, keepdim=True) / total
         slopes = -(leading + value) / total
-        scaled = torch.where(sigma > 0, slopes / torch.where(sigma > 0, sigma, torch.ones_like(sigma)), torch.zeros_like(sigma))
+        scaled = (slopes / sigma).masked_fill(sigma == 0, 0)
         vectors, scaled = vectors.to(z.dtype), scaled.to(z.dtype)
         left = z.shape[-2] <= z.shape[-1]
         gradient = vectors @ (scaled[..., None] * (vectors.mT @ z)) if left else (z @ vectors * scaled[..., None, :]) @ vectors.mT

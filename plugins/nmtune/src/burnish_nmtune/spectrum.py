@@ -41,10 +41,10 @@ def _smaller_gram(z: Tensor) -> Tensor:
 
 
 def _roots(eigenvalues: Tensor) -> Tensor:
-    """Return square roots of ascending eigenvalues, those that rounding may have made 0: below r eps of the largest."""
+    """Return square roots of ascending eigenvalues; those that may be rounding alone, at most r eps of the largest, as 0."""
     largest = eigenvalues[..., -1:]
     noise = eigenvalues.shape[-1] * torch.finfo(eigenvalues.dtype).eps * largest
-    return torch.where(eigenvalues > noise, eigenvalues, torch.zeros_like(eigenvalues)).sqrt()
+    return eigenvalues.masked_fill(eigenvalues <= noise, 0).sqrt()
 
 
 def centered(features: Tensor, center: Center) -> Tensor:
