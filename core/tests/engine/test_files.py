@@ -27,6 +27,16 @@ def fail_at(number, code, seen=None):
     return hook
 
 
+def written(path, hook):
+    """Write a file with operations that may fail, and return the error."""
+    with files.faults(hook):
+        try:
+            files.write_atomic(files.ensure_folder(path.parent) / path.name, [b"ne", b"w"])
+        except MachineError as error:
+            return error
+    return None
+
+
 def parts(folder):
     return [path for path in folder.rglob("*") if path.name.startswith(files.PART)]
 
@@ -74,15 +84,12 @@ def test_a_write_that_fails_anywhere_leaves_a_whole_file_or_none(tmp_path, code,
             files.ensure_folder(path.parent)
             path.write_bytes(old)
         seen = []
-        with files.faults(fail_at(number, code, seen)):
-            try:
-                files.write_atomic(files.ensure_folder(path.parent) / "x", [b"ne", b"w"])
-            except MachineError as error:
-                failures += 1
-                assert error.where in (str(path), str(path.parent))
-                assert error.what == files.machine_error(code, "", path).what
-            else:
-                break
+        error = written(path, fail_at(number, code, seen))
+        if error is None:
+            break
+        failures += 1
+        assert error.where in (str(path), str(path.parent))
+        assert error.what == files.machine_error(code, "", path).what
         # Only where the very last step fails, the fsync after the rename, does the new file stand already.
         assert (path.read_bytes() if path.exists() else None) == (b"new" if seen[-1] == ("fsync", path.parent) else old)
         assert not parts(tmp_path)
@@ -165,9 +172,9 @@ def test_a_young_temporary_file_is_not_swept(tmp_path):
 def test_sqlite_errors_with_a_cause_in_the_system_are_translated(tmp_path):
     connection = sqlite3.connect(tmp_path / "db")
     connection.execute("pragma max_page_count = 2")
+    connection.execute("create table t (x)")
     with pytest.raises(MachineError, match="no space is left on the disk"), files.translate_os_errors(tmp_path / "db"):
-        for number in range(9):
-            connection.execute(f"create table t{number} (x)")
+        connection.execute("create table u (x)")
     connection.close()
     with pytest.raises(sqlite3.OperationalError, match="syntax"), files.translate_os_errors(tmp_path):
         sqlite3.connect(":memory:").execute("not sql")

@@ -112,7 +112,8 @@ class Labels(Supervision):
     @property
     def known(self) -> NDArray[np.bool_]:
         """(N,) bool: the label is not `UNKNOWN`."""
-        return self.y != UNKNOWN
+        known: NDArray[np.bool_] = self.y != UNKNOWN
+        return known
 
     def take(self, index: NDArray[np.int64]) -> Labels:
         """Return the supervision of the M items at `index` (M,) int64."""
@@ -162,7 +163,8 @@ class MultiLabels(Supervision):
         """(N,) bool: at least one entry is observed."""
         if self.observed is None:
             return np.ones(len(self), dtype=bool)
-        return np.diff(self.observed.indptr) > 0
+        known: NDArray[np.bool_] = np.diff(self.observed.indptr) > 0
+        return known
 
     def take(self, index: NDArray[np.int64]) -> MultiLabels:
         """Return the supervision of the M items at `index` (M,) int64."""

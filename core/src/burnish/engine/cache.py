@@ -353,7 +353,8 @@ class Entry:
             describe = {"label": self.spec.backbone.label, "key": self.key, "spec": self.spec.record()}
             if not (self.folder / SPEC_FILE).exists():
                 write_json(self.folder / SPEC_FILE, describe)
-        write_shard(self.folder, self.key, ids, features, {item.hex(): reason for item, reason in (skipped or {}).items()})
+        path = write_shard(self.folder, self.key, ids, features, {item.hex(): reason for item, reason in (skipped or {}).items()})
+        self._unusable.discard(path.name)
         self.added += 1
 
     def touch(self) -> None:

@@ -115,7 +115,7 @@ def write_shard(folder: Path, spec: str, ids: NDArray[np.uint8], features: NDArr
     text = json.dumps(asdict(header), separators=(",", ":")).encode()
     head = _PREAMBLE.pack(_MAGIC, len(text), zlib.crc32(text)) + text
     gap = header.features_at - header.ids_at - ids.nbytes
-    name = hashlib.sha256(b"".join([_bytes(ids), *map(bytes.fromhex, skipped)])).hexdigest()[:32]
+    name = hashlib.sha256(b"".join([_bytes(ids), b"skipped", *map(bytes.fromhex, skipped)])).hexdigest()[:32]
     path = folder / (name + SUFFIX)
     write_atomic(path, [head.ljust(header.ids_at, b"\0"), _bytes(ids), bytes(gap), _bytes(features)])
     return path

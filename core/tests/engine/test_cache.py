@@ -1,0 +1,365 @@
+import errno
+import os
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from burnish.engine import cache_care, files
+from burnish.engine.cache import DEFAULT_SIZE, FeatureCache, cache_bound, cache_folder, parse_size
+from burnish.engine.shards import IdIndex, open_shard, read_header, write_shard
+from burnish.errors import CacheError, ConfigError, MachineError
+from burnish.plan import Numeric
+from fake_extraction import DIM, SPEC, dataset, expected, run, texts_of, with_option
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def shards(folder, spec=SPEC):
+    return sorted((folder / "features" / spec.key()).glob("*.shard"))
+
+
+def filled(folder, n=10, spec=SPEC):
+    data = dataset(n)
+    run(data, folder, spec=spec)
+    return data
+
+
+def used(folder, spec, seconds_ago):
+    moment = time.time() - seconds_ago
+    os.utime(folder / "features" / spec.key() / "spec.json", (moment, moment))
+
+
+# -- keys -----------------------------------------------------------------------------------------------------------------
+
+
+def test_whatever_changes_a_feature_changes_the_key():
+    numeric = SPEC.numeric
+    others = [
+        replace(SPEC, view=0), replace(SPEC, view=1), replace(SPEC, modality="features"), with_option(SPEC, size=2),
+        with_option(SPEC, nested={"a": [1, 3]}), replace(SPEC, backbone=replace(SPEC.backbone, code="1.1")),
+        replace(SPEC, backbone=replace(SPEC.backbone, fingerprint="abd")), replace(SPEC, backbone=replace(SPEC.backbone, plugin="other")),
+        *(replace(SPEC, numeric=replace(numeric, **{name: value})) for name, value in
+          {"device": "cuda", "dtype": "bfloat16", "threads": 4, "torch": "2.1", "grid": 32}.items()),
+    ]  # fmt: skip
+    assert {item.name for item in fields(Numeric)} == {"device", "dtype", "threads", "torch", "grid"}, "a new field of the numeric mode"
+    keys = [SPEC.key(), *(other.key() for other in others)]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) == 64 for key in keys)
+
+
+def test_how_a_part_is_written_is_in_no_key():
+    assert replace(SPEC, backbone=replace(SPEC.backbone, label="another")).key() == SPEC.key()
+
+
+def test_libraries_that_decode_are_in_the_key_of_images(monkeypatch):
+    from burnish.engine import cache
+
+    image = replace(SPEC, modality="image")
+    assert "pillow" in image.record()["libraries"]
+    assert SPEC.record()["libraries"] == {}
+    key = image.key()
+    monkeypatch.setattr(cache, "_libraries", lambda modality: {"pillow": "0.0"})
+    assert image.key() != key
+
+
+@given(st.integers(0, 2**40))
+def test_sizes(number):
+    assert parse_size(str(number), "") == number
+    assert parse_size(f"{number}B", "") == number
+    assert parse_size(f" {number} kb", "") == number * 1000
+
+
+@pytest.mark.parametrize(("text", "value"), [("1.5GB", 1_500_000_000), ("20 gb", 20 * 10**9), ("2TB", 2 * 10**12), ("0", 0)])
+def test_sizes_with_units(text, value):
+    assert parse_size(text, "") == value
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1", "1 PB", "nan", "inf", "1e400", "1 gig", "1b5"])
+def test_no_sizes(text):
+    with pytest.raises(ConfigError) as caught:
+        parse_size(text, "BURNISH_CACHE_SIZE")
+    assert str(caught.value) == f"BURNISH_CACHE_SIZE: {text!r} is no size. Possible: such as 500MB, 20GB or a number of bytes."
+
+
+def test_the_environment_says_where_and_how_much(monkeypatch, tmp_path):
+    for name in ("BURNISH_CACHE", "BURNISH_CACHE_SIZE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache_folder() == Path.home() / ".cache" / "burnish"
+    assert cache_bound() == DEFAULT_SIZE
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "burnish"
+    monkeypatch.setenv("BURNISH_CACHE", str(tmp_path / "here"))
+    monkeypatch.setenv("BURNISH_CACHE_SIZE", "1MB")
+    assert (FeatureCache().folder, FeatureCache().bound) == (tmp_path / "here", 10**6)
+
+
+# -- shards and look-up ---------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(n=st.integers(0, 40), dim=st.integers(1, 9), skipped=st.dictionaries(st.binary(min_size=32, max_size=32), st.text(max_size=20), max_size=3))
+def test_a_shard_gives_back_what_was_written(tmp_path_factory, n, dim, skipped):
+    draw = np.random.default_rng(n)
+    ids, features = draw.integers(0, 256, (n, 32), dtype=np.uint8), draw.normal(size=(n, dim)).astype(np.float32)
+    named = {item.hex(): reason for item, reason in skipped.items()}
+    shard = open_shard(write_shard(tmp_path_factory.mktemp("shards"), "key", ids, features, named))
+    shard.check_features()
+    assert np.array_equal(shard.ids, ids)
+    assert np.array_equal(shard.features, features)
+    assert (shard.header.spec, shard.header.skipped) == ("key", named)
+    assert not shard.features.flags.writeable
+    assert shard.features.ctypes.data % 64 == 0 or not n
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_look_up_is_a_dictionarys(data):
+    """Ids of few distinct first bytes, so that the 8 bytes that the index sorts by often agree."""
+    one = st.tuples(st.sampled_from([b"a" * 8, b"b" * 8, b"\xff" * 8, b"\0" * 8]), st.sampled_from([bytes([k]) * 24 for k in range(6)])).map(b"".join)
+    parts = data.draw(st.lists(st.lists(one, max_size=8), max_size=4))
+    wanted = data.draw(st.lists(one, max_size=20))
+    table = {}
+    for row, item in enumerate(item for part in parts for item in part):
+        table.setdefault(item, row)
+    index = IdIndex([as_ids(part) for part in parts])
+    assert index.locate(as_ids(wanted)).tolist() == [table.get(item, -1) for item in wanted]
+
+
+def as_ids(items):
+    return np.frombuffer(b"".join(items), dtype=np.uint8).reshape(len(items), 32)
+
+
+def test_table_maps_a_file_where_it_can_and_gathers_where_it_must(tmp_path):
+    data = filled(tmp_path, 10)
+    rows = np.array([expected(text) for text in texts_of(data)])
+    with FeatureCache(tmp_path) as cache:
+        entry = cache.open(SPEC)
+        at = entry.locate(data.ids)
+        whole = entry.table(at, np.arange(10), 10, DIM)
+        assert isinstance(whole, np.memmap)
+        assert np.array_equal(whole, rows)
+        part = entry.table(at[3:5], np.arange(3, 5), 10, DIM)
+        assert np.array_equal(part[3:5], rows[3:5])
+        assert np.isnan(np.delete(part, [3, 4], axis=0)).all()
+        turned = entry.table(at[::-1], np.arange(10), 10, DIM)
+        assert np.array_equal(turned, rows[::-1])
+        assert not any(table.flags.writeable for table in (whole, part, turned))
+
+
+# -- damage ---------------------------------------------------------------------------------------------------------------
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def places(path):
+    header = read_header(path)
+    return {"magic": 0, "length": 8, "header": 40, "ids": header.ids_at + 5, "features": header.size - 3}
+
+
+@pytest.mark.parametrize("what", ["magic", "length", "header", "ids", "features", "cut", "empty", "longer", "other spec"])
+def test_a_damaged_shard_is_set_aside_and_made_again(tmp_path, what):
+    data = filled(tmp_path)
+    [path] = shards(tmp_path)
+    whole = path.read_bytes()
+    if what == "other spec":
+        other = with_option(SPEC, size=2)
+        run(data, tmp_path, spec=other)
+        path.write_bytes(shards(tmp_path, other)[0].read_bytes())
+    elif what in ("cut", "empty", "longer"):
+        path.write_bytes({"cut": whole[:-1], "empty": b"", "longer": whole + b"\0"}[what])
+    else:
+        flip(path, places(path)[what])
+    again, backbone = run(data, tmp_path)
+    assert again.encoded == 10
+    assert len(backbone.encoded) == 10
+    assert np.array_equal(again.features, [expected(text) for text in texts_of(data)])
+    [line] = again.warnings
+    assert str(path) in line
+    assert "set aside" in line
+    assert sorted(item.name for item in path.parent.iterdir()) == sorted([path.name, "spec.json"])
+    assert path.read_bytes() == whole
+    last, backbone = run(data, tmp_path)
+    assert (last.encoded, last.warnings, backbone.encoded) == (0, (), [])
+
+
+def test_a_damaged_shard_costs_only_its_own_items(tmp_path):
+    data = filled(tmp_path, 6)
+    few = np.array([0, 1])
+    first = set(shards(tmp_path))
+    run(dataset(12), tmp_path)
+    assert len(shards(tmp_path)) == 2
+    [second] = set(shards(tmp_path)) - first
+    flip(second, places(second)["features"])
+    assert run(data, tmp_path, positions=few)[0].warnings == (), "what is not needed is not read"
+    again, _ = run(dataset(12), tmp_path)
+    assert again.encoded == 6
+    assert len(again.warnings) == 1
+
+
+def test_a_format_of_another_version_is_not_read(tmp_path):
+    filled(tmp_path)
+    [path] = shards(tmp_path)
+    content = path.read_bytes()
+    length = struct.unpack_from("<I", content, 8)[0]
+    text = content[16 : 16 + length].replace(b'"format":1', b'"format":9')
+    path.write_bytes(content[:8] + struct.pack("<II", length, zlib.crc32(text)) + text + content[16 + length :])
+    with pytest.raises(CacheError, match="it has format 9, not 1"):
+        read_header(path)
+
+
+def test_verify_finds_what_is_damaged(tmp_path):
+    filled(tmp_path)
+    filled(tmp_path, spec=with_option(SPEC, size=2))
+    assert cache_care.verify(tmp_path) == (2, [])
+    [path] = shards(tmp_path)
+    flip(path, places(path)["features"])
+    assert cache_care.verify(tmp_path) == (1, [cache_care.Damage(path, "a damaged cache entry: its features do not match their checksum")])
+    assert cache_care.verify(tmp_path) == (1, [])
+    assert [info.damaged for info in cache_care.list_entries(tmp_path)].count(1) == 1
+    assert cache_care.verify(tmp_path / "nowhere") == (0, [])
+
+
+# -- listing, pruning, why ------------------------------------------------------------------------------------------------
+
+
+def test_list(tmp_path):
+    assert cache_care.list_entries(tmp_path) == []
+    filled(tmp_path, 10)
+    filled(tmp_path, 4, replace(SPEC, view=1))
+    used(tmp_path, SPEC, 100)
+    view, plain = cache_care.list_entries(tmp_path)
+    assert (plain.key, plain.label, plain.view, plain.items, plain.dim, plain.shards) == (SPEC.key(), "fake:size=1", None, 10, DIM, 1)
+    assert (view.view, view.items, view.in_use, view.damaged) == (1, 4, False, 0)
+    assert plain.size == sum(path.stat().st_size for path in (tmp_path / "features" / SPEC.key()).iterdir())
+    assert plain.used == pytest.approx(time.time() - 100, abs=20)
+
+
+def test_an_entry_that_lost_its_description_is_listed_and_used(tmp_path):
+    data = filled(tmp_path)
+    for content in ("", "[]", "{"):
+        (tmp_path / "features" / SPEC.key() / "spec.json").write_text(content)
+        assert cache_care.list_entries(tmp_path)[0].label == "?"
+        assert run(data, tmp_path)[0].encoded == 0
+
+
+def test_prune_removes_what_was_used_longest_ago(tmp_path):
+    specs = [with_option(SPEC, size=k) for k in range(4)]
+    for spec in specs:
+        filled(tmp_path, 10, spec)
+    for spec, ago in zip(specs, [30, 40, 10, 20], strict=True):
+        used(tmp_path, spec, ago)
+    size = cache_care.list_entries(tmp_path)[0].size
+    removed = cache_care.prune(tmp_path, max_bytes=int(size * 2.5))
+    assert [info.key for info in removed] == [specs[1].key(), specs[0].key()]
+    assert {info.key for info in cache_care.list_entries(tmp_path)} == {specs[2].key(), specs[3].key()}
+    assert cache_care.prune(tmp_path, max_bytes=int(size * 2.5)) == []
+    assert [info.key for info in cache_care.prune(tmp_path, older_than=15)] == [specs[3].key()]
+    assert [info.key for info in cache_care.prune(tmp_path, spec=specs[2].key()[:8])] == [specs[2].key()]
+    assert list((tmp_path / "features").iterdir()) == []
+
+
+def test_a_bound_is_kept_but_never_at_the_cost_of_what_is_in_use(tmp_path):
+    other = with_option(SPEC, size=2)
+    data = filled(tmp_path, 10)
+    used(tmp_path, SPEC, 100)
+    run(data, tmp_path, spec=other, cache=FeatureCache(tmp_path, bound=0))
+    assert [info.key for info in cache_care.list_entries(tmp_path)] == [other.key()]
+    with FeatureCache(tmp_path, bound=0) as cache:
+        kept = cache.open(other)
+        assert cache.enforce_bound() == []
+        assert cache_care.list_entries(tmp_path)[0].in_use
+        assert len(kept.locate(data.ids)) == 10
+    assert [info.key for info in cache_care.prune(tmp_path, max_bytes=0)] == [other.key()]
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from fake_extraction import SPEC, FeatureCache
+cache = FeatureCache(Path(sys.argv[1]))
+cache.open(SPEC)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_an_entry_in_use_by_another_process_stays_until_that_process_ends_however_it_ends(tmp_path):
+    filled(tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )  # fmt: skip
+    with holder:
+        assert holder.stdout.read(4) == b"open"
+        assert cache_care.list_entries(tmp_path)[0].in_use
+        assert cache_care.prune(tmp_path, max_bytes=0) == []
+        holder.kill()
+    assert len(cache_care.prune(tmp_path, max_bytes=0)) == 1
+
+
+def test_features_outlive_the_pruning_of_their_file(tmp_path):
+    data = filled(tmp_path)
+    features = run(data, tmp_path)[0].features
+    cache_care.prune(tmp_path, max_bytes=0)
+    assert np.array_equal(features, [expected(text) for text in texts_of(data)])
+    assert run(data, tmp_path)[0].encoded == 10
+
+
+def test_prune_sweeps_what_killed_processes_and_damage_left(tmp_path):
+    filled(tmp_path)
+    [path] = shards(tmp_path)
+    part = path.with_name(files.PART + "abc")
+    for left in (part, path.with_name("x.shard.damaged"), tmp_path / "features" / "removed-1" / "x"):
+        left.parent.mkdir(exist_ok=True)
+        left.write_bytes(b"left")
+    os.utime(part, (1, 1))
+    assert cache_care.prune(tmp_path) == []
+    assert sorted(item.name for item in path.parent.iterdir()) == sorted([path.name, "spec.json"])
+    assert [item.name for item in (tmp_path / "features").iterdir()] == [SPEC.key()]
+
+
+def test_why(tmp_path):
+    record, key = SPEC.record(), SPEC.key()
+    assert cache_care.why(tmp_path, key, record) == cache_care.Why(key, 0, "", ())
+    near = replace(SPEC, numeric=replace(SPEC.numeric, threads=4))
+    far = replace(with_option(SPEC, size=3, more=True), view=2)
+    filled(tmp_path, 10, near)
+    filled(tmp_path, 10, far)
+    why = cache_care.why(tmp_path, key, record)
+    assert (why.items, why.nearest) == (0, near.key())
+    assert why.differences == (cache_care.Difference("numeric.threads", 2, 4),)
+    cache_care.prune(tmp_path, spec=near.key())
+    assert {item.field: (item.wanted, item.there) for item in cache_care.why(tmp_path, key, record).differences} == {
+        "backbone.options.size": (1, 3), "backbone.options.more": (None, True), "view": (None, 2),
+    }  # fmt: skip
+    filled(tmp_path, 10)
+    assert cache_care.why(tmp_path, key, record).items == 10
+
+
+def test_find_entry(tmp_path):
+    filled(tmp_path)
+    assert cache_care.find_entry(tmp_path, SPEC.key()[:6]).key == SPEC.key()
+    with pytest.raises(CacheError, match=r"no entry begins with 'xyz'. See `burnish cache list`"):
+        cache_care.find_entry(tmp_path, "xyz")
+
+
+def test_a_removal_that_fails_is_told_and_leaves_no_half_entry(tmp_path, monkeypatch):
+    filled(tmp_path)
+
+    def refuse(self, target):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(MachineError, match="permission denied"):
+        cache_care.prune(tmp_path, max_bytes=0)
+    assert cache_care.list_entries(tmp_path)[0].items == 10
