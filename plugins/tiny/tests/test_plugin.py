@@ -31,7 +31,7 @@ def test_the_light_part_imports_neither_torch_nor_numpy():
 
 
 def test_every_shipped_file_is_what_its_provenance_says():
-    provenance = json.loads((SHIPPED / PROVENANCE).read_text())
+    provenance = json.loads((SHIPPED / PROVENANCE).read_text(encoding="utf-8"))
     entries = {entry["file"]: entry for entry in provenance["files"]}
     assert set(entries) == {weight_file(config).name for config in ALL} == {file.name for file in SHIPPED.glob("*.safetensors")}
     for config in ALL:
@@ -43,7 +43,7 @@ def test_every_shipped_file_is_what_its_provenance_says():
 
 
 def test_provenance_names_data_terms_and_command():
-    text = (SHIPPED / PROVENANCE).read_text()
+    text = (SHIPPED / PROVENANCE).read_text(encoding="utf-8")
     for word in ("CIFAR-10", "no formal licence", "Krizhevsky", "lossy", "0-24999", "burnish pretrain tiny"):
         assert word in text
 

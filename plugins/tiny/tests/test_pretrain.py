@@ -66,7 +66,7 @@ def test_the_folder_is_a_backbone_and_says_how_it_was_made(dataset, tmp_path):
     out = Pretrain(CONFIG).pretrain(_task(dataset, tmp_path / "out", lambda *line: lines.append(line)))
     assert [line[:2] for line in lines] == [(1, 2), (2, 2)]
     assert sorted(file.name for file in out.iterdir()) == ["provenance.json", "weights.safetensors"]
-    provenance = json.loads((out / "provenance.json").read_text())
+    provenance = json.loads((out / "provenance.json").read_text(encoding="utf-8"))
     assert provenance["data"] == "squares"
     assert provenance["items"] == 99
     assert provenance["seed"] == 5
@@ -118,7 +118,7 @@ def test_a_finished_folder_is_used_again_and_never_overwritten_by_other_weights(
     (out / "weights.safetensors").write_bytes(b"damaged")
     Pretrain(CONFIG).pretrain(_task(dataset, out))
     assert (out / "weights.safetensors").read_bytes() == before
-    (out / "provenance.json").write_text("{")
+    (out / "provenance.json").write_text("{", encoding="utf-8")
     with pytest.raises(StoreError, match="damaged"):
         Pretrain(CONFIG).pretrain(_task(dataset, out))
 

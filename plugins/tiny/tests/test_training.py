@@ -86,7 +86,7 @@ def test_the_state_of_another_training_is_refused(data, tmp_path):
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", json.dumps({"key": "x", "tensors": "gone.safetensors", "history": []})])
 def test_a_damaged_state_is_said_to_be(data, tmp_path, damage):
-    (tmp_path / "state.json").write_text(damage)
+    (tmp_path / "state.json").write_text(damage, encoding="utf-8")
     with pytest.raises(StoreError, match="damaged"):
         fit(*data, 4, seed=0, schedule=SCHEDULE, checkpoint=tmp_path)
 

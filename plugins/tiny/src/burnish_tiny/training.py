@@ -211,7 +211,7 @@ class _Run:
         if not file.exists():
             return
         try:
-            state = json.loads(file.read_text())
+            state = json.loads(file.read_text(encoding="utf-8"))
             tensors = load_file(folder / state["tensors"], device=str(self.device))
             history = [Epoch(**epoch) for epoch in state["history"]]
         except (ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
