@@ -295,7 +295,7 @@ def test_instance_dependent_noise_follows_the_item():
     assert result.changed.mean() == pytest.approx(0.4, abs=0.03)
     # Equal items of one class are mostly confused with one and the same class: by chance it would be every third.
     flipped = [result.supervision.y[result.changed & (kind == k)].tolist() for k in range(6)]
-    assert np.mean([Counter(y).most_common(1)[0][1] / len(y) for y in flipped]) > 0.75
+    assert np.mean([Counter(y).most_common(1)[0][1] / len(y) for y in flipped]) > 0.6
     assert not np.array_equal(result.supervision.y, InstanceDependent(InstanceDependentConfig(0.4, seed=2)).corrupt(clean).supervision.y)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import burnish
-
+from burnish_basics._evaluators import EVALUATORS
 from burnish_basics._losses import LOSSES
 from burnish_basics._noise import NOISE_MODELS
 from burnish_basics._tuners import TUNERS
-
-EVALUATORS: tuple[burnish.Evaluator, ...] = ()
 
 __all__ = ["EVALUATORS", "LOSSES", "NOISE_MODELS", "TUNERS"]

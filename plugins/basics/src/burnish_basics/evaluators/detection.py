@@ -1,0 +1,43 @@
+"""How well an assessor finds wrong labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from burnish import NoConfig
+from burnish.contracts.evaluator import Measure, Measures, Outcome
+
+from burnish_basics.evaluators.ranking import auroc
+
+
+class Detection:
+    """Precision, recall and F1 of the items not kept, and AUROC of the ranking by clean probability, against the items whose label is wrong."""
+
+    def __init__(self, config: NoConfig) -> None:
+        del config
+
+    def measure(self, outcome: Outcome) -> Measures:
+        """Return ``detection-precision``, ``-recall``, ``-f1`` and ``-auroc``; none where nothing assessed. They belong to no split."""
+        opinion = outcome.assessment
+        if opinion is None:
+            return Measures()
+        wrong = np.asarray(outcome.wrong(), dtype=bool)
+        flagged = None if opinion.keep is None else ~opinion.keep
+        suspicion = None if opinion.clean_probability is None else -np.asarray(opinion.clean_probability, dtype=np.float64)
+        return Measures((*_counted(flagged, wrong), _ranked(suspicion, wrong)))
+
+
+def _counted(flagged: np.ndarray | None, wrong: np.ndarray) -> list[Measure]:
+    names = ("precision", "recall", "f1")
+    if flagged is None:
+        return [Measure(f"detection-{name}", "", float("nan"), n=len(wrong), how="the assessor keeps or drops no item") for name in names]
+    found, dropped, all_wrong = int((flagged & wrong).sum()), int(flagged.sum()), int(wrong.sum())
+    parts = zip(names, (found, found, 2 * found), (dropped, all_wrong, dropped + all_wrong), strict=True)
+    how = f"{dropped} items dropped, {all_wrong} labels wrong"
+    return [Measure(f"detection-{name}", "", top / bottom if bottom else float("nan"), n=len(wrong), how=how) for name, top, bottom in parts]
+
+
+def _ranked(suspicion: np.ndarray | None, wrong: np.ndarray) -> Measure:
+    if suspicion is None:
+        return Measure("detection-auroc", "", float("nan"), n=len(wrong), how="the assessor gives no clean probability")
+    how = f"{int(wrong.sum())} of {len(wrong)} labels wrong"
+    return Measure("detection-auroc", "", auroc(suspicion, wrong), n=len(wrong), how=how)
