@@ -1,0 +1,200 @@
+"""``burnish cache``: what is cached, whether it is whole, what to remove, and why features would be made again."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from burnish.cli.options import device_option, json_option
+from burnish.cli.recipes import read_options, recipe_options
+from burnish.cli.text import echo, echo_json, table
+from burnish.config import say_value
+from burnish.errors import ConfigError, one_line
+from burnish.manager import Manager, get_manager
+from burnish.plan import Cell, Plan, build_plan
+
+if TYPE_CHECKING:
+    from burnish.engine.cache import FeatureSpec
+    from burnish.engine.cache_care import EntryInfo, Why
+
+_SHORT: Final = 12
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MODALITIES: Final = ("image", "text", "features")
+
+
+@click.group()
+def command() -> None:
+    """Look after cached features.
+
+    They lie in $BURNISH_CACHE (else ~/.cache/burnish), at most $BURNISH_CACHE_SIZE of them (else 20GB).
+    """
+
+
+@command.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List what is cached, the last used first."""
+    from burnish.engine.cache import cache_bound, cache_folder
+    from burnish.engine.cache_care import list_entries
+
+    entries, total = list_entries(cache_folder()), cache_bound()
+    if as_json:
+        echo_json({"folder": str(cache_folder()), "bound": total, "entries": [asdict(info) for info in entries]})
+        return
+    held = sum(info.size for info in entries)
+    click.echo(f"{cache_folder()}: {_count(len(entries), 'entry', 'entries')}, {_size(held)} of at most {_size(total)}")
+    echo(_listing(entries))
+
+
+@command.command()
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, as_json: bool) -> None:
+    """Read everything and compare checksums.
+
+    What is damaged is set aside, and made again when it is needed.
+    """
+    from burnish.engine.cache import cache_folder
+    from burnish.engine.cache_care import verify as verify_all
+
+    whole, damaged = verify_all(cache_folder())
+    if as_json:
+        echo_json({"whole": whole, "damaged": [{"file": str(item.path), "reason": item.reason} for item in damaged]})
+    else:
+        click.echo(f"{cache_folder()}: {_count(whole, 'file is', 'files are')} whole, {len(damaged)} damaged")
+        echo([f"  {item.path}: {one_line(item.reason)}" for item in damaged])
+    if damaged:
+        ctx.exit(1)
+
+
+@command.command()
+@click.option("--max-size", metavar="SIZE", help="Keep at most this much, such as 5GB [default: the cache's bound].")
+@click.option("--older-than", metavar="AGE", help="Remove what was not used for this long, such as 30d or 12h.")
+@click.option("--entry", metavar="KEY", help="Remove the entries whose key begins so.")
+@click.option("--all", "everything", is_flag=True, help="Remove everything.")
+@json_option
+def prune(max_size: str | None, older_than: str | None, entry: str | None, everything: bool, as_json: bool) -> None:
+    """Remove entries, least recently used first.
+
+    What a running process uses stays.
+    """
+    from burnish.engine.cache import cache_bound, cache_folder, parse_size
+    from burnish.engine.cache_care import find_entry
+    from burnish.engine.cache_care import prune as prune_entries
+
+    if entry:
+        find_entry(cache_folder(), entry)
+    bound = 0 if everything else parse_size(max_size, "--max-size") if max_size else None
+    if bound is None and not (older_than or entry):
+        bound = cache_bound()
+    age = None if older_than is None else _age(older_than)
+    removed = prune_entries(cache_folder(), max_bytes=bound, spec=entry or "", older_than=age)
+    if as_json:
+        echo_json({"removed": [asdict(info) for info in removed]})
+        return
+    freed = _size(sum(info.size for info in removed))
+    click.echo(f"{cache_folder()}: {_count(len(removed), 'entry', 'entries')} removed, {freed} freed")
+    echo(_listing(removed))
+
+
+@command.command()
+@recipe_options
+@device_option
+@json_option
+def why(as_json: bool, **values: Any) -> None:
+    """Say which features of a recipe are cached.
+
+    Where none are: in what the nearest entry differs. RECIPE and the options are those of `burnish run`.
+    """
+    from burnish.engine.cache import cache_folder
+    from burnish.engine.cache_care import why as why_of
+
+    manager = get_manager()
+    plan = build_plan(read_options(values, manager), manager)
+    answers = [(spec, why_of(cache_folder(), spec.key(), spec.record())) for spec in _specs(plan, manager)]
+    if as_json:
+        echo_json([{"backbone": spec.backbone.label, "view": spec.view, **asdict(answer)} for spec, answer in answers])
+        return
+    for spec, answer in answers:
+        echo(_explanation(spec, answer))
+
+
+def _specs(plan: Plan, manager: Manager) -> list[FeatureSpec]:
+    """Return the feature specs of a plan, each once."""
+    from burnish.engine.cache import FeatureSpec
+
+    specs: dict[str, FeatureSpec] = {}
+    for cell in plan.cells:
+        for view in [None] if cell.views <= 1 else [None, *range(cell.views)]:
+            spec = FeatureSpec(cell.backbone, _modality(cell, manager), view, plan.numeric)
+            specs.setdefault(spec.key(), spec)
+    return list(specs.values())
+
+
+def _modality(cell: Cell, manager: Manager) -> str:
+    """Return what the backbone reads."""
+    needs = manager.get("backbone", f"{cell.backbone.plugin}/{cell.backbone.name}").descriptor.needs
+    reads = [word for word in _MODALITIES if word in needs]
+    return reads[0] if reads else "features"
+
+
+def _explanation(spec: FeatureSpec, answer: Why) -> Iterator[str]:
+    name = spec.backbone.label + ("" if spec.view is None else f", view {spec.view}")
+    if answer.items:
+        yield f"{name}: {_count(answer.items, 'item is', 'items are')} cached (entry {answer.key[:_SHORT]})"
+        return
+    if not answer.nearest:
+        yield f"{name}: not cached, and nothing like it"
+        return
+    yield f"{name}: not cached; the nearest entry, {answer.nearest[:_SHORT]}, differs in"
+    rows = [(item.field, f"wanted {_value(item.wanted)}", f"there {_value(item.there)}") for item in answer.differences]
+    yield from table(rows)
+
+
+def _value(value: Any) -> str:
+    text = "nothing" if value is None else one_line(say_value(value))
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _listing(entries: list[EntryInfo]) -> Iterator[str]:
+    if not entries:
+        return
+    head = ("entry", "backbone", "view", "items", "width", "size", "used", "")
+    rows = [
+        (
+            info.key[:_SHORT], one_line(info.label), "-" if info.view is None else str(info.view), str(info.items), str(info.dim), _size(info.size),
+            _ago(time.time() - info.used), ", ".join(["in use"] * info.in_use + [f"{info.damaged} damaged"] * bool(info.damaged)),
+        )
+        for info in entries
+    ]  # fmt: skip
+    yield from table([head, *rows])
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"
+
+
+def _ago(seconds: float) -> str:
+    unit = next((unit for unit in "wdhm" if seconds >= 2 * _SECONDS[unit]), "s")
+    words = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+    return f"{max(0, int(seconds / _SECONDS[unit]))} {words[unit]} ago"
+
+
+def _age(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip().lower())
+    if found is None:
+        raise ConfigError(f"{text!r} is no age", where="--older-than", possible="a number with s, m, h, d or w, such as 30d")
+    return float(found[1]) * _SECONDS[found[2]]
