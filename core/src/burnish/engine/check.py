@@ -181,8 +181,9 @@ class _Content:
         def by_row(item: tuple[int, str]) -> int:
             return int(self.dataset.rows[item[0]])
 
-        bad = [Finding("error", "unreadable", reason, self.dataset.origin(position)) for position, reason in sorted(self.unreadable.items(), key=by_row)]
-        return bad + (self.columns.findings(self.dataset.name) if self.columns else [])
+        bad = sorted(self.unreadable.items(), key=by_row)
+        found = [Finding("error", "unreadable", reason, self.dataset.origin(position)) for position, reason in bad]
+        return found + (self.columns.findings(self.dataset.name) if self.columns else [])
 
     def sizes(self) -> dict[str, tuple[int, ...]]:
         if self.columns:

@@ -74,10 +74,9 @@ def delimiter_of(path: Path, given: str) -> str:
     if ending in JSON_LINES | PARQUET:
         return ""
     if ending not in _BY_ENDING:
-        raise DataError(
-            f"the ending {ending or 'of the file'!r} is not one of a table",
-            where=str(path), possible=" ".join(sorted(TABLES)), todo="For other text tables say delimiter=comma or delimiter=tab",
-        )  # fmt: skip
+        what = "this is a folder" if path.is_dir() else f"{ending!r} is not the ending of a table" if ending else "the file has no ending of a table"
+        todo = "For other text tables say delimiter=comma or delimiter=tab"
+        raise DataError(what, where=str(path), possible=" ".join(sorted(TABLES)), todo=todo)
     return _BY_ENDING[ending]
 
 

@@ -55,14 +55,14 @@ class Single:
         """
         column = {str(number) if self.numbers and given else name: number for number, name in enumerate(names)}
         distinct, code = np.unique(self.text, return_inverse=True)
-        for at, label in enumerate(distinct):
+        for at, label in enumerate(distinct.tolist()):
             if label and label not in column:
                 row = int(np.argmax(code == at))
                 if self.numbers:
                     raise DataError(f"label {label} is out of range", where=self.where[row], possible=f"0 to {len(names) - 1}")
                 hint = suggestion(label, column)
                 raise DataError(f"there is no class {label!r}. {hint}".strip(), where=self.where[row], possible=", ".join(names[:20]))
-        of_code = np.array([column[label] if label else UNKNOWN for label in distinct], dtype=np.int64)
+        of_code = np.array([column[label] if label else UNKNOWN for label in distinct.tolist()], dtype=np.int64)
         return Labels(y=of_code[code.reshape(-1)], weights=weights)
 
 
