@@ -208,15 +208,35 @@ def test_every_form_of_the_same_matrix_is_read_alike(tmp_path):
     ("transitions", "message"),
     [
         (("cat-dog",), "'cat-dog' is no transition"),
-        (("cat>dogg=0.1",), "there is no class 'dogg'. Did you mean 'dog'?"),
+        (("cat>=0.4",), "'cat>=0.4' is no transition"),
         (("cat>dog=1.5",), "'1.5' is no probability"),
         (("cat>dog=nan",), "'nan' is no probability"),
         (("cat>dog=x",), "'x' is no probability"),
-        (("cat>dog=0.7", "cat>bird=0.6"), "the probabilities of class 'cat' sum to 1.3"),
         (("cat>dog=0.1", "cat>dog=0.2"), "stands twice"),
+        (("cat>dog",), "states no probability"),
+        ((), "neither transitions nor matrix is given"),
     ],
 )
-def test_wrong_transitions(transitions, message):
+def test_malformed_transitions_are_found_when_the_recipe_is_read(transitions, message):
+    with pytest.raises(ConfigError, match="noise asymmetric") as caught:
+        AsymmetricConfig(transitions)
+    assert message in str(caught.value)
+
+
+def test_transitions_and_matrix_are_not_given_together(tmp_path):
+    with pytest.raises(ConfigError, match="both given"):
+        AsymmetricConfig(("cat>dog=0.1",), matrix=tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("transitions", "message"),
+    [
+        (("cat>dogg=0.1",), "there is no class 'dogg'. Did you mean 'dog'?"),
+        (("cat>dog=0.7", "cat>bird=0.6"), "the probabilities of class 'cat' sum to 1.3"),
+        (("cat>dog=0.1", "cat>cat=0.5"), "the probabilities of class 'cat' sum to 0.6"),
+    ],
+)
+def test_transitions_that_do_not_fit_the_classes(transitions, message):
     with pytest.raises(DataError, match="noise asymmetric") as caught:
         Asymmetric(AsymmetricConfig(transitions)).matrix(Classes.of(["cat", "dog", "bird"]))
     assert message in str(caught.value)
@@ -245,12 +265,6 @@ def test_wrong_matrix_files(tmp_path, name, text, message):
     assert message in str(caught.value)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_exactly_one_of_transitions_and_matrix(tmp_path):
-    for config in (AsymmetricConfig(), AsymmetricConfig(("cat>dog",), matrix=tmp_path / "t.csv")):
-        with pytest.raises(ConfigError, match="transitions"):
-            Asymmetric(config)
 
 
 def test_pick_draws_in_proportion_and_never_a_class_of_no_weight():
@@ -396,8 +410,9 @@ def test_nothing_changes_nothing():
 
 @pytest.mark.parametrize(
     "corruptor",
-    [Symmetric(SymmetricConfig()), Pair(PairConfig()), Asymmetric(AsymmetricConfig(("cat>dog",))), InstanceDependent(InstanceDependentConfig()),
-     LongTail(LongTailConfig()), FewShot(FewShotConfig())],
+    [Symmetric(SymmetricConfig(0.4)), Pair(PairConfig(0.4)), Asymmetric(AsymmetricConfig(("cat>dog=1",))),
+     InstanceDependent(InstanceDependentConfig(0.4)),
+     LongTail(LongTailConfig(100)), FewShot(FewShotConfig(16))],
     ids=lambda corruptor: type(corruptor).__name__,
 )  # fmt: skip
 def test_multi_labels_are_refused_in_one_line(corruptor):
@@ -408,7 +423,7 @@ def test_multi_labels_are_refused_in_one_line(corruptor):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("corruptor", [Symmetric(SymmetricConfig()), Pair(PairConfig()), InstanceDependent(InstanceDependentConfig())])
+@pytest.mark.parametrize("corruptor", [Symmetric(SymmetricConfig(0.4)), Pair(PairConfig(0.4)), InstanceDependent(InstanceDependentConfig(0.4))])
 def test_one_class_cannot_be_noisy(corruptor):
     with pytest.raises(DataError, match="only one class"):
         corruptor.corrupt(make(Labels(y=np.zeros(5, dtype=np.int64)), 1))
@@ -416,7 +431,7 @@ def test_one_class_cannot_be_noisy(corruptor):
 
 def test_instance_dependent_noise_refuses_texts():
     with pytest.raises(BurnishError, match="texts"):
-        InstanceDependent(InstanceDependentConfig()).corrupt(make(labelled(20, 3), 3))
+        InstanceDependent(InstanceDependentConfig(0.4)).corrupt(make(labelled(20, 3), 3))
 
 
 def test_roles():

@@ -9,6 +9,7 @@ from burnish import NoConfig
 from burnish.contracts.noise import Assessment
 from burnish.contracts.scores import Scores
 from burnish.data import Classes, Labels, MultiLabels
+from burnish.errors import ConfigError
 from burnish_basics._evaluators import EVALUATORS, ECEConfig, GroupsConfig, WorstConfig
 from burnish_basics.evaluators import (
     Accuracy,
@@ -261,11 +262,13 @@ def test_many_medium_and_few():
     assert [m.name for m in (many, medium, few)] == ["many-observed", "medium-observed", "few-observed"]
     assert [m.value for m in (many, medium, few)] == [0.5, pytest.approx(2 / 3), pytest.approx(1 / 3)]
     assert [m.n for m in (many, medium, few)] == [2, 3, 3]
-    assert many.how == "1 classes with more than 100 training items, as observed"
+    assert many.how == "classes with more than 100 training items as observed: 1"
     assert few.terms.denominator.sum() == 3
     (nobody, *_) = Groups(GroupsConfig(many=1000)).measure(outcome).scalars
     assert math.isnan(nobody.value)
     assert "no item of them here" in nobody.how
+    with pytest.raises(ConfigError, match="few=20 is above many=10"):
+        GroupsConfig(many=10)
 
 
 # -- multi-labels ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import burnish
+from burnish.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class GroupsConfig:
 
     many: int = field(default=100, metadata={"help": "classes with more training items than this are `many`", "range": (0, 1_000_000_000)})
     few: int = field(default=20, metadata={"help": "classes with fewer training items than this are `few`", "range": (0, 1_000_000_000)})
+
+    def __post_init__(self) -> None:
+        if self.few > self.many:
+            raise ConfigError(f"few={self.few} is above many={self.many}", where="evaluator groups", todo="Make few at most many")
 
 
 _TRUTH = frozenset({"truth"})

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 import burnish
+from burnish.errors import ConfigError
 
+# Rates, ratios and shots have no default: a study states its noise, and so do the labels of its rows.
 _RATE = {"help": "share of the labelled items of each role, as a fraction", "range": (0, 1)}
 
 
@@ -15,7 +17,7 @@ _RATE = {"help": "share of the labelled items of each role, as a fraction", "ran
 class SymmetricConfig:
     """Options of `symmetric`."""
 
-    rate: float = field(default=0.4, metadata=_RATE)
+    rate: float = field(metadata=_RATE)
     exclude_true: bool = field(default=True, metadata={"help": "flip to another class; false draws among all classes, so fewer labels are wrong"})
 
 
@@ -23,7 +25,7 @@ class SymmetricConfig:
 class PairConfig:
     """Options of `pair`."""
 
-    rate: float = field(default=0.4, metadata=_RATE)
+    rate: float = field(metadata=_RATE)
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,50 @@ class AsymmetricConfig:
         default=None,
         metadata={"help": "CSV or JSON file instead: row = true class, column = observed class, rows sum to 1; JSON may be {cat: {dog: 0.4}}"},
     )
-    rate: float = field(default=0.4, metadata={"help": "probability of transitions that state none", "range": (0, 1)})
+    rate: float | None = field(default=None, metadata={"help": "probability of transitions that state none", "range": (0, 1)})
+
+    def __post_init__(self) -> None:
+        if bool(self.transitions) == (self.matrix is not None):
+            what = "transitions and matrix are both given" if self.transitions else "neither transitions nor matrix is given"
+            raise ConfigError(what, where="noise asymmetric", todo="Give one of them: transitions: [cat>dog=0.4], or matrix: FILE")
+        self.moves()
+
+    def moves(self) -> dict[tuple[str, str], float]:
+        """Return the probability of each transition by true and observed class.
+
+        Raises:
+            ConfigError: a transition is malformed, stated twice or without a probability.
+        """
+        moves: dict[tuple[str, str], float] = {}
+        for text in self.transitions:
+            pair, equals, number = text.rpartition("=")
+            source, _, target = (pair if equals else text).partition(">")
+            key = source.strip(), target.strip()
+            if not all(key):
+                raise ConfigError(f"{text!r} is no transition", where="noise asymmetric", possible="'cat>dog=0.4' or 'cat>dog'")
+            if key in moves:
+                raise ConfigError(f"the transition {key[0]}>{key[1]} stands twice", where="noise asymmetric")
+            moves[key] = self._probability(text, number if equals else self.rate)
+        return moves
+
+    @staticmethod
+    def _probability(text: str, number: str | float | None) -> float:
+        if number is None:
+            raise ConfigError(f"the transition {text!r} states no probability", where="noise asymmetric", todo="Write cat>dog=0.4, or give rate")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            raise ConfigError(f"{number!r} is no probability", where="noise asymmetric", possible="a number from 0 to 1")
+        return value
 
 
 @dataclass(frozen=True)
 class InstanceDependentConfig:
     """Options of `instance-dependent`."""
 
-    rate: float = field(default=0.4, metadata={"help": "expected share of labelled items that flip, as a fraction", "range": (0, 1)})
+    rate: float = field(metadata={"help": "expected share of labelled items that flip, as a fraction", "range": (0, 1)})
     spread: float = field(default=0.1, metadata={"help": "how much flip probabilities differ between items: standard deviation", "range": (0.001, 1)})
     side: int = field(default=8, metadata={"help": "images are shrunk to this many pixels a side before they are projected", "range": (1, 256)})
     seed: int = field(default=1, metadata={"help": "of the projection that says which class an item is taken for", "range": (0, 2**31)})
@@ -53,7 +91,7 @@ class MissingConfig:
     """Options of `missing`."""
 
     rate: float = field(
-        default=0.5, metadata={"help": "share of the labelled items, or of the known entries of multi-labels, that become unknown", "range": (0, 1)}
+        metadata={"help": "share of the labelled items, or of the known entries of multi-labels, that become unknown", "range": (0, 1)}
     )
 
 
@@ -61,14 +99,14 @@ class MissingConfig:
 class LongTailConfig:
     """Options of `long-tail`."""
 
-    ratio: float = field(default=100.0, metadata={"help": "items of the first class over items of the last", "range": (1, 1_000_000)})
+    ratio: float = field(metadata={"help": "items of the first class over items of the last", "range": (1, 1_000_000)})
 
 
 @dataclass(frozen=True)
 class FewShotConfig:
     """Options of `few-shot`."""
 
-    shots: int = field(default=16, metadata={"help": "labelled items kept of each class", "range": (1, 1_000_000)})
+    shots: int = field(metadata={"help": "labelled items kept of each class", "range": (1, 1_000_000)})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from burnish.contracts.noise import Corruption, CorruptionInput
 from burnish.data import Classes
-from burnish.errors import ConfigError, DataError, suggestion
+from burnish.errors import DataError, suggestion
 
 from burnish_basics._noise import AsymmetricConfig
 from burnish_basics.corruptors.draws import LABEL_ROLES, labels_of, pick, relabelled, share, smallest
@@ -28,19 +28,11 @@ class Asymmetric:
 
     Of the n labelled items of class i in a role, exactly ceil((1 - T[i, i]) n) flip; which class each is taken for is drawn in
     proportion to the rest of the row. Raising all probabilities by one factor keeps what is flipped.
-
-    Raises:
-        ConfigError: not exactly one of `transitions` and `matrix` is given.
     """
 
     roles: ClassVar[frozenset[str]] = LABEL_ROLES
 
     def __init__(self, config: AsymmetricConfig) -> None:
-        if bool(config.transitions) == (config.matrix is not None):
-            todo = "Give one of them: transitions: [cat>dog=0.4], or matrix: FILE"
-            raise ConfigError(
-                "transitions and matrix are both given" if config.matrix else "neither transitions nor matrix is given", where=_WHERE, todo=todo
-            )
         self.config = config
 
     def corrupt(self, clean: CorruptionInput) -> Corruption:
@@ -67,21 +59,8 @@ class Asymmetric:
             DataError: a class is unknown, a probability is no number in [0, 1], a row does not sum to 1.
         """
         if self.config.matrix is None:
-            return _from_moves(self._moves(), classes, _WHERE)
+            return _from_moves(self.config.moves(), classes, _WHERE)
         return _read(self.config.matrix, classes)
-
-    def _moves(self) -> dict[tuple[str, str], Any]:
-        moves: dict[tuple[str, str], Any] = {}
-        for text in self.config.transitions:
-            pair, equals, number = text.rpartition("=")
-            source, arrow, target = (pair if equals else text).partition(">")
-            if not arrow or not source.strip() or not target.strip():
-                raise DataError(f"{text!r} is no transition", where=_WHERE, possible="'cat>dog=0.4' or 'cat>dog'")
-            key = source.strip(), target.strip()
-            if key in moves:
-                raise DataError(f"the transition {key[0]}>{key[1]} stands twice", where=_WHERE)
-            moves[key] = number if equals else self.config.rate
-        return moves
 
 
 def _column(name: str, classes: Classes, where: str) -> int:

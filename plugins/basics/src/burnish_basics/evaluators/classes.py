@@ -119,7 +119,7 @@ class Groups:
         groups = {
             "many": (many, f"classes with more than {self.many} training items"),
             "medium": (~many & ~few, f"classes with {self.few} to {self.many} training items"),
-            "few": (few & ~many, f"classes with fewer than {self.few} training items"),
+            "few": (few, f"classes with fewer than {self.few} training items"),
         }
         return Measures(tuple(self._of(outcome, split, name, *group) for split in outcome.splits for name, group in groups.items()))
 
@@ -133,5 +133,5 @@ class Groups:
             here = known.positive & known.observed & member
             parts = terms(units, (here & present(scores)).sum(axis=1).astype(np.float64), here.sum(axis=1).astype(np.float64))
         n = int(here.any(axis=1).sum() if here.ndim == 2 else here.sum())
-        size = f"{int(member.sum())} {which}, as observed"
+        size = f"{which} as observed: {int(member.sum())}"
         return Measure(f"{name}-observed", split, ratio(parts), n=n, how=size if n else _note(size, "no item of them here"), terms=parts)
