@@ -13,7 +13,7 @@ from burnish.data.classes import Classes
 from burnish.data.content import canonical_order, stack_ids
 from burnish.data.findings import Finding
 from burnish.data.split import role_of
-from burnish.data.supervision import Labels, Supervision
+from burnish.data.supervision import Labels, MultiLabels, Supervision
 from burnish.errors import DataError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Dataset:
             findings: what the source noticed beside its items.
 
         Raises:
-            DataError: no items, lengths that do not match, a label outside the classes.
+            DataError: no items, lengths that do not match, a label outside the classes, a split name that is none.
         """
         n = len(ids)
         if not n:
@@ -115,6 +115,8 @@ class Dataset:
             if part is not None and len(part) != n:
                 raise DataError(f"{len(part)} {what} for {n} items", where=name)
         for targets in (supervision, truth):
+            if isinstance(targets, MultiLabels) and targets.positive.shape[1] != len(classes):
+                raise DataError(f"{targets.positive.shape[1]} columns of labels for {len(classes)} classes", where=name)
             if isinstance(targets, Labels) and targets.y.max(initial=-1) >= len(classes):
                 row = int(np.argmax(targets.y))
                 where = origins[row] if origins else f"{name}, row {row}"
@@ -162,8 +164,10 @@ class Dataset:
     def without(self, positions: Sequence[int]) -> Dataset:
         """Return the data set with bad items set aside: they leave every split and stay in order."""
         bad = np.asarray(sorted(positions), dtype=np.int64)
-        usable = np.setdiff1d(np.arange(len(self), dtype=np.int64), bad)
-        assigned = {name: np.setdiff1d(index, bad) for name, index in self.assigned.items()} or {"train": usable}
+        assigned = {name: np.setdiff1d(index, bad) for name, index in self.assigned.items()}
+        if "train" not in assigned:  # what no split names is trainable
+            taken = np.concatenate([bad, *self.assigned.values()])
+            assigned["train"] = np.setdiff1d(np.arange(len(self), dtype=np.int64), taken)
         return replace(self, assigned=assigned)
 
     def fingerprint(self) -> str:

@@ -177,10 +177,10 @@ class MultiLabels(Supervision):
         return np.asarray(weights @ self.positive.astype(np.float64)).reshape(classes)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        arrays = {"positive.indices": self.positive.indices, "positive.indptr": self.positive.indptr, "shape": np.array(self.positive.shape)}
-        if self.observed is not None:
-            arrays |= {"observed.indices": self.observed.indices, "observed.indptr": self.observed.indptr}
-        return arrays
+        parts = {"positive": self.positive} | ({} if self.observed is None else {"observed": self.observed})
+        # scipy chooses the width of its indices by itself; what is said does not depend on it.
+        arrays = {f"{name}.{kind}": getattr(part, kind).astype(np.int64) for name, part in parts.items() for kind in ("indices", "indptr")}
+        return arrays | {"shape": np.array(self.positive.shape, dtype=np.int64)}
 
 
 def _boolean(matrix: Any) -> sp.csr_array:
