@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from burnish.cli.options import json_option, workers_option
+from burnish.cli.text import echo, echo_json
 from burnish.errors import CombinedError, DataError
 
 if TYPE_CHECKING:
@@ -20,9 +22,9 @@ _CLASSES_SHOWN = 20
 
 @click.command("check")
 @click.argument("data")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@json_option
 @click.option("--all", "everything", is_flag=True, help=f"List all findings of a kind, not the first {_SHOWN}.")
-@click.option("--workers", type=click.IntRange(min=0), default=0, help="Threads that read and decode; 0 for one per core.")
+@workers_option
 def command(data: str, as_json: bool, everything: bool, workers: int) -> None:
     """Tell what DATA holds and what is wrong with it, row by row. Nothing is trained.
 
@@ -31,12 +33,10 @@ def command(data: str, as_json: bool, everything: bool, workers: int) -> None:
     found, findings = _checked(data, workers)
     ok = not findings if found is None else found.ok
     if as_json:
-        record = found.record() if found else {"ok": False, "findings": [vars(finding) for finding in findings]}
-        click.echo(json.dumps(record, indent=2))
+        echo_json(found.record() if found else {"ok": False, "findings": [vars(finding) for finding in findings]})
     else:
-        if found is not None:
-            click.echo("\n".join(_summary(found)))
-        click.echo("\n".join(_told(findings, everything)))
+        echo(_summary(found) if found else [])
+        echo(_told(findings, everything))
     if not ok:
         click.get_current_context().exit(1)
 

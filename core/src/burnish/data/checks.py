@@ -49,7 +49,7 @@ def structure(dataset: Dataset) -> list[Finding]:
         if not total and where not in told:
             findings.append(Finding("warning", "empty-class", "it has no item", where, "Remove it, or add items"))
         if total and not usable:
-            what = f"{total} items in test or other fixed splits, and none to train on"
+            what = f"{total} item{'s' if total > 1 else ''} in test or other fixed splits, and none to train on"
             findings.append(Finding("error" if single else "warning", "only-in-test", what, where, "Add items to train, or remove the class"))
     return findings
 

@@ -86,7 +86,8 @@ def check(dataset: Dataset, progress: Progress | None = None, workers: int = 0) 
     findings = [*content.findings(), *structure(usable), *_small_classes(usable), *_copies(usable, content.unreadable), *_groups(usable)]
     unlabelled = len(dataset) - int(dataset.supervision.known.sum())
     if unlabelled:
-        findings.append(Finding("note", "unlabelled", f"{unlabelled} items have no label", dataset.name))
+        what = "1 item has no label" if unlabelled == 1 else f"{unlabelled} items have no label"
+        findings.append(Finding("note", "unlabelled", what, dataset.name))
     splits = _splits(usable)
     return Check(
         name=dataset.name,
