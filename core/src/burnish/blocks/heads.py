@@ -28,7 +28,7 @@ class ResidualMLP(nn.Module):
 
     ``mlp`` is `blocks` times (Linear, BatchNorm1d, ReLU), the first from D to H and any further from H to H, then Linear(H, D).
 
-    Source: NMTune (arXiv:2309.17002), section 4, with the constants of its released code: H = 4 D, one block, residual.
+    Source: NMTune (arXiv:2309.17002), with the constants of its released code: H = 4 D, one block, residual.
 
     Args:
         dim: width D of features and output.
