@@ -1,7 +1,5 @@
 """``python -m burnish``."""
 
-from __future__ import annotations
-
 from burnish.cli import main
 
 if __name__ == "__main__":

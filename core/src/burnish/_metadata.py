@@ -17,7 +17,7 @@ from typing import Any
 NotInstalledError = _metadata.PackageNotFoundError
 """Raised by `version` where there is no such distribution."""
 
-_HEADER = re.compile(r"^(Name|Version):[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+_HEADER = re.compile(r"^(Name|Version|Requires-Dist):[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def requires(distribution: str) -> list[str]:
     Raises:
         NotInstalledError: it is not installed.
     """
-    return list(_metadata.distribution(distribution).requires or [])
+    return [value for name, value in _header(_metadata.distribution(distribution)) if name == "Requires-Dist"]
 
 
 def source(distribution: str) -> str:
@@ -87,10 +87,14 @@ def normal_name(name: str) -> str:
 
 
 def _name_and_version(handle: Any) -> tuple[str, str]:
+    found = dict(reversed(_header(handle)))
+    return found.get("Name", "unknown"), found.get("Version", "unknown")
+
+
+def _header(handle: Any) -> list[tuple[str, str]]:
     # Parsing the whole file as an e-mail message, as `handle.version` does, takes longer than everything else in here.
     text = handle.read_text("METADATA") or handle.read_text("PKG-INFO") or ""
-    found = dict(reversed(_HEADER.findall(text.split("\n\n", 1)[0])))
-    return found.get("Name", "unknown"), found.get("Version", "unknown")
+    return _HEADER.findall(text.split("\n\n", 1)[0])
 
 
 def _source(handle: Any) -> str:

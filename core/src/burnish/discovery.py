@@ -14,7 +14,7 @@ import pluggy
 
 from burnish import _metadata, hooks
 from burnish.descriptors import KINDS, Descriptor
-from burnish.errors import BurnishError, PluginError, one_line
+from burnish.errors import BurnishError, PluginError, one_line, suggestion
 
 GROUP: Final = "burnish"
 """The entry-point group of plugins."""
@@ -109,6 +109,7 @@ class Loader:
 
     def _collect(self, name: str, module: Any) -> tuple[Descriptor, ...]:
         _check_api(module)
+        self._check_names(module)
         self._hooks.register(module, name)
         try:
             self._hooks.check_pending()
@@ -116,6 +117,13 @@ class Loader:
         finally:
             # One plugin at a time: a hook call can reach no other plugin, and nothing depends on the order of registration.
             self._hooks.unregister(module)
+
+    def _check_names(self, module: Any) -> None:
+        known = hooks.HOOKS.values()
+        for name in dir(module):
+            options = self._hooks.parse_hookimpl_opts(module, name)
+            if options is not None and (options["specname"] or name) not in known:
+                raise _Unusable(f"unknown hook {name!r}. {suggestion(name, known)}".strip())
 
     def _offers(self, module: Any, kind: str) -> list[Descriptor]:
         hook = hooks.HOOKS[kind]
@@ -199,9 +207,9 @@ def _a(value: object) -> str:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, (_Unusable, BurnishError)):
-        return one_line(str(error))
+        return one_line(error)
     if isinstance(error, pluggy.PluginValidationError):
-        return one_line(str(error).splitlines()[0])
+        return one_line(error)
     where = ""
     trace = error.__traceback__
     while trace is not None:

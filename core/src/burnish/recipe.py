@@ -77,12 +77,14 @@ class Recipe:
 
     def where(self, *address: str | int) -> str:
         """Return where a value stands, for errors: file and line, or the option of the command line, and its key."""
-        key = ".".join(str(part) for part in address if isinstance(part, str))
         if address and address[0] in self.given:
             return self.given[str(address[0])]
+        key = ".".join(str(part) for part in address if isinstance(part, str))
+        return ", ".join(filter(None, (self._place(address), key)))
+
+    def _place(self, address: Address) -> str:
         line = next((self.lines[address[:end]] for end in range(len(address), 0, -1) if address[:end] in self.lines), 0)
-        place = f"{self.file}, line {line}" if line else self.file
-        return ", ".join(filter(None, (place, key)))
+        return f"{self.file}, line {line}" if line else self.file
 
     def base_of(self, key: str) -> Path:
         """Return the folder that relative paths under a key start from."""
@@ -175,7 +177,7 @@ def _checked(recipe: Recipe) -> Recipe:
     errors: list[BurnishError] = []
     for key in recipe.values:
         if key not in KEYS:
-            errors.append(_unknown_key(key, recipe.where(key)))
+            errors.append(_unknown_key(key, recipe._place((key,))))
     name = recipe.values.get("name", recipe.name)
     if not isinstance(name, str) or not name.strip() or any(c in name for c in "/\\\0\n") or name.startswith("."):
         errors.append(RecipeError(f"{name!r} cannot be the name of a recipe", where=recipe.where("name"), todo="It names the study's folder"))
@@ -184,7 +186,7 @@ def _checked(recipe: Recipe) -> Recipe:
 
 
 def _unknown_key(key: str, where: str) -> RecipeError:
-    return RecipeError(f"unknown key {key!r}. {suggestion(key, KEYS)}".strip(), where=where.removesuffix(f", {key}"), possible=", ".join(KEYS))
+    return RecipeError(f"unknown key {key!r}. {suggestion(key, KEYS)}".strip(), where=where, possible=", ".join(KEYS))
 
 
 # -- command line ---------------------------------------------------------------------------------------------------------------

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-
-from packaging.requirements import InvalidRequirement, Requirement
+from typing import TYPE_CHECKING
 
 from burnish import _metadata
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+_SIMPLE = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[\w, -]*\])?\s*(>=|==)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?")
+_RELEASE = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 def unmet(requirements: Iterable[str]) -> Iterator[str]:
@@ -16,6 +22,8 @@ def unmet(requirements: Iterable[str]) -> Iterator[str]:
         ValueError: one is malformed; the text says how.
     """
     for text in requirements:
+        if re.search(r";.*\bextra\s*==", text) or _simply_met(text):
+            continue
         requirement = _parse(text)
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
@@ -27,6 +35,26 @@ def unmet(requirements: Iterable[str]) -> Iterator[str]:
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
             yield f"{wanted}, but {installed} is installed"
+
+
+def _simply_met(text: str) -> bool:
+    """Return whether ``name>=1.2``, ``name==1.2`` or ``name==1.2.*`` is met by a plain release.
+
+    It decides nothing else: importing `packaging`, which does, takes longer than all that `burnish plugins` does beside it.
+    """
+    match = _SIMPLE.fullmatch(text)
+    if match is None:
+        return False
+    try:
+        installed = _metadata.version(match[1])
+    except _metadata.NotInstalledError:
+        return False
+    if not _RELEASE.fullmatch(installed):
+        return False
+    have, wanted = ([int(number) for number in version.split(".")] for version in (installed, match[3]))
+    if match[2] == ">=":
+        return have >= wanted and not match[4]
+    return (have[: len(wanted)] if match[4] else have) == wanted
 
 
 def extra_of(requirements: Iterable[str], library: str) -> str:
@@ -41,6 +69,8 @@ def extra_of(requirements: Iterable[str], library: str) -> str:
 
 
 def _parse(text: str) -> Requirement:
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         return Requirement(text)
     except InvalidRequirement as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
 from burnish.manager import use_plugin_files
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any] | click.Command)
 
 _FILES: Final = "burnish.plugin-files"
 
@@ -19,7 +22,7 @@ def _use_plugins(ctx: click.Context, parameter: click.Parameter, value: tuple[st
         use_plugin_files(files)
 
 
-plugin_option: Any = click.option(
+plugin_option = click.option(
     "--plugin",
     metavar="FILE",
     multiple=True,
@@ -28,21 +31,19 @@ plugin_option: Any = click.option(
     callback=_use_plugins,
     help="Load a plugin from a .py file or package folder, too.",
 )
-debug_option: Any = click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an error.")
-workers_option: Any = click.option("--workers", type=click.IntRange(0, 4096), default=0, help="Threads that read and decode; 0 for one a core.")
-offline_option: Any = click.option("--offline", is_flag=True, help="Ask no hub for anything.")
-limit_option: Any = click.option("--limit", type=click.IntRange(0), default=0, metavar="N", help="Stop after about N trials; 0 for no limit.")
-dry_run_option: Any = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-out_option: Any = click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder of the study [default: runs/NAME]."
-)
-json_option: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-verbose_option: Any = click.option("-v", "--verbose", is_flag=True, help="Say more.")
-quiet_option: Any = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")
-settings_option: Any = click.option("-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe, for instance -s tuner.lr=0.001.")
+debug_option = click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an error.")
+workers_option = click.option("--workers", type=click.IntRange(0, 4096), default=0, help="Threads that read and decode; 0 for one a core.")
+offline_option = click.option("--offline", is_flag=True, help="Ask no hub for anything.")
+limit_option = click.option("--limit", type=click.IntRange(0), default=0, metavar="N", help="Stop after about N trials; 0 for no limit.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder of the study [default: runs/NAME].")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say more.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")
+settings_option = click.option("-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe, for instance -s tuner.lr=0.001.")
 
 
-def device_option(command: Any) -> Any:
+def device_option(command: CommandT) -> CommandT:
     """Add what decides the numeric mode: ``--device``, ``--numeric`` and ``--threads``."""
     for option in (
         click.option("--threads", type=click.IntRange(0, 4096), help="Threads of computation; changes last bits [default: physical cores]."),

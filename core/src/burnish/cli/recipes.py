@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from burnish.cli.options import settings_option
+from burnish.cli.options import CommandT, settings_option
 from burnish.errors import RecipeError
 from burnish.manager import Manager
 from burnish.recipe import Recipe, find_recipe, make_recipe, with_numeric, with_options, with_settings
@@ -23,7 +23,7 @@ _HELP: Final = {
 }
 
 
-def recipe_options(command: Any) -> Any:
+def recipe_options(command: CommandT) -> CommandT:
     """Add the argument RECIPE, an option for each part (given twice: an axis), ``--replicates`` and ``-s``."""
     replicates = click.option("--replicates", type=click.IntRange(1), metavar="N", help="Replicates of every row.")
     command = replicates(settings_option(command))

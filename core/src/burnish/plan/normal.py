@@ -67,5 +67,10 @@ def _scalar(value: Any) -> str:
         return json.dumps(value, allow_nan=False)
     if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
         return value
-    printable = all(char.isprintable() for char in value)
-    return json.dumps(value, ensure_ascii=not printable)
+    return '"' + "".join(map(_escaped, value)) + '"'
+
+
+def _escaped(char: str) -> str:
+    if char in '"\\':
+        return "\\" + char
+    return char if char.isprintable() else f"\\u{ord(char):04x}" if ord(char) < 1 << 16 else f"\\U{ord(char):08x}"
