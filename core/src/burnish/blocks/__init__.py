@@ -1,4 +1,7 @@
-"""Torch parts that several methods share. Authors import from here: `HeadTuner` and what its methods are given."""
+"""Torch parts that several methods share. Authors import from here: `HeadTuner` and what its methods are given.
+
+The engine trains heads through `burnish.blocks.stacked`.
+"""
 
 from burnish.blocks.head import (
     Batch,
@@ -10,12 +13,14 @@ from burnish.blocks.head import (
     Term,
     TrainingData,
 )
+from burnish.blocks.predictor import HeadPredictor
 from burnish.blocks.tensors import class_means, one_hot, weighted_mean
 
 __all__ = [
     "Batch",
     "Fit",
     "HeadJob",
+    "HeadPredictor",
     "HeadResult",
     "HeadTuner",
     "Outputs",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
 
 from burnish.blocks.batches import batch_size, steps_per_epoch
 from burnish.blocks.head import HeadJob, HeadTuner, head_config
@@ -47,16 +48,23 @@ def signature(job: HeadJob) -> Hashable:
     return (*_tuner_key(job.tuner), shape, target_kind(job.targets), _loss_key(job.loss))
 
 
-def _tuner_key(tuner: HeadTuner[Any]) -> tuple[Hashable, ...]:
+def _tuner_key(tuner: HeadTuner[Any]) -> tuple[type, type, Hashable]:
     varying = {*_VARYING, *tuner.constants}
     config = tuner.config
-    kept = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in varying} if is_dataclass(config) else {"": repr(config)}
-    return (type(tuner), type(config), repr(sorted(kept.items())))
+    kept = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in varying} if is_dataclass(config) else {"": config}
+    return type(tuner), type(config), _values(kept)
 
 
 def _loss_key(loss: Any) -> Hashable:
     """Return class and attributes of a loss; two losses that differ in neither are one loss."""
-    return None if loss is None else (type(loss), repr(sorted(vars(loss).items())))
+    return None if loss is None else (type(loss), _values(vars(loss)))
+
+
+def _values(attributes: Mapping[str, Any]) -> Hashable:
+    """Return names and values; arrays by content, because their text leaves most of them out."""
+    arrays = {name: np.asarray(v) for name, v in attributes.items() if isinstance(v, np.ndarray | Tensor)}
+    texts = tuple(sorted((name, repr(v)) for name, v in attributes.items() if name not in arrays))
+    return texts, tuple(sorted((name, a.dtype.str, a.shape, a.tobytes()) for name, a in arrays.items()))
 
 
 def is_closed_form(tuner: HeadTuner[Any]) -> bool:

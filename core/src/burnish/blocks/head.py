@@ -228,4 +228,17 @@ def head_config(tuner: HeadTuner[Any]) -> HeadConfig:
     return tuner.config if isinstance(tuner.config, HeadConfig) else HeadConfig()
 
 
-__all__ = ["Batch", "Fit", "HeadJob", "HeadResult", "HeadTuner", "LossInput", "LossValue", "Outputs", "Term", "TrainingData", "as_outputs", "head_config"]
+__all__ = [
+    "Batch",
+    "Fit",
+    "HeadJob",
+    "HeadResult",
+    "HeadTuner",
+    "LossInput",
+    "LossValue",
+    "Outputs",
+    "Term",
+    "TrainingData",
+    "as_outputs",
+    "head_config",
+]

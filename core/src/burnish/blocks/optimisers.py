@@ -53,7 +53,7 @@ class StackedAdamW:
         eps: added to the root of the second moment.
 
     Attributes:
-        leaves: the current values by name, (T, ...): views that every `step` writes to.
+        leaves: the current values by name, (T, ...), of which gradients can be asked; take them anew before every step.
     """
 
     def __init__(
@@ -66,16 +66,28 @@ class StackedAdamW:
         eps: float = 1e-8,
     ) -> None:
         self._betas, self._eps = betas, eps
-        self._storage = {name: _padded(leaf) for name, leaf in leaves.items()}
-        self.leaves = {name: self._storage[name][:, : leaf[0].numel()].view(leaf.shape) for name, leaf in leaves.items()}
+        self._rates = _neighbours(list(zip(lr, weight_decay, strict=True)))
+        self._orders = {name: tuple(range(leaf.ndim)) for name, leaf in leaves.items()}
+        self._runs: list[_Run] = []
+        self._store(leaves)
+
+    def _store(self, leaves: Mapping[str, Tensor]) -> None:
+        self._storage = {name: _flat(leaf, self._orders[name]).clone() for name, leaf in leaves.items()}
+        self.leaves = {name: self._view(name, leaf.shape).requires_grad_() for name, leaf in leaves.items()}
         storages = list(self._storage.values())
         self._moments = [(torch.zeros_like(s), torch.zeros_like(s)) for s in storages]
-        self._runs = [self._run(rows, *rates) for rows, rates in _neighbours(list(zip(lr, weight_decay, strict=True)))]
+        self._runs = []
+        for rows, (lr, weight_decay) in self._rates:
+            first, second = [m[rows] for m, _ in self._moments], [v[rows] for _, v in self._moments]
+            counts = [torch.zeros((), device=s.device) for s in storages]
+            self._runs.append(_Run(rows, lr, weight_decay, [s[rows] for s in storages], first, second, counts))
+        self._started = False
 
-    def _run(self, rows: slice, lr: float, weight_decay: float) -> _Run:
-        values = [s[rows] for s in self._storage.values()]
-        first, second = [m[rows] for m, _ in self._moments], [v[rows] for _, v in self._moments]
-        return _Run(rows, lr, weight_decay, values, first, second, [torch.zeros((), device=v.device) for v in values])
+    def _view(self, name: str, shape: torch.Size) -> Tensor:
+        order = self._orders[name]
+        used = self._storage[name][:, : shape[1:].numel()]
+        inverse = sorted(range(len(order)), key=order.__getitem__)
+        return used.view([shape[i] for i in order]).permute(inverse)
 
     def step(self, gradients: Mapping[str, Tensor], factor: float = 1.0) -> None:
         """Update every leaf in place.
@@ -84,11 +96,13 @@ class StackedAdamW:
             gradients: by name, of the leaves' shapes.
             factor: of the learning rates, from the schedule.
         """
-        padded = [_padded(gradients[name]) for name in self._storage]
+        if not self._started:
+            self._adopt_layout(gradients)
+        flat = [_flat(gradients[name], self._orders[name]) for name in self._storage]
         for run in self._runs:
             adamw(
                 run.values,
-                [g[run.rows] for g in padded],
+                [g[run.rows] for g in flat],
                 run.first,
                 run.second,
                 [],
@@ -104,6 +118,14 @@ class StackedAdamW:
                 eps=self._eps,
             )
 
+    def _adopt_layout(self, gradients: Mapping[str, Tensor]) -> None:
+        """Keep values in memory as their gradients are (that of a linear layer's weight comes transposed), so that no step copies these."""
+        orders = {name: (0, *sorted(range(1, g.ndim), key=g.stride, reverse=True)) for name, g in gradients.items()}
+        if orders != self._orders:
+            self._orders = orders
+            self._store({name: leaf.detach() for name, leaf in self.leaves.items()})
+        self._started = True
+
     def clear(self, trials: Tensor) -> None:
         """Set values and moments of the trials at `trials` (K,) int64 to 0, so that a trial that went wrong stays finite."""
         for storage, (first, second) in zip(self._storage.values(), self._moments, strict=True):
@@ -111,9 +133,9 @@ class StackedAdamW:
                 tensor[trials] = 0.0
 
 
-def _padded(leaf: Tensor) -> Tensor:
-    """Return the leaf as (T, L), L rounded up to whole vectors; a copy unless it is a gradient that needs no padding."""
-    flat = leaf.detach().reshape(leaf.shape[0], -1)
+def _flat(leaf: Tensor, order: tuple[int, ...]) -> Tensor:
+    """Return the leaf, its dimensions in this order, as (T, L), L rounded up to whole vectors; a view where that needs no copy."""
+    flat = leaf.detach().permute(order).reshape(leaf.shape[0], -1)
     missing = -flat.shape[1] % _LANES
     return torch.nn.functional.pad(flat, (0, missing)) if missing else flat.contiguous()
 

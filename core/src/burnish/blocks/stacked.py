@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from burnish.blocks.targets import target_arrays
 from burnish.blocks.training import StackTraining
 from burnish.blocks.trial import FeatureTable, Trial, build_module, check_job, make_trial, template_of, training_data
 from burnish.contracts.tuner import Run, Task
-from burnish.errors import BurnishError, FitError, ModelFileError
+from burnish.errors import FitError, ModelFileError
 
 _CACHE_BYTES = 160_000_000
 """State of the trials that one core trains at once: beyond it memory, not arithmetic, sets the pace."""
@@ -109,8 +109,7 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
 
 
 def _predictor(job: HeadJob, template: torch.nn.Module, state: dict[str, torch.Tensor]) -> HeadPredictor:
-    activation = "sigmoid" if "multi" in job.targets else "softmax"
-    return HeadPredictor(job.tuner, template, state, job.classes, job.features.shape[2], activation)
+    return HeadPredictor(job.tuner, template, state, job.classes, job.features.shape[2], "sigmoid" if "multi" in job.targets else "softmax")
 
 
 def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tuple[int, HeadResult]]:

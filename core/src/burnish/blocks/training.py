@@ -12,7 +12,7 @@ from torch import Tensor
 from burnish.blocks.batches import batch_rows, batch_size, rows_in_last_batch, steps_per_epoch
 from burnish.blocks.head import head_config
 from burnish.blocks.optimisers import StackedAdamW, schedule_factor
-from burnish.blocks.step import Step, Tree
+from burnish.blocks.step import LinAlgError, Step, Tree
 from burnish.blocks.trial import Trial
 from burnish.errors import FitError
 
@@ -54,7 +54,7 @@ class StackTraining:
         self._view = torch.arange(table.shape[1], device=self._device).repeat_interleave(self._size)
         self._targets = {name: torch.cat([t.targets[name] for t in trials]) for name in first.targets}
         self._weights = torch.cat([t.weights for t in trials])
-        self._fixed = {
+        self._fixed: Tree = {
             "frozen": _stack([t.state["frozen"] for t in trials]),
             "constants": _stack([t.constants for t in trials]),
             "prepared": _stack([t.prepared for t in trials]),
@@ -144,7 +144,7 @@ class StackTraining:
             trial = {**self._fixed, **batch, "buffers": self._buffers}
             try:
                 return self._step(self._optimiser.leaves, trial, shared)
-            except torch.linalg.LinAlgError as error:
+            except LinAlgError as error:
                 self._bury_raising(trial, shared, done, error)
 
     def _bury_raising(self, trial: Tree, shared: Tree, done: int, error: Exception) -> None:
@@ -154,7 +154,7 @@ class StackTraining:
             pair = torch.tensor([t, t], device=self._device)
             try:
                 self._step(_rows(self._optimiser.leaves, pair), _rows(trial, pair), shared)
-            except torch.linalg.LinAlgError as own:
+            except LinAlgError as own:
                 found = True
                 self._bury(t, f"step {done + 1} of {self.steps}: {str(own).splitlines()[0]}")
         if not found:

@@ -92,7 +92,7 @@ def build_module(tuner: HeadTuner[Any], dim: int, classes: int, seed: int) -> nn
         FitError: it has a layer that cannot be stacked.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed % 2**63)
+        torch.manual_seed(seed)
         module = tuner.build(dim, classes)
     for name, layer in module.named_modules():
         where = f"{type(tuner).__name__}.build, layer {name or '(the module itself)'}, {type(layer).__name__}"
@@ -114,8 +114,8 @@ def template_of(module: nn.Module, *, training: bool) -> nn.Module:
 
 def state_of(module: nn.Module, device: str) -> dict[str, dict[str, Tensor]]:
     """Return a module's tensors as ``parameters`` (trained), ``frozen`` (parameters that are not) and ``buffers``, by name."""
-    parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    frozen = {name: p for name, p in module.named_parameters() if not p.requires_grad}
+    parameters: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    frozen: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if not p.requires_grad}
     groups = {"parameters": parameters, "frozen": frozen, "buffers": dict(module.named_buffers())}
     return {group: {name: t.detach().to(device) for name, t in tensors.items()} for group, tensors in groups.items()}
 
