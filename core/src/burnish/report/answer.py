@@ -1,0 +1,135 @@
+"""What a study says, in a few plain sentences made from its numbers. Light.
+
+A difference is called one only where its interval excludes 0 and its corrected p-value is below 0.05; anything else is "not told apart".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from burnish.errors import one_line
+from burnish.report.formatting import interval, mean, probability, shown, signed, x_name
+from burnish.report.summary import Difference, Number, Summary, distinct, names_of
+from burnish.report.tables import means, replicates
+
+_PLURALS = {"loss": "losses", "noise": "noise models", "data": "data sets", "assess": "assessors"}
+_WORDS = {"fraction": " points", "nats": " nats", "s": " s", "count": "", "B": "", "1": ""}
+
+
+def answer(summary: Summary) -> list[str]:
+    """Return the answer's sentences; none where nothing was measured."""
+    sample = next((n for place in summary.shown() if (n := summary.sample(place))), None)
+    if sample is None:
+        return []
+    parts = [_scope(summary), *_best(summary, sample), *_against(summary), *_along(summary), *_limits(summary)]
+    return [part for part in parts if part]
+
+
+def _scope(summary: Summary) -> str:
+    lines, rows = len(summary.all_series), len(summary.rows)
+    compared = f"{lines} {_PLURALS.get(summary.lines, summary.lines + 's')}" if lines > 1 else f"One {summary.lines}"
+    over = f" at {len(summary.xs)} values of {named(summary.x)}" if len(summary.xs) > 1 else ""
+    return f"{compared}{over}: {rows} row{'s' if rows != 1 else ''}, {replicates(summary)} each, measured by {named(summary.measure)}."
+
+
+def leaders(summary: Summary) -> dict[str, tuple[str, float]]:
+    """Return the line with the best mean in each panel, of those that have every row; nothing where no direction is better."""
+    sample = summary.sample()
+    if sample is None or sample.better == "none":
+        return {}
+    pick = max if sample.better == "up" else min
+    found = {place: means(summary, place) for place in summary.shown()}
+    best = {place: pick(values, key=lambda name: values[name]) for place, values in found.items() if values}
+    return {place: (name, found[place][name]) for place, name in best.items()}
+
+
+def _best(summary: Summary, sample: Number) -> list[str]:
+    best = leaders(summary)
+    if not best or len(summary.all_series) < 2:
+        return []
+    word = "highest" if sample.better == "up" else "lowest"
+    rows = " over all rows" if summary.xs or len(summary.rows) > len(summary.all_series) else ""
+    names = distinct(name for name, _ in best.values())
+    if len(names) == 1:
+        at = joined([f"{shown(value, sample.unit)}{_WORDS[sample.unit]} in {quoted(place)}" for place, (_, value) in best.items()])
+        return [f"{named(names[0])} has the {word} mean{rows}: {at}."]
+    parts = [f"in {quoted(place)} it is {named(name)} ({shown(value, sample.unit)}{_WORDS[sample.unit]})" for place, (name, value) in best.items()]
+    return [f"Which {summary.lines} has the {word} mean{rows} depends on the test data: {joined(parts)}."]
+
+
+def _against(summary: Summary) -> list[str]:
+    """Say which lines differ from the baseline, and which do not, panel by panel."""
+    overall = [c for c in summary.comparisons if not c.labels]
+    lines = []
+    for panel in distinct(c.panel for c in overall):
+        here = [c for c in overall if c.panel == panel]
+        leads = [c for c in here if c.line == _leader(summary, panel)]
+        text = [_difference(summary, c) for c in leads]
+        for verdict, word in (("above", "higher"), ("below", "lower")):
+            names = [named(c.line) for c in here if c.verdict == verdict and c not in leads]
+            if names:
+                text.append(f"{joined(names)} {'is' if len(names) == 1 else 'are'} {word} than {named(summary.baseline)}")
+        unclear = [named(c.line) for c in here if c.verdict == "open" and c not in leads]
+        if unclear:
+            text.append(f"{joined(unclear)} cannot be told from {named(summary.baseline)}")
+        lines.append(f"In {quoted(panel)}, {'; '.join(text)}.")
+    return lines
+
+
+def _leader(summary: Summary, panel: str) -> str:
+    name = leaders(summary).get(panel, ("", 0.0))[0]
+    return next((row.line for row in summary.rows if summary.series(row) == name), "")
+
+
+def _difference(summary: Summary, difference: Difference) -> str:
+    unit = summary.unit
+    by, at = signed(difference.difference, unit), interval(difference, unit)
+    figures = f"{by}{_WORDS[unit]}, 95 % interval {at}, corrected p {probability(difference.p_holm)}"
+    if difference.verdict == "open":
+        return f"{named(difference.line)} and {named(summary.baseline)} cannot be told apart ({figures})"
+    return f"{named(difference.line)} is {'higher' if difference.verdict == 'above' else 'lower'} than {named(summary.baseline)} ({figures})"
+
+
+def _along(summary: Summary) -> list[str]:
+    """Say how the leading line and the baseline change from the first x to the last."""
+    if len(summary.xs) < 2:
+        return []
+    first, last = summary.xs[0], summary.xs[-1]
+    wanted = distinct(
+        [name for name, _ in leaders(summary).values()] + [s for s in summary.all_series if summary.baseline and summary.baseline in names_of(s)]
+    )
+    parts: list[str] = []
+    for place in summary.shown():
+        changes: list[str] = []
+        for series in wanted[:2]:
+            ends = [mean([n.value for row in summary.behind(series, x) if (n := row.number(summary.measure, place))]) for x in (first, last)]
+            changes.append(f"{named(series)} {'goes ' if not changes else ''}from {shown(ends[0], summary.unit)} to {shown(ends[1], summary.unit)}")
+        if changes:
+            parts.append(f"{'; in' if parts else 'in'} {quoted(place)} {joined(changes)}")
+    return [f"From {named(summary.x)} {x_name(first)} to {x_name(last)}, {''.join(parts)}."] if parts else []
+
+
+def _limits(summary: Summary) -> list[str]:
+    lines = []
+    failed = sum(number.missing for row in summary.rows for number in [row.number(summary.measure, summary.shown()[0])] if number and row.errors)
+    if failed:
+        lines.append(f"{failed} trial{'s' if failed != 1 else ''} could not be trained and {'are' if failed != 1 else 'is'} left out.")
+    incomplete = [series for series in summary.all_series if any(series not in means(summary, place) for place in summary.shown())]
+    if incomplete:
+        lines.append(f"{joined(list(map(named, incomplete)))}: not every row has a value, so no mean over all rows is given.")
+    return lines
+
+
+def quoted(place: str) -> str:
+    """Return a panel's name in quotation marks."""
+    return f"“{one_line(place)}”"
+
+
+def named(name: str) -> str:
+    """Return a component's or an option's name between backticks, so that ``nothing`` does not read as a word."""
+    return "`" + one_line(name).replace("`", "'") + "`"
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return ``"a, b and c"``."""
+    return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else "".join(parts)

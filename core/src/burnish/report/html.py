@@ -1,0 +1,286 @@
+"""The report of a study: one HTML file with everything in it, no script, no request to anywhere, light and dark."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from burnish.engine.files import write_atomic
+from burnish.engine.folder import PLAN, REPORT
+from burnish.engine.store import Record
+from burnish.errors import one_line
+from burnish.report import figures, pictures
+from burnish.report.answer import answer, leaders
+from burnish.report.figures import Picture
+from burnish.report.formatting import interval, probability, shown, signed, unit_name
+from burnish.report.opened import OpenedStudy, open_study
+from burnish.report.style import THEMES, Look, looks
+from burnish.report.svg import inline, mark
+from burnish.report.tables import caption, comparison, failures, numeric_mode, results, tuning
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pictures that stand beside each other under one legend.
+
+    Attributes:
+        title: heading; empty for none.
+        text: how to read them.
+        legend: (sign, name) pairs.
+        pictures: (title, svg) pairs.
+    """
+
+    title: str
+    text: str
+    legend: tuple[tuple[Markup, str], ...]
+    pictures: tuple[tuple[str, Markup], ...]
+
+
+def write_report(folder: Path, out: Path | None = None) -> Path:
+    """Write the report of a finished study and return its path.
+
+    Args:
+        folder: the study's folder.
+        out: the file; ``report.html`` in the study's folder where None.
+
+    Raises:
+        StoreError: there is no finished study in the folder.
+        MachineError: the file cannot be written.
+    """
+    path = out or folder / REPORT
+    write_atomic(path, render_report(open_study(folder)).encode("utf-8", "replace"))
+    return path
+
+
+def render_report(study: OpenedStudy) -> str:
+    """Return the report of a study as HTML; sections for which the study has nothing are not there."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("burnish.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )  # fmt: skip
+    environment.filters.update(words=_words, minus=_minus, numbers=_numbers)
+    return environment.get_template("report.html.j2").render(_content(study))
+
+
+def _content(study: OpenedStudy) -> dict[str, Any]:
+    summary, records = study.summary, study.records(extras=True)
+    look = looks(summary.all_series)
+    return {
+        "name": one_line(study.name),
+        "measure": summary.measure,
+        "x": summary.x if summary.xs else "",
+        "themes": THEMES,
+        "subtitle": _subtitle(study, records),
+        "answer": answer(summary),
+        "tiles": _tiles(study),
+        "signs": {series: _svg(mark(one)) for series, one in look.items()},
+        "results": results(summary),
+        "caption": caption(summary, study.choices, study.numeric),
+        "comparison": comparison(summary),
+        "by_row": _comparisons_by_row(study),
+        "groups": _groups(study, records),
+        "tuning": tuning(study.choices),
+        "candidates": _candidates(study),
+        "roles": _roles(study),
+        "failures": failures(summary),
+        "notes": study.notes,
+        "plan": study.plan,
+        "facts": _facts(study, records),
+        "commands": _commands(study),
+    }
+
+
+# -- head ---------------------------------------------------------------------------------------------------------------
+
+
+def _subtitle(study: OpenedStudy, records: Sequence[Record]) -> str:
+    rows, spent = len(study.summary.rows), sum(record.seconds for record in records)
+    took = f"{spent / 60:.0f} minutes" if spent >= 120 else f"{spent:.0f} seconds"
+    return f"{rows} row{'s' if rows != 1 else ''} x {study.summary.replicates} = {len(records)} trials, {took} of training and measuring"
+
+
+def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
+    """Return, for each panel, the line with the best mean and how far it is from the baseline."""
+    summary = study.summary
+    overall = {(c.line, c.panel): c for c in summary.comparisons if not c.labels}
+    tiles = []
+    for panel, (name, value) in list(leaders(summary).items())[:4] if len(summary.all_series) > 1 else ():
+        line = next((row.line for row in summary.rows if summary.series(row) == name), name)
+        difference = overall.get((line, panel))
+        against = f"{signed(difference.difference, summary.unit)} {interval(difference, summary.unit)} from {summary.baseline}" if difference else ""
+        verdict = "" if difference is None else "not told apart" if difference.verdict == "open" else f"p {probability(difference.p_holm)}"
+        unit = unit_name(summary.unit).split(" ")[0]
+        tiles.append({"panel": panel, "line": name, "value": shown(value, summary.unit), "unit": unit, "against": against, "verdict": verdict})
+    return tiles
+
+
+# -- figures ------------------------------------------------------------------------------------------------------------
+
+
+def _groups(study: OpenedStudy, records: Sequence[Record]) -> dict[str, list[Group]]:
+    """Return the figures of each section; a section without any is not there."""
+    summary = study.summary
+    sections = {
+        "along": _measured(study),
+        "differences": [_group("", "", {}, figures.differences(summary), "d")],
+        "classes": _classes(study, records),
+        "spectra": _spectra(study, records),
+        "cost": [_group("", "", {}, [figures.cost(summary, cost)], "t")] if any((cost := pictures.seconds(summary)).values()) else [],
+    }
+    there = {name: [group for group in groups if group.pictures] for name, groups in sections.items()}
+    return {name: groups for name, groups in there.items() if groups}
+
+
+def _measured(study: OpenedStudy) -> list[Group]:
+    summary = study.summary
+    look = looks(summary.all_series)
+    if not summary.xs:
+        text = f"{summary.measure} of each row with its 95 % interval."
+        return [_group("", text, look if len(summary.rows) > len(look) else {}, figures.by_row(summary), "r")]
+    several = any(len(summary.behind(series, x)) > 1 for series in summary.all_series for x in summary.xs)
+    dots = "A line goes through the means; hollow dots are the single rows behind them." if several else "Bars are 95 % intervals."
+    scale = "All pictures have the same scale, at different heights."
+    groups = [_group("", f"{dots} {scale}", look, figures.along_x(summary, summary.shown(), wide=True), "p")]
+    splits = summary.splits()
+    if splits != summary.shown() and len(splits) > len(summary.shown()):
+        groups.append(_group("Each test set", f"{dots} {scale}", look, figures.along_x(summary, splits, wide=False), "s"))
+    return groups
+
+
+def _classes(study: OpenedStudy, records: Sequence[Record]) -> list[Group]:
+    found = pictures.per_class(study.summary, records, "recall")
+    look = looks(study.summary.all_series)
+    text = "Share of each class's test items that are found (recall), mean over rows, replicates and the panel's test sets."
+    return [_group("", text, look, figures.classes(study.summary, found, "recall"), "k")]
+
+
+def _spectra(study: OpenedStudy, records: Sequence[Record]) -> list[Group]:
+    found = pictures.curves(study.summary, records)
+    groups = []
+    for number, name in enumerate(dict.fromkeys(curves.name for curves in found)):
+        drawn = figures.spectra(study.summary, [curves for curves in found if curves.name == name])
+        look = {line: one for _, lines in drawn for line, one in lines.items()}
+        what = "the embeddings that each tuner's last layer reads" if name.startswith(pictures.TUNER) else "the backbone's features"
+        by = study.summary.lines if name.startswith(pictures.TUNER) else study.summary.x or "backbone"
+        text = f"Curves “{one_line(name)}” of {what}, by {one_line(by)}; means over rows and replicates."
+        groups.append(_group("", text, look, [picture for picture, _ in drawn], f"v{number}"))
+    return groups
+
+
+def _group(title: str, text: str, look: Mapping[str, Look], drawn: Iterable[Picture], prefix: str) -> Group:
+    legend = tuple((_svg(mark(one)), name) for name, one in look.items())
+    shown_ = tuple((picture.title, _svg(inline(picture.figure, picture.words, f"{prefix}{i}-"))) for i, picture in enumerate(drawn))
+    return Group(title, text, legend, shown_)
+
+
+def _svg(text: str) -> Markup:
+    from markupsafe import Markup
+
+    # Made here, from parts that are escaped already.
+    return Markup(text)  # noqa: S704
+
+
+# -- details ------------------------------------------------------------------------------------------------------------
+
+
+def _comparisons_by_row(study: OpenedStudy) -> list[tuple[str, ...]]:
+    summary = study.summary
+    single = [c for c in summary.comparisons if c.labels]
+    varying = [axis for axis in summary.axes if axis != summary.lines]
+    if len({tuple(c.labels.items()) for c in single}) < 2:
+        return []
+    return [
+        (
+            c.line, c.panel, ", ".join(c.labels.get(axis, "") for axis in varying), signed(c.difference, summary.unit), interval(c, summary.unit),
+            probability(c.p_holm),
+        )
+        for c in single
+    ]  # fmt: skip
+
+
+def _candidates(study: OpenedStudy) -> list[dict[str, Any]]:
+    """Return what every setting of every choice reached on validation."""
+    from burnish.report.tables import settings
+
+    return [
+        {
+            "label": choice["label"],
+            "candidates": [
+                {
+                    "settings": settings(candidate["options"]),
+                    "value": candidate["error"] or shown(_number(candidate["value"]), study.summary.unit),
+                    "chosen": candidate["options"] == choice["options"],
+                }
+                for candidate in choice["candidates"]
+            ],
+        }
+        for choice in study.choices.values()
+    ]
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _roles(study: OpenedStudy) -> list[tuple[str, str, str]]:
+    """Return who saw which labels: (split, its labels, what it was used for)."""
+    summary = study.summary
+    models = list(dict.fromkeys(row.labels.get("noise", "none") for row in summary.rows))
+    noisy = [model for model in models if model != "none"]
+    labels = f"as observed: with {', '.join(noisy)}" if noisy else "as observed: no noise added to what the source gives"
+    if noisy and len(noisy) < len(models):
+        labels += ", or without noise"
+    rates = {place: number for row in summary.rows for place, number in row.numbers.get("noise-rate", {}).items()}
+    rate = (
+        {place: f" (realised rate {shown(number.value, 'fraction')} %)" for place, number in rates.items()} if len(noisy) == len(models) == 1 else {}
+    )
+    selected = "choosing tuned options; never training" if study.choices else "nothing but early looks: no option was tuned"
+    sets = ", ".join(split.removeprefix("test:") for split in summary.splits()) or "test sets"
+    return [
+        ("train", labels + rate.get("train", ""), "training"),
+        ("validation", labels + rate.get("validation", ""), selected),
+        (f"test ({sets})", "clean: as the source gives them, never corrupted", "measuring alone"),
+    ]
+
+
+def _facts(study: OpenedStudy, records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return versions and machine."""
+    plugins = dict(sorted({name: version for record in records for name, version in record.versions.items()}.items()))
+    facts = [("numeric mode", numeric_mode(study.numeric)), *study.environment.items()]
+    return [(name, value) for name, value in [*facts, *((f"plugin {name}", version) for name, version in plugins.items())] if value]
+
+
+def _commands(study: OpenedStudy) -> list[str]:
+    """Return the commands that make the study again: the one that made it, and one that needs this folder alone."""
+    return [*([study.command] if study.command else []), f"burnish run {PLAN} --out again"]
+
+
+# -- filters ------------------------------------------------------------------------------------------------------------
+
+
+def _words(text: str) -> Markup:
+    """Return a sentence of the answer with names between backticks set as names."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]*)`", r"<b>\1</b>", str(escape(text))))  # noqa: S704 - escaped
+
+
+def _minus(text: str) -> str:
+    """Return a number with the minus sign of typography."""
+    return re.sub(r"(?<![\w.])-(?=\d)", "\u2212", text)
+
+
+def _numbers(cell: str) -> Markup:
+    """Return a cell with numbers; several points stand apart."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(_minus(part)) for part in cell.split(" ")]
+    several = len(parts) > 1 and all(re.fullmatch(r"-|-?[\d.,]+", part) for part in cell.split(" "))
+    return Markup('<span class="point"></span>').join(parts) if several else escape(_minus(cell))

@@ -1,0 +1,66 @@
+"""How figures look: one colour and one marker a line in all of them, in colours that a page may replace by its theme's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+INK, MUTED, GRID, PAPER = "#1b1f24", "#59616b", "#dde1e6", "#fdfdfc"
+"""Text, axis labels, grid lines, background of the light theme."""
+
+LINES: Final = ("#59616c", "#0b77bd", "#b8530a", "#0a8a5f", "#8d4bb0", "#a98200", "#c7366f", "#2f8a9a")
+LINES_DARK: Final = ("#a7afba", "#58b4f5", "#ff9552", "#3fd0a0", "#cb97ea", "#e6c14a", "#ff85b2", "#74cfdd")
+MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "p")
+RAMP: Final = ("#2166b5", "#5b5fc7", "#9150bd", "#bd4593", "#cf4a5c", "#c9651c")
+RAMP_DARK: Final = ("#6db1f7", "#9c9dfb", "#c98df0", "#f084c4", "#ff8a92", "#fba35c")
+
+ROLES: Final[Mapping[str, str]] = {
+    INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper",
+    **{colour: f"--c{i}" for i, colour in enumerate(LINES)}, **{colour: f"--r{i}" for i, colour in enumerate(RAMP)},
+}  # fmt: skip
+"""The name a page's theme gives each colour."""
+
+THEMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "light": {name: colour for colour, name in ROLES.items()},
+    "dark": {
+        "--ink": "#e8eaed", "--muted": "#a3abb5", "--line": "#333a43", "--paper": "#15181c",
+        **{f"--c{i}": colour for i, colour in enumerate(LINES_DARK)}, **{f"--r{i}": colour for i, colour in enumerate(RAMP_DARK)},
+    },
+}  # fmt: skip
+
+SETTINGS: Final[Mapping[str, Any]] = {
+    "svg.fonttype": "none", "svg.hashsalt": "burnish", "text.parse_math": False, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5, "axes.labelsize": 8.5,
+    "text.color": INK, "axes.labelcolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED, "axes.edgecolor": GRID,
+    "xtick.labelsize": 8.0, "ytick.labelsize": 8.0, "xtick.major.size": 2.5, "ytick.major.size": 0.0,
+    "xtick.minor.size": 0.0, "ytick.minor.size": 0.0,
+    "axes.linewidth": 0.8, "axes.axisbelow": True, "axes.grid": True, "axes.grid.axis": "y", "grid.color": GRID, "grid.linewidth": 0.7,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False, "axes.unicode_minus": True,
+    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "lines.linewidth": 1.5, "lines.markersize": 4.0,
+    "lines.solid_capstyle": "round", "errorbar.capsize": 0.0, "axes.formatter.useoffset": False,
+}  # fmt: skip
+"""Everything of matplotlib's configuration that a figure depends on; its defaults stand for the rest, whatever the user's file says."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and dashes of one line."""
+
+    colour: str
+    marker: str
+    dashes: tuple[float, tuple[float, ...]] | str
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """Return a look for every line; the ninth has the first one's colour and a dashed line."""
+    styles: tuple[tuple[float, tuple[float, ...]] | str, ...] = ("-", (0, (4, 2)), (0, (1.2, 1.6)))
+    count = len(LINES)
+    return {name: Look(LINES[i % count], MARKERS[(i + i // count) % count], styles[(i // count) % 3]) for i, name in enumerate(names)}
+
+
+def ramp(count: int) -> list[str]:
+    """Return colours for ordered values, spread over the ramp."""
+    if count <= 1:
+        return [RAMP[0]] * count
+    return [RAMP[round(i * (len(RAMP) - 1) / (count - 1))] for i in range(count)]

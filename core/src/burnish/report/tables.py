@@ -1,0 +1,260 @@
+"""The tables of a study, made from its summary alone: no numpy, no torch, so that a finished study is shown at once.
+
+`render` gives text, markdown, CSV or JSON; the HTML report shows the same `Sheet` objects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from burnish.errors import RecipeError
+from burnish.report.formatting import from_to, half_width, interval, mean, probability, shown, signed, unit_name, x_name
+from burnish.report.sheet import Column, Section, Sheet, fill, to_markdown, to_text
+from burnish.report.summary import Number, Row, Summary, distinct, options_of
+
+FORMATS: Final = ("text", "markdown", "csv", "json")
+_MOST_CHOICES: Final = 24
+
+
+def render(
+    summary: Mapping[str, Any] | Summary,
+    *,
+    format: str = "text",  # noqa: A002 - the word users know
+    width: int = 100,
+    choices: Mapping[str, Mapping[str, Any]] | None = None,
+    notes: Iterable[tuple[str, str]] = (),
+    numeric: Mapping[str, Any] | None = None,
+    name: str = "",
+) -> str:
+    """Return the tables of a study: results, comparisons with the baseline, what was tuned, and how to read them.
+
+    Args:
+        summary: the study's summary, as JSON or read.
+        format: ``text``, ``markdown``, ``csv`` (results in long form: a line per row, measure and split) or ``json``.
+        width: terminal columns of text.
+        choices: what tuning chose, as `burnish.engine.store.Store.choices` returns it.
+        notes: (kind, line) pairs, as `burnish.engine.store.Store.notes` returns them.
+        numeric: the numeric mode, for the caption.
+        name: the study's name, for the heading.
+
+    Raises:
+        RecipeError: there is no such format.
+    """
+    from burnish.report.exports import to_csv, to_json
+
+    view = summary if isinstance(summary, Summary) else Summary.of(summary)
+    choices, notes, numeric = choices or {}, list(notes), numeric or {}
+    if format == "csv":
+        return to_csv(view)
+    if format == "json":
+        return to_json(view, choices=choices, notes=notes, numeric=numeric, name=name)
+    shown_sheets = sheets(view, choices)
+    caption_lines, noted = caption(view, choices, numeric), [f"{kind}: {text}" for kind, text in notes]
+    if format == "markdown":
+        parts = [f"## {name}\n"] if name else []
+        return "\n".join([*parts, *map(to_markdown, shown_sheets), *(f"{line}\n" for line in (*caption_lines, *noted))])
+    if format == "text":
+        end = [line for text in (*caption_lines, *noted) for line in fill(text, width)]
+        return "\n".join([*([name, ""] if name else []), *(to_text(sheet, width) for sheet in shown_sheets), *end]) + "\n"
+    raise RecipeError(f"unknown format {format!r}", where="--format", possible=", ".join(FORMATS))
+
+
+def sheets(summary: Summary, choices: Mapping[str, Mapping[str, Any]]) -> list[Sheet]:
+    """Return the tables that a study has something to show in."""
+    found = [results(summary), comparison(summary), tuning(choices), failures(summary)]
+    return [sheet for sheet in found if sheet is not None]
+
+
+# -- results ------------------------------------------------------------------------------------------------------------
+
+
+def results(summary: Summary) -> Sheet:
+    """Return the result table: by x where the recipe's report gives one, else a row of the plan a line."""
+    return pivot(summary) if summary.xs else by_row(summary)
+
+
+def pivot(summary: Summary) -> Sheet:
+    """Return lines x values of x in each panel: one row of the plan with its interval, several rows as points."""
+    measure = summary.measure
+    numbers: list[Number] = []
+    sections = []
+    for place in summary.shown():
+        rows = []
+        for series in summary.all_series:
+            found = [[n for row in summary.behind(series, x) if (n := row.number(measure, place))] for x in summary.xs]
+            numbers += [number for cell in found for number in cell]
+            rows.append((series, *(_cell(cell) for cell in found)))
+        sections.append(Section(panel_title(summary, place), tuple(rows)))
+    columns = (Column(summary.lines, numeric=False), *(Column(x_name(x)) for x in summary.xs))
+    return Sheet("results", _title(summary), columns, tuple(sections), _footnotes(numbers), over=summary.x)
+
+
+def _cell(numbers: Sequence[Number]) -> str:
+    if len(numbers) == 1:
+        return half_width(numbers[0])
+    return " ".join(shown(number.value, number.unit) for number in numbers) or "-"
+
+
+def by_row(summary: Summary) -> Sheet:
+    """Return a line for each row of the plan with the axes that vary, and mean and interval in each panel."""
+    axes = summary.axes or [summary.lines]
+    places = summary.shown()
+    found = [[row.number(summary.measure, place) for place in places] for row in summary.rows]
+    rows = [
+        (*(row.labels.get(axis, row.line) for axis in axes), *(from_to(number) if number else "-" for number in numbers))
+        for row, numbers in zip(summary.rows, found, strict=True)
+    ]
+    columns = (*(Column(axis, numeric=False) for axis in axes), *map(Column, places))
+    notes = _footnotes([number for numbers in found for number in numbers if number])
+    described = tuple(title for place in places if (title := panel_title(summary, place)) != place)
+    return Sheet("results", _title(summary), columns, (Section("", tuple(rows)),), (*described, *notes))
+
+
+def _title(summary: Summary) -> str:
+    unit = f" in {unit_name(summary.unit)}" if unit_name(summary.unit) else ""
+    return f"{summary.measure}{unit}, mean of {replicates(summary)}"
+
+
+def replicates(summary: Summary) -> str:
+    """Return ``"10 replicates"``."""
+    return f"{summary.replicates} replicate{'s' if summary.replicates != 1 else ''}"
+
+
+def panel_title(summary: Summary, place: str) -> str:
+    """Return a panel with what is behind it, such as ``"out: mean of 6 test sets (blur, noise)"``."""
+    splits = [split.removeprefix("test:") for split in summary.panels.get(place, (place,))]
+    if splits in ([place], [place.removeprefix("test:")]):
+        return place
+    return f"{place}: {splits[0]}" if len(splits) == 1 else f"{place}: mean of {len(splits)} test sets ({', '.join(splits)})"
+
+
+def _footnotes(numbers: Sequence[Number]) -> tuple[str, ...]:
+    notes = []
+    undefined = [number for number in numbers if not math.isfinite(number.value)]
+    if undefined:
+        reasons = distinct(number.note for number in undefined if number.note)
+        why = f" ({'; '.join(reasons)})" if reasons else ""
+        notes.append(f"- : not defined, or no trial of it could be trained{why}")
+    partly = sum(0 < number.missing < len(number.values) for number in numbers)
+    if partly:
+        notes.append(f"{partly} of these numbers lack{'s' if partly == 1 else ''} some replicates, which are left out of the mean.")
+    return tuple(notes)
+
+
+# -- comparison ---------------------------------------------------------------------------------------------------------
+
+
+def comparison(summary: Summary) -> Sheet | None:
+    """Return paired differences from the baseline over all rows, or None where nothing is compared."""
+    overall = [c for c in summary.comparisons if not c.labels and c.panel in summary.shown()]
+    if not overall:
+        return None
+    unit = summary.unit
+    columns = (Column(summary.lines, numeric=False), Column("over", numeric=False), Column("difference"), Column("95 % interval"), Column("p (Holm)"))
+    rows = [(c.panel, (c.line, c.over, signed(c.difference, unit), interval(c, unit), probability(c.p_holm))) for c in overall]
+    sections = [Section(panel, tuple(row for at, row in rows if at == panel)) for panel in distinct(at for at, _ in rows)]
+    measured = f" in {unit_name(unit).split()[0]}" if unit_name(unit) else ""
+    return Sheet("comparison", f"{summary.measure}: difference from {summary.baseline}{measured}", columns, tuple(sections))
+
+
+# -- tuning and failures ------------------------------------------------------------------------------------------------
+
+
+def tuning(choices: Mapping[str, Mapping[str, Any]]) -> Sheet | None:
+    """Return what was tuned: the candidates' validation measures and the one chosen, or None."""
+    if not choices:
+        return None
+    rows = [
+        (choice["label"], " ".join(settings(candidate["options"]) for candidate in choice["candidates"]), settings(choice["options"]))
+        for choice in choices.values()
+    ]
+    more = (f"and {len(rows) - _MOST_CHOICES} more; --format json lists them all",) if len(rows) > _MOST_CHOICES else ()
+    columns = (Column("tuned", numeric=False), Column("tried", numeric=False), Column("chosen", numeric=False))
+    return Sheet("tuning", "Tuned on validation", columns, (Section("", tuple(rows[:_MOST_CHOICES])),), more)
+
+
+def settings(options: Mapping[str, Any]) -> str:
+    """Return options as they are written, such as ``"lr=0.003"``."""
+    return ",".join(f"{name.partition('.')[2] or name}={x_name(value)}" for name, value in options.items()) or "-"
+
+
+def failures(summary: Summary) -> Sheet | None:
+    """Return the rows with trials that could not be trained, and why, or None."""
+    failed = [row for row in summary.rows if row.errors]
+    if not failed:
+        return None
+    columns = (Column("row", numeric=False), Column("why", numeric=False))
+    rows = tuple((row_name(summary, row), "; ".join(row.errors)) for row in failed)
+    return Sheet("failures", "Trials that could not be trained", columns, (Section("", rows),))
+
+
+def row_name(summary: Summary, row: Row) -> str:
+    """Return the axes that tell a row from the others."""
+    return ", ".join(row.labels.get(axis, "") for axis in summary.axes) or row.line
+
+
+# -- caption ------------------------------------------------------------------------------------------------------------
+
+
+def caption(summary: Summary, choices: Mapping[str, Mapping[str, Any]], numeric: Mapping[str, Any]) -> list[str]:
+    """Return what has to be known to read the tables: measure, intervals and what is not in them, selection, numeric mode."""
+    redrawn = "A replicate redraws train and validation (by group), label noise, initialisation and order; test sets are fixed."
+    lines = [f"{redrawn} {_points(summary)}".strip()]
+    sample = next((n for place in summary.shown() if (n := summary.sample(place))), None)
+    if sample:
+        how = sample.how.partition("; mean of")[0]
+        lines.append(f"Intervals: {how}." if "no interval" not in how else f"{how[0].upper()}{how[1:]}.")
+    if summary.comparisons:
+        by = "replicate and test group" if sample and "test groups" in sample.how else "replicate"
+        paired = f"Differences from {summary.baseline} are paired by {by}; p-values are corrected by Holm within the table."
+        given = " They hold for the backbones at hand: how much another pre-training would change them is not in the interval."
+        lines.append(paired + (given if _several(summary) else ""))
+    if choices:
+        counts = "-".join(map(str, sorted({len(choice["candidates"]) for choice in choices.values()})))
+        lines.append(f"Options were chosen on validation, labels as observed (noise and all): {counts} settings each. No test set was seen.")
+    if numeric:
+        lines.append("Numeric mode: " + numeric_mode(numeric) + ".")
+    return lines
+
+
+def numeric_mode(numeric: Mapping[str, Any]) -> str:
+    """Return ``"cpu, float32, 2 threads, torch 2.15.0"``."""
+    threads = f"{numeric['threads']} thread{'s' if numeric['threads'] != 1 else ''}" if "threads" in numeric else ""
+    torch = f"torch {numeric['torch']}" if numeric.get("torch") else ""
+    return ", ".join(part for part in (str(numeric.get("device", "")), str(numeric.get("dtype", "")), threads, torch) if part)
+
+
+def _several(summary: Summary) -> bool:
+    return any(len(summary.behind(series, x)) > 1 for series in summary.all_series for x in summary.xs)
+
+
+def _points(summary: Summary) -> str:
+    """Say what several numbers in a cell are."""
+    if not summary.xs or not _several(summary):
+        return ""
+    what = " and ".join(repeated(summary)) or "row"
+    return f"A cell with several numbers has one for each {what}, without an interval: they are too few to make one."
+
+
+def repeated(summary: Summary) -> list[str]:
+    """Return the options that differ between rows that share a cell, such as ``["backbone seed"]``."""
+    key = summary.x.partition(".")[0]
+    names: list[str] = []
+    for series in summary.all_series:
+        for x in summary.xs:
+            labels = [row.labels.get(key, "") for row in summary.behind(series, x)]
+            options = [options_of(label) for label in labels]
+            names += [name for name in distinct(n for o in options for n in o) if len({o.get(name) for o in options}) > 1]
+    return [f"{key} {name}" for name in distinct(names)]
+
+
+def means(summary: Summary, place: str) -> dict[str, float]:
+    """Return the mean of each line over its rows, for the lines that have every row."""
+    out = {}
+    for series in summary.all_series:
+        numbers = [row.number(summary.measure, place) for row in summary.rows if summary.series(row) == series]
+        if all(number is not None and math.isfinite(number.value) for number in numbers):
+            out[series] = mean([number.value for number in numbers if number])
+    return out

@@ -1,0 +1,164 @@
+"""A made-up study: real plan, real records, real summary; only the training is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from burnish.engine.folder import PLAN, STORE
+from burnish.engine.store import Record, Store, StoredMeasure
+from burnish.engine.summarise import summarise
+from burnish.plan import Cell, Numeric, Part, Plan, ReportSpec, SelectSpec, SplitSpec, Trial
+
+SHIFTS = ("blur", "noise", "contrast", "rotation", "inversion", "background")
+SPLITS = ("test", *(f"test:{shift}" for shift in SHIFTS))
+TUNERS = ("nothing", "nearest-class-mean", "linear", "mlp", "nmtune")
+NOISES = (0, 0.05, 0.1, 0.2, 0.3)
+CLASSES = tuple("0123456789")
+NUMERIC = Numeric("cpu", "float32", 2, "2.15.0")
+LEVEL = {"nothing": 0.1, "nearest-class-mean": 0.62, "linear": 0.74, "mlp": 0.79, "nmtune": 0.795}
+DROP = dict(zip(SPLITS, (0.0, 0.12, 0.08, 0.1, 0.2, 0.35, 0.25), strict=True))
+
+
+class MadePlan(Plan):
+    """A plan in which nothing is tuned."""
+
+    def trials_of(self, cell: Cell) -> list[Trial]:
+        return [Trial(cell, replicate) for replicate in range(self.replicates)]
+
+
+def part(kind: str, name: str, **options: Any) -> Part:
+    written = ",".join(f"{key}={value}" for key, value in options.items())
+    return Part(kind, "made", name, options, "1.0", "", f"{name}:{written}" if written else name)
+
+
+def make_plan(
+    noises: Sequence[float] = NOISES,
+    seeds: Sequence[int] = (0, 1),
+    tuners: Sequence[Part | str] = TUNERS,
+    replicates: int = 10,
+    *,
+    data: str = "signs",
+    noise: tuple[Part, ...] = (),
+    report: ReportSpec | None = None,
+) -> Plan:
+    """Return noises x seeds x tuners; noises () gives one backbone without options."""
+    tuner_parts = [part("tuner", tuner) if isinstance(tuner, str) else tuner for tuner in tuners]
+    backbones = [part("backbone", "tiny", noise=n, seed=s) for n in noises for s in seeds] or [part("backbone", "features")]
+    cells = [
+        Cell(part("data", data), backbone, noise, None, tuner, None if tuner.name == "nothing" else part("loss", "ce"), 1)
+        for backbone in backbones for tuner in tuner_parts
+    ]  # fmt: skip
+    panels = {"in": ("test",), "out": SPLITS[1:]}
+    spec = report or ReportSpec("backbone.noise" if noises else "", "tuner", panels, "accuracy", "mlp")
+    evaluators = (part("evaluate", "accuracy"),)
+    select = SelectSpec("accuracy")
+    return MadePlan("noisy-pretraining", {"data": data}, tuple(cells), evaluators, replicates, SplitSpec(), None, select, spec, NUMERIC, "error")
+
+
+def make_records(
+    plan: Plan, *, groups: int = 60, items: int = 10, classes: Sequence[str] = CLASSES, extras: bool = True, dim: int = 96, seed: int = 0
+) -> dict[str, Record]:
+    """Return a record for every trial: accuracy with terms over groups, a spectrum measure, per-class tables and spectra."""
+    records = {}
+    rng = np.random.default_rng(seed)
+    easy = rng.normal(0, 0.08, groups)
+    hard = rng.normal(0, 0.06, len(classes))
+    for number, cell in enumerate(plan.cells):
+        noise, start = float(cell.backbone.options.get("noise", 0)), int(cell.backbone.options.get("seed", 0))
+        backbone = rng.normal(0, 0.006)
+        for trial in plan.trials_of(cell):
+            shift = rng.normal(0, 0.01)
+            measures, tables, curves = [], [], []
+            for split in SPLITS:
+                level = LEVEL.get(cell.tuner.name, 0.7) - 0.25 * noise * (cell.tuner.name != "nothing") + 0.01 * start + backbone + shift
+                robust = 0.75 if cell.tuner.name == "nmtune" else 1.0
+                level = level if cell.tuner.name == "nothing" else level - DROP[split] * robust
+                right = rng.binomial(items, np.clip(level + easy, 0.02, 0.99)).astype(np.float64)
+                terms = np.stack([np.arange(groups), right, np.full(groups, items)]).astype("<f8")
+                total = groups * items
+                measures.append(StoredMeasure("accuracy", split, float(right.sum() / total), "fraction", "up", total, "", terms.tobytes()))
+                measures.append(StoredMeasure("worst-1", split, float(level - 0.2), "fraction", "up", total, "mean recall of the worst class"))
+                measures.append(StoredMeasure("sve", split, 3.1 - 2 * noise, "nats", "none", total, ""))
+                if extras:
+                    recall = np.clip(level + hard + rng.normal(0, 0.02, len(classes)), 0, 1)
+                    precision = np.clip(recall + 0.01, 0, 1).tolist()
+                    columns = {"class": list(classes), "recall": recall.tolist(), "precision": precision, "n": [60] * len(classes)}
+                    tables.append({"name": "per-class", "split": split, "columns": columns})
+                    if split in ("test", "test:blur"):
+                        x = list(range(1, dim + 1))
+                        curves.append({"name": "spectrum", "split": split, "x": x, "y": _spectrum(dim, 18 - 30 * noise)})
+                        if cell.tuner.name in ("mlp", "nmtune"):
+                            y = _spectrum(dim, 30 if cell.tuner.name == "nmtune" else 10)
+                            curves.append({"name": "tuner-spectrum", "split": split, "x": x, "y": y})
+            key = plan.measure_key(trial)
+            records[key] = Record(
+                key, cell.labels(), trial.replicate, {"tuner.lr": 1e-3} if cell.tuner.name in ("linear", "mlp", "nmtune") else {},
+                {"made": "1.0", "basics": "0.1.0"}, "", tuple(measures), tuple(tables), tuple(curves), 0.02 + 0.05 * (number % 5), 10,
+            )  # fmt: skip
+    return records
+
+
+def _spectrum(dim: int, scale: float) -> list[float]:
+    values = np.exp(-np.arange(dim) / scale) + 1e-4
+    return (values / values.sum()).tolist()
+
+
+CHOICES = [
+    (f"{tuner}", {"tuner.lr": best}, [{"options": {"tuner.lr": lr}, "value": 0.7, "trials": 10, "error": ""} for lr in (3e-4, 1e-3, 3e-3, 1e-2)])
+    for tuner, best in (("linear", 1e-2), ("mlp", 1e-3), ("nmtune", 1e-3))
+]
+
+
+def write_study(folder: Path, plan: Plan, records: dict[str, Record], *, choices: bool = True, notes: Sequence[tuple[str, str]] = ()) -> Path:
+    """Write a study folder as the engine does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f"# {plan.name}\ndata: {plan.recipe['data']}\nreplicates: {plan.replicates}\n"
+    (folder / PLAN).write_text(text, encoding="utf-8")
+    with Store(folder / STORE) as store:
+        identity = {f"numeric.{name}": value for name, value in plan.numeric.record().items()}
+        trials = [plan.measure_key(trial) for trial in plan.trials()]
+        store.set_meta({"trials": json.dumps(trials), "identity": json.dumps(identity), "plan": text, "name": plan.name, "key": plan.key()})
+        for label, options, candidates in CHOICES if choices else ():
+            store.add_choice(f"choice of {label}", label, options, candidates)
+        for kind, line in notes:
+            store.note(kind, [line])
+        store.add(records.values())
+        if len(records) == len(trials):
+            store.set_summary(plan.key(), summarise(plan, store.records(terms=True)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the whole study: 5 noises x 2 seeds x 5 tuners x 10 replicates."""
+    plan = make_plan()
+    notes = [("bad item", "photos/17.jpg: truncated file"), ("warning", "4 near-duplicates straddle no split")]
+    return write_study(tmp_path_factory.mktemp("studies") / "whole", plan, make_records(plan), notes=notes)
+
+
+@pytest.fixture(scope="session")
+def whole(made_study: Path) -> dict[str, Any]:
+    """Its summary as JSON."""
+    with Store(made_study / STORE) as store:
+        summary = store.summary(store.meta("key") or "")
+    assert summary is not None
+    return summary
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small study: ``study(noises=..., tuners=..., classes=...)``."""
+
+    def write(*, groups: int = 6, classes: Sequence[str] = CLASSES[:3], extras: bool = True, change: Any = None, **plan: Any) -> Path:
+        planned = make_plan(**({"replicates": 3, "noises": (0, 0.3), "seeds": (0,), "tuners": ("mlp", "nmtune")} | plan))
+        records = make_records(planned, groups=groups, classes=classes, extras=extras, dim=8)
+        if change:
+            records = change(records)
+        return write_study(tmp_path / "study", planned, records)
+
+    return write
