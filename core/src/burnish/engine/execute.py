@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from burnish.engine.cache import FeatureCache
+from burnish.engine.environment import environment
 from burnish.engine.fits import Fits, Fitted
 from burnish.engine.inputs import Inputs
 from burnish.engine.measure import Measuring
@@ -74,6 +76,7 @@ class Execution:
         finished = self.store.finished()
         missing = [trial for trial in self.plan.trials() if self.plan.measure_key(trial) not in finished]
         if missing:
+            self.store.set_meta({"environment": json.dumps(environment(self.plan.numeric))})
             # All cells, not only the missing ones: stacks are formed from the whole plan, as they were before a kill.
             self.inputs.prepare(self.plan.cells)
             self._keep_notes()
