@@ -19,7 +19,7 @@ from burnish_basics.sources._npy import rows_of
 from burnish_basics.sources._roles import Roles
 from burnish_basics.sources.array_files import Arrays
 from burnish_basics.sources.array_labels import Multi, Part, Single, Targets, read_targets
-from burnish_basics.sources.assemble import classes_of
+from burnish_basics.sources.assemble import Places, classes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -203,8 +203,8 @@ class Npz:
             return Encoded(array, _offsets(arrays.get(offsets), len(array), arrays.where(offsets)))
         return Pixels(array) if roles.layout == "pixels" else FeatureRows(array)
 
-    def _origins(self, roles: Roles, blocks: Sequence[Block]) -> list[str]:
-        return [f"{self.config.path}, {name} row {row}" for name, (_, rows) in zip((roles.x, roles.x_test), blocks, strict=False) for row in rows]
+    def _origins(self, roles: Roles, blocks: Sequence[Block]) -> Places:
+        return Places([(f"{self.config.path}, {name} row", rows) for name, (_, rows) in zip((roles.x, roles.x_test), blocks, strict=False)])
 
     def _targets(self, arrays: Arrays, blocks: Sequence[Block], labels: Sequence[str], where: Sequence[str]) -> Targets:
         parts = []
