@@ -64,9 +64,18 @@ def canonical_order(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
     Args:
         ids: content ids (N, 32) uint8 in source order.
     """
-    keys = [row.tobytes() for row in ids]
-    salted = [hashlib.sha256(b"burnish-tie\0" + key + row.to_bytes(8, "little")).digest() for row, key in enumerate(keys)]
-    return np.array(sorted(range(len(keys)), key=lambda row: (keys[row], salted[row])), dtype=np.int64)
+    words = np.ascontiguousarray(ids).view(">u8").astype(np.uint64)
+    order = np.lexsort(words.T[::-1])
+    tied = np.flatnonzero((words[order][1:] == words[order][:-1]).all(axis=1))
+    if len(tied):
+        again = np.unique(np.concatenate([tied, tied + 1]))  # copies, which lie side by side
+        salted = [_salted(ids[row].tobytes(), int(row)) for row in order[again]]
+        order[again] = order[again][sorted(range(len(again)), key=lambda at: (ids[order[again[at]]].tobytes(), salted[at]))]
+    return order.astype(np.int64)
+
+
+def _salted(key: bytes, row: int) -> bytes:
+    return hashlib.sha256(b"burnish-tie\0" + key + row.to_bytes(8, "little")).digest()
 
 
 def uniforms(ids: NDArray[np.uint8], *words: str | int, k: int = 1) -> NDArray[np.float64]:

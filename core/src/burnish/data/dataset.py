@@ -140,7 +140,7 @@ class Dataset:
             truth=None if truth is None else truth.take(order),
             columns={key: np.asarray(value)[order] for key, value in (columns or {}).items()},
             assigned=assigned,
-            origins=tuple(origins),
+            origins=origins,
             findings=tuple(findings),
         )
 
