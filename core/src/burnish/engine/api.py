@@ -74,7 +74,13 @@ def run(
         BurnishError: the recipe, the data or the machine does not allow it.
     """
     plan = plan_of(recipe, settings=settings, numeric=numeric, device=device, threads=threads)
-    study, _ = run_study(plan, study_folder(plan, out), to_yaml(plan), get_manager, options, fresh=fresh)
+
+    def how() -> Options:
+        from burnish.engine.execute import Options as RunOptions
+
+        return options or RunOptions()
+
+    study, _ = run_study(plan, study_folder(plan, out), to_yaml(plan), get_manager, how, fresh=fresh)
     return study
 
 

@@ -91,7 +91,14 @@ class Study:
 
 
 def run_study(
-    plan: Plan, folder: Path, plan_text: str, manager: Callable[[], Manager], options: Options | None = None, *, fresh: bool = False
+    plan: Plan,
+    folder: Path,
+    plan_text: str,
+    manager: Callable[[], Manager],
+    options: Callable[[], Options],
+    *,
+    fresh: bool = False,
+    command: str = "",
 ) -> tuple[Study, str]:
     """Run a plan in a folder, or find that it is done, which imports neither torch nor numpy.
 
@@ -100,8 +107,9 @@ def run_study(
         folder: the study's folder.
         plan_text: the plan as YAML, for ``plan.yaml``.
         manager: gives the plugin manager.
-        options: how to run; None for defaults.
+        options: gives how to run; called only where something is to be done.
         fresh: start beside a folder that exists.
+        command: the command line that repeats it, for the report.
 
     Returns:
         The study, and ``"new"``, ``"resume"``, ``"extend"`` or ``"complete"``: what was found.
@@ -117,12 +125,13 @@ def run_study(
         if state == "resume" and store.summary(plan.key()) is not None:
             return Study(folder), "complete"
         from burnish.engine.execute import Execution
-        from burnish.engine.execute import Options as RunOptions
 
-        options = options or RunOptions()
+        how = options()
         if state == "extend":
-            options.progress.say(f"{folder} is extended with new rows; what is there is kept")
-        Execution(plan, store, folder, manager(), options).run()
+            how.progress.say(f"{folder} is extended with new rows; what is there is kept")
+        if command:
+            store.set_meta({"command": command})
+        Execution(plan, store, folder, manager(), how).run()
         errors = [record.error for record in store.records().values()]
         if errors and all(errors):
             raise FitError(f"no trial could be trained: {errors[0]}", where=str(folder))
