@@ -99,3 +99,11 @@ def test_the_same_in_another_process():
     code = "from burnish.data import *; print(uniforms(stack_ids([content_id('text', 'a')]), 'x').tolist())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == str(uniforms(ids_of("a"), "x").tolist())
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=30))
+def test_the_order_is_that_of_ids_then_of_salted_rows(numbers):
+    ids = ids_of(*(f"w{number}" for number in numbers))
+    keys = [row.tobytes() for row in ids]
+    salted = [hashlib.sha256(b"burnish-tie\0" + key + row.to_bytes(8, "little")).digest() for row, key in enumerate(keys)]
+    assert canonical_order(ids).tolist() == sorted(range(len(keys)), key=lambda row: (keys[row], salted[row]))
