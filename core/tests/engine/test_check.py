@@ -235,3 +235,9 @@ def test_trainable_is_what_no_split_has():
     assert trainable(free).tolist() == [0, 1, 2, 3]
     fixed = build(texts(4), [0, 1, 0, 1], splits=["train", "train", "test", "validation"])
     assert trainable(fixed).tolist() == fixed.assigned["train"].tolist()
+
+
+def test_a_row_that_cannot_be_read_does_not_count_as_unlabelled():
+    found = check(build([*texts(11), DataError("1 cell where the header has 2")], [0, 1] * 5 + [0, -1]))
+    assert told(found, "unlabelled") == []
+    assert (found.items, found.labelled, found.splits) == (12, 11, {"trainable": 11})

@@ -84,17 +84,18 @@ def check(dataset: Dataset, progress: Progress | None = None, workers: int = 0) 
     content = _Content.read(dataset, progress, workers)
     usable = dataset.without(sorted(content.unreadable)) if content.unreadable else dataset
     findings = [*content.findings(), *structure(usable), *_small_classes(usable), *_copies(usable, content.unreadable), *_groups(usable)]
-    unlabelled = len(dataset) - int(dataset.supervision.known.sum())
+    readable = np.setdiff1d(np.arange(len(dataset)), list(content.unreadable))
+    unlabelled = int((~dataset.supervision.known[readable]).sum())
     if unlabelled:
         what = "1 item has no label" if unlabelled == 1 else f"{unlabelled} items have no label"
         findings.append(Finding("note", "unlabelled", what, dataset.name))
-    splits = _splits(usable)
+    splits = _splits(usable) if dataset.assigned else {"trainable": trainable(usable)}
     return Check(
         name=dataset.name,
         modality=dataset.modality,
         supervision=dataset.supervision.word,
         items=len(dataset),
-        labelled=len(dataset) - unlabelled,
+        labelled=int(dataset.supervision.known.sum()),
         classes=dataset.classes.names,
         splits={name: len(index) for name, index in splits.items()},
         counts={name: tuple(class_counts(dataset, index).tolist()) for name, index in splits.items()},

@@ -146,7 +146,8 @@ def _delimited(path: Path, config: CsvConfig, delimiter: str) -> Iterator[Any]:
                 yield names
                 if config.header:
                     continue
-            yield number, cells if len(cells) == len(names) else f"{len(cells)} cells where the header has {len(names)}"
+            counted = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+            yield number, cells if len(cells) == len(names) else f"{counted} where the header has {len(names)}"
 
 
 def _json_lines(path: Path, config: CsvConfig) -> Iterator[Any]:
