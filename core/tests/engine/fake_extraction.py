@@ -85,8 +85,9 @@ class FakeBackbone:
         import torch
 
         time.sleep(self.slow)
-        self.cells.append(list(inputs["text"]))
-        self.encoded += list(dict.fromkeys(inputs["text"]))
+        with self.lock:
+            self.cells.append(list(inputs["text"]))
+            self.encoded += list(dict.fromkeys(inputs["text"]))
         drift = self.drift * np.arange(len(inputs["x"]), dtype=np.float32)[:, None]
         return torch.from_numpy(inputs["x"] + drift.astype(np.float32))
 

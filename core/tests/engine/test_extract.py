@@ -40,7 +40,8 @@ def test_features_are_aligned_with_the_data_set(tmp_path, n):
     assert (out.features.dtype, out.bad, out.warnings[:1] if n > 1 else (), out.encoded) == (np.float32, (), (), n)
     assert not out.features.flags.writeable
     assert [len(cell) for cell in backbone.cells] == [64] * math.ceil(n / 64), "always whole cells"
-    assert backbone.cells[-1][n % 64 or 64 :] == [backbone.cells[-1][(n - 1) % 64]] * (-n % 64), "padded with the last row"
+    wanted = texts_of(data) + [data.read(n - 1)] * (-n % 64)
+    assert sorted(backbone.cells) == sorted(wanted[start : start + 64] for start in range(0, n, 64)), "in order, padded with the last row"
 
 
 def test_a_second_run_makes_no_backbone(tmp_path):
@@ -133,6 +134,41 @@ def test_progress_is_told_after_every_cell(tmp_path):
     assert seen == [(64, ROWS), (128, ROWS), (ROWS, ROWS)]
     run(dataset(ROWS), tmp_path, progress=lambda done, total: seen.append("again"))
     assert seen[-1] == (ROWS, ROWS)
+
+
+def test_the_threads_of_torch_are_left_as_they_were(tmp_path):
+    import torch
+
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(3)
+    backbone = FakeBackbone()
+    encode = backbone.encode
+    backbone.encode = lambda inputs: seen.append(torch.get_num_threads()) or encode(inputs)
+    try:
+        run(dataset(ROWS), tmp_path, backbone=backbone)
+        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert (seen, torch.get_num_threads()) == ([1, 1, 1, 3], 3), "two lanes share two threads; afterwards, all is as before"
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("threads", "lanes", "share"), [(1, 1, 1), (2, 2, 1), (4, 4, 1), (7, 4, 1), (16, 4, 4)])
+def test_lanes_share_the_threads(tmp_path, threads, lanes, share):
+    import torch
+
+    backbone, barrier, seen = FakeBackbone(), threading.Barrier(lanes, timeout=20), []
+    encode = backbone.encode
+
+    def together(inputs):
+        barrier.wait()  # breaks unless so many encode at once
+        seen.append(torch.get_num_threads())
+        return encode(inputs)
+
+    backbone.encode = together
+    run(dataset(64 * lanes * 2), tmp_path, backbone=backbone, spec=replace(SPEC, numeric=replace(SPEC.numeric, threads=threads)))
+    assert seen == [share] * lanes * 2
 
 
 def test_many_shards_are_one_table(tmp_path, monkeypatch):
@@ -287,7 +323,7 @@ def test_out_of_memory_takes_fewer_cells_never_smaller_ones(tmp_path, number):
 @pytest.mark.parametrize("number", range(3))
 def test_out_of_memory_with_one_cell(tmp_path, number):
     with pytest.raises(MachineError) as caught:
-        run(dataset(ROWS), tmp_path, backbone=failing(out_of_memory()[number], 2))
+        run(dataset(ROWS), tmp_path, backbone=failing(out_of_memory()[number], 99))
     assert "fake:size=1: out of memory with a single cell of 64 items on cpu. Choose a smaller backbone" in str(caught.value)
 
 

@@ -84,7 +84,8 @@ class Encodes(Protocol):
     def encode(self, inputs: Inputs) -> Tensor:
         """Return (B, D) float32 features in evaluation mode without gradient, on the runtime's device.
 
-        The result for an item must not depend on the other items of the batch.
+        The result for an item must not depend on the other items of the batch. On a CPU it is called from several threads at once,
+        each with its share of the cores: a module in evaluation mode that changes no attribute can be.
         """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -71,7 +71,7 @@ class Preparer:
         self.ahead = self._workers + 1
         """Cells that may be prepared and waiting; lowered where memory is short."""
 
-    def prepared(self, cells: Sequence[NDArray[np.int64]]) -> Iterator[Cell]:
+    def prepared(self, cells: Sequence[NDArray[np.int64]]) -> Generator[Cell, None, None]:
         """Yield cells in order.
 
         Args:

@@ -8,25 +8,23 @@ it would have made.
 
 from __future__ import annotations
 
-import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from burnish.contracts.backbone import Encodes, Inputs
+from burnish.contracts.backbone import Encodes
 from burnish.data.dataset import Dataset
 from burnish.engine.cache import Entry, FeatureCache, FeatureSpec
-from burnish.engine.cells import Bad, Cell, Preparer
-from burnish.errors import BurnishError, CacheError, DataError, ItemError, MachineError, PluginError, RecipeError
+from burnish.engine.cells import Bad, Preparer
+from burnish.engine.lanes import Encoded, Lanes
+from burnish.errors import BurnishError, CacheError, DataError, ItemError, RecipeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
 SHARD_ITEMS: Final = 4096
 SHARD_BYTES: Final = 32 << 20
@@ -34,7 +32,6 @@ SHARD_SECONDS: Final = 5.0
 """A shard is written when it holds so much or the last one is so long ago: the most that a kill loses."""
 
 _ATTEMPTS = 3
-_CELLS_IN_FLIGHT_ON_A_GPU = 4
 _CHECK_ROWS = 4096
 
 
@@ -62,7 +59,7 @@ class Extracted:
             or its item is bad.
         bad: positions with the reason, ascending.
         warnings: lines for people.
-        encoded: items that went through the backbone now; 0 where the cache had all.
+        encoded: items whose features were made now; 0 where the cache had all.
     """
 
     features: NDArray[np.float32]
@@ -174,23 +171,21 @@ class _Encoding:
 
     def __init__(self, dataset: Dataset, missing: NDArray[np.int64], spec: FeatureSpec, backbone: Encodes, entry: Entry, run: ExtractRun) -> None:
         self._dataset, self._missing, self._spec, self._backbone, self._entry, self._run = dataset, missing, spec, backbone, entry, run
-        self._preparer = Preparer(dataset, backbone, spec, run.workers)
-        self._depth = 1 if spec.numeric.device == "cpu" else _CELLS_IN_FLIGHT_ON_A_GPU
-        self._in_flight: deque[tuple[Cell, Tensor]] = deque()
-        self._rows: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-        self._skipped: dict[bytes, str] = {}
-        self._seen = 0
+        self._kept: list[tuple[NDArray[np.int64], NDArray[np.float32], dict[bytes, Bad]]] = []
         self._flushed = time.monotonic()
         self.bad: dict[bytes, str] = {}
         self.done = 0
 
     def run(self) -> None:
         """Encode what is missing; what is encoded is kept even where this ends with an error or Ctrl-C."""
+        preparer = Preparer(self._dataset, self._backbone, self._spec, self._run.workers)
         try:
-            for cell in self._preparer.prepared(self._cells()):
-                self._set_aside(cell.bad)
-                self._encode(cell)
-            self._collect(0)
+            with closing(preparer.prepared(self._cells())) as cells, Lanes(self._backbone, self._spec) as lanes:
+                for cell in cells:
+                    self._keep(lanes.add(cell))
+                    if lanes.short_of_memory:
+                        preparer.ahead = 1
+                self._keep(lanes.rest())
         except BaseException:
             with suppress(BurnishError):  # the first error is the one to tell
                 self._flush()
@@ -209,90 +204,37 @@ class _Encoding:
         key: bytes = self._dataset.ids[position].tobytes()
         return key
 
-    def _encode(self, cell: Cell) -> None:
-        if cell.inputs is not None:
-            try:
-                features = self._forward(cell.inputs)
-            except Exception as error:
-                if not _out_of_memory(error):
-                    raise
-                features = self._forward_alone(cell.inputs)
-            self._in_flight.append((cell, features))
-        self._collect(self._depth - 1)
-        self._seen += len(cell.positions) + len(cell.bad)
-        if self._run.progress is not None:
-            self._run.progress(self._seen, len(self._missing))
-
-    def _forward(self, inputs: Inputs) -> Tensor:
-        import torch
-
-        with torch.inference_mode():
-            features = self._backbone.encode(inputs)
-        wanted = (self._spec.numeric.grid, self._backbone.dim)
-        if tuple(features.shape) != wanted or features.dtype != torch.float32:
-            raise PluginError(
-                f"encode returned {features.dtype} {tuple(features.shape)}", where=self._spec.backbone.label, possible=f"torch.float32 {wanted}"
-            )
-        return features
-
-    def _forward_alone(self, inputs: Inputs) -> Tensor:
-        """Encode a cell with no other in flight: the cells stay what they are, for their size is part of the numbers."""
-        self._depth = self._preparer.ahead = 1
-        self._collect(0)
-        torch: Any = sys.modules["torch"]
-        if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
-        try:
-            return self._forward(inputs)
-        except Exception as error:
-            if not _out_of_memory(error):
-                raise
-            raise MachineError(
-                f"out of memory with a single cell of {self._spec.numeric.grid} items on {self._spec.numeric.device}",
-                where=self._spec.backbone.label, todo="Choose a smaller backbone, or close other programs on the device",
-            ) from error  # fmt: skip
-
-    def _collect(self, leave: int) -> None:
-        """Fetch results from the device until so many cells are left in flight."""
-        while len(self._in_flight) > leave:
-            cell, tensor = self._in_flight.popleft()
-            features = tensor.cpu().numpy()[: len(cell.positions)]
+    def _keep(self, encoded: Iterable[Encoded]) -> None:
+        for cell, features in encoded:
             finite = np.isfinite(features).all(axis=1)
-            for row in np.flatnonzero(~finite):
-                column = int(np.flatnonzero(~np.isfinite(features[row]))[0])
-                self._set_aside([Bad(int(cell.positions[row]), f"feature {column} is {features[row, column]}", lasting=True)])
-            # A copy, for the backbone may write into the same memory again.
-            self._rows.append((cell.positions[finite], features[finite]))
-            self.done += len(cell.positions)
+            odd = [_odd(int(cell.positions[row]), features[row]) for row in np.flatnonzero(~finite)]
+            bad = sorted([*cell.bad, *odd], key=lambda item: item.position)
+            if bad and self._run.on_bad_input == "error":
+                raise ItemError(bad[0].position, bad[0].reason, self._dataset.origin(bad[0].position))
+            # A copy, for the backbone may write into the same memory again. In one step, so that an interrupt splits no cell.
+            self._kept.append((cell.positions[finite], features[finite], {self._id(item.position): item for item in bad}))
+            self.done += int(finite.sum())
+            self.bad |= {self._id(item.position): item.reason for item in bad}
             self._flush_if_due()
-
-    def _set_aside(self, bad: Iterable[Bad]) -> None:
-        for item in bad:
-            if self._run.on_bad_input == "error":
-                raise ItemError(item.position, item.reason, self._dataset.origin(item.position))
-            self.bad[self._id(item.position)] = item.reason
-            self._skipped[self._id(item.position)] = item.reason if item.lasting else ""
+            if self._run.progress is not None:
+                self._run.progress(self.done + len(self.bad), len(self._missing))
 
     def _flush_if_due(self) -> None:
-        items = sum(len(positions) for positions, _ in self._rows)
+        items = sum(len(positions) for positions, _, _ in self._kept)
         full = items >= SHARD_ITEMS or items * self._backbone.dim * 4 >= SHARD_BYTES
         if full or time.monotonic() - self._flushed > SHARD_SECONDS:
             self._flush()
 
     def _flush(self) -> None:
-        rows, self._rows = self._rows, []
-        skipped, self._skipped = self._skipped, {}
+        kept, self._kept = self._kept, []
         self._flushed = time.monotonic()
-        if any(len(positions) for positions, _ in rows) or skipped:
-            none: tuple[NDArray[np.int64], NDArray[np.float32]] = (np.empty(0, np.int64), np.empty((0, self._backbone.dim), np.float32))
-            positions, features = (np.concatenate(parts) for parts in zip(*rows, none, strict=True))
-            self._entry.add(self._dataset.ids[positions.astype(np.int64)], features, skipped)
+        if not kept:
+            return
+        positions, features, bad = zip(*kept, strict=True)
+        skipped = {key: item.reason if item.lasting else "" for part in bad for key, item in part.items()}
+        self._entry.add(self._dataset.ids[np.concatenate(positions)], np.concatenate(features), skipped)
 
 
-def _out_of_memory(error: Exception) -> bool:
-    """Return whether an exception says that memory ran out, of the host or of a device."""
-    torch: Any = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
-        return True
-    # torch's CPU allocator raises a bare RuntimeError.
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+def _odd(position: int, features: NDArray[np.float32]) -> Bad:
+    column = int(np.flatnonzero(~np.isfinite(features))[0])
+    return Bad(position, f"feature {column} is {features[column]}", lasting=True)
