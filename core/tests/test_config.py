@@ -173,7 +173,7 @@ def test_texts_become_the_type_of_their_option(text, name, value):
         ({"lr": None}, "lr is none, not a number."),
         ({"lr": Raw("nan")}, "lr is 'nan', not a finite number."),
         ({"lr": 11}, "lr is 11.0. Possible: 0 to 10."),
-        ({"lr": [1]}, "lr is [1], not number."),
+        ({"lr": [1]}, "lr is [1], not one number."),
         ({"epochs": 0}, "epochs is 0. Possible: at least 1."),
         ({"epochs": 2.5}, "epochs is 2.5, not a whole number."),
         ({"flag": 1}, "flag is 1. Possible: true, false."),

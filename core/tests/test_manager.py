@@ -135,7 +135,7 @@ def test_a_failed_plugin_is_quoted_where_a_name_is_not_found(site):
 def test_a_missing_first_party_plugin_is_answered_with_what_to_install(site):
     good(site, "one")
     with pytest.raises(
-        PluginError, match=r"unknown tuner 'nmtune'\. Possible: no plugin offers a tuner\. It is in burnish-nmtune: pip install burnish-nmtune\."
+        PluginError, match=r"unknown tuner 'nmtune'\. Possible: no tuner is installed\. It is in burnish-nmtune: pip install burnish-nmtune\."
     ):
         only("one").get("tuner", "nmtune")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from burnish._version import __version__
 from burnish.descriptors import (
     Backbone,
     Command,
@@ -25,8 +26,6 @@ from burnish.options import HeadConfig
 if TYPE_CHECKING:
     from burnish.engine.api import load, run
     from burnish.engine.study import Study
-
-__version__ = "0.1.0"
 
 __all__ = [
     "API_VERSION",

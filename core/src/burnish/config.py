@@ -14,7 +14,6 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -25,6 +24,8 @@ ConfigT = TypeVar("ConfigT")
 
 REQUIRED: Final = object()
 """Default of an option that has none."""
+
+_HINTS: Final[dict[type[Any], dict[str, Any]]] = {}
 
 
 @dataclass(frozen=True)
@@ -108,16 +109,14 @@ def _make(cls: type[Any], options: Mapping[str, Any], prefix: str, where: str, b
     return None
 
 
-@cache
 def _hints(cls: type[Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(cls)
-    except Exception as error:
-        raise PluginError(
-            f"the types of its options cannot be read: {error}",
-            where=f"{cls.__module__}.{cls.__qualname__}",
-            todo="Import them outside `if TYPE_CHECKING`",
-        ) from error
+    if cls not in _HINTS:
+        try:
+            _HINTS[cls] = typing.get_type_hints(cls)
+        except Exception as error:
+            where, todo = f"{cls.__module__}.{cls.__qualname__}", "Import them outside `if TYPE_CHECKING`"
+            raise PluginError(f"the types of its options cannot be read: {error}", where=where, todo=todo) from error
+    return _HINTS[cls]
 
 
 def _default(item: Field[Any]) -> Any:
@@ -140,7 +139,7 @@ def _convert(value: object, hint: Any, base: Path) -> object:
     if is_dataclass(hint):
         raise _BadValueError(f"is {_say(value)}, not a mapping of options", ", ".join(f.name for f in fields(hint)))
     if isinstance(value, (Mapping, list)):
-        raise _BadValueError(f"is {_say(value)}, not {_type_words(hint)}")
+        raise _BadValueError(f"is {_say(value)}, not one {_type_words(hint)}")
     converter = _SCALARS.get(hint)
     if converter is None:
         raise PluginError(f"options of type {hint} are not supported", possible="bool, int, float, str, Literal, Path, tuple, unions, dataclasses")
@@ -380,9 +379,9 @@ def _type_words(hint: Any) -> str:
 def range_words(limits: tuple[float | None, float | None]) -> str:
     """Return a range for people."""
     low, high = limits
-    if low is None or high is None:
-        return f"at most {high:g}" if low is None and high is not None else f"at least {low:g}" if low is not None else "any number"
-    return f"{low:g} to {high:g}"
+    if low is not None and high is not None:
+        return f"{say_value(low)} to {say_value(high)}"
+    return f"at least {say_value(low)}" if low is not None else f"at most {say_value(high)}"
 
 
 def _say(value: object) -> str:

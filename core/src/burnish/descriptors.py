@@ -73,7 +73,7 @@ class Descriptor:
 def _words(words: object, where: str) -> frozenset[str]:
     if isinstance(words, str):
         raise PluginError(f"needs or provides is the text {words!r}, not a set of words", where=where)
-    given = frozenset(words)  # type: ignore[call-overload]
+    given: frozenset[str] = frozenset(words)  # type: ignore[call-overload]
     for word in sorted(given - NEEDS_AND_PROVIDES):
         hint = suggestion(word, NEEDS_AND_PROVIDES)
         raise PluginError(f"{word!r} is no word of needs and provides. {hint}".strip(), where=where, possible=", ".join(sorted(NEEDS_AND_PROVIDES)))

@@ -137,7 +137,7 @@ class Manager:
         if off:
             reasons.append(f"{ENVIRONMENT} leaves out {', '.join(p.name for p in off)}")
         what = f"unknown {kind} {name!r}. {hint}".strip()
-        possible = ", ".join(dict.fromkeys(c.name for c in known)) or f"no plugin offers a {kind}"
+        possible = ", ".join(dict.fromkeys(c.name for c in known)) or f"no {kind} is installed"
         return PluginError(what, where=where, possible=possible, todo=". ".join(reasons))
 
     def label(self, component: Component) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from burnish import __version__
+from burnish._version import __version__
 from burnish.cli.options import add_common, debug_option, plugin_option
 from burnish.errors import BurnishError, CombinedError, MissingExtraError, PluginError, one_line, suggestion
 from burnish.manager import Component, get_manager, use_plugin_files
@@ -29,7 +29,7 @@ CORE_COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "predict": ("burnish.cli.predict", "Use a saved predictor on new inputs"),
     "pretrain": ("burnish.cli.pretrain", "Pre-train a backbone"),
     "check": ("burnish.cli.check", "Say what is in a data set and what is wrong with it"),
-    "list": ("burnish.cli.list", "List what is installed"),
+    "list": ("burnish.cli.listing", "List what is installed"),
     "show": ("burnish.cli.show", "Show a component: its options, what it needs, an example"),
     "plugins": ("burnish.cli.plugins", "List plugins, and why one failed"),
     "new-plugin": ("burnish.cli.new_plugin", "Start a plugin that installs and passes its tests"),

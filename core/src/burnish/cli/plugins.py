@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from burnish import __version__
-from burnish.cli.list import NOTHING
+from burnish._version import __version__
+from burnish.cli.listing import NOTHING
 from burnish.cli.options import json_option
 from burnish.cli.text import echo, echo_json, table
 from burnish.descriptors import KINDS

@@ -15,7 +15,7 @@ from burnish.plan.model import Cell
 from burnish.plan.normal import write_axis, write_numeric, write_part
 from burnish.plan.parts import NO_PART, ResolvedPart, Resolver
 from burnish.plan.plan import Plan
-from burnish.recipe import Recipe
+from burnish.recipe import PARTS, Recipe
 
 DEFAULT_LOSS = "ce"
 DEFAULT_EVALUATORS = ("accuracy",)
@@ -195,7 +195,7 @@ class _Build:
             able = [self.manager.label(c) for c in self.manager.components("backbone") if _fixed(c.descriptor.provides) >= missing]
             todo = f"Backbones that provide it: {', '.join(able)}" if able else todo
             todo = "Name an assessor under assess:" if missing == {"assessment"} else todo
-        what = f"{key} {part.part.label} needs {words}; {by} provides {', '.join(sorted(have - {'truth'})) or 'nothing'}"
+        what = f"{PARTS[key]} {part.part.label} needs {words}; {by} provides {', '.join(sorted(have - {'truth'})) or 'nothing'}"
         return RecipeError(what, where=self.recipe.where(key), todo=todo)
 
 

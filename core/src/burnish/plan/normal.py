@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from burnish._version import __version__
 from burnish.numeric import DTYPES, Numeric
 from burnish.plan.model import Part
 
@@ -37,8 +38,6 @@ def to_yaml(plan: Any) -> str:
     Args:
         plan: a `burnish.plan.Plan`.
     """
-    from burnish import __version__
-
     head = f"# A plan of burnish {__version__}, torch {plan.numeric.torch or 'not installed'}. To run it again: burnish run plan.yaml\n"
     return head + "".join(f"{line}\n" for line in _block(plan.recipe, 0))
 

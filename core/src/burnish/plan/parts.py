@@ -54,7 +54,7 @@ class Resolver:
     def __init__(self, recipe: Recipe, manager: Manager) -> None:
         self.recipe, self.manager = recipe, manager
         self.errors: list[BurnishError] = []
-        self._applied: set[Override] = set()
+        self._applied: list[Override] = []
         self._code: dict[str, str] = {}
 
     def axis(self, key: str, default: Any = None) -> list[ResolvedPart]:
@@ -145,7 +145,7 @@ class Resolver:
             if "path" in known[override.option].type and isinstance(value, str):
                 value = os.path.abspath(Path(value).expanduser())  # noqa: PTH100 (links stay as they are written)
             set_option(changed, override.option, value, override.text, replace=True)
-            self._applied.add(override)
+            self._applied.append(override)
         return changed
 
     def _check_overrides(self, key: str) -> None:
