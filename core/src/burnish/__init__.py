@@ -24,8 +24,7 @@ from burnish.hooks import API_VERSION, hookimpl
 from burnish.options import HeadConfig
 
 if TYPE_CHECKING:
-    from burnish.engine.api import load, run
-    from burnish.engine.study import Study
+    from burnish.api import Study, load, run
 
 __all__ = [
     "API_VERSION",
@@ -46,12 +45,12 @@ __all__ = [
     "run",
 ]
 
-_LAZY = {"run": "burnish.engine.api", "load": "burnish.engine.api", "Study": "burnish.engine.study"}
+_LAZY = frozenset({"Study", "load", "run"})
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'burnish' has no attribute {name!r}")
-    from importlib import import_module
+    from burnish import api
 
-    return getattr(import_module(_LAZY[name]), name)
+    return getattr(api, name)

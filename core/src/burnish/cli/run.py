@@ -16,8 +16,8 @@ from burnish.manager import get_manager
 from burnish.plan import Plan, build_plan
 
 if TYPE_CHECKING:
+    from burnish.api import Study
     from burnish.engine.execute import Options
-    from burnish.engine.study import Study
 
 
 @click.command()
@@ -52,7 +52,7 @@ def command(dry_run: bool, as_json: bool, out: Path | None, **values: Any) -> No
 
 
 def _run(plan: Plan, out: Path | None, values: dict[str, Any]) -> Study:
-    from burnish.engine.api import study_folder
+    from burnish.api import Study, study_folder
     from burnish.engine.progress import progress
     from burnish.engine.study import run_study
     from burnish.plan import to_yaml
@@ -66,7 +66,8 @@ def _run(plan: Plan, out: Path | None, values: dict[str, Any]) -> Study:
 
     typed = shlex.join(["burnish", *sys.argv[1:]])
     folder = study_folder(plan, out)
-    study, state = run_study(plan, folder, to_yaml(plan), get_manager, options, fresh=values["fresh"], command=typed)
+    folder, state = run_study(plan, folder, to_yaml(plan), get_manager, options, fresh=values["fresh"], command=typed)
+    study = Study(folder)
     if state == "complete":
         shown.say(f"{study.folder} is complete: nothing to do")
     elif not study.complete:

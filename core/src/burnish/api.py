@@ -1,4 +1,4 @@
-"""burnish from Python: `burnish.run` and `burnish.load`. The command line calls these."""
+"""burnish from Python: `burnish.run`, `burnish.load` and `burnish.Study`. The command line calls these."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.engine.study import Study, run_study
+from burnish.engine.folder import PREDICTORS, STORE
+from burnish.engine.store import Record, Store
+from burnish.engine.study import run_study
+from burnish.errors import StoreError
 from burnish.manager import get_manager
 from burnish.plan import Plan, build_plan, to_yaml
 from burnish.recipe import find_recipe, make_recipe, with_numeric, with_options, with_settings
@@ -17,6 +20,78 @@ if TYPE_CHECKING:
 
 RUNS = "runs"
 """Folder that studies are put into where `out` is not given."""
+
+
+class Study:
+    """What `burnish run` leaves in a folder.
+
+    Args:
+        folder: the study's folder.
+
+    Raises:
+        StoreError: there is no study in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        with self._store():
+            pass
+
+    def _store(self) -> Store:
+        return Store(self.folder / STORE, create=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe."""
+        with self._store() as store:
+            return store.meta("name") or self.folder.name
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial of the plan is finished and summarised."""
+        return self.summary() is not None
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return rows, panels and comparisons with intervals (see `burnish.engine.summarise`); None while trials are missing."""
+        with self._store() as store:
+            return store.summary(store.meta("key") or "")
+
+    def trials(self) -> list[Record]:
+        """Return the finished trials."""
+        with self._store() as store:
+            return list(store.records().values())
+
+    def table(self, format: str = "text", width: int = 100) -> str:  # noqa: A002 - the word users know
+        """Return the result table.
+
+        Args:
+            format: ``text``, ``markdown``, ``csv`` or ``json``.
+            width: columns of a text table.
+
+        Raises:
+            StoreError: trials are missing.
+        """
+        from burnish.report.tables import render
+
+        summary = self.summary()
+        if summary is None:
+            raise StoreError("the study is not complete", where=str(self.folder), todo="Run its recipe again to resume")
+        with self._store() as store:
+            return render(summary, format=format, width=width, choices=store.choices(), notes=store.notes())
+
+    def predictor(self, trial: Record) -> LoadedPredictor:
+        """Return the saved predictor of a trial.
+
+        Raises:
+            StoreError: it was not kept.
+        """
+        from burnish.engine.predictors import load_predictor
+
+        folder = self.folder / PREDICTORS / trial.key[:16]
+        if not folder.is_dir():
+            todo = "Predictors of replicate 0 are kept by default; run with --save all to keep every one"
+            raise StoreError(f"the predictor of replicate {trial.replicate} was not kept", where=str(self.folder), todo=todo)
+        return load_predictor(folder, get_manager())
 
 
 def plan_of(
@@ -80,8 +155,8 @@ def run(
 
         return options or RunOptions()
 
-    study, _ = run_study(plan, study_folder(plan, out), to_yaml(plan), get_manager, how, fresh=fresh)
-    return study
+    folder, _ = run_study(plan, study_folder(plan, out), to_yaml(plan), get_manager, how, fresh=fresh)
+    return Study(folder)
 
 
 def study_folder(plan: Plan, out: str | Path | None) -> Path:
