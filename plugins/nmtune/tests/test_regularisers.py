@@ -178,6 +178,26 @@ def test_float32_holds_where_the_batch_is_as_large_as_the_width():
     assert (found - expected).norm() <= 1e-3 * expected.norm()
 
 
+def test_a_large_matrix_is_decomposed_in_float64_where_float32_would_lose_the_gradient(monkeypatch):
+    """Singular values over four decades, in a stack with a benign one: both accurate, neither's bits changed by the other."""
+    from burnish_nmtune import spectrum as module
+
+    used = []
+    whole = module._system
+    monkeypatch.setattr(module, "_system", lambda z, dtype: used.append(dtype) or whole(z, dtype))
+    rows = module.SMALL + 4
+    benign = normal(rows, 2 * rows, seed=13)
+    left, right = torch.linalg.qr(normal(rows, rows, seed=14))[0], torch.linalg.qr(normal(2 * rows, rows, seed=15))[0]
+    hard = left * torch.logspace(0, -4, rows, dtype=torch.float64) @ right.T
+    both = torch.stack([benign, hard]).float()
+    gradients = vmap(torch.func.grad(spectrum))(both)
+    assert used == [torch.float32, torch.float32, torch.float64]
+    for single, gradient in zip(both, gradients, strict=True):
+        expected = torch.from_numpy(plain_spectrum_gradient(single.double().numpy()))
+        assert (gradient - expected).norm() <= 1e-3 * expected.norm()
+        assert torch.equal(vmap(torch.func.grad(spectrum))(torch.stack([single, single]))[0], gradient)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.tuples(st.integers(2, 9), st.integers(2, 9)), st.floats(0.01, 100))
 def test_properties(seed, shape, scale):

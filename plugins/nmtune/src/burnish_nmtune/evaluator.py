@@ -45,7 +45,7 @@ class Spectrum:
                 yield "tuner-", embeddings
 
     def _of(self, prefix: str, split: str, features: NDArray[Any]) -> tuple[list[Measure], list[Curve]]:
-        values = singular_values(centered(torch.from_numpy(features).to(torch.float64), self.config.center))
+        values = singular_values(centered(torch.from_numpy(features.astype("float64")), self.config.center))
         how = "" if self.config.center == "none" else f"{self.config.center} means subtracted"
         if not values.any():
             how = "all singular values are 0" + (f" with {how}" if how else "")

@@ -11,9 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from burnish_nmtune.eigen import eigh, eigvalsh
+from burnish_nmtune.eigen import SMALL, eigh, eigvalsh
 
 Center = Literal["none", "row", "column"]
+
+TOLERANCE = 1e-3
+"""Relative error of the gradient of sum sigma up to which large matrices are decomposed in float32."""
 
 
 def singular_values(z: Tensor) -> Tensor:
@@ -28,16 +31,33 @@ def singular_values(z: Tensor) -> Tensor:
 def singular_system(z: Tensor) -> tuple[Tensor, Tensor]:
     """Return singular values (..., r), ascending and float64, and the singular vectors (..., r, r) of z's shorter side.
 
-    The vectors are the left ones (columns) of z (..., R, D) where R <= D, else the right ones. No gradient flows.
+    The vectors are the left ones (columns) of z (..., R, D) where R <= D, else the right ones. No gradient flows. All is float64, except
+    for a large float32 matrix, well away from square, whose float32 decomposition turns out to be good enough.
     """
-    values, vectors = eigh(_smaller_gram(z))
-    return _roots(values), vectors
+    r, longer = sorted(z.shape[-2:])
+    if z.dtype == torch.float32 and SMALL < r <= 0.75 * longer:
+        systems = [_single_or_double(matrix) for matrix in z.reshape(-1, *z.shape[-2:])]
+        values, vectors = (torch.stack(parts) for parts in zip(*systems, strict=True))
+        return values.reshape(*z.shape[:-2], r), vectors.reshape(*z.shape[:-2], r, r)
+    return _system(z, torch.float64)
 
 
-def _smaller_gram(z: Tensor) -> Tensor:
-    """Return Z Z^T or Z^T Z, whichever is smaller, in float64: squaring costs half of the digits, which float32 does not have."""
-    wide = z.detach().to(torch.float64)
-    return wide @ wide.mT if z.shape[-2] <= z.shape[-1] else wide.mT @ wide
+def _single_or_double(z: Tensor) -> tuple[Tensor, Tensor]:
+    values, vectors = _system(z, torch.float32)
+    # Squaring leaves an eigenvalue with an error of eps times the largest one, and so each u v^T with one of eps (sigma_1 / sigma_i)^2.
+    error = torch.finfo(torch.float32).eps * (values[-1] / values).pow(4).mean().sqrt()
+    return (values, vectors.to(torch.float64)) if error <= TOLERANCE else _system(z, torch.float64)
+
+
+def _system(z: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    values, vectors = eigh(_smaller_gram(z, dtype))
+    return _roots(values).to(torch.float64), vectors
+
+
+def _smaller_gram(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Return Z Z^T or Z^T Z, whichever is smaller; squaring costs half of the digits, which only float64 can spare."""
+    z = z.detach().to(dtype)
+    return z @ z.mT if z.shape[-2] <= z.shape[-1] else z.mT @ z
 
 
 def _roots(eigenvalues: Tensor) -> Tensor:

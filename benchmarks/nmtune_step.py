@@ -1,0 +1,153 @@
+"""nmtune-step: NMTune's regularisers and whole training steps, ours against the textbook form with `torch.linalg.svd` and a D x D covariance.
+
+    python benchmarks/nmtune_step.py [--quick] [--threads N] [--rounds N] [--cpu-time]
+
+Both sides run in one process on the same numbers, alternating A B A B; reported are the medians of the ratios of neighbouring pairs. Before
+anything is timed, values and gradients are compared: 1e-4 and 1e-3 relative in float32. On a machine that others use, --threads 1 --cpu-time
+leaves the time out in which this process was not running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from burnish.blocks.heads import MLPHead
+from burnish_nmtune.regularisers import consistency, covariance, spectrum
+from torch import Tensor
+from torch.func import grad_and_value
+from torch.nn.functional import cross_entropy, normalize
+
+DIM, CLASSES, LAM = 768, 10, 0.01
+
+Regulariser = Callable[[Tensor, Tensor], Tensor]
+
+
+def ours(f: Tensor, z: Tensor) -> Tensor:
+    return consistency(f, z).mean() + covariance(z) + spectrum(z)
+
+
+def textbook(f: Tensor, z: Tensor) -> Tensor:
+    sigma = torch.linalg.svd(z, full_matrices=False)[1]
+    centred = z - z.mean(0)
+    c = centred.T @ centred / (len(z) - 1)
+    off_diagonal = (c.square().sum() - c.diagonal().square().sum()) / z.shape[1]
+    total: Tensor = (normalize(f) - normalize(z)).square().sum(1).mean() + off_diagonal - sigma[0] / sigma.sum()
+    return total
+
+
+def none(f: Tensor, z: Tensor) -> Tensor:
+    return z.new_zeros(())
+
+
+def keep_memory() -> None:
+    """Let glibc keep freed memory: else which side pays for handing 10 MB gradients back to the system, and asking again, is a matter of luck."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+
+
+def features(batch: int, dim: int, seed: int) -> Tensor:
+    """Return rectified features (B, D): not centred, so that the leading singular value stands out, as in real ones."""
+    return torch.relu(torch.randn(batch, dim, generator=torch.Generator().manual_seed(seed)) + 0.2)
+
+
+def alone(regulariser: Regulariser, f: Tensor, z: Tensor) -> Callable[[], None]:
+    def run() -> None:
+        z.grad = None
+        torch.autograd.backward(regulariser(f, z))
+
+    return run
+
+
+def step(regulariser: Regulariser, f: Tensor, y: Tensor, ratio: int) -> Callable[[], None]:
+    torch.manual_seed(0)
+    head = MLPHead(f.shape[1], CLASSES, ratio=ratio)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=1e-3, weight_decay=1e-4)
+
+    def run() -> None:
+        optimiser.zero_grad()
+        out = head(f)
+        loss = cross_entropy(out.logits, y)
+        if regulariser is not none:
+            loss = loss + LAM * regulariser(f, out.embeddings)
+        torch.autograd.backward(loss)
+        optimiser.step()
+
+    return run
+
+
+def compare(a: Callable[[], None], b: Callable[[], None], rounds: int, seconds: float, clock: Callable[[], float]) -> tuple[float, float, float]:
+    """Return median milliseconds of a and of b, and the median ratio of b's time to a's."""
+    times: list[tuple[float, float]] = []
+    a()
+    b()
+    start = clock()
+    b()
+    repeats = max(1, int(seconds / (clock() - start)))
+    for _ in range(rounds):
+        pair = []
+        for side in (a, b):
+            start = clock()
+            for _ in range(repeats):
+                side()
+            pair.append((clock() - start) / repeats * 1e3)
+        times.append((pair[0], pair[1]))
+    return statistics.median(x for x, _ in times), statistics.median(y for _, y in times), statistics.median(y / x for x, y in times)
+
+
+def check(f: Tensor, z: Tensor) -> tuple[float, float]:
+    """Return the relative differences of value and gradient from the textbook form in float64.
+
+    Raises:
+        SystemExit: they are larger than 1e-4 and 1e-3.
+    """
+    (gradient32, value32), (gradient64, value64) = (
+        grad_and_value(regulariser, argnums=1)(f.to(dtype), z.detach().to(dtype))
+        for regulariser, dtype in ((ours, torch.float32), (textbook, torch.float64))
+    )
+    value = ((value32 - value64).abs() / value64.abs()).item()
+    gradient = ((gradient32 - gradient64).norm() / gradient64.norm()).item()
+    if value > 1e-4 or gradient > 1e-3:
+        raise SystemExit(f"not the same answer: value {value:.1e}, gradient {gradient:.1e}")
+    return value, gradient
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="three short rounds instead of seven")
+    parser.add_argument("--rounds", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--cpu-time", action="store_true", help="measure the process's CPU time, for --threads 1")
+    args = parser.parse_args()
+    clock = time.process_time if args.cpu_time else time.perf_counter
+    rounds, seconds = args.rounds or (3 if args.quick else 7), 0.1 if args.quick else 0.4
+    torch.set_num_threads(args.threads)
+    keep_memory()
+    timed = "CPU" if args.cpu_time else "wall"
+    print(f"torch {torch.__version__}, {args.threads} threads, {timed} time, {rounds} rounds, load {os.getloadavg()[0]:.1f}; float32, D {DIM}")
+    print("| what | B | ours ms | other ms | other / ours |")
+    print("|---|---|---|---|---|")
+
+    def row(what: str, batch: int, a: Callable[[], None], b: Callable[[], None]) -> None:
+        print("| {} | {} | {:.2f} | {:.2f} | {:.2f} |".format(what, batch, *compare(a, b, rounds, seconds, clock)), flush=True)
+
+    for batch in (128, 512):
+        f, z = features(batch, DIM, 0), features(batch, DIM, 1).requires_grad_()
+        y = torch.randint(0, CLASSES, (batch,), generator=torch.Generator().manual_seed(2))
+        value, gradient = check(f, z)
+        row("regularisers alone / SVD form", batch, alone(ours, f, z), alone(textbook, f, z))
+        for ratio in (1, 4):
+            row(f"step, hidden {ratio} D / SVD form", batch, step(ours, f, y, ratio), step(textbook, f, y, ratio))
+            row(f"step, hidden {ratio} D / bare MLP", batch, step(ours, f, y, ratio), step(none, f, y, ratio))
+        print(f"<!-- B {batch}: relative difference from the float64 SVD form: value {value:.1e}, gradient {gradient:.1e} -->")
+
+
+if __name__ == "__main__":
+    main()
