@@ -66,7 +66,7 @@ def target_kind(targets: Mapping[str, NDArray[Any]]) -> Accepts:
 def target_tensors(targets: Mapping[str, NDArray[Any]], device: str | torch.device = "cpu") -> dict[str, Tensor]:
     """Return the targets of n items as tensors: hard ones int64 with 0 in place of -1 (their weight is 0), the others float32."""
     target_kind(targets)
-    tensors = {name: torch.as_tensor(np.ascontiguousarray(a), device=device) for name, a in targets.items()}
+    tensors = {name: torch.as_tensor(np.array(a), device=device) for name, a in targets.items()}
     return {name: t.to(torch.int64).clamp_min(0) if name == "hard" else t.to(torch.float32) for name, t in tensors.items()}
 
 
