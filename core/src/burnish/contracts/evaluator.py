@@ -106,8 +106,9 @@ class Outcome(Protocol):
     """
 
     classes: Classes
-    splits: Sequence[str]
-    """The splits to measure: the test sets, or ``validation`` while selecting."""
+    @property
+    def splits(self) -> Sequence[str]:
+        """The splits to measure: the test sets, or ``validation`` while selecting."""
 
     train_counts: NDArray[Any]
     """(C,) float64 training items per class as observed."""

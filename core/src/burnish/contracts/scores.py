@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class Scores:
 
     def top(self) -> NDArray[np.int64]:
         """Return the highest-scoring column of each item, (M,) int64; the first one where several are equal."""
-        return self.values.argmax(axis=1).astype(np.int64)
+        top: NDArray[np.int64] = self.values.argmax(axis=1).astype(np.int64)
+        return top
 
     def probabilities(self) -> NDArray[np.float64]:
         """Return (M, C) float64 probabilities.
@@ -60,11 +61,12 @@ class Scores:
         return _sigmoid(values) if self.activation == "sigmoid" else _softmax(values)
 
 
-def _softmax(z: NDArray[Any]) -> NDArray[Any]:
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+def _softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    e: NDArray[np.float64] = np.exp(z - z.max(axis=1, keepdims=True))
+    e /= e.sum(axis=1, keepdims=True)
+    return e
 
 
-def _sigmoid(z: NDArray[Any]) -> NDArray[Any]:
-    e = np.exp(-np.abs(z))
+def _sigmoid(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    e: NDArray[np.float64] = np.exp(-np.abs(z))
     return np.where(z >= 0, 1 / (1 + e), e / (1 + e))

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from burnish.engine.files import ensure_folder, remove_leftovers, write_json
+from burnish.engine.files import ensure_folder, remove_leftovers, translate_os_errors, write_json
 from burnish.engine.shards import FORMAT, SUFFIX, IdIndex, Shard, open_shard, write_shard
 from burnish.errors import CacheError, ConfigError
 from burnish.plan import Numeric, Part, merkle
@@ -242,15 +242,17 @@ class Entry:
         return self._shards[0].header.dim if self._shards else None
 
     def refresh(self) -> None:
-        """Open shards that have appeared since; a damaged one is set aside with a warning."""
+        """Open shards that have appeared since; a damaged one is set aside with a warning.
+
+        Raises:
+            MachineError: the folder cannot be read.
+        """
         known = {shard.path.name for shard in self._shards} | self._unusable
-        try:
-            names = sorted(item.name for item in os.scandir(self.folder) if item.name.endswith(SUFFIX) and item.name not in known)
-        except FileNotFoundError:
-            return
-        for name in names:
-            with suppress(FileNotFoundError):  # set aside by another process just now
-                self._open(self.folder / name)
+        with translate_os_errors(self.folder, "read"):
+            names = [name for name in _names(self.folder) if name.endswith(SUFFIX) and name not in known]
+            for name in names:
+                with suppress(FileNotFoundError):  # set aside by another process just now
+                    self._open(self.folder / name)
         if names:
             self._shards.sort(key=lambda shard: shard.path.name)
             self._index = None
@@ -361,6 +363,13 @@ class Entry:
         """Note that the entry was used now, by which pruning chooses; in a cache that cannot be written it is not noted."""
         with suppress(OSError):
             os.utime(self.folder / SPEC_FILE, (time.time(), time.time()))
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:  # nothing yet
+        return []
 
 
 def set_aside(path: Path) -> None:

@@ -61,11 +61,12 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as items:
-            return sorted(items, key=lambda item: item.name)
-    except FileNotFoundError:  # nothing yet, or pruned just now
-        return []
+    with translate_os_errors(folder, "read"):
+        try:
+            with os.scandir(folder) as items:
+                return sorted(items, key=lambda item: item.name)
+        except FileNotFoundError:  # nothing yet, or pruned just now
+            return []
 
 
 def _info(folder: Path, entry: Path) -> EntryInfo:
@@ -175,7 +176,7 @@ def _remove(folder: Path, key: str) -> bool:
             return False
         # First out of the way in one step, so that a kill leaves no half entry.
         gone = entry.with_name(_REMOVED + secrets.token_hex(8))
-        with translate_os_errors(entry):
+        with translate_os_errors(entry, "removed"):
             entry.rename(gone)
             shutil.rmtree(gone)
     return True
@@ -191,7 +192,7 @@ def _sweep(folder: Path) -> None:
             remove_leftovers(entry)
         for name in names:
             if name.endswith(DAMAGED):
-                with translate_os_errors(entry / name):
+                with translate_os_errors(entry / name, "removed"):
                     (entry / name).unlink(missing_ok=True)
 
 

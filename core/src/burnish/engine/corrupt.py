@@ -61,7 +61,7 @@ def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Co
             changed |= result.changed
             parts[split_name] = Split(split_name, np.sort(result.index))
     tests = [split.index for split in parts.values() if split.role == "test"]
-    rates = {split.role: float(changed[split.index].mean()) for split in parts.values() if split.role != "test" and len(split)}
+    rates: dict[str, float] = {split.role: float(changed[split.index].mean()) for split in parts.values() if split.role != "test" and len(split)}
     hidden = hide(supervision, np.concatenate([*tests, np.empty(0, dtype=np.int64)]))
     return Corrupted(Splits(parts, splits.notes), hidden, dataset.truth or dataset.supervision, changed, rates)
 

@@ -115,7 +115,7 @@ class Execution:
 
     def _decide(self, choice: Choice, tried: Mapping[str, tuple[float, str]], sign: float) -> None:
         """Store the candidate with the best mean validation measure; the first one where several are equal."""
-        table = []
+        table: list[dict[str, Any]] = []
         for options, trials in choice.candidates:
             found = [tried[self.plan.validation_key(trial)] for trial in trials]
             mean = sum(value for value, _ in found) / len(found)
@@ -124,7 +124,7 @@ class Execution:
         if not usable:
             reasons = "; ".join(sorted({str(row["error"]) for row in table}))
             raise FitError(f"no candidate could be trained: {reasons}", where=f"tune {choice.label}", todo="Widen tune.space, or mend the data")
-        best = max(usable, key=lambda row: sign * float(row["value"]))
+        best = max(usable, key=lambda row: sign * row["value"])
         self.store.add_choice(choice.key, choice.label, best["options"], table)
         shown = ", ".join(f"{name}={value}" for name, value in best["options"].items())
         self.options.progress.say(f"tuned {choice.label}: {shown}")

@@ -21,7 +21,7 @@ from burnish.data.dataset import Dataset
 from burnish.engine.cache import Entry, FeatureCache, FeatureSpec
 from burnish.engine.cells import Bad, Preparer
 from burnish.engine.lanes import Encoded, Lanes
-from burnish.errors import BurnishError, CacheError, DataError, ItemError, RecipeError
+from burnish.errors import BurnishError, CacheError, DataError, ItemError, MachineError, RecipeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +113,7 @@ def extract(
     else:
         raise CacheError("entries vanish while they are read", where=str(entry.folder), todo="Look for another process that clears the cache")
     if entry.added:
-        cache.enforce_bound()
+        _enforce_bound(cache, entry)
     listed = tuple((int(positions[row]), bad[ids[row].tobytes()]) for row in np.flatnonzero(rows < 0))
     if listed and len(listed) == len(positions):
         position, reason = listed[0]
@@ -130,6 +130,13 @@ def _known_bad(entry: Entry, dataset: Dataset, missing: NDArray[np.int64], run: 
             if reason := known.get(dataset.ids[position].tobytes()):
                 raise ItemError(position, reason, dataset.origin(position))
     return known
+
+
+def _enforce_bound(cache: FeatureCache, entry: Entry) -> None:
+    try:
+        cache.enforce_bound()
+    except MachineError as error:  # such as another user's entries: no reason to lose what was made here
+        entry.warnings.append(f"the cache is larger than its bound: {error}")
 
 
 def _checked(backbone: Encodes, dataset: Dataset, spec: FeatureSpec) -> Encodes:

@@ -86,11 +86,12 @@ def _before(operation: str, path: Path) -> None:
 
 
 @contextmanager
-def translate_os_errors(path: Path) -> Iterator[None]:
+def translate_os_errors(path: Path, done: str = "written") -> Iterator[None]:
     """Turn `OSError`, and SQLite's errors that have such a cause, into `MachineError` about a path.
 
     Args:
         path: what is being read or written, for the message.
+        done: what is being done to it: ``"written"``, ``"read"``, ``"removed"``.
 
     Raises:
         MachineError: in the place of what the operating system raised.
@@ -98,25 +99,26 @@ def translate_os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise machine_error(error.errno, error.strerror or str(error), path) from error
+        raise machine_error(error.errno, error.strerror or str(error), path, done) from error
     except sqlite3.Error as error:
         # The low byte is the primary code, the rest says more.
         code = _SQLITE_REASONS.get((getattr(error, "sqlite_errorcode", None) or 0) & 0xFF)
         if code is None:
             raise
-        raise machine_error(code, str(error), path) from error
+        raise machine_error(code, str(error), path, done) from error
 
 
-def machine_error(code: int | None, text: str, path: Path) -> MachineError:
+def machine_error(code: int | None, text: str, path: Path, done: str = "written") -> MachineError:
     """Return the error for people that stands for an errno.
 
     Args:
         code: the errno, None where it is not known.
         text: what the operating system says, used where the errno is an unusual one.
         path: what was being read or written.
+        done: what was being done to it.
     """
     reason, todo = _REASONS.get(code or 0, (text, ""))
-    return MachineError(f"cannot be written: {reason}", where=str(path), todo=todo)
+    return MachineError(f"cannot be {done}: {reason}", where=str(path), todo=todo)
 
 
 def ensure_folder(folder: Path) -> Path:
@@ -206,7 +208,7 @@ def remove_leftovers(folder: Path) -> int:
         # Another process may be sweeping too, or have just renamed its file.
         with suppress(FileNotFoundError):
             if time.time() - part.stat().st_mtime > _ABANDONED_AFTER and _nobody_writes(part):
-                with translate_os_errors(part):
+                with translate_os_errors(part, "removed"):
                     part.unlink(missing_ok=True)
                 removed += 1
     return removed

@@ -54,7 +54,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def identity(plan: Plan) -> dict[str, Any]:
     """Return what decides whether a folder belongs to a plan, flat: dotted name -> value."""
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = {"code of burnish": plan.core}
     for cell in plan.cells:
         for part in (cell.data, cell.backbone, *cell.noise, cell.assess, cell.tuner, cell.loss):
             if part is not None:
@@ -80,7 +80,8 @@ def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
         StoreError: the folder belongs to another plan; the message names what differs.
     """
     wanted = [plan.measure_key(trial) for trial in plan.trials()]
-    known = json.loads(store.meta("trials") or "[]")
+    # A run that ended before anything was trained, say at a bad image, ties the folder to nothing: what it stumbled over may be mended.
+    known = json.loads(store.meta("trials") or "[]") if store.holds_results() else []
     state = "new" if not known else "resume" if set(wanted) == set(known) else "extend"
     if state == "extend" and not set(known) <= set(wanted):
         raise StoreError(

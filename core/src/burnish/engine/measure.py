@@ -112,7 +112,7 @@ class Measuring:
         if not trial.cell.noise:
             return []
         corrupted = self.inputs.corrupted(trial.cell, trial.replicate)
-        sizes = {split.role: len(split) for split in corrupted.splits.splits.values()}
+        sizes: dict[str, int] = {split.role: len(split) for split in corrupted.splits.splits.values()}
         rates = sorted(corrupted.rates.items())
         return [StoredMeasure("noise-rate", role, rate, "fraction", "none", sizes[role], "realised") for role, rate in rates]
 

@@ -197,10 +197,10 @@ def _read_tensors(path: Path) -> Mapping[str, Any]:
 
 
 def _part(record: Mapping[str, Any]) -> Part:
-    fields = {name: record[name] for name in ("kind", "plugin", "name", "options", "code", "fingerprint", "label")}
-    if fields["kind"] not in ("tuner", "backbone") or not isinstance(fields["options"], dict):
+    if record["kind"] not in ("tuner", "backbone") or not isinstance(record["options"], dict):
         raise ValueError("kind")
-    return Part(**{name: value if name == "options" else str(value) for name, value in fields.items()})
+    kind, plugin, name, code, fingerprint, label = (str(record[key]) for key in ("kind", "plugin", "name", "code", "fingerprint", "label"))
+    return Part(kind, plugin, name, record["options"], code, fingerprint, label)
 
 
 def _check_versions(meta: Mapping[str, Any], manager: Manager, where: str) -> None:

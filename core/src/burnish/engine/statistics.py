@@ -81,9 +81,13 @@ class Bootstrap:
 
     @staticmethod
     def _mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        values = np.broadcast_to(values, (len(weights), *values.shape[1:]))
         there = np.isfinite(values)
-        total = (np.where(there, values, 0) * weights[:, None, :]).sum(-1)
-        count = (there * weights[:, None, :]).sum(-1)
+        if there.all():
+            means: NDArray[np.float64] = np.einsum("dkr,dr->dk", values, weights) / weights.sum(1, keepdims=True)
+            return means
+        total = np.einsum("dkr,dr->dk", np.where(there, values, 0), weights)
+        count = np.einsum("dkr,dr->dk", there.astype(np.float64), weights)
         return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
