@@ -88,7 +88,8 @@ class Bootstrap:
             return means
         total = np.einsum("dkr,dr->dk", np.where(there, values, 0), weights)
         count = np.einsum("dkr,dr->dk", there.astype(np.float64), weights)
-        return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        partial: NDArray[np.float64] = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        return partial
 
 
 def interval(draws: NDArray[np.float64]) -> tuple[float, float]:
