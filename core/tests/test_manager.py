@@ -7,7 +7,8 @@ import textwrap
 
 import burnish
 import pytest
-from burnish import _metadata
+from burnish import _metadata, first_party
+from burnish.descriptors import KINDS
 from burnish.errors import MissingExtraError, PluginError
 from burnish.manager import Manager, get_manager, use_plugin_files
 from burnish.testing.dists import write_dist
@@ -336,3 +337,15 @@ def test_unmet_requirements_are_listed(site):
     write_dist(site, "burnish-one", "0.1", {"one": "burnish_one"}, files, requires=[*met, "burnish>=99", "no-such-dist"])
     manager = only("one")
     assert manager.unmet(info(manager, "one")) == (f"burnish>=99, but {_metadata.version('burnish')} is installed", "no-such-dist is not installed")
+
+
+@pytest.mark.parametrize("package", first_party.PACKAGES)
+def test_the_table_of_first_party_components_is_what_they_offer(package):
+    plugin = package.removeprefix("burnish-")
+    manager = only(plugin)
+    if not any(p.distribution == package and p.status == "ok" for p in manager.plugins):
+        pytest.skip(f"{package} is not installed")
+    offers = {kind: sorted(c.name for c in manager.components(kind) if c.plugin.name == plugin) for kind in KINDS}
+    assert {kind: names for kind, names in offers.items() if names} == {
+        kind: sorted(text.split()) for kind, text in first_party.PACKAGES[package].items()
+    }

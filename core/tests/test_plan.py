@@ -132,7 +132,7 @@ def test_errors_of_all_keys_come_at_once_with_their_lines(study):
         ),
         ({"split": {"train": 0.5}}, "split: unknown option 'train'. Possible: validation, test, calibration."),
         ({"on_bad_input": "ignore"}, "on_bad_input: 'ignore' is none of them. Possible: error, skip."),
-        ({"numeric": "fp16"}, "--numeric: 'fp16' is none of them. Possible: auto, fp32, bf16."),
+        ({"numeric": "fp16"}, "numeric: 'fp16' is none of them. Possible: auto, fp32, bf16."),
         ({"numeric": {"tf32": True}}, "numeric: unknown entry 'tf32'. Possible: dtype, device, threads."),
         ({"numeric": {"threads": -1}}, "numeric.threads: -1 is out of range. Possible: 0 to 4096."),
         ({"select": {"split": "test"}}, "select: split is 'test'. Possible: validation."),
@@ -201,6 +201,14 @@ def test_settings_change_every_part_that_has_the_option(study):
     ]
     assert made.cells[0].option("backbone.noise") == 0.5
     assert fails(study, ["tuner.width=8"]) == "-s tuner.width=8: no part under tuner has an option 'width'. See burnish show."
+
+
+def test_an_explosion_of_axes_is_refused(study):
+    many = {"use": "mlp", "with": {"lr": [n / 1000 for n in range(200)], "epochs": list(range(1, 201))}}
+    assert fails(study, tuner=many) == "tuner, mlp: the lists of its options give 40,000 combinations. Possible: at most 10,000."
+    assert fails(study, tuner={**many, "with": {"lr": many["with"]["lr"]}}, loss=["ce", "gce"], replicates=9999) == (
+        "200 tuner x 2 loss x 9999 replicates are 3,999,600 trials. Possible: at most 1,000,000."
+    )
 
 
 # -- data by path -------------------------------------------------------------------------------------------------------------------

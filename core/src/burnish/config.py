@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -18,12 +16,19 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from burnish.errors import BurnishError, ConfigError, PluginError, raise_all, suggestion
-from burnish.part_text import Raw, quote
+from burnish.option_value import BadValueError, checked, convert, range_words, say_value, type_words
 
 ConfigT = TypeVar("ConfigT")
 
+__all__ = [
+    "REQUIRED", "Option", "describe", "expand", "from_options", "label", "make_config", "paths", "range_words", "say_value", "to_options",
+]  # fmt: skip
+
 REQUIRED: Final = object()
 """Default of an option that has none."""
+
+MAX_COMBINATIONS: Final = 10_000
+"""Most settings that the lists within one part may stand for."""
 
 _HINTS: Final[dict[type[Any], dict[str, Any]]] = {}
 
@@ -47,12 +52,6 @@ class Option:
     help: str
     range: tuple[float | None, float | None] | None
     choices: tuple[Any, ...]
-
-
-class _BadValueError(Exception):
-    def __init__(self, what: str, possible: str = "") -> None:
-        super().__init__(what)
-        self.what, self.possible = what, possible
 
 
 # -- values to config ---------------------------------------------------------------------------------------------------------
@@ -91,8 +90,8 @@ def _make(cls: type[Any], options: Mapping[str, Any], prefix: str, where: str, b
             values[name] = _make(typing.cast("type[Any]", hints[name]), value, f"{prefix}{name}.", where, base, errors)
             continue
         try:
-            values[name] = _checked(_convert(value, hints[name], base), known[name])
-        except _BadValueError as bad:
+            values[name] = checked(convert(value, hints[name], base), known[name])
+        except BadValueError as bad:
             errors.append(ConfigError(f"{prefix}{name} {bad.what}", where=where, possible=bad.possible))
     for name, item in known.items():
         if _default(item) is REQUIRED and name not in options:
@@ -125,144 +124,28 @@ def _default(item: Field[Any]) -> Any:
     return item.default_factory() if item.default_factory is not MISSING else REQUIRED
 
 
-def _convert(value: object, hint: Any, base: Path) -> object:
-    origin = typing.get_origin(hint)
-    if origin in {typing.Union, types.UnionType}:
-        return _convert_union(value, hint, base)
-    if origin is Literal:
-        for choice in typing.get_args(hint):
-            if value == (str(choice) if isinstance(value, Raw) else choice) and isinstance(value, bool) == isinstance(choice, bool):
-                return choice
-        raise _BadValueError(f"is {_say(value)}", ", ".join(str(c) for c in typing.get_args(hint)))
-    if origin is tuple:
-        return _convert_tuple(value, hint, base)
-    if is_dataclass(hint):
-        raise _BadValueError(f"is {_say(value)}, not a mapping of options", ", ".join(f.name for f in fields(hint)))
-    if isinstance(value, (Mapping, list)):
-        raise _BadValueError(f"is {_say(value)}, not one {_type_words(hint)}")
-    converter = _SCALARS.get(hint)
-    if converter is None:
-        raise PluginError(f"options of type {hint} are not supported", possible="bool, int, float, str, Literal, Path, tuple, unions, dataclasses")
-    return converter(value, base)
-
-
-def _convert_union(value: object, hint: Any, base: Path) -> object:
-    members = typing.get_args(hint)
-    word = isinstance(value, Raw) or (isinstance(value, str) and str not in members)
-    if type(None) in members and (value is None or (word and value in {"none", "null", ""})):
-        return None
-    # Everything is a str in the short notation, so str has the last word.
-    for member in sorted((m for m in members if m is not type(None)), key=lambda m: m is str):
-        try:
-            return _convert(value, member, base)
-        except _BadValueError:
-            continue
-    raise _BadValueError(f"is {_say(value)}, not {_type_words(hint)}")
-
-
-def _convert_tuple(value: object, hint: Any, base: Path) -> tuple[object, ...]:
-    if isinstance(value, Raw):
-        value = [value]
-    if not isinstance(value, (list, tuple)):
-        raise _BadValueError(f"is {_say(value)}, not a list")
-    members = typing.get_args(hint)
-    if members[-1:] == (Ellipsis,):
-        members = (members[0],) * len(value)
-    if len(members) != len(value):
-        raise _BadValueError(f"has {len(value)} values, not {len(members)}")
-    return tuple(_convert(item, member, base) for item, member in zip(value, members, strict=True))
-
-
-def _bool(value: object, base: Path) -> bool:
-    if isinstance(value, Raw) and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    if isinstance(value, bool):
-        return value
-    raise _BadValueError(f"is {_say(value)}", "true, false")
-
-
-def _int(value: object, base: Path) -> int:
-    number = _number(value, "a whole number")
-    if isinstance(number, float) and not number.is_integer():
-        raise _BadValueError(f"is {_say(value)}, not a whole number")
-    return int(number)
-
-
-def _float(value: object, base: Path) -> float:
-    return float(_number(value, "a number"))
-
-
-def _number(value: object, wanted: str) -> int | float:
-    number: object = value
-    if isinstance(value, Raw):
-        try:
-            number = int(value)
-        except ValueError:
-            try:
-                number = float(value)
-            except ValueError:
-                number = None
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise _BadValueError(f"is {_say(value)}, not {wanted}")
-    if not math.isfinite(number):
-        raise _BadValueError(f"is {_say(value)}, not a finite number")
-    return number
-
-
-def _str(value: object, base: Path) -> str:
-    if isinstance(value, str):
-        return str(value)
-    raise _BadValueError(f"is {_say(value)}, not a text: put it in quotes")
-
-
-def _path(value: object, base: Path) -> Path:
-    if not isinstance(value, (str, Path)) or not str(value):
-        raise _BadValueError(f"is {_say(value)}, not a path")
-    if "\0" in str(value):
-        raise _BadValueError("has a zero byte, which no path can have")
-    try:
-        path = Path(value).expanduser()
-    except RuntimeError as error:
-        raise _BadValueError(f"is {_say(value)}: {error}") from None
-    return Path(os.path.abspath(base / path))  # noqa: PTH100 (resolve() would replace links by what they point at)
-
-
-_SCALARS: Final[dict[Any, Any]] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path}
-
-
-def _checked(value: object, item: Field[Any]) -> object:
-    for single in value if isinstance(value, tuple) else (value,):
-        _check(single, item)
-    return value
-
-
-def _check(value: object, item: Field[Any]) -> None:
-    choices = item.metadata.get("choices")
-    if choices is not None and value is not None and value not in choices:
-        raise _BadValueError(f"is {_say(value)}", ", ".join(map(str, choices)))
-    limits = item.metadata.get("range")
-    if limits is None or isinstance(value, bool) or not isinstance(value, (int, float)):
-        return
-    low, high = limits
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise _BadValueError(f"is {_say(value)}", range_words(limits))
-
-
 # -- axes -------------------------------------------------------------------------------------------------------------------
 
 
-def expand(cls: type[Any], options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the product over options that are given a list but take a single value: each such list is an axis."""
+def expand(cls: type[Any], options: Mapping[str, Any], where: str = "") -> list[dict[str, Any]]:
+    """Return the product over options that are given a list but take a single value: each such list is an axis.
+
+    Raises:
+        ConfigError: there are more than `MAX_COMBINATIONS`.
+    """
     hints = _hints(cls)
     axes: list[list[tuple[str, Any]]] = []
     for name, value in options.items():
         hint = hints.get(name)
         if is_dataclass(hint) and isinstance(value, Mapping):
-            axes.append([(name, inner) for inner in expand(typing.cast("type[Any]", hint), value)])
+            axes.append([(name, inner) for inner in expand(typing.cast("type[Any]", hint), value, where)])
         elif isinstance(value, list) and hint is not None and _list_depth(value) > _tuple_depth(hint):
             axes.append([(name, item) for item in value])
         else:
             axes.append([(name, value)])
+    count = math.prod(map(len, axes))
+    if count > MAX_COMBINATIONS:
+        raise ConfigError(f"the lists of its options give {count:,} combinations", where=where, possible=f"at most {MAX_COMBINATIONS:,}")
     return [dict(combination) for combination in itertools.product(*axes)]
 
 
@@ -330,17 +213,6 @@ def _changed(config: object, prefix: str) -> Iterable[tuple[str, object]]:
             yield prefix + item.name, value
 
 
-def say_value(value: object) -> str:
-    """Return a value in the short notation."""
-    if isinstance(value, bool) or value is None:
-        return "none" if value is None else str(value).lower()
-    if isinstance(value, (tuple, list)):
-        return "[" + ",".join(map(say_value, value)) + "]"
-    if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
-    return quote(value.name or str(value)) if isinstance(value, Path) else quote(str(value))
-
-
 # -- description --------------------------------------------------------------------------------------------------------------
 
 
@@ -359,32 +231,6 @@ def describe(cls: type[Any], prefix: str = "") -> list[Option]:
         choices = item.metadata.get("choices") or (typing.get_args(hint) if typing.get_origin(hint) is Literal else ())
         value = default if default is REQUIRED else _json(default)
         found.append(
-            Option(prefix + item.name, _type_words(hint), value, str(item.metadata.get("help", "")), item.metadata.get("range"), tuple(choices))
+            Option(prefix + item.name, type_words(hint), value, str(item.metadata.get("help", "")), item.metadata.get("range"), tuple(choices))
         )
     return found
-
-
-def _type_words(hint: Any) -> str:
-    origin, members = typing.get_origin(hint), typing.get_args(hint)
-    if origin in {typing.Union, types.UnionType}:
-        words = [_type_words(m) for m in members if m is not type(None)]
-        return " or ".join([*words, "none"] if type(None) in members else words)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, members))
-    if origin is tuple:
-        return "list of " + " and ".join(dict.fromkeys(_type_words(m) for m in members if m is not Ellipsis))
-    return {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}.get(hint, str(getattr(hint, "__name__", hint)))
-
-
-def range_words(limits: tuple[float | None, float | None]) -> str:
-    """Return a range for people."""
-    low, high = limits
-    if low is not None and high is not None:
-        return f"{say_value(low)} to {say_value(high)}"
-    return f"at least {say_value(low)}" if low is not None else f"at most {say_value(high)}"
-
-
-def _say(value: object) -> str:
-    if isinstance(value, Raw) or value is None or isinstance(value, bool):
-        return f"'{value}'" if isinstance(value, Raw) else say_value(value)
-    return repr(value)

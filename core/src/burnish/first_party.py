@@ -16,7 +16,12 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
     },
     "burnish-tiny": {"backbone": "tiny"},
     "burnish-signs": {"source": "signs"},
-    "burnish-nmtune": {"tuner": "nmtune", "evaluator": "spectrum", "recipe": "noisy-pretraining"},
+    "burnish-nmtune": {
+        "tuner": "nmtune",
+        "loss": "consistency covariance spectrum",
+        "evaluator": "spectrum",
+        "recipe": "noisy-pretraining noisy-pretraining-folder",
+    },
 }
 """Component names, with spaces between, by distribution and kind."""
 

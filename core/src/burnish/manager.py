@@ -127,10 +127,10 @@ class Manager:
         name = f"{plugin}/{bare}" if plugin else bare
         known = self.components(kind)
         loaded = {_metadata.normal_name(p.distribution) for p in self.plugins}
-        hint = suggestion(bare, [*(c.name for c in known), *first_party.names(kind, besides=loaded)])
+        package = first_party.package_of(kind, bare)
+        hint = "" if package else suggestion(bare, [*(c.name for c in known), *first_party.names(kind, besides=loaded)])
         failed = [p for p in self.plugins if p.status == "failed"]
         reasons = [f"Plugin {p} failed: {p.reason}" for p in failed]
-        package = first_party.package_of(kind, bare)
         if package and package not in loaded:
             reasons.append(f"It is in {package}: pip install {package}")
         off = [p for p in self.plugins if p.status == "off"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from math import prod
 from typing import Any, TypeVar, cast
 
 from burnish import code_identity
@@ -20,6 +21,9 @@ from burnish.recipe import PARTS, Recipe
 DEFAULT_LOSS = "ce"
 DEFAULT_EVALUATORS = ("accuracy",)
 DEFAULT_FEATURES_BACKBONE = "features"
+
+MAX_TRIALS = 1_000_000
+"""Most trials of a plan: more is a slip, and would take long only to be listed."""
 
 ValueT = TypeVar("ValueT")
 
@@ -83,6 +87,7 @@ class _Build:
         numeric = self._read(settings.read_numeric)
         axes, evaluators = self._axes(), self._evaluators()
         raise_all(self.errors)
+        self._check_size(axes, replicates)
         rows = list(self._rows(axes))
         self._check_needs(rows, evaluators)
         cells = tuple(row.cell for row in rows)
@@ -156,6 +161,15 @@ class _Build:
                 if cell.digest not in seen:
                     seen.add(cell.digest)
                     yield _Row(cell, data, backbone, noise, assess, tuner, loss)
+
+    def _check_size(self, axes: _Axes, replicates: int) -> None:
+        sizes = {item.name: max(1, len(getattr(axes, item.name))) for item in fields(axes)}
+        trials = prod(sizes.values()) * replicates
+        if trials > MAX_TRIALS:
+            shown = " x ".join(f"{size} {name}" for name, size in sizes.items() if size > 1)
+            raise RecipeError(
+                f"{shown} x {replicates} replicates are {trials:,} trials", where=self.recipe.where(), possible=f"at most {MAX_TRIALS:,}"
+            )
 
     def _views(self, tuner: ResolvedPart) -> int:
         target = tuner.component.descriptor.views

@@ -109,7 +109,7 @@ class Resolver:
         cls = _config_class(component, key, where)
         options = self._overridden(key, component, cls, use.options)
         named = f"{where}, {self.manager.label(component)}" if where else self.manager.label(component)
-        for combination in expand(cls, options):
+        for combination in expand(cls, options, named):
             config = make_config(cls, combination, where=named, base=base)
             yield self._resolved(key, component, config, named)
 

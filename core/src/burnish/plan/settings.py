@@ -82,6 +82,9 @@ def read_numeric(recipe: Recipe) -> Numeric:
     for name in entries:
         if name not in {"dtype", "device", "threads"}:
             raise RecipeError(f"unknown entry {name!r}", where=where, possible="dtype, device, threads")
+    for name, possible in (("dtype", ("auto", "fp32", "bf16")), ("device", ("auto", "cpu", "cuda"))):
+        if entries.get(name, "auto") not in possible:
+            raise RecipeError(f"{entries[name]!r} is none of them", where=where, possible=", ".join(possible))
     threads = _whole(entries.get("threads", 0), 0, 4096, f"{where}.threads")
     return detect(entries.get("dtype", "auto"), entries.get("device", "auto"), threads)
 
