@@ -89,9 +89,10 @@ def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
             where=str(folder), todo="Give another --out, or --fresh to start beside it",
         )  # fmt: skip
     if state != "resume" or store.meta("plan") != plan_text:
+        # The file first: where it cannot be written, the store does not say that it is there.
+        write_atomic(folder / PLAN, plan_text.encode())
         known_by = {"trials": json.dumps(wanted), "identity": json.dumps(identity(plan)), "plan": plan_text}
         store.set_meta(known_by | {"name": plan.name, "key": plan.key()})
-        write_atomic(folder / PLAN, plan_text.encode())
     return state
 
 
