@@ -360,6 +360,40 @@ def test_a_removal_that_fails_is_told_and_leaves_no_half_entry(tmp_path, monkeyp
         raise OSError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(MachineError, match="permission denied"):
+    with pytest.raises(MachineError, match="cannot be removed: permission denied"):
         cache_care.prune(tmp_path, max_bytes=0)
     assert cache_care.list_entries(tmp_path)[0].items == 10
+    other = with_option(SPEC, size=2)
+    out, _ = run(dataset(10), tmp_path, spec=other, cache=FeatureCache(tmp_path, bound=0))
+    assert out.encoded == 10
+    assert "the cache is larger than its bound" in out.warnings[0]
+
+
+def test_a_cache_that_cannot_be_written_is_read(tmp_path, monkeypatch):
+    """As on a read-only file system: no lock, no note of use, but everything is there."""
+    data = filled(tmp_path)
+    really = os.open
+
+    def read_only(path, flags, *arguments, **options):
+        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return really(path, flags, *arguments, **options)
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(os, "utime", refuse)
+    out, _ = run(data, tmp_path)
+    assert (out.encoded, out.warnings) == (0, ())
+    with pytest.raises(MachineError, match=r"cannot be written: the file system is read-only. Write elsewhere"), files.faults(lambda *_: refuse()):
+        run(dataset(11), tmp_path)
+
+
+def test_a_cache_folder_that_is_a_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    with pytest.raises(MachineError, match="a part of this path is a file, not a folder"):
+        run(dataset(3), path)
+    with pytest.raises(MachineError, match="cannot be read: a part of this path is a file"):
+        cache_care.list_entries(path)

@@ -367,7 +367,7 @@ class Entry:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return sorted(path.name for path in folder.iterdir())
     except FileNotFoundError:  # nothing yet
         return []
 
