@@ -64,7 +64,7 @@ class FeatureSpec:
     def record(self) -> dict[str, Any]:
         """Return the spec as JSON values."""
         return {
-            "format": FORMAT, "output": "pooled", "backbone": self.backbone.record(), "modality": self.modality,
+            "format": FORMAT, "output": "pooled", "backbone": self.backbone.identity(), "modality": self.modality,
             "libraries": _libraries(self.modality), "view": self.view, "numeric": self.numeric.record(),
         }  # fmt: skip
 

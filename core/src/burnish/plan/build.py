@@ -183,6 +183,8 @@ class _Build:
 
     def _check_needs(self, rows: Sequence[_Row], evaluators: Sequence[ResolvedPart]) -> None:
         found: dict[str, BurnishError] = {}
+        # An evaluator of assessments measures the rows that have one; the other rows leave it out.
+        assessed = {"assessment"} if any(row.assess for row in rows) else set[str]()
         for row in rows:
             data = row.data.provides
             both = data | row.backbone.provides
@@ -191,7 +193,7 @@ class _Build:
             told = f"{origins} and assess {row.assess.part.label}" if row.assess else origins
             checks = [(row.backbone, data, origin), *((noise, data, origin) for noise in row.noise), (row.tuner, seen, told)]
             checks += [(part, have, by) for part, have, by in ((row.assess, both, origins), (row.loss, seen, told)) if part]
-            checks += [(evaluator, seen | {"truth"} | row.tuner.provides, told) for evaluator in evaluators]
+            checks += [(evaluator, seen | assessed | {"truth"} | row.tuner.provides, told) for evaluator in evaluators]
             for part, have, by in checks:
                 missing = part.needs - have
                 if missing:
