@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from burnish.manager import Manager, use_plugin_files
 from burnish.testing.dists import write_dist
 

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+
 from burnish.cli import main
 from burnish.engine.cache import FeatureCache, FeatureSpec
 from burnish.manager import get_manager, use_plugin_files

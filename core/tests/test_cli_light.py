@@ -7,6 +7,7 @@ import sys
 
 import click
 import pytest
+
 from burnish import cli
 from burnish.cli import CORE_COMMANDS, explain, main
 from burnish.errors import CombinedError, ConfigError, DataError, MissingExtraError

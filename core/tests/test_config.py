@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from burnish import fingerprint
 from burnish.config import REQUIRED, describe, expand, from_options, label, make_config, paths, say_value, to_options
 from burnish.errors import CombinedError, ConfigError, PluginError, RecipeError
-from burnish.part_text import Raw, Use, parse_text, parse_value, quote, read_use
-from hypothesis import given
-from hypothesis import strategies as st
+from burnish.notation.part_text import Raw, Use, parse_text, parse_value, quote, read_use
 
 
 @dataclass(frozen=True)

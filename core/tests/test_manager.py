@@ -5,11 +5,12 @@ import re
 import sys
 import textwrap
 
-import burnish
 import pytest
-from burnish import _metadata, first_party
+
+import burnish
 from burnish.descriptors import KINDS
 from burnish.errors import MissingExtraError, PluginError
+from burnish.installed import first_party, metadata
 from burnish.manager import Manager, get_manager, use_plugin_files
 from burnish.testing.dists import write_dist
 
@@ -336,7 +337,7 @@ def test_unmet_requirements_are_listed(site):
     files = {"burnish_one.py": GOOD.format(name="x", module="burnish_one")}
     write_dist(site, "burnish-one", "0.1", {"one": "burnish_one"}, files, requires=[*met, "burnish>=99", "no-such-dist"])
     manager = only("one")
-    assert manager.unmet(info(manager, "one")) == (f"burnish>=99, but {_metadata.version('burnish')} is installed", "no-such-dist is not installed")
+    assert manager.unmet(info(manager, "one")) == (f"burnish>=99, but {metadata.version('burnish')} is installed", "no-such-dist is not installed")
 
 
 @pytest.mark.parametrize("package", first_party.PACKAGES)

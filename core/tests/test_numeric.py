@@ -5,6 +5,7 @@ import sys
 import types
 
 import pytest
+
 from burnish import numeric
 from burnish.errors import MachineError, RecipeError
 from burnish.numeric import Numeric, detect, verify

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from burnish.errors import BurnishError, CombinedError, RecipeError
 from burnish.manager import Manager
 from burnish.numeric import Numeric

@@ -5,14 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from burnish.errors import CombinedError, PluginError, RecipeError
 from burnish.manager import Manager
+from burnish.notation.yaml_file import read_yaml
 from burnish.plan.normal import _scalar
 from burnish.recipe import Override, find_recipe, make_recipe, parse_recipe, read_recipe, with_numeric, with_options, with_settings
 from burnish.testing.dists import write_dist
-from burnish.yaml_file import read_yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def value(text):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from burnish.errors import BurnishError, ConfigError, PluginError, raise_all, suggestion
-from burnish.option_value import BadValueError, checked, convert, range_words, say_value, type_words
+from burnish.notation.option_value import BadValueError, checked, convert, range_words, say_value, type_words
 
 ConfigT = TypeVar("ConfigT")
 

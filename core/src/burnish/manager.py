@@ -13,10 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from burnish import _metadata, code_identity, first_party
 from burnish.descriptors import KINDS, NEEDS_AND_PROVIDES
-from burnish.discovery import Loader, PluginInfo
 from burnish.errors import BurnishError, MissingExtraError, PluginError, one_line, suggestion
+from burnish.installed import code_identity, first_party, metadata
+from burnish.installed.discovery import Loader, PluginInfo
 
 __all__ = ["Component", "Manager", "PluginInfo", "get_manager", "use_plugin_files"]
 
@@ -126,7 +126,7 @@ class Manager:
     def _unknown(self, kind: str, plugin: str, bare: str, where: str) -> PluginError:
         name = f"{plugin}/{bare}" if plugin else bare
         known = self.components(kind)
-        loaded = {_metadata.normal_name(p.distribution) for p in self.plugins}
+        loaded = {metadata.normal_name(p.distribution) for p in self.plugins}
         package = first_party.package_of(kind, bare)
         hint = "" if package else suggestion(bare, [*(c.name for c in known), *first_party.names(kind, besides=loaded)])
         failed = [p for p in self.plugins if p.status == "failed"]
@@ -220,18 +220,18 @@ class Manager:
         """Return the requirements of a plugin that are not met, each with what is installed instead."""
         if not plugin.distribution:
             return ()
-        from burnish.requirements import unmet
+        from burnish.installed.requirements import unmet
 
-        return tuple(unmet(_metadata.requires(plugin.distribution)))
+        return tuple(unmet(metadata.requires(plugin.distribution)))
 
 
 def _extra_with(distribution: str, library: str) -> str:
     """Return the extra of a distribution that would install a library, or the empty string."""
     try:
-        lines = _metadata.requires(distribution)
-    except _metadata.NotInstalledError:
+        lines = metadata.requires(distribution)
+    except metadata.NotInstalledError:
         return ""
-    from burnish.requirements import extra_of
+    from burnish.installed.requirements import extra_of
 
     return extra_of(lines, library)
 

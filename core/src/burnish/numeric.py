@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from burnish import _metadata
 from burnish.errors import MachineError, RecipeError
+from burnish.installed import metadata
 
 Mode = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -106,8 +106,8 @@ def _public(version: str) -> str:
 def torch_version() -> str:
     """Return the installed version of torch, without importing it; empty where it is not installed."""
     try:
-        return _metadata.version("torch")
-    except _metadata.NotInstalledError:
+        return metadata.version("torch")
+    except metadata.NotInstalledError:
         return ""
 
 

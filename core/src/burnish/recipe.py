@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from burnish.errors import BurnishError, PluginError, RecipeError, raise_all, suggestion
 from burnish.manager import Manager
-from burnish.part_text import set_option
-from burnish.yaml_file import MAX_CHARACTERS, Address, read_yaml
+from burnish.notation.part_text import set_option
+from burnish.notation.yaml_file import MAX_CHARACTERS, Address, read_yaml
 
 PARTS: Final = {
     "data": "source",

@@ -71,5 +71,5 @@ def test_trainable_copies_of_test_items_leave_and_are_mentioned():
 
 
 def test_one_group_cannot_be_split():
-    with pytest.raises(DataError, match=r"made: 10 items in 1 group\(s\) cannot give a test split of their own"):
+    with pytest.raises(DataError, match="made: all 10 items are in one group: no test split can be cut off"):
         draw(make(range(10), [0] * 10, ["a"] * 10), SplitSpec(), 0)

@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from burnish import _metadata
+from burnish.installed import metadata
 from burnish.numeric import Numeric
 
 _LIBRARIES = ("burnish", "torch", "numpy", "scipy", "pillow")
@@ -34,8 +34,8 @@ def libraries() -> dict[str, str]:
     versions = {}
     for library in _LIBRARIES:
         try:
-            versions[library] = _metadata.version(library)
-        except _metadata.NotInstalledError:
+            versions[library] = metadata.version(library)
+        except metadata.NotInstalledError:
             continue
     return versions
 

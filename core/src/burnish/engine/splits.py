@@ -92,10 +92,8 @@ def _cut(
     """Return (chosen, rest) of the pool: whole units, in the order of a draw that belongs to their first item's content."""
     members, first = np.unique(units[pool], return_index=True)
     if len(members) < 2 and share > 0:
-        raise DataError(
-            f"{len(pool)} items in {len(members)} group(s) cannot give a {name} split of their own",
-            where=dataset.name, todo="Add items or groups, or let the source fix the splits",
-        )  # fmt: skip
+        todo = "Add items or groups, or let the source fix the splits"
+        raise DataError(f"{_too_few(dataset, pool)}: no {name} split can be cut off", where=dataset.name, todo=todo)
     draws = uniforms(dataset.ids[pool[first]], "split", name, replicate)[:, 0]
     if len(members) == len(pool) and isinstance(dataset.supervision, Labels):
         chosen_units = _stratified(dataset.supervision.y[pool], draws, members, units[pool], share)
@@ -108,6 +106,14 @@ def _cut(
             chosen_units = chosen_units[:-1]
     chosen = np.isin(units[pool], chosen_units)
     return pool[chosen], pool[~chosen]
+
+
+def _too_few(dataset: Dataset, pool: NDArray[np.int64]) -> str:
+    """Return what keeps items of a single unit, or none, from being cut in two."""
+    if len(pool) < 2:
+        return "only one item is left" if len(pool) else "no item is left"
+    alike = bool((dataset.ids[pool] == dataset.ids[pool[0]]).all())
+    return f"all {len(pool)} items " + ("have the same content" if alike else "are in one group")
 
 
 def _stratified(

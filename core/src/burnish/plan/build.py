@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import Any, TypeVar, cast
 
-from burnish import code_identity
 from burnish.errors import BurnishError, CombinedError, PluginError, RecipeError, raise_all
+from burnish.installed import code_identity
 from burnish.manager import Manager, get_manager
 from burnish.plan import settings
 from burnish.plan.model import Cell

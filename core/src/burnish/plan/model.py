@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final, Literal
 
 from burnish.config import say_value
-from burnish.part_text import parse_text
+from burnish.notation.part_text import parse_text
 
 JobKind = Literal["features", "corrupt", "assess", "fit", "measure", "summarise"]
 

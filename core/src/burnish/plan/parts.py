@@ -13,7 +13,7 @@ from burnish.config import describe, expand, label, make_config, paths, to_optio
 from burnish.descriptors import Backbone, Source
 from burnish.errors import BurnishError, CombinedError, RecipeError, suggestion
 from burnish.manager import Component, Manager
-from burnish.part_text import Use, read_use, set_option
+from burnish.notation.part_text import Use, read_use, set_option
 from burnish.plan.model import Part
 from burnish.recipe import PARTS, Override, Recipe, axis, make_recipe
 

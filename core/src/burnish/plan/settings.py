@@ -11,11 +11,11 @@ from typing import Any, Literal, cast
 
 from burnish.config import from_options, make_config, to_options
 from burnish.errors import BurnishError, RecipeError, raise_all, suggestion
+from burnish.installed.requirements import unmet
 from burnish.numeric import Numeric, detect
 from burnish.plan.model import Cell, ReportSpec, SelectSpec, SplitSpec, TuneSpec, merkle
 from burnish.plan.parts import ResolvedPart
 from burnish.recipe import Recipe, axis
-from burnish.requirements import unmet
 
 REPLICATES = 5
 """Replicates of a recipe that does not say."""

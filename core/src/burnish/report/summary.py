@@ -274,7 +274,7 @@ def names_of(label: str) -> tuple[str, str, str]:
 
 def options_of(label: str) -> dict[str, str]:
     """Return the options written in a label, as text."""
-    from burnish.part_text import split
+    from burnish.notation.part_text import split
 
     items = (item.partition("=") for item in split(label.partition(":")[2], "")) if ":" in label else ()
     return {key.strip(): value.strip() for key, _, value in items}

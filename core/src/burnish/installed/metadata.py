@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata as _metadata
+from importlib import metadata as standard
 from typing import Any
 
-NotInstalledError = _metadata.PackageNotFoundError
+NotInstalledError = standard.PackageNotFoundError
 """Raised by `version` where there is no such distribution."""
 
 _HEADER = re.compile(r"^(Name|Version|Requires-Dist):[ \t]*(.+?)[ \t]*$", re.MULTILINE)
@@ -42,7 +42,7 @@ class Installed:
 def entry_points(group: str) -> Iterator[Installed]:
     """Yield the entry points of a group, each distribution once even if it is on the path twice."""
     seen: set[tuple[str, str, str]] = set()
-    for entry in _metadata.entry_points(group=group):
+    for entry in standard.entry_points(group=group):
         handle = entry.dist
         if handle is None:
             continue
@@ -60,7 +60,7 @@ def version(distribution: str) -> str:
     Raises:
         NotInstalledError: it is not installed.
     """
-    return _name_and_version(_metadata.distribution(distribution))[1]
+    return _name_and_version(standard.distribution(distribution))[1]
 
 
 def requires(distribution: str) -> list[str]:
@@ -69,7 +69,7 @@ def requires(distribution: str) -> list[str]:
     Raises:
         NotInstalledError: it is not installed.
     """
-    return [value for name, value in _header(_metadata.distribution(distribution)) if name == "Requires-Dist"]
+    return [value for name, value in _header(standard.distribution(distribution)) if name == "Requires-Dist"]
 
 
 def source(distribution: str) -> str:
@@ -78,7 +78,7 @@ def source(distribution: str) -> str:
     Raises:
         NotInstalledError: it is not installed.
     """
-    return _source(_metadata.distribution(distribution))
+    return _source(standard.distribution(distribution))
 
 
 def normal_name(name: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from burnish.errors import PluginError
-from burnish.part_text import Raw, quote
+from burnish.notation.part_text import Raw, quote
 
 
 class BadValueError(Exception):

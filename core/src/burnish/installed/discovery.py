@@ -12,9 +12,10 @@ from typing import Any, Final, Literal
 
 import pluggy
 
-from burnish import _metadata, hooks
+from burnish import hooks
 from burnish.descriptors import KINDS, Descriptor
 from burnish.errors import BurnishError, PluginError, one_line, suggestion
+from burnish.installed import metadata
 
 GROUP: Final = "burnish"
 """The entry-point group of plugins."""
@@ -66,8 +67,8 @@ class Loader:
         Args:
             only: names of plugins to load; None for all. The others are not imported.
         """
-        entries = sorted(_metadata.entry_points(GROUP), key=lambda e: (e.name, e.distribution))
-        by_name: dict[str, list[_metadata.Installed]] = {}
+        entries = sorted(metadata.entry_points(GROUP), key=lambda e: (e.name, e.distribution))
+        by_name: dict[str, list[metadata.Installed]] = {}
         for entry in entries:
             by_name.setdefault(entry.name, []).append(entry)
         found = [self._installed(entry, by_name[entry.name], only) for entry in entries]
@@ -76,7 +77,7 @@ class Loader:
         return found
 
     def _installed(
-        self, entry: _metadata.Installed, same_name: list[_metadata.Installed], only: frozenset[str] | None
+        self, entry: metadata.Installed, same_name: list[metadata.Installed], only: frozenset[str] | None
     ) -> tuple[PluginInfo, tuple[Descriptor, ...]]:
         info = PluginInfo(entry.name, entry.distribution, entry.version, entry.value, source=entry.source)  # type: ignore[arg-type]
         if only is not None and entry.name not in only:

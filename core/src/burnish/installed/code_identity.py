@@ -8,7 +8,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from burnish import _metadata
+from burnish.installed import metadata
 
 CORE_PARTS = ("blocks", "contracts", "data", "engine")
 """Sub-packages of burnish that can change a number; the others plan, print and report."""
@@ -49,7 +49,7 @@ def of_package(module: str, source: str, distribution: str, version: str) -> str
         version: its version.
     """
     if source in {"index", "wheel"}:
-        return f"{_metadata.normal_name(distribution)} {version}"
+        return f"{metadata.normal_name(distribution)} {version}"
     return hash_sources(_roots(module.partition(".")[0].partition(":")[0]))
 
 
@@ -57,12 +57,12 @@ def of_package(module: str, source: str, distribution: str, version: str) -> str
 def of_core() -> str:
     """Return the identity of those parts of burnish that can change a number."""
     try:
-        version, source = _metadata.version("burnish"), _metadata.source("burnish")
-    except _metadata.NotInstalledError:
+        version, source = metadata.version("burnish"), metadata.source("burnish")
+    except metadata.NotInstalledError:
         version, source = "", "folder"
     if source != "folder":
         return f"burnish {version}"
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     return hash_sources(folder / part for part in CORE_PARTS)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from burnish import _metadata
+from burnish.installed import metadata
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -29,8 +29,8 @@ def unmet(requirements: Iterable[str]) -> Iterator[str]:
             continue
         wanted = f"{requirement.name}{requirement.specifier}"
         try:
-            installed = _metadata.version(requirement.name)
-        except _metadata.NotInstalledError:
+            installed = metadata.version(requirement.name)
+        except metadata.NotInstalledError:
             yield f"{wanted} is not installed"
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
@@ -46,8 +46,8 @@ def _simply_met(text: str) -> bool:
     if match is None:
         return False
     try:
-        installed = _metadata.version(match[1])
-    except _metadata.NotInstalledError:
+        installed = metadata.version(match[1])
+    except metadata.NotInstalledError:
         return False
     if not _RELEASE.fullmatch(installed):
         return False
@@ -61,7 +61,7 @@ def extra_of(requirements: Iterable[str], library: str) -> str:
     """Return the extra under which a library is listed, or the empty string."""
     for text in requirements:
         requirement = _parse(text)
-        if requirement.marker is None or _metadata.normal_name(requirement.name) != _metadata.normal_name(library):
+        if requirement.marker is None or metadata.normal_name(requirement.name) != metadata.normal_name(library):
             continue
         for part in str(requirement.marker).split("extra == ")[1:]:
             return part.split()[0].strip("\"'()")

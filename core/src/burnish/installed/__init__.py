@@ -1,0 +1,1 @@
+"""What is installed: distributions and their versions, plugins loaded one by one, the identity of their code. Light."""
