@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+
 from burnish.engine.folder import PLAN, STORE
 from burnish.engine.store import Record, Store, StoredMeasure
 from burnish.engine.summarise import summarise
-from burnish.plan import Cell, Numeric, Part, Plan, ReportSpec, SelectSpec, SplitSpec, Trial
+from burnish.plan import Cell, Numeric, Part, Plan, ReportSpec, SelectSpec, SplitSpec
 
 SHIFTS = ("blur", "noise", "contrast", "rotation", "inversion", "background")
 SPLITS = ("test", *(f"test:{shift}" for shift in SHIFTS))
@@ -22,13 +24,6 @@ CLASSES = tuple("0123456789")
 NUMERIC = Numeric("cpu", "float32", 2, "2.15.0")
 LEVEL = {"nothing": 0.1, "nearest-class-mean": 0.62, "linear": 0.74, "mlp": 0.79, "nmtune": 0.795}
 DROP = dict(zip(SPLITS, (0.0, 0.12, 0.08, 0.1, 0.2, 0.35, 0.25), strict=True))
-
-
-class MadePlan(Plan):
-    """A plan in which nothing is tuned."""
-
-    def trials_of(self, cell: Cell) -> list[Trial]:
-        return [Trial(cell, replicate) for replicate in range(self.replicates)]
 
 
 def part(kind: str, name: str, **options: Any) -> Part:
@@ -57,7 +52,7 @@ def make_plan(
     spec = report or ReportSpec("backbone.noise" if noises else "", "tuner", panels, "accuracy", "mlp")
     evaluators = (part("evaluate", "accuracy"),)
     select = SelectSpec("accuracy")
-    return MadePlan("noisy-pretraining", {"data": data}, tuple(cells), evaluators, replicates, SplitSpec(), None, select, spec, NUMERIC, "error")
+    return Plan("noisy-pretraining", {"data": data}, tuple(cells), evaluators, replicates, SplitSpec(), None, select, spec, NUMERIC, "error")
 
 
 def make_records(
@@ -133,12 +128,47 @@ def write_study(folder: Path, plan: Plan, records: dict[str, Record], *, choices
     return folder
 
 
+def number(value: float, low: float = float("nan"), high: float = float("nan"), *, values: Sequence[float] = (), **other: Any) -> dict[str, Any]:
+    """Return a summarised number as JSON."""
+    plain = {name: None if v != v else v for name, v in (("value", value), ("low", low), ("high", high))}
+    how = "95 % percentile bootstrap over 2 replicates and 30 test groups together, 10,000 draws"
+    rest = {"values": list(values) or [plain["value"]] * 2, "n": 600, "unit": "fraction", "better": "up", "how": how, "note": ""}
+    return plain | rest | other
+
+
+def summary_of(cells: dict[tuple[Any, int, str], dict[str, dict[str, Any]]], **other: Any) -> dict[str, Any]:
+    """Return a summary as JSON: cells are (noise, seed, tuner) -> panel -> number of accuracy."""
+    rows = [
+        {
+            "labels": {"data": "signs", "backbone": f"tiny:noise={x},seed={seed}", "noise": "none", "assess": "none", "tuner": tuner, "loss": "ce"},
+            "x": x, "line": tuner, "options": {}, "finished": 2, "errors": [], "seconds": 1.0, "numbers": {"accuracy": dict(places)},
+        }
+        for (x, seed, tuner), places in cells.items()
+    ]  # fmt: skip
+    panels = {"in": ["test"], "out": ["test:blur", "test:noise"]}
+    head = {"measure": "accuracy", "panels": panels, "x": "backbone.noise", "lines": "tuner", "baseline": "mlp", "replicates": 2, "units": 30}
+    return head | {"draws": 10_000, "rows": rows, "comparisons": []} | other
+
+
+def difference(line: str, panel: str, value: float, low: float, high: float, p: float = 0.01, **labels: str) -> dict[str, Any]:
+    """Return a comparison as JSON."""
+    over = {"over": "1 row" if labels else "2 rows", "labels": labels}
+    return {"line": line, "panel": panel, "difference": value, "low": low, "high": high, "p": p, "p_holm": p} | over
+
+
+@pytest.fixture(scope="session")
+def made() -> Any:
+    """The helpers of this file, for tests (which cannot import it)."""
+    names = ("number", "summary_of", "difference", "part", "make_plan", "make_records", "write_study", "CHOICES", "NUMERIC")
+    return SimpleNamespace(**{name: globals()[name] for name in names})
+
+
 @pytest.fixture(scope="session")
 def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the whole study: 5 noises x 2 seeds x 5 tuners x 10 replicates."""
-    plan = make_plan()
+    """The folder of the whole study: 5 noises x 2 seeds x 5 tuners, with few replicates and test groups, which is quicker."""
+    plan = make_plan(replicates=3)
     notes = [("bad item", "photos/17.jpg: truncated file"), ("warning", "4 near-duplicates straddle no split")]
-    return write_study(tmp_path_factory.mktemp("studies") / "whole", plan, make_records(plan), notes=notes)
+    return write_study(tmp_path_factory.mktemp("studies") / "whole", plan, make_records(plan, groups=5, dim=12), notes=notes)
 
 
 @pytest.fixture(scope="session")
@@ -152,13 +182,17 @@ def whole(made_study: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Callable[..., Path]:
-    """Write a small study: ``study(noises=..., tuners=..., classes=...)``."""
+    """Write a small study: two noises, two tuners, three replicates, unless said otherwise."""
 
-    def write(*, groups: int = 6, classes: Sequence[str] = CLASSES[:3], extras: bool = True, change: Any = None, **plan: Any) -> Path:
+    def write(
+        *, classes: Sequence[str] = CLASSES[:3], extras: bool = True, change: Any = None, choices: bool = True, plain: bool = False,
+        notes: Sequence[tuple[str, str]] = (), **plan: Any,
+    ) -> Path:  # fmt: skip
+        if plain:
+            plan["report"] = ReportSpec()
         planned = make_plan(**({"replicates": 3, "noises": (0, 0.3), "seeds": (0,), "tuners": ("mlp", "nmtune")} | plan))
-        records = make_records(planned, groups=groups, classes=classes, extras=extras, dim=8)
-        if change:
-            records = change(records)
-        return write_study(tmp_path / "study", planned, records)
+        records = make_records(planned, groups=4, classes=classes, extras=extras, dim=8)
+        records = change(records) if change else records
+        return write_study(tmp_path / "study", planned, records, choices=choices, notes=notes)
 
     return write

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from burnish.errors import MachineError, StoreError
+from burnish.errors import MachineError, StoreError, one_line
 
 if TYPE_CHECKING:
     from burnish.contracts.evaluator import Curve, Measure, Table
@@ -182,7 +182,7 @@ class Store:
     def note(self, kind: str, texts: Iterable[str]) -> None:
         """Keep lines for the report, each once: kind is such as ``"bad item"`` or ``"warning"``."""
         with self.transaction():
-            self._db.executemany("INSERT OR IGNORE INTO notes (kind, text) VALUES (?, ?)", [(kind, text) for text in texts])
+            self._db.executemany("INSERT OR IGNORE INTO notes (kind, text) VALUES (?, ?)", [(kind, one_line(text)) for text in texts])
 
     def notes(self) -> list[tuple[str, str]]:
         """Return (kind, line) pairs."""

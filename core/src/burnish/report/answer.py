@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from burnish.errors import one_line
-from burnish.report.formatting import interval, mean, probability, shown, signed, x_name
+from burnish.report.formatting import from_to, interval, mean, probability, shown, signed, x_name
 from burnish.report.summary import Difference, Number, Summary, distinct, names_of
 from burnish.report.tables import means, replicates
 
+_MOST = 4
 _PLURALS = {"loss": "losses", "noise": "noise models", "data": "data sets", "assess": "assessors"}
 _WORDS = {"fraction": " points", "nats": " nats", "s": " s", "count": "", "B": "", "1": ""}
 
@@ -21,7 +22,7 @@ def answer(summary: Summary) -> list[str]:
     sample = next((n for place in summary.shown() if (n := summary.sample(place))), None)
     if sample is None:
         return []
-    parts = [_scope(summary), *_best(summary, sample), *_against(summary), *_along(summary), *_limits(summary)]
+    parts = [_scope(summary), *_single(summary), *_best(summary, sample), *_against(summary), *_along(summary), *_limits(summary)]
     return [part for part in parts if part]
 
 
@@ -30,6 +31,15 @@ def _scope(summary: Summary) -> str:
     compared = f"{lines} {_PLURALS.get(summary.lines, summary.lines + 's')}" if lines > 1 else f"One {summary.lines}"
     over = f" at {len(summary.xs)} values of {named(summary.x)}" if len(summary.xs) > 1 else ""
     return f"{compared}{over}: {rows} row{'s' if rows != 1 else ''}, {replicates(summary)} each, measured by {named(summary.measure)}."
+
+
+def _single(summary: Summary) -> list[str]:
+    """Say the numbers of a study of one row."""
+    if len(summary.rows) != 1:
+        return []
+    found = [(place, summary.rows[0].number(summary.measure, place)) for place in summary.shown()]
+    parts = [f"{from_to(number)}{_WORDS[number.unit]} in {quoted(place)}" for place, number in found if number]
+    return [f"{named(summary.rows[0].line)}: {some(parts)}, with 95 % intervals."] if parts else []
 
 
 def leaders(summary: Summary) -> dict[str, tuple[str, float]]:
@@ -68,10 +78,10 @@ def _against(summary: Summary) -> list[str]:
         for verdict, word in (("above", "higher"), ("below", "lower")):
             names = [named(c.line) for c in here if c.verdict == verdict and c not in leads]
             if names:
-                text.append(f"{joined(names)} {'is' if len(names) == 1 else 'are'} {word} than {named(summary.baseline)}")
+                text.append(f"{some(names)} {'is' if len(names) == 1 else 'are'} {word} than {named(summary.baseline)}")
         unclear = [named(c.line) for c in here if c.verdict == "open" and c not in leads]
         if unclear:
-            text.append(f"{joined(unclear)} cannot be told from {named(summary.baseline)}")
+            text.append(f"{some(unclear)} cannot be told from {named(summary.baseline)}")
         lines.append(f"In {quoted(panel)}, {'; '.join(text)}.")
     return lines
 
@@ -116,8 +126,13 @@ def _limits(summary: Summary) -> list[str]:
         lines.append(f"{failed} trial{'s' if failed != 1 else ''} could not be trained and {'are' if failed != 1 else 'is'} left out.")
     incomplete = [series for series in summary.all_series if any(series not in means(summary, place) for place in summary.shown())]
     if incomplete:
-        lines.append(f"{joined(list(map(named, incomplete)))}: not every row has a value, so no mean over all rows is given.")
+        lines.append(f"{some(list(map(named, incomplete)))}: not every row has a value, so no mean over all rows is given.")
     return lines
+
+
+def some(parts: Sequence[str]) -> str:
+    """Return a list in words, of its first ones where it is long."""
+    return joined(parts if len(parts) <= _MOST + 1 else [*parts[:_MOST], f"{len(parts) - _MOST} more"])
 
 
 def quoted(place: str) -> str:

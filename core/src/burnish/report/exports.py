@@ -67,9 +67,11 @@ def _cell(value: object) -> str:
         return repr(value) if math.isfinite(value) else ""
     if isinstance(value, int):
         return str(value)
-    text = str(value)
-    runs = text[:1] in _RUN or unicodedata.normalize("NFKC", text.lstrip()[:1]) in tuple("=+-@") or text.lstrip() != text
-    return "'" + one_line(text) if text and runs and not _PLAIN_NUMBER.fullmatch(text) else one_line(text)
+    text = one_line(value)
+    # A full-width sign is a sign to some spreadsheets; before folding, white space at the start may hide one.
+    signs = unicodedata.normalize("NFKC", text[:1]) + str(value)[:1]
+    runs = any(sign in _RUN for sign in signs) and not _PLAIN_NUMBER.fullmatch(text)
+    return "'" + text if runs else text
 
 
 def _x(value: object) -> object:

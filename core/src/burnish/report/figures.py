@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from burnish.errors import one_line
 from burnish.report.formatting import shown, signed, x_name
 from burnish.report.pictures import Curves, Point, points, positions
+from burnish.report.sheet import broken
 from burnish.report.style import GRID, INK, MUTED, PAPER, SETTINGS, Look, looks, ramp
 from burnish.report.summary import Difference, Number, Summary, distinct
 from burnish.report.tables import panel_title, row_name
@@ -198,7 +199,7 @@ def _told(difference: Difference, summary: Summary) -> str:
 
 
 def _dots(entries: Sequence[tuple[str, Point, Look]], label: str, *, zero: bool = False) -> Figure:
-    names = ["\n".join(textwrap.wrap(one_line(name), _NAME)) or " " for name, _, _ in entries]
+    names = ["\n".join(broken(one_line(name), _NAME, " ,")) for name, _, _ in entries]
     height = 0.62 + sum(0.1 + 0.14 * (1 + name.count("\n")) for name in names)
     figure, axes = _figure(max(height, 1.2), WIDE)
     axes.grid(visible=False)
@@ -213,7 +214,7 @@ def _dots(entries: Sequence[tuple[str, Point, Look]], label: str, *, zero: bool 
             _bars(axes, [Point(float(i), point.y, point.low, point.high)], look, flat=True)
     axes.set_yticks(range(len(entries)), names, color=INK)
     axes.set_ylim(len(entries) - 0.5, -0.5)
-    axes.set_xlabel(one_line(label))
+    axes.set_xlabel(_short(label, 46))
     axes.set_xlim(low - (high - low) * 0.05, high + (high - low) * 0.05)
     return figure
 
@@ -285,7 +286,7 @@ def cost(summary: Summary, seconds: Mapping[str, float]) -> Picture:
         axes.barh(range(len(seconds)), list(seconds.values()), height=0.55, color=[look[series].colour for series in seconds])
         for i, value in enumerate(seconds.values()):
             axes.annotate(f"{value:.3g} s", (value, i), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK)
-        axes.set_yticks(range(len(seconds)), ["\n".join(textwrap.wrap(one_line(s), _NAME)) for s in seconds], color=INK)
+        axes.set_yticks(range(len(seconds)), ["\n".join(broken(one_line(s), _NAME, " ,")) for s in seconds], color=INK)
         axes.set_ylim(len(seconds) - 0.5, -0.5)
         axes.set_xlim(0, max(seconds.values()) * 1.2 or 1.0)
         axes.set_xlabel("seconds a trial")
@@ -293,9 +294,9 @@ def cost(summary: Summary, seconds: Mapping[str, float]) -> Picture:
     return Picture("seconds a trial", figure, f"Mean seconds of a trial: {words}")
 
 
-def _short(name: str) -> str:
+def _short(name: str, length: int = _NAME) -> str:
     name = one_line(name)
-    return name if len(name) <= _NAME else name[: _NAME - 1] + "…"
+    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def _power(value: float, _: object = None) -> str:

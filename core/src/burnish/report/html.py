@@ -102,7 +102,7 @@ def _content(study: OpenedStudy) -> dict[str, Any]:
 
 def _subtitle(study: OpenedStudy, records: Sequence[Record]) -> str:
     rows, spent = len(study.summary.rows), sum(record.seconds for record in records)
-    took = f"{spent / 60:.0f} minutes" if spent >= 120 else f"{spent:.0f} seconds"
+    took = f"{spent / 60:.0f} minutes" if spent >= 120 else f"{spent:.1f} s"
     return f"{rows} row{'s' if rows != 1 else ''} x {study.summary.replicates} = {len(records)} trials, {took} of training and measuring"
 
 
@@ -115,6 +115,8 @@ def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
         line = next((row.line for row in summary.rows if summary.series(row) == name), name)
         difference = overall.get((line, panel))
         against = f"{signed(difference.difference, summary.unit)} {interval(difference, summary.unit)} from {summary.baseline}" if difference else ""
+        if line in {row.line for row in summary.rows if summary.is_baseline(row)}:
+            against = "the baseline"
         verdict = "" if difference is None else "not told apart" if difference.verdict == "open" else f"p {probability(difference.p_holm)}"
         unit = unit_name(summary.unit).split(" ")[0]
         tiles.append({"panel": panel, "line": name, "value": shown(value, summary.unit), "unit": unit, "against": against, "verdict": verdict})
@@ -125,22 +127,24 @@ def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
 
 
 def _groups(study: OpenedStudy, records: Sequence[Record]) -> dict[str, list[Group]]:
-    """Return the figures of each section; a section without any is not there."""
+    """Return the figures of each section, none where there is nothing to draw."""
     summary = study.summary
+    cost = pictures.seconds(summary)
     sections = {
         "along": _measured(study),
         "differences": [_group("", "", {}, figures.differences(summary), "d")],
         "classes": _classes(study, records),
         "spectra": _spectra(study, records),
-        "cost": [_group("", "", {}, [figures.cost(summary, cost)], "t")] if any((cost := pictures.seconds(summary)).values()) else [],
+        "cost": [_group("", "", {}, [figures.cost(summary, cost)], "t")] if any(cost.values()) and len(cost) > 1 else [],
     }
-    there = {name: [group for group in groups if group.pictures] for name, groups in sections.items()}
-    return {name: groups for name, groups in there.items() if groups}
+    return {name: [group for group in groups if group.pictures] for name, groups in sections.items()}
 
 
 def _measured(study: OpenedStudy) -> list[Group]:
     summary = study.summary
     look = looks(summary.all_series)
+    if len(summary.rows) < 2:
+        return []
     if not summary.xs:
         text = f"{summary.measure} of each row with its 95 % interval."
         return [_group("", text, look if len(summary.rows) > len(look) else {}, figures.by_row(summary), "r")]
@@ -241,7 +245,7 @@ def _roles(study: OpenedStudy) -> list[tuple[str, str, str]]:
     rate = (
         {place: f" (realised rate {shown(number.value, 'fraction')} %)" for place, number in rates.items()} if len(noisy) == len(models) == 1 else {}
     )
-    selected = "choosing tuned options; never training" if study.choices else "nothing but early looks: no option was tuned"
+    selected = "choosing tuned options; never training" if study.choices else "nothing: no option was tuned"
     sets = ", ".join(split.removeprefix("test:") for split in summary.splits()) or "test sets"
     return [
         ("train", labels + rate.get("train", ""), "training"),

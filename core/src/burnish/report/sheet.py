@@ -75,7 +75,7 @@ def to_text(sheet: Sheet, width: int) -> str:
     widths = _shrunk(natural, [not column.numeric for column in sheet.columns], width)
     lines = [*fill(sheet.title, width)]
     for block in _blocks(sheet.columns, widths, width):
-        lines += ["", *_block(sheet, block, widths, indent)]
+        lines += ["", *_block(sheet, block, widths, indent, width)]
     for note in sheet.notes:
         lines += ["", *fill(note, width)] if note == sheet.notes[0] else fill(note, width)
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -88,7 +88,7 @@ def columns_of(text: str) -> int:
 
 def fill(text: str, width: int, indent: str = "") -> list[str]:
     """Return a paragraph broken at white space, or inside a word that is longer than a line."""
-    return [indent + line for line in _broken(one_line(text), max(width - len(indent), 1), " ")]
+    return [indent + line for line in broken(one_line(text), max(width - len(indent), 1), " ")]
 
 
 def _shrunk(natural: Sequence[int], text: Sequence[bool], width: int) -> list[int]:
@@ -114,18 +114,18 @@ def _blocks(columns: Sequence[Column], widths: Sequence[int], width: int) -> lis
     return [*blocks, current]
 
 
-def _block(sheet: Sheet, block: Sequence[int], widths: Sequence[int], indent: int) -> list[str]:
+def _block(sheet: Sheet, block: Sequence[int], widths: Sequence[int], indent: int, width: int) -> list[str]:
     columns = [sheet.columns[i] for i in block]
     at = [widths[i] for i in block]
     lines = []
     if sheet.over:
-        head = sum(width + len(_GAP) for width, column in zip(at, columns, strict=True) if not column.numeric)
+        head = sum(w + len(_GAP) for w, column in zip(at, columns, strict=True) if not column.numeric)
         lines.append(" " * head + one_line(sheet.over).rjust(sum(at) + len(_GAP) * (len(at) - 1) - head))
     lines += _row([one_line(column.title) for column in columns], columns, at, 0)
-    lines.append(_GAP.join("─" * width for width in at))
+    lines.append(_GAP.join("─" * w for w in at))
     for section in sheet.sections:
         if section.title:
-            lines += fill(section.title, sum(at) + len(_GAP) * (len(at) - 1))
+            lines += fill(section.title, width)
         for row in section.rows:
             lines += _row([one_line(row[i]) for i in block], columns, at, indent)
     return lines
@@ -133,14 +133,14 @@ def _block(sheet: Sheet, block: Sequence[int], widths: Sequence[int], indent: in
 
 def _row(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], indent: int) -> list[str]:
     """Return the lines of one row: text cells may be broken, numbers stand on the first line."""
-    broken = []
+    cells_lines = []
     for i, (cell, column, width) in enumerate(zip(cells, columns, widths, strict=True)):
         inset = indent if i == 0 else 0
-        parts = [cell] if column.numeric else _broken(cell, width - inset, " ,:/=+-")
-        broken.append([" " * inset + part for part in parts] or [""])
+        parts = [cell] if column.numeric else broken(cell, width - inset)
+        cells_lines.append([" " * inset + part for part in parts] or [""])
     lines = []
-    for k in range(max(map(len, broken))):
-        parts = [lines_[k] if k < len(lines_) else "" for lines_ in broken]
+    for k in range(max(map(len, cells_lines))):
+        parts = [lines_[k] if k < len(lines_) else "" for lines_ in cells_lines]
         lines.append(_GAP.join(_padded(part, width, column.numeric) for part, width, column in zip(parts, widths, columns, strict=True)))
     return lines
 
@@ -150,8 +150,8 @@ def _padded(text: str, width: int, right: bool) -> str:
     return space + text if right else text + space
 
 
-def _broken(text: str, width: int, after: str) -> list[str]:
-    """Return a text in lines of at most a width, broken after one of some characters where there is one."""
+def broken(text: str, width: int, after: str = " ,:/=+-") -> list[str]:
+    """Return a text in lines of at most a width, broken after one of the characters in `after` where there is one."""
     lines = []
     while columns_of(text) > width:
         fits = 0

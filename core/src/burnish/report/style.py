@@ -9,11 +9,13 @@ from typing import Any, Final
 INK, MUTED, GRID, PAPER = "#1b1f24", "#59616b", "#dde1e6", "#fdfdfc"
 """Text, axis labels, grid lines, background of the light theme."""
 
-LINES: Final = ("#59616c", "#0b77bd", "#b8530a", "#0a8a5f", "#8d4bb0", "#a98200", "#c7366f", "#2f8a9a")
-LINES_DARK: Final = ("#a7afba", "#58b4f5", "#ff9552", "#3fd0a0", "#cb97ea", "#e6c14a", "#ff85b2", "#74cfdd")
+LINES: Final = ("#30353a", "#7683e0", "#cb7a04", "#0a5a06", "#5d0cac", "#a09055", "#aa5a63", "#2f97ac")
+LINES_DARK: Final = ("#dde3ea", "#4f86ff", "#ed900c", "#78cd86", "#f79cff", "#f6e477", "#f7525c", "#12a09d")
+"""Any two differ for readers with protanopia, deuteranopia or tritanopia, too, and all stand out from the background by 3 to 1."""
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "p")
-RAMP: Final = ("#2166b5", "#5b5fc7", "#9150bd", "#bd4593", "#cf4a5c", "#c9651c")
-RAMP_DARK: Final = ("#6db1f7", "#9c9dfb", "#c98df0", "#f084c4", "#ff8a92", "#fba35c")
+RAMP: Final = ("#1d2b7a", "#5a2ca0", "#9a2f96", "#c8476f", "#d9663f", "#d08a1a")
+RAMP_DARK: Final = ("#4668e8", "#9a78f0", "#cf7fd8", "#f48db0", "#ffab86", "#ffd27a")
+"""Lighter from one end to the other, so that order shows without hue."""
 
 ROLES: Final[Mapping[str, str]] = {
     INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper",

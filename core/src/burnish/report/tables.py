@@ -79,16 +79,17 @@ def pivot(summary: Summary) -> Sheet:
     """Return lines x values of x in each panel: one row of the plan with its interval, several rows as points."""
     measure = summary.measure
     numbers: list[Number] = []
-    sections = []
+    sections, empty = [], False
     for place in summary.shown():
         rows = []
         for series in summary.all_series:
             found = [[n for row in summary.behind(series, x) if (n := row.number(measure, place))] for x in summary.xs]
             numbers += [number for cell in found for number in cell]
+            empty |= not all(found)
             rows.append((series, *(_cell(cell) for cell in found)))
         sections.append(Section(panel_title(summary, place), tuple(rows)))
     columns = (Column(summary.lines, numeric=False), *(Column(x_name(x)) for x in summary.xs))
-    return Sheet("results", _title(summary), columns, tuple(sections), _footnotes(numbers), over=summary.x)
+    return Sheet("results", _title(summary), columns, tuple(sections), _footnotes(numbers, empty=empty), over=summary.x)
 
 
 def _cell(numbers: Sequence[Number]) -> str:
@@ -107,14 +108,15 @@ def by_row(summary: Summary) -> Sheet:
         for row, numbers in zip(summary.rows, found, strict=True)
     ]
     columns = (*(Column(axis, numeric=False) for axis in axes), *map(Column, places))
-    notes = _footnotes([number for numbers in found for number in numbers if number])
+    there = [number for numbers in found for number in numbers]
+    notes = _footnotes([number for number in there if number], empty=None in there)
     described = tuple(title for place in places if (title := panel_title(summary, place)) != place)
     return Sheet("results", _title(summary), columns, (Section("", tuple(rows)),), (*described, *notes))
 
 
 def _title(summary: Summary) -> str:
     unit = f" in {unit_name(summary.unit)}" if unit_name(summary.unit) else ""
-    return f"{summary.measure}{unit}, mean of {replicates(summary)}"
+    return f"{summary.measure}{unit}, {f'mean of {summary.replicates} replicates' if summary.replicates > 1 else 'one replicate'}"
 
 
 def replicates(summary: Summary) -> str:
@@ -130,10 +132,10 @@ def panel_title(summary: Summary, place: str) -> str:
     return f"{place}: {splits[0]}" if len(splits) == 1 else f"{place}: mean of {len(splits)} test sets ({', '.join(splits)})"
 
 
-def _footnotes(numbers: Sequence[Number]) -> tuple[str, ...]:
+def _footnotes(numbers: Sequence[Number], *, empty: bool) -> tuple[str, ...]:
     notes = []
     undefined = [number for number in numbers if not math.isfinite(number.value)]
-    if undefined:
+    if undefined or empty:
         reasons = distinct(number.note for number in undefined if number.note)
         why = f" ({'; '.join(reasons)})" if reasons else ""
         notes.append(f"- : not defined, or no trial of it could be trained{why}")
@@ -205,7 +207,8 @@ def caption(summary: Summary, choices: Mapping[str, Mapping[str, Any]], numeric:
     sample = next((n for place in summary.shown() if (n := summary.sample(place))), None)
     if sample:
         how = sample.how.partition("; mean of")[0]
-        lines.append(f"Intervals: {how}." if "no interval" not in how else f"{how[0].upper()}{how[1:]}.")
+        half = " After ± stands half of an interval's width." if summary.xs and _alone(summary) else ""
+        lines.append(f"Intervals: {how}.{half}" if "no interval" not in how else f"{how[0].upper()}{how[1:]}.")
     if summary.comparisons:
         by = "replicate and test group" if sample and "test groups" in sample.how else "replicate"
         paired = f"Differences from {summary.baseline} are paired by {by}; p-values are corrected by Holm within the table."
@@ -228,6 +231,10 @@ def numeric_mode(numeric: Mapping[str, Any]) -> str:
 
 def _several(summary: Summary) -> bool:
     return any(len(summary.behind(series, x)) > 1 for series in summary.all_series for x in summary.xs)
+
+
+def _alone(summary: Summary) -> bool:
+    return any(len(summary.behind(series, x)) == 1 for series in summary.all_series for x in summary.xs)
 
 
 def _points(summary: Summary) -> str:

@@ -1,0 +1,83 @@
+"""Paired differences against a slow second implementation: loops over rows, replicates and test groups."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from burnish.engine.compare import Compared, compare, is_named
+from burnish.engine.statistics import Bootstrap, Ratio
+
+
+def row(labels: dict[str, str], values: list[float], draws: object = None) -> Compared:
+    array = np.full(200, np.nanmean(values)) if draws is None else np.asarray(draws)
+    return Compared(labels, {"in": values}, {"in": array})
+
+
+def labels(tuner: str, backbone: str = "b", loss: str = "ce") -> dict[str, str]:
+    return {"backbone": backbone, "tuner": tuner, "loss": loss}
+
+
+def test_differences_are_those_of_loops_over_drawn_replicates_and_groups() -> None:
+    rng = np.random.default_rng(0)
+    replicates, groups, draws = 4, 6, 300
+    right = {(tuner, b): rng.integers(0, 11, (replicates, groups)).astype(float) for tuner in ("mlp", "new") for b in ("b0", "b1")}
+    boot = Bootstrap(replicates, groups, draws=draws)
+    drawn = boot.ratios([Ratio(array, np.full_like(array, 10.0)) for array in right.values()])
+    rows = [row(labels(*key), (array.sum(1) / 60).tolist(), drawn[:, i]) for i, (key, array) in enumerate(right.items())]
+    found = compare(rows, ["in"], lines="tuner", baseline="mlp")[0]
+
+    by_replicate, by_group = boot._by_replicate, boot._by_unit
+    assert by_group is not None
+    slow = []
+    for draw in range(draws):
+        per_backbone = []
+        for b in ("b0", "b1"):
+            means = {}
+            for tuner in ("mlp", "new"):
+                total = 0.0
+                for r in range(replicates):
+                    hits = sum(by_group[draw, g] * right[tuner, b][r, g] for g in range(groups))
+                    total += by_replicate[draw, r] * hits / (10 * by_group[draw].sum())
+                means[tuner] = total / by_replicate[draw].sum()
+            per_backbone.append(means["new"] - means["mlp"])
+        slow.append(sum(per_backbone) / 2)
+    point = np.mean([right["new", b].mean() - right["mlp", b].mean() for b in ("b0", "b1")]) / 10
+    assert found["difference"] == pytest.approx(point)
+    assert (found["low"], found["high"]) == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])))
+    tail = min(sum(d <= 0 for d in slow), sum(d >= 0 for d in slow))
+    assert found["p"] == pytest.approx(min(1.0, 2 * (1 + tail) / (1 + draws)))
+
+
+def test_rows_are_paired_by_every_other_label_and_corrected_within_their_table() -> None:
+    rows = [row(labels(t, b), [v]) for t, b, v in (("mlp", "b0", 0.5), ("mlp", "b1", 0.7), ("a", "b0", 0.6), ("a", "b1", 0.8), ("c", "b1", 0.4))]
+    found = compare(rows, ["in"], lines="tuner", baseline="mlp")
+    assert [(e["line"], e["over"], e["labels"].get("backbone"), round(e["difference"], 6)) for e in found] == [
+        ("a", "2 rows", None, 0.1), ("c", "1 row", None, -0.3), ("a", "1 row", "b0", 0.1), ("a", "1 row", "b1", 0.1), ("c", "1 row", "b1", -0.3),
+    ]  # fmt: skip
+    least = 2 / 201
+    assert [e["p_holm"] for e in found] == pytest.approx([2 * least, 2 * least, 3 * least, 3 * least, 3 * least])
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_tuner_with_its_own_loss_is_compared_with_the_baseline_under_every_loss() -> None:
+    rows = [row(labels("mlp"), [0.5]), row(labels("mlp", loss="gce"), [0.7]), row(labels("nothing", loss="own"), [0.1])]
+    found = compare(rows, ["in"], lines="tuner", baseline="mlp")
+    assert [(e["line"], round(e["difference"], 6)) for e in found if not e["labels"]] == [("nothing", -0.5)]
+
+
+def test_rows_without_a_value_are_left_out() -> None:
+    rows = [row(labels("mlp", b), [0.5]) for b in ("b0", "b1")] + [
+        row(labels("a", "b0"), [0.6]),
+        Compared(labels("a", "b1"), {"in": [np.nan]}, {"in": np.full(200, np.nan)}),
+    ]
+    found = compare(rows, ["in", "out"], lines="tuner", baseline="mlp")
+    assert [(e["over"], round(e["difference"], 6)) for e in found if not e["labels"]] == [("1 row", 0.1)]
+    assert compare(rows, ["in"], lines="tuner", baseline="absent") == []
+
+
+def test_a_baseline_is_named_with_or_without_plugin_and_options() -> None:
+    assert all(is_named("basics/mlp:lr=0.1", name) for name in ("basics/mlp:lr=0.1", "basics/mlp", "mlp"))
+    assert not is_named("basics/mlp:lr=0.1", "basics")
