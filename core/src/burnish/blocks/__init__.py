@@ -3,6 +3,7 @@
 The engine trains heads through `burnish.blocks.stacked`.
 """
 
+from burnish.blocks.dropout import Dropout
 from burnish.blocks.head import (
     Batch,
     Fit,
@@ -18,6 +19,7 @@ from burnish.blocks.tensors import class_means, one_hot, weighted_mean
 
 __all__ = [
     "Batch",
+    "Dropout",
     "Fit",
     "HeadJob",
     "HeadPredictor",

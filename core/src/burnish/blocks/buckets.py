@@ -18,8 +18,11 @@ _VARYING = ("lr", "weight_decay")
 _FLOPS = 25e9
 """Multiplications and additions a second that one core reaches in training; on purpose a low figure."""
 
-_OVERHEAD = 5e-5
-"""Seconds a trial's step costs beside them."""
+_OVERHEAD = {True: 5e-5, False: 1.5e-3}
+"""Seconds a trial's step costs beside them, stacked and not."""
+
+_ALIGNMENT = 16
+"""Numbers between two places where a matrix product may start and round alike: one vector register, 64 bytes."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,16 @@ def is_closed_form(tuner: HeadTuner[Any]) -> bool:
     return type(tuner).solve is not HeadTuner.solve
 
 
+def can_share(module: nn.Module, rows: int) -> bool:
+    """Return whether trials of this head, on batches of this many rows, are trained in one matrix product each.
+
+    A matrix product rounds differently where its matrices start at odd addresses. So heads share one only if every trial's matrices have a
+    multiple of 16 numbers: else a trial's bits would depend on its place in the stack. A large head is trained alone too, by all cores.
+    """
+    sizes = [p.numel() for p in module.parameters() if p.ndim > 1]
+    return not is_wide(module) and all(size % _ALIGNMENT == 0 for size in [rows, *sizes])
+
+
 def state_bytes(module: nn.Module, rows: int) -> int:
     """Return about how many bytes one trial takes in training on batches of this many rows."""
     parameters = sum(p.numel() for p in module.parameters())
@@ -112,6 +125,6 @@ def _stack_size(job: HeadJob, limits: Limits) -> int:
     rows = batch_size(n, config.batch) * job.features.shape[1]
     parameters = sum(p.numel() for p in module.parameters())
     steps = 1 if is_closed_form(job.tuner) else steps_per_epoch(n, config.batch) * config.epochs
-    seconds = steps * (_OVERHEAD + 6 * rows * parameters / _FLOPS)
+    seconds = steps * (_OVERHEAD[can_share(module, rows)] + 6 * rows * parameters / _FLOPS)
     cores = 1 if is_wide(module) else limits.cores
     return max(2 if cores > 1 else 1, min(int(limits.seconds * cores / seconds), limits.memory // state_bytes(module, rows)))

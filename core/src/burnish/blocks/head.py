@@ -136,8 +136,9 @@ class HeadTuner(Generic[ConfigT]):
     def build(self, dim: int, classes: int) -> nn.Module:
         """Return a fresh module: forward maps (R, D) to logits (R, C) or to `Outputs`. Called under the trial's init seed.
 
-        Allowed are layers that `torch.func` can stack: BatchNorm with a momentum is, `torch.nn.Dropout` is not
-        (use `burnish.blocks.Dropout`).
+        The module is stacked with those of other trials, so: every tensor it holds is a parameter or a registered buffer; random layers are
+        `burnish.blocks.Dropout`, not `torch.nn.Dropout`; batch normalisation has a momentum. It is also built without storage, under
+        ``torch.device("meta")``, to check a saved state: no number that is drawn or computed here may decide about its shape.
         """
         raise NotImplementedError
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from burnish.blocks.buckets import Limits, is_closed_form, signature, stacks, state_bytes
+from burnish.blocks.batches import batch_size
+from burnish.blocks.buckets import Limits, can_share, is_closed_form, signature, stacks, state_bytes
 from burnish.blocks.head import HeadJob, HeadResult, HeadTuner, head_config
 from burnish.blocks.predictor import HeadPredictor, check_state, intra_op_threads, is_wide
 from burnish.blocks.step import Step
@@ -33,8 +34,9 @@ def fit_heads(jobs: Sequence[HeadJob], run: Run) -> list[HeadResult]:
     """Train the trials of one stack.
 
     A head of few parameters is trained by one core, as one of T >= 2 trials in every matrix product (a single trial stands there twice), and
-    each core takes a part of the stack; so neither the other trials nor the number of threads change a bit of the result. A head of many
-    parameters is trained alone, by all cores.
+    each core takes a part of the stack; so neither the other trials nor the number of threads change a bit of the result. Where the bits
+    would depend on the others (`burnish.blocks.buckets.can_share`) each trial is trained by itself, and a head of many parameters by all
+    cores. On a GPU a stack is always filled up to the same size.
 
     Args:
         jobs: trials of one `signature`.
@@ -118,17 +120,17 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
         return []
     first = next(iter(trials.values()))
     module = build_module(first.job.tuner, first.job.features.shape[2], len(first.job.classes), first.job.seed)
-    on_cpu, wide = table.rows.device.type == "cpu", is_wide(module)
+    on_cpu, rows = table.rows.device.type == "cpu", batch_size(len(first.positions), head_config(first.job.tuner).batch) * table.rows.shape[1]
+    wide, share = is_wide(module), can_share(module, rows)
     workers = torch.get_num_threads() if on_cpu and not wide else 1
-    rows = head_config(first.job.tuner).batch * table.rows.shape[1]
-    most = 1 if wide else _GPU_STACK if not on_cpu else max(2, _CACHE_BYTES // state_bytes(module, rows))
-    parts = _parts(trials, most, workers, even=on_cpu)
+    least = 1 if not share else 2 if on_cpu else _GPU_STACK
+    most = 1 if not share else max(2, _CACHE_BYTES // state_bytes(module, rows)) if on_cpu else _GPU_STACK
+    parts = _parts(trials, most, workers if share and on_cpu else 1)
     monitor = _Monitor(run, sum(len(part) for part in parts))
     results: list[tuple[int, HeadResult]] = []
 
     def work(part: list[int]) -> None:
         chosen = [trials[number] for number in part]
-        least = 1 if wide else 2 if on_cpu else _GPU_STACK
         filled = chosen + [chosen[-1]] * (least - len(chosen))
         step = Step(first.job.tuner, first.job.loss, template_of(module, training=True), table.rows.shape[1])
         training = StackTraining(filled, step, table.rows)
@@ -138,7 +140,7 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
             predictor = None if error else _predictor(trials[number].job, template, {name: t.contiguous() for name, t in state.items()})
             results.append((number, HeadResult(predictor, error, terms)))
 
-    with intra_op_threads(1 if workers > 1 or (on_cpu and not wide) else torch.get_num_threads()), ThreadPoolExecutor(workers) as pool:
+    with intra_op_threads(1 if on_cpu and not wide else torch.get_num_threads()), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, part) for part in parts]
         try:
             monitor.watch(futures)
@@ -150,16 +152,16 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
     return results
 
 
-def _parts(trials: dict[int, Trial], most: int, workers: int, *, even: bool) -> list[list[int]]:
-    """Return the numbers of the trials that are trained together: of equal shapes, neighbours of equal learning rate."""
+def _parts(trials: dict[int, Trial], most: int, workers: int) -> list[list[int]]:
+    """Return the numbers of the trials that are trained together: of equal shapes, neighbours of equal learning rate, spread over the workers."""
     alike: dict[Any, list[int]] = {}
     for number, trial in trials.items():
         alike.setdefault(trial.shapes(), []).append(number)
     parts = []
     for numbers in alike.values():
         numbers.sort(key=lambda n: (head_config(trials[n].job.tuner).lr, head_config(trials[n].job.tuner).weight_decay, n))
-        count = max(-(-len(numbers) // most), min(workers, len(numbers) // 2) if even else 1)
-        size = -(-len(numbers) // count) if even else most
+        count = max(-(-len(numbers) // most), min(workers, len(numbers) // 2))
+        size = -(-len(numbers) // count)
         parts += [numbers[start : start + size] for start in range(0, len(numbers), size)]
     return parts
 

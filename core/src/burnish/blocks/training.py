@@ -113,14 +113,17 @@ class StackTraining:
         """Return, per trial, what is in a batch with rows (T, B): R = V * B rows, view-major."""
         index = rows.repeat(1, self._table.shape[1])
         flat = (index + self._offsets.unsqueeze(1)).flatten()
-        weights, share = self._weights[flat].view(index.shape), self._whole
+
+        def gathered(items: Tensor, at: Tensor = flat) -> Tensor:
+            return items.index_select(0, at).view(*index.shape, *items.shape[1:])
+
+        weights, share = gathered(self._weights), self._whole
         if last:
             weights = torch.where(self._column < self._last_rows.unsqueeze(1), weights, torch.zeros_like(weights))
             share = self._last_rows / self._size
-        item = self._positions[flat].view(index.shape) * self._table.shape[1] + self._view
-        x = self._table.flatten(0, 1)[item.flatten()].view(*index.shape, -1)
-        targets = {name: t[flat].view(*index.shape, *t.shape[1:]) for name, t in self._targets.items()}
-        return {"x": x, "targets": targets, "weights": weights, "index": index, "share": share}
+        view = gathered(self._positions) * self._table.shape[1] + self._view
+        targets = {name: gathered(t) for name, t in self._targets.items()}
+        return {"x": gathered(self._table.flatten(0, 1), view.flatten()), "targets": targets, "weights": weights, "index": index, "share": share}
 
     def _advance(self, rows: Tensor, done: int, *, last: bool) -> dict[str, Tensor]:
         """Take one step; return the terms (T,) by name."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from burnish.blocks.head import HeadJob, HeadTuner, TrainingData
+from burnish.blocks.normalisation import stackable
 from burnish.blocks.targets import as_targets, class_prior, target_kind, target_tensors
 from burnish.errors import FitError
 
@@ -92,7 +93,7 @@ def build_module(tuner: HeadTuner[Any], dim: int, classes: int, seed: int) -> nn
         FitError: it has a layer that cannot be stacked.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         module = tuner.build(dim, classes)
     for name, layer in module.named_modules():
         where = f"{type(tuner).__name__}.build, layer {name or '(the module itself)'}, {type(layer).__name__}"
@@ -108,8 +109,9 @@ def build_module(tuner: HeadTuner[Any], dim: int, classes: int, seed: int) -> nn
 
 
 def template_of(module: nn.Module, *, training: bool) -> nn.Module:
-    """Return a copy of a module without storage, for `torch.func.functional_call`."""
-    return copy.deepcopy(module).to("meta").train(training)
+    """Return a copy of a module without storage, for `torch.func.functional_call`; in training mode, for stacks."""
+    template = copy.deepcopy(module).to("meta").train(training)
+    return stackable(template) if training else template
 
 
 def state_of(module: nn.Module, device: str) -> dict[str, dict[str, Tensor]]:
