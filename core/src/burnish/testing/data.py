@@ -1,0 +1,308 @@
+"""Small data for tests, made on the spot: rows of features, pictures, and what each kind of component is given of them. No torch."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from burnish.contracts.noise import Assessment, CorruptionInput, Evidence
+from burnish.contracts.scores import Scores
+from burnish.contracts.tuner import Run, Task
+from burnish.data import Classes, Dataset, Item, Labels, MultiLabels, Split, Supervision, content_id, stack_ids, uniforms
+from burnish.engine import seeds
+from burnish.engine.outcome import TrialOutcome
+from burnish.errors import BurnishError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SENTENCES = ("the cat sat on the mat", "Ein Satz über Öl", "one", "数据 with noise", "two words", "a longer sentence, with a comma and a full stop.")
+"""Texts of several lengths and scripts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Reads the rows of a list or array (`burnish.data.Reader`)."""
+
+    payloads: Any
+
+    def read(self, row: int) -> Any:
+        """Return one row."""
+        return self.payloads[row]
+
+
+def blobs(n: int = 120, dim: int = 6, classes: int = 3, *, spread: float = 0.3, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return features (n, dim) float32 around one point a class, and labels (n,) int64: classes of equal size in a random order.
+
+    Args:
+        n: items.
+        dim: width, at least the number of classes for them to lie well apart.
+        classes: number of classes.
+        spread: standard deviation around the points, which are a distance of about 1.4 apart.
+        seed: of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n) % classes).astype(np.int64)
+    centres = np.eye(classes, dim) if classes <= dim else rng.normal(size=(classes, dim))
+    return (centres[y] + rng.normal(scale=spread, size=(n, dim))).astype(np.float32), y
+
+
+def pictures(n: int = 6, *, seed: int = 0) -> list[NDArray[np.uint8]]:
+    """Return n smooth colour pictures, uint8 (H, W, 3), of several sizes."""
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    sizes = [(40, 32), (32, 32), (64, 48), (33, 65)]
+    coarse = rng.integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
+    return [np.asarray(Image.fromarray(c).resize(sizes[i % len(sizes)], Image.Resampling.BICUBIC)) for i, c in enumerate(coarse)]
+
+
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """Return a picture as the bytes of a PNG file."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
+
+
+def payloads(modality: str, n: int = 6, *, dim: int = 6, seed: int = 0) -> list[Any]:
+    """Return n items of a modality: PNG files, texts, or feature rows."""
+    if modality == "image":
+        return [png(picture) for picture in pictures(n, seed=seed)]
+    if modality == "text":
+        return [f"{SENTENCES[i % len(SENTENCES)]} {seed + i // len(SENTENCES)}" for i in range(n)]
+    return list(blobs(n, dim, seed=seed)[0])
+
+
+def items_of(modality: str, given: Sequence[Any]) -> tuple[list[Item], NDArray[np.uint8]]:
+    """Return payloads as items, and their content ids (B, 32)."""
+    return [Item(position, payload) for position, payload in enumerate(given)], stack_ids([content_id(modality, payload) for payload in given])
+
+
+def dataset(features: NDArray[np.float32], y: NDArray[np.int64], classes: int, *, splits: Sequence[str] | None = None) -> Dataset:
+    """Return feature rows (N, D) and labels (N,) as a data set in canonical order."""
+    return Dataset.build(
+        name="made", modality="features", ids=[content_id("features", row) for row in features], classes=class_names(classes),
+        supervision=Labels(y=y.copy()), reader=Rows(features), splits=splits,
+    )  # fmt: skip
+
+
+def class_names(count: int) -> Classes:
+    """Return classes named a, b, c, ..."""
+    return Classes.of([chr(ord("a") + i) if i < 26 else f"class {i}" for i in range(count)])
+
+
+# -- for tuners ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Practice:
+    """A task for a tuner, and what it is not shown.
+
+    Attributes:
+        task: the task.
+        test_features: (M, D) features of the test set.
+        test_labels: (M,) its labels.
+        asked: names of the splits that features were asked for.
+    """
+
+    task: Task
+    test_features: NDArray[np.float32]
+    test_labels: NDArray[np.int64]
+    asked: list[str] = field(default_factory=list)
+
+
+def practice(
+    classes: int = 3,
+    *,
+    n: int = 150,
+    dim: int = 6,
+    views: int = 1,
+    loss: Any = None,
+    relabel: Callable[[NDArray[np.int64]], NDArray[np.int64]] = lambda y: y,
+    replicate: int = 0,
+) -> Practice:
+    """Return a task of blobs: a fifth each for test and validation, the rest for training.
+
+    Asking it for features of a test set raises `burnish.errors.BurnishError`, as the engine does.
+
+    Args:
+        classes: C.
+        n: items.
+        dim: D.
+        views: V of the training features; the further ones are slightly moved.
+        loss: the recipe's loss.
+        relabel: what becomes of the labels of training and validation items.
+        replicate: whose randomness.
+    """
+    features, y = blobs(n, dim, classes)
+    part = np.arange(n) % 5
+    splits = {name: Split(name, np.flatnonzero(chosen).astype(np.int64)) for name, chosen in _roles(part).items()}
+    observed = relabel(y.copy())
+    observed[splits["test"].index] = -1
+    moved = np.stack([features] + [features + np.float32(0.01 * v) for v in range(1, views)], axis=1)
+    shown = {name: split for name, split in splits.items() if name != "test"}
+    asked: list[str] = []
+
+    def features_of(split: str) -> NDArray[np.float32]:
+        asked.append(split)
+        if split not in shown:
+            raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(shown))
+        return np.array(moved[shown[split].index] if split == "train" else features[shown[split].index][:, None, :])
+
+    task = Task(
+        classes=class_names(classes), splits=shown, supervision=Labels(y=observed), assessment=None, loss=loss, groups={}, features=features_of,
+        generator=lambda role: seeds.generator(f"fit {role}", replicate), seed=seeds.seed("init", replicate), run=Run(),
+    )  # fmt: skip
+    test = splits["test"].index
+    return Practice(task, features[test], y[test], asked)
+
+
+def _roles(part: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
+    return {"train": part >= 2, "validation": part == 1, "test": part == 0}
+
+
+# -- for noise models -----------------------------------------------------------------------------------------------------------
+
+
+def corruption_input(
+    supervision: Supervision, index: NDArray[np.int64], features: NDArray[np.float32], classes: int, replicate: int = 0
+) -> CorruptionInput:
+    """Return what a corruptor is given of N items, as the engine gives it; the items are features, and pictures where pixels are asked for.
+
+    Args:
+        supervision: clean targets of the N items.
+        index: (M,) positions that may change.
+        features: (N, D).
+        classes: C.
+        replicate: whose draw.
+    """
+    ids = stack_ids([content_id("features", row) for row in features[index]])
+
+    def pixels(side: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng(0)
+        return rng.integers(0, 256, (len(features), side, side, 3), dtype=np.uint8)[index]
+
+    return CorruptionInput(
+        supervision=supervision, index=index, role="train", classes=class_names(classes),
+        uniforms=lambda k: uniforms(ids, "noise", replicate, "tested", k=k), pixels=pixels, rows=lambda: features[index].copy(),
+    )  # fmt: skip
+
+
+def evidence(
+    classes: int = 3, *, n: int = 240, dim: int = 6, wrong: float = 0.2, unknown: float = 0.0, seed: int = 0
+) -> tuple[Evidence, NDArray[np.bool_]]:
+    """Return evidence on n items whose positions are not 0, 1, 2, ..., and which of their labels are wrong, (n,) bool.
+
+    Args:
+        classes: C; with a single one no label is wrong.
+        n: items.
+        dim: D.
+        wrong: share of labels that are another class than the blob the item is from.
+        unknown: share of items without a label.
+        seed: of labels and folds.
+    """
+    from burnish.blocks.out_of_fold import out_of_fold
+
+    features, y = blobs(n, dim, classes, seed=seed)
+    rng = np.random.default_rng(seed + 1)
+    flipped = rng.permutation(n) < (wrong * n if classes > 1 else 0)
+    observed = np.where(flipped, (y + 1 + rng.integers(0, max(classes - 1, 1), n)) % classes, y).astype(np.int64)
+    observed[rng.permutation(n) < unknown * n] = -1
+    labels = Labels(y=observed)
+    index = np.sort(rng.permutation(3 * n)[:n]).astype(np.int64)
+    probabilities = out_of_fold(features, labels, classes, np.arange(n, dtype=np.int64), rng=np.random.default_rng(seed))
+    shown = Evidence(index, labels, class_names(classes), features, probabilities, np.random.default_rng(seed))
+    return shown, flipped & (observed >= 0)
+
+
+# -- for evaluators -----------------------------------------------------------------------------------------------------------
+
+
+class Fixed:
+    """A predictor that knows its answers: the first column of an item's features is its row in a table of logits."""
+
+    def __init__(self, logits: NDArray[np.float32], classes: Classes, *, meaning: str = "logits", sigmoid: bool = False) -> None:
+        self.classes, self._logits = classes, logits
+        self._meaning, self._activation = meaning, "sigmoid" if sigmoid else "softmax"
+
+    def predict(self, features: NDArray[Any]) -> Scores:
+        """Return the rows' scores."""
+        rows = self._logits[features[:, 0].astype(np.int64)]
+        logits: Any = Scores("logits", rows, self.classes, self._activation)  # type: ignore[arg-type]
+        if self._meaning == "logits":
+            return logits  # type: ignore[no-any-return]
+        return Scores("probabilities", logits.probabilities().astype(np.float32), self.classes, self._activation)  # type: ignore[arg-type]
+
+    def embed(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the rows' logits, as if the last layer read them."""
+        return np.asarray(self._logits[features[:, 0].astype(np.int64)], dtype=np.float32)
+
+    def state(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def info(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+
+def outcome(
+    answers: str = "perfect",
+    *,
+    classes: int = 3,
+    n: int = 60,
+    order: int | None = None,
+    multi: bool = False,
+    meaning: str = "logits",
+    absent: bool = False,
+) -> TrialOutcome:
+    """Return the outcome of a trial whose predictions are known.
+
+    Args:
+        answers: ``"perfect"``, ``"constant"`` (the same scores for every item) or ``"mixed"`` (right for about half of the items).
+        classes: C.
+        n: items of the test set; as many are for training.
+        order: seed of another order of the same items; None for the first one.
+        multi: whether targets are multi-labels.
+        meaning: of the scores: ``"logits"`` or ``"probabilities"``.
+        absent: whether the test set lacks the last class.
+    """
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(2 * n, 5)).astype(np.float32)
+    features[:, 0] = np.arange(2 * n)
+    y = rng.integers(0, classes, 2 * n)
+    if absent:
+        y[n:] = np.where(y[n:] == classes - 1, 0, y[n:])
+    positive = np.eye(classes, dtype=bool)[y] | (rng.random((2 * n, classes)) < (0.3 if multi else 0.0))
+    noise = rng.normal(size=(2 * n, classes))
+    constant = np.broadcast_to(np.linspace(0.5, -0.5, classes), noise.shape)
+    logits = {"perfect": np.where(positive, 6.0, -6.0) + 0.1 * noise, "constant": constant, "mixed": positive + noise}[answers]
+    observed = np.where(rng.random(2 * n) < 0.2, (y + 1) % classes, y)
+    unit = np.concatenate([np.arange(n), n + np.arange(n) // 3])
+    place = np.concatenate([np.arange(n), n + (np.arange(n) if order is None else np.random.default_rng(order).permutation(n))])
+    truth = _targets(y[place], positive[place], multi)
+    opinion = _opinion(answers, (observed != y)[:n])
+    return TrialOutcome(
+        predictor=Fixed(logits.astype(np.float32), class_names(classes), meaning=meaning, sigmoid=multi),
+        classes=class_names(classes), parts={"test": Split("test", np.arange(n, 2 * n, dtype=np.int64))}, table=features[place], shown=truth,
+        unit=unit[place].astype(np.int64), train_counts=truth.take(np.arange(n, dtype=np.int64)).counts(classes), assessment=opinion, truth=truth,
+        observed=_targets(observed[place], positive[place], multi),
+    )  # fmt: skip
+
+
+def _targets(y: NDArray[np.int64], positive: NDArray[np.bool_], multi: bool) -> Supervision:
+    return MultiLabels(positive=positive) if multi else Labels(y=y.astype(np.int64))
+
+
+def _opinion(answers: str, wrong: NDArray[np.bool_]) -> Assessment:
+    rng = np.random.default_rng(1)
+    mixed = rng.random(len(wrong)) * 0.6 + 0.4 * ~wrong
+    clean = {"perfect": np.where(wrong, 0.1, 0.9), "constant": np.full(len(wrong), 0.5), "mixed": mixed}[answers]
+    keep = {"perfect": ~wrong, "constant": np.ones(len(wrong), dtype=bool), "mixed": clean > 0.4}[answers]
+    return Assessment(np.arange(len(wrong), dtype=np.int64), clean_probability=clean.astype(np.float32), keep=keep)

@@ -1,0 +1,16 @@
+"""The contract kit on everything this plugin offers."""
+
+from burnish.testing import SourceContract, missing_contracts
+
+
+class TestSigns(SourceContract):
+    plugin, name = "signs", "signs"
+
+
+class TestSignsWithoutShifts(SourceContract):
+    plugin, name = "signs", "signs"
+    example = {"shifts": False}
+
+
+def test_everything_it_offers_has_a_contract():
+    assert missing_contracts("signs", globals()) == []
