@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ class Corrupted:
     rates: Mapping[str, float]
 
 
-def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Corruptor]], replicate: int) -> Corrupted:
+def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Corruptor]], replicate: int, salt: str = "") -> Corrupted:
     """Apply corruptors in order, each once per role it speaks of; test sets are never touched.
 
     Args:
@@ -44,6 +45,7 @@ def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Co
         splits: of this replicate.
         corruptors: (component name, corruptor) pairs.
         replicate: whose draw it is.
+        salt: a further word of the draw. Without one, whoever can tell an item's content id can replay what was drawn for it.
 
     Raises:
         DataError: a corruptor does not fit the targets, or changed what it must not.
@@ -54,7 +56,7 @@ def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Co
         for split_name, split in list(parts.items()):
             if split.role == "test" or split.role not in corruptor.roles or not len(split):
                 continue
-            given = _input(dataset, supervision, split, name, replicate)
+            given = _input(dataset, supervision, split, name, replicate, salt)
             result = corruptor.corrupt(given)
             _check(name, given, result.supervision, result.index, result.changed)
             supervision = result.supervision
@@ -81,11 +83,21 @@ def hide(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
     raise DataError(f"supervision of type {type(supervision).__name__} cannot be hidden")
 
 
-def _input(dataset: Dataset, supervision: Supervision, split: Split, name: str, replicate: int) -> CorruptionInput:
+def study_salt(dataset: Dataset) -> str:
+    """Return a text that follows from the content ids of all items, and that nobody knows who is not shown the test sets.
+
+    An assessor or tuner is shown features of other items only. Where these are the items themselves, it could make their content ids
+    from them; with this salt in the draw that is not enough to replay which labels are wrong.
+    """
+    return hashlib.sha256(dataset.ids.tobytes()).hexdigest()
+
+
+def _input(dataset: Dataset, supervision: Supervision, split: Split, name: str, replicate: int, salt: str) -> CorruptionInput:
     ids = dataset.ids[split.index]
+    words = ("noise", replicate, name, salt) if salt else ("noise", replicate, name)
 
     def draws(k: int) -> NDArray[np.float64]:
-        return uniforms(ids, "noise", replicate, name, k=k)
+        return uniforms(ids, *words, k=k)
 
     return CorruptionInput(
         supervision=supervision, index=split.index, role=split.role, classes=dataset.classes, uniforms=draws,

@@ -13,7 +13,7 @@ from burnish.data import Dataset, Split, Supervision
 from burnish.data.checks import require_usable
 from burnish.engine.assess import apply, assess
 from burnish.engine.cache import FeatureCache, FeatureSpec
-from burnish.engine.corrupt import Corrupted, corrupt
+from burnish.engine.corrupt import Corrupted, corrupt, study_salt
 from burnish.engine.extract import Extracted, ExtractRun, extract
 from burnish.engine.parts import make
 from burnish.engine.progress import Progress
@@ -145,7 +145,8 @@ class Inputs:
             dataset = self.dataset(cell)
             splits = draw(dataset, self.plan.split, replicate)
             self.notes += [("data", f"{dataset.name}: {line}") for line in splits.notes]
-            self._corrupted[key] = corrupt(dataset, splits, [(part.name, self._corruptor(part)) for part in cell.noise], replicate)
+            corruptors = [(part.name, self._corruptor(part)) for part in cell.noise]
+            self._corrupted[key] = corrupt(dataset, splits, corruptors, replicate, study_salt(dataset))
         return self._corrupted[key]
 
     def _corruptor(self, part: Part) -> Any:
