@@ -30,6 +30,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
+
 from burnish.contracts.backbone import Encodes, Runtime, View
 from burnish.data import Classes, Dataset, Item, Labels, content_id
 from burnish.engine.cache import FeatureCache, FeatureSpec
@@ -38,8 +41,6 @@ from burnish.engine.extract import Extracted, extract
 from burnish.engine.files import write_json
 from burnish.engine.lanes import Lanes
 from burnish.plan import Numeric, Part
-from numpy.typing import NDArray
-from PIL import Image
 
 SIDE = 32
 

@@ -4,10 +4,11 @@ import sys
 
 import numpy as np
 import pytest
-from burnish.data import canonical_order, content_id, stack_ids, uniforms
-from burnish.data.content import content_id_of_file
 from hypothesis import given
 from hypothesis import strategies as st
+
+from burnish.data import canonical_order, content_id, stack_ids, uniforms
+from burnish.data.content import content_id_of_file
 
 
 def ids_of(*words):

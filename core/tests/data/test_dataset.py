@@ -3,10 +3,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from burnish.data import ROLES, Classes, Dataset, Labels, MultiLabels, Split, content_id, role_of
-from burnish.errors import DataError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from burnish.data import ROLES, Classes, Dataset, Labels, MultiLabels, Split, content_id, role_of
+from burnish.errors import DataError
 
 CLASSES = Classes.of(["a", "b", "c"])
 

@@ -8,12 +8,13 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from burnish.data import Item, images
-from burnish.data.images import FORMATS, MAX_PIXELS, decode_rgb, libraries, open_rgb, random_resized_crop_flip, resize
-from burnish.errors import DataError, ItemError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps, features
+
+from burnish.data import Item, images
+from burnish.data.images import FORMATS, MAX_PIXELS, decode_rgb, libraries, open_rgb, random_resized_crop_flip, resize
+from burnish.errors import DataError, ItemError
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from burnish.data import Labels, MultiLabels
-from burnish.errors import DataError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from burnish.data import Labels, MultiLabels
+from burnish.errors import DataError
 
 C = 4
 ys = hnp.arrays(np.int64, st.integers(1, 20), elements=st.integers(-1, C - 1))

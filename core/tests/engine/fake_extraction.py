@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+
 from burnish.data import Classes, Dataset, Labels, content_id
 from burnish.engine.cache import FeatureCache, FeatureSpec
 from burnish.engine.extract import ExtractRun, extract

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_extraction import DIM, SPEC, dataset, expected, run, texts_of, with_option
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from burnish.engine import cache_care, files
 from burnish.engine.cache import DEFAULT_SIZE, FeatureCache, cache_bound, cache_folder, parse_size
 from burnish.engine.shards import IdIndex, open_shard, read_header, write_shard
 from burnish.errors import CacheError, ConfigError, MachineError
 from burnish.plan import Numeric
-from fake_extraction import DIM, SPEC, dataset, expected, run, texts_of, with_option
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def shards(folder, spec=SPEC):

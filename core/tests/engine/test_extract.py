@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_extraction import DIM, SPEC, FakeBackbone, dataset, expected, run, texts_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from burnish.data import content_id
 from burnish.engine import cells, extract, files
 from burnish.engine.shards import read_header
 from burnish.errors import DataError, ItemError, MachineError, PluginError, RecipeError
-from fake_extraction import DIM, SPEC, FakeBackbone, dataset, expected, run, texts_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ROWS = 150
 

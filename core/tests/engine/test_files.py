@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from burnish.engine import files
-from burnish.errors import MachineError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from burnish.engine import files
+from burnish.errors import MachineError
 
 
 def fail_at(number, code, seen=None):
