@@ -146,6 +146,7 @@ def test_errors_of_all_keys_come_at_once_with_their_lines(study):
         ({"report": {"panels": ["test"]}}, "report: panels is no mapping of names to splits. Write panels: {in: test, out: [test:blur]}."),
         ({"report": {"panels": {"in": 3}}}, "report: panels names something that is no split. Write panels: {in: test, out: [test:blur]}."),
         ({"report": {"x": "backbone.depth"}}, "report: nothing in the plan has 'backbone.depth'. x is a key and an option, such as backbone.noise."),
+        ({"report": {"lines": "loss", "baseline": "linear"}}, "report: the baseline 'linear' is no loss of the plan. Possible: ce."),
         ({"report": {"baseline": "lineer"}}, "report: the baseline 'lineer' is no tuner of the plan. Did you mean 'linear'? Possible: linear."),
         ({"assess": [["joint", "joint"]]}, "assess: several assessors in one row. A list is an axis; a list in a list is not for assess."),
         ({"assess": "symmetric"}, "assess: symmetric only corrupts. Write it under noise:."),

@@ -74,8 +74,9 @@ def examples(component: Component) -> list[str]:
     for key, section in _sections(component).items():
         needed = [option for option in section if option.default is REQUIRED] or [o for o in section if isinstance(o.default, int | float)][:1]
         text = ",".join(f"{option.name}={_value(option)}" for option in needed)
-        notation = f"{component.name}:{text}" if text else component.name
-        lines.append(f"{key}: {notation}" if key in PARTS else f"{key} {component.name}")
+        name = get_manager().label(component)
+        notation = f"{name}:{text}" if text else name
+        lines.append(f"{key}: {notation}" if key in PARTS else f"{key} {name}")
     return lines
 
 

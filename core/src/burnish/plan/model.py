@@ -180,7 +180,7 @@ class ReportSpec:
         lines: recipe key whose values are the lines, mostly ``"tuner"``.
         panels: named groups of splits, such as ``{"in": ("test",), "out": ("test:blur", "test:noise")}``; a group is averaged.
         measure: the measure of tables and figures; empty for the first evaluator's first.
-        baseline: label or name of the tuner that others are compared with; empty for none.
+        baseline: label or name of the line that the others are compared with; empty for none.
     """
 
     x: str = ""

@@ -131,10 +131,11 @@ def check_report(report: ReportSpec, cells: Sequence[Cell], where: str) -> None:
     """
     if report.x and not any(part.has(report.x.partition(".")[2]) for cell in cells for part in cell.parts().get(report.x.partition(".")[0], ())):
         raise RecipeError(f"nothing in the plan has {report.x!r}", where=where, todo="x is a key and an option, such as backbone.noise")
-    names = dict.fromkeys(name for cell in cells for name in (cell.tuner.label, cell.tuner.name))
+    lines = report.lines
+    names = dict.fromkeys(name for cell in cells for name in (cell.labels()[lines], *(part.name for part in cell.parts().get(lines, ()))))
     if report.baseline and report.baseline not in names:
         raise RecipeError(
-            f"the baseline {report.baseline!r} is no tuner of the plan. {suggestion(report.baseline, names)}", where=where, possible=", ".join(names)
+            f"the baseline {report.baseline!r} is no {lines} of the plan. {suggestion(report.baseline, names)}", where=where, possible=", ".join(names)
         )
 
 
