@@ -127,7 +127,7 @@ def _layout(name: str, config: NpzConfig, arrays: Mapping[str, Header], where: s
     pixels = is_bytes and (len(header.shape) == 3 or (len(header.shape) == 4 and header.shape[3] in (1, 3)))
     if pixels and config.modality != "features":
         return "pixels", True
-    if header.kind in "fiub" and len(header.shape) == 2 and config.modality != "image":
+    if header.kind in "fiub" and len(header.shape) == 2 and header.shape[1] > 0 and config.modality != "image":
         return "features", False
     if pixels:
         return "features", False
