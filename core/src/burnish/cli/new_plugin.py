@@ -1,0 +1,123 @@
+"""``burnish new-plugin``: a plugin that installs and passes its own tests as it stands. It needs nothing beyond core."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Final
+
+import click
+
+from burnish import __version__
+from burnish.cli.text import echo
+from burnish.errors import MachineError, PluginError
+from burnish.manager import get_manager
+
+_ON_DIGITS: Final = "burnish run --data digits:features=true --backbone features"
+
+KINDS: Final[dict[str, tuple[str, str]]] = {
+    "loss": ("A loss that trusts confident examples less", f"{_ON_DIGITS} --tuner linear --loss {{name}}"),
+    "tuner": ("A linear head with small logits", f"{_ON_DIGITS} --tuner {{name}} --loss ce"),
+    "noise": ("Flip labels to the class before", f"{_ON_DIGITS} --noise {{name}}:rate=0.3 --tuner linear --loss ce"),
+    "evaluator": ("Share of items whose class is among the k best", f"{_ON_DIGITS} --tuner linear --loss ce --evaluate {{name}}"),
+    "backbone": ("Mean colours of the fields of an image", "burnish run --data digits --backbone {name} --tuner linear --loss ce"),
+    "source": ("Texts in a file, a class and a tab before each", "burnish check {name}:path=FILE"),
+}
+"""What the generated plugin does, and a command that uses it, by kind."""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_PREFIX: Final = "burnish-"
+
+
+@click.command()
+@click.argument("name")
+@click.option("--kind", type=click.Choice(list(KINDS)), required=True, help="What it offers.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write, new or empty [default: burnish-NAME].")
+def command(name: str, kind: str, out: Path | None) -> None:
+    """Start a plugin NAME that installs and passes its tests as it stands."""
+    _check_name(name)
+    folder = out or Path(f"{_PREFIX}{name}")
+    write_plugin(name, kind, folder)
+    echo(_next_steps(name, kind, folder))
+
+
+def write_plugin(name: str, kind: str, folder: Path) -> None:
+    """Write a plugin into a folder, whole or not at all.
+
+    Args:
+        name: in kebab case, such as ``"gce"``.
+        kind: one of `KINDS`.
+        folder: new or empty.
+
+    Raises:
+        PluginError: the folder has something in it, or is a file.
+        MachineError: it cannot be written.
+    """
+    contents = plugin_files(name, kind)
+    try:
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise PluginError(f"{str(folder)!r} is there already, and nothing is overwritten", todo="Give another folder: --out DIR")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            made = scratch / folder.name
+            for path, text in contents.items():
+                (made / path).parent.mkdir(parents=True, exist_ok=True)
+                (made / path).write_text(text, encoding="utf-8")
+            if folder.exists():
+                folder.rmdir()  # it is empty
+            made.rename(folder)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise MachineError(f"{str(folder)!r} cannot be written: {error.strerror or error}", todo="Give another folder: --out DIR") from error
+
+
+def plugin_files(name: str, kind: str) -> dict[str, str]:
+    """Return the files of a plugin: text by path.
+
+    Args:
+        name: in kebab case.
+        kind: one of `KINDS`.
+    """
+    package = f"burnish_{name.replace('-', '_')}"
+    summary, use = KINDS[kind]
+    values = {
+        "name": name, "kind": kind, "package": package, "title": "".join(word.capitalize() for word in name.split("-")),
+        "summary": summary, "use": use.format(name=name), "series": f"{'.'.join(__version__.split('.')[:2])}.*",
+    }  # fmt: skip
+    templates = {
+        "pyproject.toml": "pyproject.toml.txt",
+        "README.md": "README.md.txt",
+        f"src/{package}/__init__.py": f"{kind}/init.txt",
+        f"src/{package}/{kind}.py": f"{kind}/target.txt",
+        "tests/test_contract.py": f"{kind}/test.txt",
+    }
+    folder = files("burnish") / "templates" / "new_plugin"
+    return {path: Template((folder / template).read_text(encoding="utf-8")).substitute(values) for path, template in templates.items()}
+
+
+def _check_name(name: str) -> None:
+    bare = name.removeprefix(_PREFIX)
+    if not _NAME.fullmatch(name):
+        raise PluginError(f"{name!r} cannot be the name of a plugin", possible="lower-case letters, digits and single dashes, a letter first")
+    if bare != name:
+        raise PluginError(f"the name {name!r} has the prefix that every package gets", todo=f"Write {bare}")
+    same = next((plugin for plugin in get_manager().plugins if plugin.name == name), None)
+    if same is not None:
+        raise PluginError(f"there is a plugin named {name!r} already: {same}", todo="Give it another name")
+
+
+def _next_steps(name: str, kind: str, folder: Path) -> Iterator[str]:
+    package = f"burnish_{name.replace('-', '_')}"
+    yield f"{folder}: a plugin that offers the {kind} {name!r}, and works as it stands. Next:"
+    yield f"  pip install -e '{folder}[test]'"
+    yield f"  pytest {folder}"
+    yield f"  burnish show {kind} {name}"
+    yield f"Then write your own: src/{package}/{kind}.py computes, src/{package}/__init__.py announces it and its options,"
+    yield "tests/test_contract.py says what of burnish's promises it is tested for."
