@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from burnish.contracts.backbone import Encodes, Runtime, View
-from burnish.contracts.scores import Scores
-from burnish.data import Classes, Dataset, Item, content_id, stack_ids
+from burnish.contracts.backbone import Runtime
+from burnish.data import Classes, Dataset
 from burnish.engine.files import ensure_folder, translate_os_errors, write_atomic
+from burnish.engine.loaded_predictor import LoadedPredictor
 from burnish.engine.parts import component_of, make
-from burnish.errors import BurnishError, DataError, ItemError, ModelFileError
+from burnish.errors import BurnishError, CombinedError, ConfigError, ModelFileError
 from burnish.plan import Numeric, Part
+from burnish.plan.parts import read_part
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from burnish.contracts.tuner import Predictor
     from burnish.manager import Manager
     from burnish.plan import Cell
@@ -66,75 +64,6 @@ def _component(part: Part, manager: Manager) -> dict[str, Any]:
     return part.record() | {"version": component_of(part, manager).plugin.version, "label": part.label}
 
 
-@dataclass(eq=False)
-class LoadedPredictor:
-    """A saved predictor with its backbone, made on first use.
-
-    Attributes:
-        folder: where it was read from.
-        predictor: the tuner's part.
-        backbone: the backbone's part of the plan.
-        modality: what it reads.
-        numeric: numeric mode of its features.
-        manager: finds components.
-        runtime: device and dtype.
-    """
-
-    folder: Path
-    predictor: Predictor
-    backbone: Part
-    modality: str
-    numeric: Numeric
-    manager: Manager
-    runtime: Runtime
-    _encoder: Encodes | None = None
-
-    @property
-    def classes(self) -> Classes:
-        """The classes that scores stand for."""
-        return self.predictor.classes
-
-    def predict(self, x: Dataset | NDArray[Any] | Sequence[Any]) -> Scores:
-        """Return scores of M items.
-
-        Args:
-            x: a data set; feature rows (M, D); images as file names, file bytes or uint8 arrays (H, W, 3); or texts.
-
-        Raises:
-            ItemError: an item cannot be read.
-            DataError: the items are not what the backbone reads.
-        """
-        if self.modality == "features" and isinstance(x, np.ndarray):
-            return self.predictor.predict(_rows(x))
-        if isinstance(x, Dataset):
-            return _joined([scores for _, scores in self.stream(x)], self.classes)
-        payloads = [_payload(item, self.modality, number) for number, item in enumerate(x)]
-        return _joined([self.predictor.predict(self.encode(chunk)) for chunk in _chunks(payloads, self.numeric.grid)], self.classes)
-
-    def stream(self, dataset: Dataset) -> Iterator[tuple[NDArray[np.int64], Scores]]:
-        """Yield (rows of the source, scores) in the order of the source, a cell of items at a time."""
-        if dataset.modality != self.modality:
-            raise DataError(f"the items of {dataset.name} are {dataset.modality}, and the predictor reads {self.modality}")
-        source_order = np.argsort(dataset.rows, kind="stable")
-        for start in range(0, len(dataset), self.numeric.grid):
-            positions = source_order[start : start + self.numeric.grid]
-            payloads = [_read(dataset, int(position)) for position in positions]
-            features = np.stack(payloads) if self.modality == "features" else self.encode(payloads)
-            yield dataset.rows[positions], self.predictor.predict(features)
-
-    def encode(self, payloads: Sequence[Any]) -> NDArray[np.float32]:
-        """Return (M, D) features of at most one extraction cell; the cell is padded as it was in training."""
-        if self._encoder is None:
-            self._encoder = make(self.backbone, self.manager, self.runtime)
-        padded = list(payloads) + [payloads[-1]] * (self.numeric.grid - len(payloads))
-        items = [Item(position, payload) for position, payload in enumerate(padded)]
-        ids = stack_ids([content_id(self.modality, _content(payload)) for payload in padded])
-        features: NDArray[np.float32] = self._encoder.encode(self._encoder.prepare(items, View(), ids)).float().cpu().numpy()
-        if not np.isfinite(features).all():
-            raise DataError("the backbone gave features that are not finite", where=str(self.backbone.label))
-        return features[: len(payloads)]
-
-
 def load_predictor(folder: Path, manager: Manager, *, device: str = "cpu", offline: bool = False) -> LoadedPredictor:
     """Read a predictor.
 
@@ -154,10 +83,11 @@ def load_predictor(folder: Path, manager: Manager, *, device: str = "cpu", offli
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"predictor.json lacks or garbles {error}", where=where, todo="Save the predictor again") from error
     _check_versions(meta, manager, where)
-    made = make(tuner, manager)
+    _check_weights(backbone, manager, where)
     try:
+        made = make(tuner, manager)
         predictor = made.restore(_read_tensors(folder / MODEL), info, classes)
-    except ModelFileError as error:
+    except (ModelFileError, ConfigError) as error:
         raise ModelFileError(error.what, where=where, possible=error.possible, todo=error.todo or "Save the predictor again") from error
     return LoadedPredictor(folder, predictor, backbone, modality, numeric, manager, Runtime(device, numeric.dtype, offline))
 
@@ -219,49 +149,16 @@ def _check_versions(meta: Mapping[str, Any], manager: Manager, where: str) -> No
             )  # fmt: skip
 
 
-def _payload(item: Any, modality: str, number: int) -> Any:
-    if modality == "image" and isinstance(item, str | Path):
-        path = Path(item)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise ItemError(number, f"cannot be read: {error.strerror}", str(path)) from error
-    if modality == "image" and hasattr(item, "convert"):
-        return np.asarray(item.convert("RGB"))
-    if modality == "text" and not isinstance(item, str):
-        raise DataError(f"item {number} is no text but {type(item).__name__}")
-    return item
-
-
-def _content(payload: Any) -> Any:
-    """Return what a payload's content id is made from: an array image counts by its bytes."""
-    return payload.tobytes() if isinstance(payload, np.ndarray) and payload.dtype == np.uint8 else payload
-
-
-def _read(dataset: Dataset, position: int) -> Any:
+def _check_weights(backbone: Part, manager: Manager, where: str) -> None:
+    """Refuse a predictor whose backbone's options are wrong, or whose weights are others than those it was trained on."""
     try:
-        return dataset.read(position)
-    except OSError as error:
-        raise ItemError(position, f"cannot be read: {error.strerror or error}", dataset.origin(position)) from error
-
-
-def _rows(x: NDArray[Any]) -> NDArray[np.float32]:
-    if x.ndim != 2 or not np.issubdtype(x.dtype, np.number):
-        raise DataError(f"features are an array of shape {x.shape} and dtype {x.dtype}", possible="(M, D) numbers")
-    rows = np.ascontiguousarray(x, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(bad):
-        raise DataError(f"row {bad[0]} has a value that is not finite", where="features")
-    return rows
-
-
-def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _joined(parts: Sequence[Scores], classes: Classes) -> Scores:
-    if not parts:
-        return Scores("probabilities", np.empty((0, len(classes)), dtype=np.float32), classes)
-    first = parts[0]
-    return Scores(first.meaning, np.concatenate([p.values for p in parts]), first.classes, first.activation, first.temperature)
+        found = read_part("backbone", {"use": f"{backbone.plugin}/{backbone.name}", "with": dict(backbone.options)}, manager).part
+    except CombinedError as several:
+        raise ModelFileError(f"its backbone {backbone.label} cannot be used: {several.errors[0].what}", where=where) from several
+    except BurnishError as error:
+        raise ModelFileError(f"its backbone {backbone.label} cannot be used: {error.what}", where=where, todo=error.todo) from error
+    if found.fingerprint != backbone.fingerprint:
+        raise ModelFileError(
+            f"the weights of {backbone.label} have the fingerprint {found.fingerprint[:16]}, and it was trained with {backbone.fingerprint[:16]}",
+            where=where, todo="Put the old weights back, or train it again",
+        )  # fmt: skip

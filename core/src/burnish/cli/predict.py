@@ -1,0 +1,89 @@
+"""``burnish predict``: a saved predictor on new inputs, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from burnish.cli.options import offline_option, workers_option
+from burnish.errors import DataError, ItemError, ModelFileError, RecipeError
+
+if TYPE_CHECKING:
+    from burnish.report.predictions import Format
+
+_STDOUT = "-"
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), metavar="MODEL_FOLDER")
+@click.argument("data")
+@click.option("--out", default=_STDOUT, metavar="FILE", help="File to write, .csv or .jsonl; - for the terminal.  [default: -]")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="Format [default: by the ending of --out, else csv].")
+@click.option("--min-confidence", type=click.FloatRange(0, 1), metavar="P", help="Abstain below this probability: an empty prediction.")
+@click.option("--top", type=click.IntRange(0), default=0, metavar="K", help="Give the K most probable classes only; 0 for all.")
+@click.option("--column", default="", metavar="NAME", help="Column of a table, or array of a file, that holds the inputs.")
+@click.option("--on-bad-input", type=click.Choice(["error", "skip"]), default="error", show_default=True, help="What an unreadable input means.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute.")
+@workers_option
+@offline_option
+def command(model: Path, data: str, out: str, form: Format | None, **values: Any) -> None:
+    """Predict new inputs with a saved predictor, a folder under predictors/ of a study.
+
+    DATA is a folder of images, a text file with a text a line, a .csv or .tsv table, a .npy or .npz file, or a data source such as digits. The
+    answers come in the order of the inputs; a file is written whole or not at all.
+    """
+    from burnish.engine.files import write_atomic
+    from burnish.engine.new_items import new_items
+    from burnish.engine.predictors import load_predictor
+    from burnish.manager import get_manager
+    from burnish.numeric import detect
+    from burnish.report.predictions import Layout, written
+
+    target = None if out == _STDOUT else _target(out, data)
+    manager = get_manager()
+    loaded = load_predictor(_model(model), manager, device=detect(device=values["device"]).device, offline=values["offline"])
+    skip = values["on_bad_input"] == "skip"
+    layout = Layout(form or _by_ending(target), values["top"], values["min_confidence"], skip)
+    items = new_items(data, loaded.modality, manager, column=values["column"])
+    texts = _told(written(loaded.stream(items, skip_bad=skip, workers=values["workers"]), loaded.classes, layout))
+    if target is None:
+        for text in texts:
+            click.echo(text, nl=False)
+    else:
+        write_atomic(target, (text.encode("utf-8", "surrogateescape") for text in texts))
+
+
+def _told(texts: Iterator[str]) -> Iterator[str]:
+    """Pass texts on; say of a bad item what this command can do about it."""
+    try:
+        yield from texts
+    except ItemError as error:
+        raise DataError(error.reason, where=error.where, todo="Mend or remove it, or give --on-bad-input skip") from error
+
+
+def _by_ending(target: Path | None) -> Format:
+    return "jsonl" if target is not None and target.suffix.lower() in {".jsonl", ".ndjson"} else "csv"
+
+
+def _target(out: str, data: str) -> Path:
+    """Return the file to write, unless that would write over the inputs."""
+    target = Path(out).expanduser()
+    if target.is_dir():
+        raise RecipeError("a folder stands there", where=f"--out {out}", todo="Name a file")
+    if target.exists() and Path(data).expanduser().exists() and target.samefile(Path(data).expanduser()):
+        raise RecipeError("the answers would be written over the inputs", where=f"--out {out}", todo="Name another file")
+    return target
+
+
+def _model(folder: Path) -> Path:
+    """Return the predictor's folder; of a study's folder its only predictor."""
+    kept = sorted(path.parent for path in (folder / "predictors").glob("*/predictor.json"))
+    if not kept:
+        return folder
+    if len(kept) > 1:
+        shown = ", ".join(map(str, kept[:6])) + (f" and {len(kept) - 6} more" if len(kept) > 6 else "")
+        raise ModelFileError(f"the study has {len(kept)} predictors", where=str(folder), possible=shown, todo="Name one of these folders")
+    return kept[0]
