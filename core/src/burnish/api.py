@@ -71,13 +71,9 @@ class Study:
         Raises:
             StoreError: trials are missing.
         """
-        from burnish.report.tables import render
+        from burnish.report.opened import open_study
 
-        summary = self.summary()
-        if summary is None:
-            raise StoreError("the study is not complete", where=str(self.folder), todo="Run its recipe again to resume")
-        with self._store() as store:
-            return render(summary, format=format, width=width, choices=store.choices(), notes=store.notes())
+        return open_study(self.folder).table(format, width)
 
     def predictor(self, trial: Record) -> LoadedPredictor:
         """Return the saved predictor of a trial.

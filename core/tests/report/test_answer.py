@@ -42,6 +42,12 @@ def test_a_baseline_that_is_best_is_said_and_the_others_are_placed(made: Any) ->
     assert "`a` and `c` are lower than `mlp`; `b` cannot be told from `mlp`" in text
 
 
+def test_a_mean_that_hides_opposite_differences_says_so(made: Any) -> None:
+    rows = [made.difference("a", "in", v, v - 0.02, v + 0.02, 0.01, backbone=b) for v, b in ((0.1, "x"), (0.1, "y"), (-0.1, "z"), (0.0, "w"))]
+    text = said(made, {"mlp": 0.8, "a": 0.7}, [made.difference("a", "in", 0.0, -0.02, 0.02, 0.9), *rows])
+    assert "`a` cannot be told from `mlp`; row by row, `a` is higher than `mlp` in 2 and lower in 1 of 4 rows." in text
+
+
 def test_lower_may_be_better_and_no_direction_has_no_best(made: Any) -> None:
     assert "`a` has the lowest mean over all rows: 0.485 nats" in said(made, {"mlp": 0.8, "a": 0.5}, better="down", unit="nats")
     assert "highest" not in said(made, {"mlp": 0.8, "a": 0.5}, better="none", unit="nats")

@@ -65,6 +65,15 @@ def test_differences_keep_zero_and_room(made: Any) -> None:
     assert [text.get_text() for text in axes.texts] == ["← \u221260.0"]
 
 
+def test_rows_far_below_leave_room_for_the_others(made: Any) -> None:
+    values = {"nothing": 0.1, "linear": 0.9, "mlp": 0.92}
+    cells = {(0, seed, t): {"in": made.number(v, v - 0.01, v + 0.01)} for seed in range(3) for t, v in values.items()}
+    axes = figures.by_row(Summary.of(made.summary_of(cells, x="")))[0].figure.axes[0]
+    assert axes.get_xlim()[0] > 85
+    assert [text.get_text() for text in axes.texts] == ["← 10.0"] * 3
+    assert len(axes.get_yticks()) == 9
+
+
 def test_curves_are_means_by_x_for_the_backbone_and_by_line_for_the_tuner(made: Any) -> None:
     plan = made.make_plan(noises=(0, 0.3), seeds=(0, 1), tuners=("linear", "mlp", "nmtune"), replicates=2)
     records = made.make_records(plan, groups=3, dim=6)

@@ -232,6 +232,12 @@ def test_lines_take_up_axes_that_vary_within_them_alone(made: Any) -> None:
     ]
 
 
+def test_without_x_lines_are_means_over_all_rows(made: Any) -> None:
+    summary = Summary.of(made.summary_of({(0, seed, t): {"in": made.number(0.5)} for seed in (0, 1) for t in ("mlp", "linear")}, x=""))
+    assert summary.all_series == ["mlp", "linear"]
+    assert summary.axes == ["backbone", "tuner"]
+
+
 def test_x_may_be_an_option_of_the_lines(made: Any) -> None:
     summary = made.summary_of({(lr, 0, f"mlp:lr={lr},width=8"): {"in": made.number(0.5)} for lr in (0.1, 0.2)}, x="tuner.lr")
     for row in summary["rows"]:

@@ -22,7 +22,6 @@ _FORMATS = ("text", "markdown", "csv", "json")
 def command(study: Path, form: str, as_json: bool, measure: str, against: str, places: tuple[str, ...]) -> None:
     """Show the tables of a finished study: STUDY is the folder that `burnish run` filled."""
     from burnish.report.opened import open_study
-    from burnish.report.tables import render
 
     form = "json" if as_json else form
     opened = open_study(study)
@@ -35,7 +34,4 @@ def command(study: Path, form: str, as_json: bool, measure: str, against: str, p
             click.echo(comparisons_to_csv(opened.summary), nl=False)
             return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
-    text = render(
-        opened.summary, format=form, width=width, choices=opened.choices, notes=opened.notes, numeric=opened.numeric, name=opened.name
-    )  # fmt: skip
-    click.echo(text, nl=False)
+    click.echo(opened.table(form, width), nl=False)

@@ -82,8 +82,22 @@ def _against(summary: Summary) -> list[str]:
         unclear = [named(c.line) for c in here if c.verdict == "open" and c not in leads]
         if unclear:
             text.append(f"{some(unclear)} cannot be told from {named(summary.baseline)}")
-        lines.append(f"In {quoted(panel)}, {'; '.join(text)}.")
+        lines.append(f"In {quoted(panel)}, {'; '.join([*text, *_mixed(summary, panel)])}.")
     return lines
+
+
+def _mixed(summary: Summary, panel: str) -> list[str]:
+    """Say of which lines the mean over all rows hides that they are above the baseline in some rows and below it in others."""
+    single = [c for c in summary.comparisons if c.labels and c.panel == panel]
+    parts = []
+    for line in distinct(c.line for c in single):
+        verdicts = [c.verdict for c in single if c.line == line]
+        above, below = verdicts.count("above"), verdicts.count("below")
+        if above and below:
+            parts.append(
+                f"row by row, {named(line)} is higher than {named(summary.baseline)} in {above} and lower in {below} of {len(verdicts)} rows"
+            )
+    return parts
 
 
 def _leader(summary: Summary, panel: str) -> str:

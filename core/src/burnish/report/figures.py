@@ -128,16 +128,10 @@ def _bars(axes: Axes, there: Sequence[Point], look: Look, *, flat: bool = False)
 
 
 def _below(lines: Mapping[str, list[list[Point]]]) -> list[str]:
-    """Return the lines that are so far below all others that these would have no room: they are told in words instead."""
-    kept, below = {series: _ends(cells) for series, cells in lines.items()}, []
-    while len(kept) > 2:
-        lowest = min(kept, key=lambda series: max(kept[series]))
-        rest = [v for series, values in kept.items() if series != lowest for v in values]
-        if not _far(max(kept[lowest]), min(rest), max(rest)):
-            break
-        below.append(lowest)
-        del kept[lowest]
-    return below
+    """Return the lines that are so far below the others that these would have no room: they are told in words instead."""
+    ends = {series: _ends(cells) for series, cells in lines.items()}
+    ordered = sorted(ends, key=lambda series: max(ends[series]))
+    return ordered[: _left_out([(min(ends[series]), max(ends[series])) for series in ordered])]
 
 
 def _ends(cells: Sequence[Sequence[Point]]) -> list[float]:
@@ -155,9 +149,14 @@ def _window(lines: Mapping[str, list[list[Point]]], below: Container[str], unit:
     return low - margin * (2.0 if left else 1.0), high + margin, left
 
 
-def _far(value: float, low: float, high: float) -> bool:
-    """Return whether a value is so far below a range that both on one axis would leave the range no room."""
-    return low - value > 0.6 * (high - low)
+def _left_out(ends: Sequence[tuple[float, float]]) -> int:
+    """Return how many of (low, high) ranges, the lowest first, leave the others no room on one axis: at most half of them."""
+    count = 0
+    for i in range(1, len(ends) // 2 + 1):
+        low, high = min(at[0] for at in ends[i:]), max(at[1] for at in ends[i:])
+        if len(ends) > 2 and low - max(at[1] for at in ends[:i]) > 0.6 * (high - low):
+            count = i
+    return count
 
 
 def by_row(summary: Summary) -> list[Picture]:
@@ -200,8 +199,7 @@ def _told(difference: Difference, summary: Summary) -> str:
 
 def _dots(entries: Sequence[tuple[str, Point, Look]], label: str, *, zero: bool = False) -> Figure:
     names = ["\n".join(broken(one_line(name), _NAME, " ,")) for name, _, _ in entries]
-    height = 0.62 + sum(0.1 + 0.14 * (1 + name.count("\n")) for name in names)
-    figure, axes = _figure(max(height, 1.2), WIDE)
+    figure, axes = _figure(_height(names), WIDE)
     axes.grid(visible=False)
     axes.grid(visible=True, axis="x")
     if zero:
@@ -222,8 +220,7 @@ def _dots(entries: Sequence[tuple[str, Point, Look]], label: str, *, zero: bool 
 def _range(there: Sequence[Point], *, zero: bool) -> tuple[float, float]:
     """Return the range that dots are drawn in, without those far below the others."""
     ends = sorted(((point.low if math.isfinite(point.low) else point.y, max(point.y, point.high)) for point in there), key=lambda at: at[1])
-    while len(ends) > 2 and _far(ends[0][1], min(at[0] for at in ends[1:]), max(at[1] for at in ends[1:])):
-        ends.pop(0)
+    ends = ends[_left_out(ends) :]
     values = [v for at in ends for v in at if math.isfinite(v)] + ([0.0] if zero else [])
     return min(values), max(max(values), min(values) + 1e-9)
 
@@ -281,12 +278,13 @@ def cost(summary: Summary, seconds: Mapping[str, float]) -> Picture:
     """Return the seconds of a trial by line."""
     look = looks(summary.all_series)
     with drawing():
-        figure, axes = _figure(0.7 + 0.3 * len(seconds), WIDE)
+        names = ["\n".join(broken(one_line(series), _NAME, " ,")) for series in seconds]
+        figure, axes = _figure(_height(names), WIDE)
         axes.grid(visible=False)
         axes.barh(range(len(seconds)), list(seconds.values()), height=0.55, color=[look[series].colour for series in seconds])
         for i, value in enumerate(seconds.values()):
             axes.annotate(f"{value:.3g} s", (value, i), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK)
-        axes.set_yticks(range(len(seconds)), ["\n".join(broken(one_line(s), _NAME, " ,")) for s in seconds], color=INK)
+        axes.set_yticks(range(len(seconds)), names, color=INK)
         axes.set_ylim(len(seconds) - 0.5, -0.5)
         axes.set_xlim(0, max(seconds.values()) * 1.2 or 1.0)
         axes.set_xlabel("seconds a trial")
@@ -308,6 +306,11 @@ def _power(value: float, _: object = None) -> str:
 def _average(lines: Mapping[str, float]) -> float:
     known = [value for value in lines.values() if math.isfinite(value)]
     return sum(known) / len(known) if known else math.inf
+
+
+def _height(names: Sequence[str]) -> float:
+    """Return the height of a figure with a row for each name, in inches."""
+    return 0.62 + len(names) * (0.13 + 0.14 * max(1 + name.count("\n") for name in names))
 
 
 def _figure(height: float, width: float = WIDTH) -> tuple[Figure, Any]:

@@ -12,6 +12,7 @@ from burnish.engine.folder import STORE
 from burnish.engine.store import Record, Store
 from burnish.errors import RecipeError, StoreError, suggestion
 from burnish.report.summary import Difference, Summary, names_of
+from burnish.report.tables import render
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class OpenedStudy:
     numeric: Mapping[str, Any]
     environment: Mapping[str, str]
     command: str
+
+    def table(self, form: str = "text", width: int = 100) -> str:
+        """Return the tables as ``text``, ``markdown``, ``csv`` or ``json``; see `burnish.report.tables.render`."""
+        return render(
+            self.summary, format=form, width=width, choices=self.choices, notes=self.notes, numeric=self.numeric, name=self.name
+        )  # fmt: skip
 
     def records(self, *, terms: bool = False, extras: bool = False) -> list[Record]:
         """Return the trials of the plan, with the terms of measures or with tables and curves."""

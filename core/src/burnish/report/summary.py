@@ -179,9 +179,12 @@ class Summary:
 
     @cached_property
     def axes(self) -> list[str]:
-        """Return the recipe keys that differ between rows."""
+        """The recipe keys that differ between rows; not the loss where it goes with the tuner, because some tuners have their own."""
         keys = distinct(key for row in self.rows for key in row.labels)
-        return [key for key in keys if len({row.labels.get(key) for row in self.rows}) > 1]
+        varying = [key for key in keys if len({row.labels.get(key) for row in self.rows}) > 1]
+        tuners = {(row.labels.get("tuner"), row.labels.get("loss")) for row in self.rows}
+        goes_with_it = len({tuner for tuner, _ in tuners}) == len(tuners) > 1
+        return [key for key in varying if key != "loss" or self.lines == "loss" or not goes_with_it]
 
     @cached_property
     def xs(self) -> list[Any]:
@@ -191,7 +194,7 @@ class Summary:
         return [by_key[value] for value in values] if self.x else []
 
     def series(self, row: Row) -> str:
-        """Return the name of the line a row belongs to: its line, and whatever else differs beside x and what stands behind it."""
+        """Return the name of the line a row belongs to; with x, whatever else differs is part of it."""
         others = [key for key in self._beside if key in row.labels]
         return ", ".join([self._line(row), *(f"{key} {row.labels[key]}" for key in others)])
 
@@ -201,8 +204,10 @@ class Summary:
 
     @cached_property
     def _beside(self) -> list[str]:
-        """Axes beside lines and x that differ within some line: the loss of a tuner that has its own does not."""
-        axis = self.x.partition(".")[0] if self.xs else ""
+        """Axes beside lines and x that differ within some line: each of their values is a line of its own. Without x, lines are means over them."""
+        if not self.xs:
+            return []
+        axis = self.x.partition(".")[0]
         lines: dict[str, list[Row]] = {}
         for row in self.rows:
             lines.setdefault(self._line(row), []).append(row)
