@@ -4,6 +4,7 @@ import multiprocessing
 
 import pytest
 import torch
+
 from burnish_nmtune.eigen import SMALL, eigh, eigvalsh
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from burnish_nmtune import SpectrumConfig
 from burnish_nmtune.evaluator import Spectrum
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+
 from burnish.blocks import Batch, Fit, HeadJob, Outputs
 from burnish.blocks.heads import MLPHead
 from burnish.blocks.stacked import fit_heads, signature

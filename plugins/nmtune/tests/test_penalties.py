@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from torch.func import vmap
+
 from burnish.blocks import HeadJob, HeadTuner, weighted_mean
 from burnish.blocks.heads import MLPHead
 from burnish.blocks.stacked import fit_heads
@@ -14,7 +16,6 @@ from burnish.options import HeadConfig
 from burnish_nmtune import PenaltyConfig, SpectrumPenaltyConfig
 from burnish_nmtune.penalties import ConsistencyPenalty, CovariancePenalty, SpectrumPenalty
 from burnish_nmtune.regularisers import consistency, covariance, spectrum
-from torch.func import vmap
 
 GENERATOR = torch.Generator().manual_seed(0)
 FEATURES, EMBEDDINGS = (torch.randn(8, 5, generator=GENERATOR, dtype=torch.float64) for _ in range(2))

@@ -6,8 +6,9 @@ import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
-import burnish_nmtune
 import pytest
+
+import burnish_nmtune
 from burnish.config import make_config
 from burnish.errors import BurnishError
 from burnish.manager import get_manager

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from burnish_nmtune.regularisers import consistency, covariance, spectrum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import grad_and_value, vmap
+
+from burnish_nmtune.regularisers import consistency, covariance, spectrum
 
 
 def pattern(n, d, a, b):
@@ -183,9 +184,9 @@ def test_a_large_matrix_is_decomposed_in_float64_where_float32_would_lose_the_gr
     from burnish_nmtune import spectrum as module
 
     used = []
-    whole = module._system
-    monkeypatch.setattr(module, "_system", lambda z, dtype: used.append(dtype) or whole(z, dtype))
-    rows = module.SMALL + 4
+    whole = module._smaller_gram
+    monkeypatch.setattr(module, "_smaller_gram", lambda z, dtype: used.append(dtype) or whole(z, dtype))
+    rows = module.LARGE
     benign = normal(rows, 2 * rows, seed=13)
     left, right = torch.linalg.qr(normal(rows, rows, seed=14))[0], torch.linalg.qr(normal(2 * rows, rows, seed=15))[0]
     hard = left * torch.logspace(0, -4, rows, dtype=torch.float64) @ right.T

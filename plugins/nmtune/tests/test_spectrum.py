@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values
 
 
 def pattern(n, d, a, b):

@@ -35,7 +35,7 @@ def eigvalsh(matrices: Tensor) -> Tensor:
 
 def _decompose(lapack: Callable[[Tensor], tuple[Tensor, ...]], matrices: Tensor) -> tuple[Tensor, ...]:
     matrices = matrices.detach()
-    broken = ~torch.isfinite(matrices).flatten(-2).all(-1)
+    broken = ~matrices.sum((-2, -1)).isfinite()
     matrices = matrices.masked_fill(broken[..., None, None], 0)
     threads = torch.get_num_threads()
     if threads > 1 and matrices.device.type == "cpu" and matrices.shape[-1] <= SMALL:

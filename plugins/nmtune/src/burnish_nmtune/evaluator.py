@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from burnish.contracts.evaluator import Curve, Measure, Measures, Outcome
 
+from burnish.contracts.evaluator import Curve, Measure, Measures, Outcome
 from burnish_nmtune import SpectrumConfig
 from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from burnish.blocks import Batch, Fit, HeadTuner, Outputs, Term
-from burnish.blocks.heads import MLPHead
 from torch import Tensor
 
+from burnish.blocks import Batch, Fit, HeadTuner, Outputs, Term
+from burnish.blocks.heads import MLPHead
 from burnish_nmtune import NMTuneConfig, views
 from burnish_nmtune.regularisers import consistency, covariance, spectrum
 

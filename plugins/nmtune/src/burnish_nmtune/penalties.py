@@ -10,11 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from burnish.contracts.loss import Accepts, LossInput, LossValue
-from burnish.errors import FitError
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from burnish.contracts.loss import Accepts, LossInput, LossValue
+from burnish.errors import FitError
 from burnish_nmtune import PenaltyConfig, SpectrumPenaltyConfig
 from burnish_nmtune.regularisers import consistency, covariance, spectrum
 

@@ -11,21 +11,24 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from burnish_nmtune.eigen import SMALL, eigh, eigvalsh
+from burnish_nmtune.eigen import eigh, eigvalsh
 
 Center = Literal["none", "row", "column"]
 
+LARGE = 128
+"""From this size of the shorter side on, float32 is tried first."""
+
 TOLERANCE = 1e-3
-"""Relative error of the gradient of sum sigma up to which large matrices are decomposed in float32."""
+"""Relative error of the gradient of sum sigma up to which a float32 decomposition is good enough."""
 
 
 def singular_values(z: Tensor) -> Tensor:
     """Return the singular values (..., r), r = min(R, D), of matrices (..., R, D), descending, in z's dtype.
 
-    They are the square roots of the eigenvalues of the smaller Gram matrix, computed in float64; no gradient flows. Values below
+    They are the square roots of the eigenvalues of the smaller Gram matrix, computed in float64; no gradient flows. Those below
     about 1e-7 of the largest are given as 0.
     """
-    return _roots(eigvalsh(_smaller_gram(z))).flip(-1).to(z.dtype)
+    return _roots(eigvalsh(_smaller_gram(z, torch.float64))).flip(-1).to(z.dtype)
 
 
 def singular_system(z: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,26 +38,28 @@ def singular_system(z: Tensor) -> tuple[Tensor, Tensor]:
     for a large float32 matrix, well away from square, whose float32 decomposition turns out to be good enough.
     """
     r, longer = sorted(z.shape[-2:])
-    if z.dtype == torch.float32 and SMALL < r <= 0.75 * longer:
+    if z.dtype == torch.float32 and LARGE <= r <= 0.75 * longer:
         systems = [_single_or_double(matrix) for matrix in z.reshape(-1, *z.shape[-2:])]
         values, vectors = (torch.stack(parts) for parts in zip(*systems, strict=True))
         return values.reshape(*z.shape[:-2], r), vectors.reshape(*z.shape[:-2], r, r)
-    return _system(z, torch.float64)
+    return _double(z)
 
 
 def _single_or_double(z: Tensor) -> tuple[Tensor, Tensor]:
-    values, vectors = _system(z, torch.float32)
-    # Squaring leaves an eigenvalue with an error of eps times the largest one, and so each u v^T with one of eps (sigma_1 / sigma_i)^2.
-    error = torch.finfo(torch.float32).eps * (values[-1] / values).pow(4).mean().sqrt()
-    return (values, vectors.to(torch.float64)) if error <= TOLERANCE else _system(z, torch.float64)
+    values, vectors = eigh(_smaller_gram(z, torch.float32))
+    # Squaring leaves an eigenvalue with an error of eps times the largest one, and so its u v^T with one of eps (sigma_1 / sigma_i)^2.
+    error = torch.finfo(torch.float32).eps * (values[-1] / values).square().mean().sqrt()
+    if values[0] > 0 and error <= TOLERANCE:
+        return values.to(torch.float64).sqrt(), vectors.to(torch.float64)
+    return _double(z)
 
 
-def _system(z: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    values, vectors = eigh(_smaller_gram(z, dtype))
-    return _roots(values).to(torch.float64), vectors
+def _double(z: Tensor) -> tuple[Tensor, Tensor]:
+    values, vectors = eigh(_smaller_gram(z, torch.float64))
+    return _roots(values), vectors
 
 
-def _smaller_gram(z: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+def _smaller_gram(z: Tensor, dtype: torch.dtype) -> Tensor:
     """Return Z Z^T or Z^T Z, whichever is smaller; squaring costs half of the digits, which only float64 can spare."""
     z = z.detach().to(dtype)
     return z @ z.mT if z.shape[-2] <= z.shape[-1] else z.mT @ z
