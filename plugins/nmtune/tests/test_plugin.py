@@ -48,7 +48,7 @@ def test_targets_resolve_and_can_be_made(kind, name):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"variant": "papr"}, "Possible: paper, released"), ({"lam": -1}, "Possible: 0 to 1e"), ({"wcov": 1}, "Did you mean 'w_cov'")],
+    [({"variant": "papr"}, "Possible: paper, released"), ({"lam": -1}, "lam is -1"), ({"wcov": 1}, "Did you mean 'w_cov'")],
 )
 def test_wrong_options(options, message):
     with pytest.raises(BurnishError, match=message):

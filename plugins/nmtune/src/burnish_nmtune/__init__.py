@@ -21,11 +21,11 @@ class NMTuneConfig(burnish.HeadConfig):
         metadata={"help": "paper: one view, -sigma_1 / sum sigma; released: two fixed views, mean of the five largest shares, the code's weights"},
     )
     lam: float | None = field(
-        default=None, metadata={"help": "lambda, which multiplies all three regularisers: 0.01 (paper), 1 (released)", "range": (0, 1e6)}
+        default=None, metadata={"help": "lambda, which multiplies all three regularisers: 0.01 (paper), 1 (released)", "range": (0, None)}
     )
-    w_mse: float | None = field(default=None, metadata={"help": "weight of the consistency term: 1 (paper, released)", "range": (0, 1e6)})
-    w_cov: float | None = field(default=None, metadata={"help": "weight of the covariance term: 1 (paper), 0.04 (released)", "range": (0, 1e6)})
-    w_svd: float | None = field(default=None, metadata={"help": "weight of the singular-value term: 1 (paper), 0.001 (released)", "range": (0, 1e6)})
+    w_mse: float | None = field(default=None, metadata={"help": "weight of the consistency term: 1 (paper, released)", "range": (0, None)})
+    w_cov: float | None = field(default=None, metadata={"help": "weight of the covariance term: 1 (paper), 0.04 (released)", "range": (0, None)})
+    w_svd: float | None = field(default=None, metadata={"help": "weight of the singular-value term: 1 (paper), 0.001 (released)", "range": (0, None)})
     ratio: int = field(default=4, metadata={"help": "hidden width over the width of the features", "range": (1, 64)})
 
 
@@ -33,7 +33,7 @@ class NMTuneConfig(burnish.HeadConfig):
 class PenaltyConfig:
     """A regulariser of NMTune as a loss for any tuner that gives embeddings."""
 
-    weight: float = field(default=0.01, metadata={"help": "what the penalty is multiplied with", "range": (0, 1e6)})
+    weight: float = field(default=0.01, metadata={"help": "what the penalty is multiplied with", "range": (0, None)})
     base: Literal["ce", "none"] = field(default="ce", metadata={"help": "the loss it is added to: cross-entropy, or none for the penalty alone"})
 
 
