@@ -4,9 +4,10 @@ import copy
 
 import pytest
 import torch
+from torch import nn
+
 from burnish.blocks.head import Outputs
 from burnish.blocks.heads import MLPHead, ResidualMLP, linear_head
-from torch import nn
 
 
 def test_linear_head_is_kaiming_uniform_with_zero_bias():

@@ -88,13 +88,15 @@ def test_a_transposed_gradient_changes_the_layout_and_no_number():
     assert torch.equal(transposed.leaves["leaf"], plain.leaves["leaf"])
 
 
-def test_clear_sets_a_trial_to_zero_for_good_and_no_other():
-    leaf, gradient = torch.ones(3, 5), torch.ones(3, 5)
-    optimiser, untouched = (StackedAdamW({"leaf": leaf}, [1e-2] * 3, [0.1] * 3) for _ in range(2))
-    gradient[1] = torch.nan
-    for _ in range(2):
-        for each in (optimiser, untouched):
-            each.step({"leaf": gradient})
-        optimiser.clear(torch.tensor([1]))
-    assert torch.equal(optimiser.leaves["leaf"][1], torch.zeros(5))
-    assert torch.equal(optimiser.leaves["leaf"][[0, 2]], untouched.leaves["leaf"][[0, 2]])
+def test_keep_goes_on_with_some_trials_as_if_the_others_had_never_been():
+    generator = torch.Generator().manual_seed(3)
+    leaf, gradients = torch.randn(5, 6, generator=generator), [torch.randn(5, 6, generator=generator) for _ in range(4)]
+    rates = [1e-3, 1e-3, 1e-2, 1e-2, 0.1]
+    kept = [3, 0, 0]
+    whole, alone = StackedAdamW({"leaf": leaf}, rates, [0.1] * 5), StackedAdamW({"leaf": leaf[kept]}, [rates[k] for k in kept], [0.1] * 3)
+    for step, gradient in enumerate(gradients):
+        alone.step({"leaf": gradient[kept]})
+        whole.step({"leaf": gradient if step < 2 else gradient[kept]})
+        if step == 1:
+            whole.keep(torch.tensor(kept))
+    assert torch.equal(whole.leaves["leaf"], alone.leaves["leaf"])

@@ -152,10 +152,27 @@ def test_a_trial_whose_loss_is_nan_dies_at_that_step(heads):
     jobs = heads.jobs(4, loss=Sick(), epochs=2, n=48, batch=16)
     jobs[1] = replace(jobs[1], targets={"hard": np.ones(48, dtype=np.int64)})
     results = fit_heads(jobs, RUN)
-    assert results[1].error == "Linear: step 4 of 6: term 'loss' became nan. Lower the learning rate (0.01)."
+    assert results[1].error == "Linear: step 4 of 6: 'loss' became nan. Lower the learning rate (0.01)."
     healthy = heads.jobs(4, loss=heads.CrossEntropy(), epochs=2, n=48, batch=16)
     for t in (0, 2, 3):
         assert equal(results[t].predictor.state(), states(fit_heads(healthy[t : t + 1], RUN))[0])
+
+
+def test_a_trial_whose_decomposition_fails_dies_alone(heads):
+    class Cholesky(heads.Linear):
+        def objective(self, out, batch, fit):
+            # Not positive definite from the second epoch on, where the first class has no item.
+            matrix = torch.eye(3) * torch.where((fit.prior[0] == 0) & (fit.progress >= 0.5), -1.0, 1.0)
+            return [*super().objective(out, batch, fit), Term("det", 1.0, torch.linalg.cholesky(matrix).sum() + 0 * out.logits.sum())]
+
+    jobs = heads.jobs(4, Cholesky, n=48)
+    healthy = states(fit_heads(jobs, RUN))
+    jobs[2] = replace(jobs[2], targets={"hard": np.ones(48, dtype=np.int64)})
+    results = fit_heads(jobs, RUN)
+    assert results[2].error.startswith("Cholesky: step 4 of 6: ")
+    assert "cholesky" in results[2].error
+    for t in (0, 1, 3):
+        assert equal(results[t].predictor.state(), healthy[t])
 
 
 @pytest.mark.parametrize(
@@ -213,9 +230,6 @@ class Remembering:
 
     accepts = frozenset({"hard"})
 
-    def __init__(self, log):
-        self.log = log
-
     def memory(self, n, classes):
         return {"seen": torch.zeros(n), "logits": torch.full((n, classes), 7.0)}
 
@@ -224,54 +238,59 @@ class Remembering:
         return LossValue(value + 0 * rows["seen"]), {"seen": rows["seen"] + 1, "logits": rows["logits"] + x.progress * 0 + 1}
 
 
-def test_memory_is_kept_per_item_and_per_trial(heads, monkeypatch):
-    kept = {}
-
-    def spy(self):
-        kept[id(self)] = {name: m.clone() for name, m in self._memory.items()}
-        return results(self)
-
-    from burnish.blocks.training import StackTraining
-
-    results = StackTraining.results
-    monkeypatch.setattr(StackTraining, "results", spy)
-    loss = Remembering([])
-    jobs = heads.jobs(3, loss=loss, n=50, batch=16, epochs=3)
-    fit_heads([jobs[0]], RUN)
-    (memory,) = kept.values()
-    # 50 = 3 * 16 + 2: the rows that complete the last batch write nothing, so each item is seen once an epoch.
-    assert memory["seen"][:50].tolist() == [3.0] * 50
-    assert memory["logits"][:50].unique().tolist() == [10.0]
-    kept.clear()
-    jobs[1] = replace(jobs[1], weights=np.r_[np.zeros(10), np.ones(40)].astype(np.float32))
-    torch.set_num_threads(1)
-    fit_heads(jobs, RUN)
-    (memory,) = kept.values()
-    by_trial = {tuple(memory["seen"][t * 50 : t * 50 + 50].tolist()) for t in range(3)}
-    assert by_trial == {(3.0,) * 50, (0.0,) * 10 + (3.0,) * 40}
-
-
-def test_an_item_written_twice_gets_the_mean(heads, monkeypatch):
-    class Both(Remembering):
-        def __call__(self, x, rows):
-            value, _ = super().__call__(x, rows)
-            place = torch.arange(len(x.index), dtype=torch.float32)
-            return value, {"seen": place, "logits": rows["logits"]}
-
+@pytest.fixture
+def memories(monkeypatch):
+    """Return the list that gets each stack's memory when it is done, and the rows that the stack's trials begin at."""
     from burnish.blocks.training import StackTraining
 
     kept, results = [], StackTraining.results
 
     def spy(self):
-        kept.append(self._memory["seen"].clone())
+        kept.append({name: m.clone() for name, m in self._memory.tensors.items()} | {"offsets": self._data.offsets.tolist()})
         return results(self)
 
     monkeypatch.setattr(StackTraining, "results", spy)
-    job = heads.jobs(1, loss=Both([]), n=16, views=2, batch=16, epochs=1)[0]
+    torch.set_num_threads(1)
+    return kept
+
+
+def test_memory_is_kept_per_item_and_per_trial(heads, memories):
+    loss = Remembering()
+    jobs = heads.jobs(3, loss=loss, n=50, batch=16, epochs=3)
+    fit_heads([jobs[0]], RUN)
+    # 50 = 3 * 16 + 2: the rows that complete the last batch write nothing, so each item is seen once an epoch.
+    assert memories[0]["seen"][:50].tolist() == [3.0] * 50
+    assert memories[0]["logits"][:50].unique().tolist() == [10.0]
+    jobs[1] = replace(jobs[1], weights=np.r_[np.zeros(10), np.ones(40)].astype(np.float32))
+    fit_heads(jobs, RUN)
+    by_trial = sorted(tuple(memories[1]["seen"][o : o + 50].tolist()) for o in memories[1]["offsets"])
+    assert by_trial == [(0.0,) * 10 + (3.0,) * 40, (3.0,) * 50, (3.0,) * 50]
+
+
+def test_memory_outlives_the_death_of_another_trial(heads, memories):
+    class Sick(Remembering):
+        def __call__(self, x, rows):
+            value, new = super().__call__(x, rows)
+            return LossValue(value.values + torch.where((x.prior[0] == 0) & (x.progress > 0.4), torch.nan, 0.0)), new
+
+    jobs = heads.jobs(3, loss=Sick(), n=50, batch=16, epochs=3)
+    jobs[0] = replace(jobs[0], targets={"hard": np.ones(50, dtype=np.int64)})
+    assert [bool(r.error) for r in fit_heads(jobs, RUN)] == [True, False, False]
+    assert memories[0]["offsets"] == [0, 50]
+    assert memories[0]["seen"][:100].tolist() == [3.0] * 100
+
+
+def test_an_item_written_twice_gets_the_mean(heads, memories):
+    class Both(Remembering):
+        def __call__(self, x, rows):
+            value, _ = super().__call__(x, rows)
+            return value, {"seen": torch.arange(len(x.index), dtype=torch.float32), "logits": rows["logits"]}
+
+    job = heads.jobs(1, loss=Both(), n=16, views=2, batch=16, epochs=1)[0]
     fit_heads([job], RUN)
     expected = np.empty(16)
     expected[batch_rows(16, 16, job.order, 0)[0]] = np.arange(16) + 8  # row r stands at r and at r + 16
-    assert kept[0][:16].tolist() == expected.tolist()
+    assert memories[0]["seen"][:16].tolist() == expected.tolist()
 
 
 def test_multi_label_targets_train_and_predict_with_sigmoid(heads):

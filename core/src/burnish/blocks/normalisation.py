@@ -21,9 +21,8 @@ def stackable(module: nn.Module) -> nn.Module:
         setattr(module, name, stackable(child))
     if type(module) is not nn.BatchNorm1d:
         return module
-    device = next((t.device for t in module.state_dict().values()), None)
-    norm = BatchNorm(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, device=device)
-    norm.load_state_dict(module.state_dict())
+    norm = BatchNorm(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, device="meta")
+    norm.load_state_dict(module.state_dict(), assign=True)
     return norm.train(module.training)
 
 

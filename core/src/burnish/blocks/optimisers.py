@@ -65,29 +65,26 @@ class StackedAdamW:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
     ) -> None:
-        self._betas, self._eps = betas, eps
-        self._rates = _neighbours(list(zip(lr, weight_decay, strict=True)))
+        self._betas, self._eps, self._steps = betas, eps, 0
+        self._rates = list(zip(lr, weight_decay, strict=True))
         self._orders = {name: tuple(range(leaf.ndim)) for name, leaf in leaves.items()}
+        self._shapes = {name: leaf.shape[1:] for name, leaf in leaves.items()}
+        storage = {name: _flat(leaf, self._orders[name]).clone() for name, leaf in leaves.items()}
+        self._adopt(storage, [(torch.zeros_like(s), torch.zeros_like(s)) for s in storage.values()])
+
+    def _adopt(self, storage: dict[str, Tensor], moments: list[tuple[Tensor, Tensor]]) -> None:
+        self._storage, self._moments = storage, moments
+        self.leaves = {name: self._view(name).requires_grad_() for name in storage}
         self._runs: list[_Run] = []
-        self._store(leaves)
+        for rows, (lr, weight_decay) in _neighbours(self._rates):
+            first, second = [m[rows] for m, _ in moments], [v[rows] for _, v in moments]
+            counts = [torch.full((), float(self._steps), device=s.device) for s in storage.values()]
+            self._runs.append(_Run(rows, lr, weight_decay, [s[rows] for s in storage.values()], first, second, counts))
 
-    def _store(self, leaves: Mapping[str, Tensor]) -> None:
-        self._storage = {name: _flat(leaf, self._orders[name]).clone() for name, leaf in leaves.items()}
-        self.leaves = {name: self._view(name, leaf.shape).requires_grad_() for name, leaf in leaves.items()}
-        storages = list(self._storage.values())
-        self._moments = [(torch.zeros_like(s), torch.zeros_like(s)) for s in storages]
-        self._runs = []
-        for rows, (lr, weight_decay) in self._rates:
-            first, second = [m[rows] for m, _ in self._moments], [v[rows] for _, v in self._moments]
-            counts = [torch.zeros((), device=s.device) for s in storages]
-            self._runs.append(_Run(rows, lr, weight_decay, [s[rows] for s in storages], first, second, counts))
-        self._started = False
-
-    def _view(self, name: str, shape: torch.Size) -> Tensor:
-        order = self._orders[name]
-        used = self._storage[name][:, : shape[1:].numel()]
+    def _view(self, name: str) -> Tensor:
+        order, shape, storage = self._orders[name], (len(self._rates), *self._shapes[name]), self._storage[name]
         inverse = sorted(range(len(order)), key=order.__getitem__)
-        return used.view([shape[i] for i in order]).permute(inverse)
+        return storage[:, : self._shapes[name].numel()].view([shape[i] for i in order]).permute(inverse)
 
     def step(self, gradients: Mapping[str, Tensor], factor: float = 1.0) -> None:
         """Update every leaf in place.
@@ -96,8 +93,9 @@ class StackedAdamW:
             gradients: by name, of the leaves' shapes.
             factor: of the learning rates, from the schedule.
         """
-        if not self._started:
+        if not self._steps:
             self._adopt_layout(gradients)
+        self._steps += 1
         flat = [_flat(gradients[name], self._orders[name]) for name in self._storage]
         for run in self._runs:
             adamw(
@@ -123,14 +121,13 @@ class StackedAdamW:
         orders = {name: (0, *sorted(range(1, g.ndim), key=g.stride, reverse=True)) for name, g in gradients.items()}
         if orders != self._orders:
             self._orders = orders
-            self._store({name: leaf.detach() for name, leaf in self.leaves.items()})
-        self._started = True
+            self._adopt({name: _flat(leaf, orders[name]).clone() for name, leaf in self.leaves.items()}, self._moments)
 
-    def clear(self, trials: Tensor) -> None:
-        """Set values and moments of the trials at `trials` (K,) int64 to 0, so that a trial that went wrong stays finite."""
-        for storage, (first, second) in zip(self._storage.values(), self._moments, strict=True):
-            for tensor in (storage, first, second):
-                tensor[trials] = 0.0
+    def keep(self, trials: Tensor) -> None:
+        """Go on with the trials at `trials` (K,) int64 alone; one may stand there several times."""
+        self._rates = [self._rates[t] for t in trials.tolist()]
+        storage = {name: s[trials] for name, s in self._storage.items()}
+        self._adopt(storage, [(first[trials], second[trials]) for first, second in self._moments])
 
 
 def _flat(leaf: Tensor, order: tuple[int, ...]) -> Tensor:

@@ -130,15 +130,13 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
     results: list[tuple[int, HeadResult]] = []
 
     def work(part: list[int]) -> None:
-        chosen = [trials[number] for number in part]
-        filled = chosen + [chosen[-1]] * (least - len(chosen))
         step = Step(first.job.tuner, first.job.loss, template_of(module, training=True), table.rows.shape[1])
-        training = StackTraining(filled, step, table.rows)
+        training = StackTraining([trials[number] for number in part], step, table.rows, least)
         training.run(lambda done: monitor.advance(part, done, training.steps))
         template = template_of(module, training=False)
-        for number, (state, terms), error in zip(part, training.results(), training.errors, strict=False):
-            predictor = None if error else _predictor(trials[number].job, template, {name: t.contiguous() for name, t in state.items()})
-            results.append((number, HeadResult(predictor, error, terms)))
+        for number, trained in zip(part, training.results(), strict=True):
+            predictor = None if trained.state is None else _predictor(trials[number].job, template, trained.state)
+            results.append((number, HeadResult(predictor, trained.error, trained.terms)))
 
     with intra_op_threads(1 if on_cpu and not wide else torch.get_num_threads()), ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(work, part) for part in parts]

@@ -3,72 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from burnish.blocks.batches import batch_rows, batch_size, rows_in_last_batch, steps_per_epoch
+from burnish.blocks.batches import steps_per_epoch
 from burnish.blocks.head import head_config
 from burnish.blocks.optimisers import StackedAdamW, schedule_factor
+from burnish.blocks.stack_data import Memory, StackData, chosen, stacked
 from burnish.blocks.step import LinAlgError, Step, Tree
 from burnish.blocks.trial import Trial
 from burnish.errors import FitError
 
 
+class Trained(NamedTuple):
+    """What became of one trial: its state on the CPU by name, None where it died; why; the mean of each term, by name, per epoch."""
+
+    state: dict[str, Tensor] | None
+    error: str
+    terms: dict[str, list[float]]
+
+
 class StackTraining:
-    """Trains T trials at once. No number of one trial depends on another, or on how many there are.
+    """Trains trials at once. No number of one trial depends on another, or on how many there are.
+
+    A trial whose loss becomes NaN or infinite, or for which a decomposition fails, dies: it leaves the stack, with its reason, and the
+    others go on with the bits they would have had.
 
     Args:
         trials: trials of one signature and of equal shapes; those of equal learning rate and weight decay are best neighbours.
         step: their objective.
         table: (R, V, D) float32 features that `Trial.positions` point into.
+        least: how many trials the stack always holds; the last living one stands there more than once where there are fewer.
 
     Attributes:
         steps: training steps in all.
-        errors: per trial why it died, "" while it lives.
-        terms: per epoch, by name, the mean (T,) of each objective term.
     """
 
-    def __init__(self, trials: Sequence[Trial], step: Step, table: Tensor) -> None:
-        first = trials[0]
-        self._config = head_config(first.job.tuner)
-        self._trials, self._step, self._table, self._device = trials, step, table, table.device
-        n = len(first.positions)
-        self._size, self._steps = batch_size(n, self._config.batch), steps_per_epoch(n, self._config.batch)
-        self.steps = self._steps * self._config.epochs
-        self.errors = [""] * len(trials)
-        self.terms: list[dict[str, Tensor]] = []
-        self._buffers = _stack([t.state["buffers"] for t in trials])
-        configs = [head_config(t.job.tuner) for t in trials]
-        parameters = _stack([t.state["parameters"] for t in trials])
+    def __init__(self, trials: Sequence[Trial], step: Step, table: Tensor, least: int) -> None:
+        self._trials, self._step, self._table, self._least = trials, step, table, least
+        self._config = head_config(trials[0].job.tuner)
+        self._per_epoch = steps_per_epoch(len(trials[0].positions), self._config.batch)
+        self.steps = self._per_epoch * self._config.epochs
+        self._errors = [""] * len(trials)
+        self._terms: list[dict[str, list[float]]] = [{} for _ in trials]
+        self._slots = self._filled(list(range(len(trials))))
+        members = [trials[t] for t in self._slots]
+        configs = [head_config(trial.job.tuner) for trial in members]
+        parameters = stacked([trial.state["parameters"] for trial in members])
         self._optimiser = StackedAdamW(parameters, [c.lr for c in configs], [c.weight_decay for c in configs])
-        offsets = np.cumsum([0, *(len(t.positions) for t in trials)])
-        self._offsets = torch.as_tensor(offsets[:-1], device=self._device)
-        self._positions = torch.from_numpy(np.concatenate([t.positions for t in trials])).to(self._device)
-        last = [rows_in_last_batch(len(t.positions), self._config.batch) for t in trials]
-        self._last_rows = torch.tensor(last, device=self._device)
-        self._whole = torch.ones(len(trials), device=self._device)
-        self._column = torch.arange(self._size, device=self._device).repeat(table.shape[1])
-        self._view = torch.arange(table.shape[1], device=self._device).repeat_interleave(self._size)
-        self._targets = {name: torch.cat([t.targets[name] for t in trials]) for name in first.targets}
-        self._weights = torch.cat([t.weights for t in trials])
-        self._fixed: Tree = {
-            "frozen": _stack([t.state["frozen"] for t in trials]),
-            "constants": _stack([t.constants for t in trials]),
-            "prepared": _stack([t.prepared for t in trials]),
-            "prior": torch.stack([t.prior for t in trials]),
-            "offset": self._offsets,
-        }
-        self._memory = self._new_memory()
-
-    def _new_memory(self) -> dict[str, Tensor]:
-        """Return the loss's memory of all trials' items, one after the other, and a last row that is written to and never read."""
-        loss = self._step.loss
-        each = [loss.memory(len(t.positions), len(t.job.classes)) for t in self._trials] if loss is not None else [{}]
-        whole = {name: torch.cat([m[name].to(self._device) for m in each]) for name in each[0]}
-        return {name: torch.cat([m, torch.zeros_like(m[:1])]) for name, m in whole.items()}
+        self._buffers = stacked([trial.state["buffers"] for trial in members])
+        self._data = StackData(members, table)
+        loss = step.loss
+        rows = [{} if loss is None else dict(loss.memory(len(trial.positions), len(trial.job.classes))) for trial in members]
+        self._memory = Memory(rows, table.device)
+        self._sums: dict[str, Tensor] = {}
 
     def run(self, advance: Callable[[int], bool]) -> None:
         """Train to the end.
@@ -79,130 +69,107 @@ class StackTraining:
         Raises:
             FitError: the tuner's code cannot be stacked.
         """
-        done = 0
         for epoch in range(self._config.epochs):
-            index = self._epoch_index(epoch)
-            sums: dict[str, Tensor] = {}
-            for s in range(self._steps):
-                terms = self._advance(index[s], done, last=s == self._steps - 1)
-                sums = {name: sums[name] + value if sums else value.clone() for name, value in terms.items()}
-                done += 1
-                if not advance(done):
+            self._index = self._data.epoch(epoch)
+            self._sums = {}
+            for s in range(self._per_epoch):
+                done = epoch * self._per_epoch + s
+                self._advance(s, done)
+                if not advance(done + 1) or not self._slots:
                     return
-            self.terms.append({name: value / self._steps for name, value in sums.items()})
-            self._bury_non_finite(sums, f"epoch {epoch + 1} of {self._config.epochs}")
-            if all(self.errors):
+            self._bury_non_finite(self._sums, f"epoch {epoch + 1} of {self._config.epochs}")
+            self._drop_dead()
+            if not self._slots:
                 return
-        self._bury_broken_state()
+            self._note_terms()
+        self._bury_non_finite({**self._optimiser.leaves, **self._buffers}, f"step {self.steps} of {self.steps}")
 
-    def results(self) -> list[tuple[dict[str, Tensor], dict[str, list[float]]]]:
-        """Return, per trial, its state on the CPU by name and its terms per epoch."""
-        state = {**self._optimiser.leaves, **self._fixed["frozen"], **self._buffers}
-        terms = {name: torch.stack([epoch[name] for epoch in self.terms]).T.tolist() for name in (self.terms[0] if self.terms else {})}
-        each = [{name: leaf[t].detach().to("cpu", copy=True) for name, leaf in state.items()} for t in range(len(self._trials))]
-        return [(own, {name: rows[t] for name, rows in terms.items()}) for t, own in enumerate(each)]
+    def results(self) -> list[Trained]:
+        """Return what became of each trial."""
+        state = {**self._optimiser.leaves, **self._data.fixed["frozen"], **self._buffers}
+        trained = []
+        for t, (error, terms) in enumerate(zip(self._errors, self._terms, strict=True)):
+            slot = -1 if error else self._slots.index(t)
+            own = None if error else {name: leaf[slot].detach().to("cpu", copy=True).contiguous() for name, leaf in state.items()}
+            trained.append(Trained(own, error, terms))
+        return trained
 
-    def _epoch_index(self, epoch: int) -> Tensor:
-        """Return the rows (S, T, B) int64 of each trial's batches of an epoch."""
-        orders = {(len(t.positions), t.job.order): None for t in self._trials}
-        tables = {(n, order): batch_rows(n, self._config.batch, order, epoch) for n, order in orders}
-        rows = np.stack([tables[len(t.positions), t.job.order] for t in self._trials], axis=1)
-        return torch.from_numpy(rows).to(self._device)
-
-    def _batch(self, rows: Tensor, *, last: bool) -> Tree:
-        """Return, per trial, what is in a batch with rows (T, B): R = V * B rows, view-major."""
-        index = rows.repeat(1, self._table.shape[1])
-        flat = (index + self._offsets.unsqueeze(1)).flatten()
-
-        def gathered(items: Tensor, at: Tensor = flat) -> Tensor:
-            return items.index_select(0, at).view(*index.shape, *items.shape[1:])
-
-        weights, share = gathered(self._weights), self._whole
-        if last:
-            weights = torch.where(self._column < self._last_rows.unsqueeze(1), weights, torch.zeros_like(weights))
-            share = self._last_rows / self._size
-        view = gathered(self._positions) * self._table.shape[1] + self._view
-        targets = {name: gathered(t) for name, t in self._targets.items()}
-        return {"x": gathered(self._table.flatten(0, 1), view.flatten()), "targets": targets, "weights": weights, "index": index, "share": share}
-
-    def _advance(self, rows: Tensor, done: int, *, last: bool) -> dict[str, Tensor]:
-        """Take one step; return the terms (T,) by name."""
-        batch = self._batch(rows, last=last)
-        shared = {"progress": torch.tensor(done / self.steps, device=self._device), "memory": self._memory}
-        gradients, total, aux = self._evaluate(batch, shared, done)
+    def _advance(self, s: int, done: int) -> None:
+        """Take step s of an epoch."""
+        gradients, total, aux = self._evaluate(s, done)
         self._optimiser.step(gradients, schedule_factor(self._config.schedule, done, self.steps))
         self._buffers = aux["buffers"]
         if aux["rows"]:
-            self._remember(aux["index"].flatten(), aux["rows"])
+            self._memory.write(aux["index"], aux["rows"])
+        self._sums = {name: self._sums[name] + value if self._sums else value for name, value in aux["terms"].items()}
         # Asking a GPU for the answer at every step would stop its queue; there the check waits for the end of the epoch.
-        if self._device.type == "cpu" and not bool(torch.isfinite(total).all()):
+        if self._table.device.type == "cpu" and not bool(torch.isfinite(total).all()):
             self._bury_non_finite({**aux["terms"], "": total}, f"step {done + 1} of {self.steps}")
-        if any(self.errors):
-            self._clear_dead()
-        return dict(aux["terms"])
+            self._drop_dead()
 
-    def _evaluate(self, batch: Tree, shared: Tree, done: int) -> tuple[Tree, Tensor, Tree]:
-        """Return gradients, totals and the rest; a trial for which a decomposition fails dies, and the step is taken without it."""
+    def _evaluate(self, s: int, done: int) -> tuple[Tree, Tensor, Tree]:
+        """Return gradients, totals and the rest; trials for which a decomposition fails die, and the step is taken without them."""
         while True:
-            trial = {**self._fixed, **batch, "buffers": self._buffers}
+            batch = self._data.batch(self._index[s], last=s == self._per_epoch - 1)
+            trial = {**self._data.fixed, **batch, "buffers": self._buffers}
+            shared = {"progress": torch.tensor(done / self.steps, device=self._table.device), "memory": self._memory.tensors}
             try:
                 return self._step(self._optimiser.leaves, trial, shared)
             except LinAlgError as error:
-                self._bury_raising(trial, shared, done, error)
+                self._bury_raising(trial, shared, f"step {done + 1} of {self.steps}", error)
+                self._drop_dead()
+                if not self._slots:
+                    return {}, torch.zeros(0), {"buffers": {}, "rows": {}, "terms": {}}
 
-    def _bury_raising(self, trial: Tree, shared: Tree, done: int, error: Exception) -> None:
+    def _bury_raising(self, trial: Tree, shared: Tree, when: str, error: Exception) -> None:
         """Find the trials whose own step raises, and let them die."""
-        found = False
-        for t in (t for t, reason in enumerate(self.errors) if not reason):
-            pair = torch.tensor([t, t], device=self._device)
+        before = list(self._errors)
+        for slot, t in enumerate(self._slots):
+            own = torch.full((self._least,), slot, device=self._table.device)
             try:
-                self._step(_rows(self._optimiser.leaves, pair), _rows(trial, pair), shared)
-            except LinAlgError as own:
-                found = True
-                self._bury(t, f"step {done + 1} of {self.steps}: {str(own).splitlines()[0]}")
-        if not found:
-            raise FitError(f"{type(self._step.tuner).__name__}: {str(error).splitlines()[0]}") from error
-        self._clear_dead()
-
-    def _remember(self, index: Tensor, rows: Tree) -> None:
-        """Write rows (T, R, ...) of the loss's memory to where `index` (T R,) says; an item written several times gets the mean."""
-        for name, memory in self._memory.items():
-            new = rows[name].flatten(0, 1)
-            count = torch.zeros(len(memory), device=self._device).index_add_(0, index, torch.ones(len(index), device=self._device))
-            memory.index_fill_(0, index, 0.0)
-            memory.index_add_(0, index, new / count[index].view(-1, *[1] * (new.ndim - 1)))
+                self._step(chosen(self._optimiser.leaves, own), chosen(trial, own), shared)
+            except LinAlgError as failure:
+                self._bury(t, f"{when}: {str(failure).splitlines()[0]}")
+        if self._errors == before:
+            raise FitError(str(error).splitlines()[0], where=type(self._step.tuner).__name__) from error
 
     def _bury_non_finite(self, values: dict[str, Tensor], when: str) -> None:
-        """Let the trials die that have a non-finite value (T,) among these; the last name "" is the whole objective."""
-        finite = {name: torch.isfinite(v).tolist() for name, v in values.items()}
-        for t in range(len(self._trials)):
-            bad = [name for name in finite if not finite[name][t]]
-            if bad and not self.errors[t]:
-                what = f"term {bad[0]!r}" if bad[0] else "the objective"
-                self._bury(t, f"{when}: {what} became {float(values[bad[0]][t])}")
-
-    def _bury_broken_state(self) -> None:
-        for name, leaf in {**self._optimiser.leaves, **self._buffers}.items():
-            broken = ~torch.isfinite(leaf.reshape(len(self._trials), -1)).all(1)
-            for t in broken.nonzero().flatten().tolist():
-                if not self.errors[t]:
-                    self._bury(t, f"{name!r} has values that are NaN or infinite after the last step")
+        """Let the trials die that have a number that is not finite among these tensors (T, ...); "" names the objective as a whole."""
+        finite = {name: torch.isfinite(v).reshape(len(self._slots), -1).all(1).tolist() for name, v in values.items()}
+        for slot, t in enumerate(self._slots):
+            for name in (name for name in finite if not finite[name][slot]):
+                odd = values[name][slot].flatten()
+                what = f"{name!r} became {float(odd[~torch.isfinite(odd)][0])}" if name else f"the objective became {float(odd[0])}"
+                self._bury(t, f"{when}: {what}")
 
     def _bury(self, t: int, reason: str) -> None:
-        config = head_config(self._trials[t].job.tuner)
-        self.errors[t] = str(FitError(reason, where=type(self._step.tuner).__name__, todo=f"Lower the learning rate ({config.lr:g})"))
+        if not self._errors[t]:
+            rate = head_config(self._trials[t].job.tuner).lr
+            self._errors[t] = str(FitError(reason, where=type(self._step.tuner).__name__, todo=f"Lower the learning rate ({rate:g})"))
 
-    def _clear_dead(self) -> None:
-        """Hold dead trials at zero, so that no kernel that refuses NaN stops the others."""
-        dead = torch.tensor([t for t, reason in enumerate(self.errors) if reason], device=self._device)
-        self._optimiser.clear(dead)
-        for buffer in self._buffers.values():
-            buffer[dead] = 0
+    def _filled(self, living: list[int]) -> list[int]:
+        return living + living[-1:] * (self._least - len(living)) if living else []
 
+    def _drop_dead(self) -> None:
+        """Take dead trials out of the stack."""
+        if not any(self._errors[t] for t in self._slots):
+            return
+        slots = self._filled([t for t in dict.fromkeys(self._slots) if not self._errors[t]])
+        keep = [self._slots.index(t) for t in slots]
+        members = [self._trials[t] for t in slots]
+        if members:
+            index = torch.tensor(keep, device=self._table.device)
+            offsets = self._data.offsets.tolist()
+            self._memory = Memory([self._memory.part(offsets[k], len(m.positions)) for k, m in zip(keep, members, strict=True)], self._table.device)
+            self._optimiser.keep(index)
+            self._buffers, self._sums = chosen(self._buffers, index), chosen(self._sums, index)
+            self._index = self._index[:, index]
+            self._data = StackData(members, self._table)
+        self._slots = slots
 
-def _stack(each: Sequence[Any]) -> dict[str, Tensor]:
-    return {name: torch.stack([tensors[name] for tensors in each]) for name in each[0]}
-
-
-def _rows(tree: Tree, index: Tensor) -> Tree:
-    return {name: _rows(value, index) if isinstance(value, dict) else value[index] for name, value in tree.items()}
+    def _note_terms(self) -> None:
+        """Add the means of the epoch's terms."""
+        means = {name: (value / self._per_epoch).tolist() for name, value in self._sums.items()}
+        for t in dict.fromkeys(self._slots):
+            for name, values in means.items():
+                self._terms[t].setdefault(name, []).append(values[self._slots.index(t)])
