@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from burnish import __version__
+from burnish._version import __version__
 from burnish.cli.text import echo
 from burnish.errors import MachineError, PluginError
 from burnish.manager import get_manager
