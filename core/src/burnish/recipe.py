@@ -6,6 +6,7 @@ A recipe is read and its keys are checked here; what its parts mean is the busin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -98,8 +99,13 @@ def find_recipe(argument: str, manager: Manager) -> Recipe:
         RecipeError: there is no such recipe, or it is malformed.
         PluginError: several plugins offer it.
     """
-    path = Path(argument).expanduser()
-    if path.suffix in SUFFIXES or path.is_file():
+    path = Path(argument)
+    # No home folder of that user, or a name that no file can have: then it is no file.
+    with suppress(OSError, RuntimeError):
+        path = path.expanduser()
+        if path.is_file():
+            return read_recipe(path)
+    if path.suffix in SUFFIXES:
         return read_recipe(path)
     try:
         component = manager.get("recipe", argument)

@@ -54,7 +54,6 @@ _SQLITE_REASONS: Final[dict[int, int]] = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_READONLY: errno.EROFS,
     sqlite3.SQLITE_PERM: errno.EACCES,
-    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
     sqlite3.SQLITE_IOERR: errno.EIO,
     sqlite3.SQLITE_NOMEM: errno.ENOMEM,
 }
@@ -127,8 +126,8 @@ def ensure_folder(folder: Path) -> Path:
     Raises:
         MachineError: it cannot be made.
     """
-    if not folder.is_dir():
-        with translate_os_errors(folder):
+    with translate_os_errors(folder):
+        if not folder.is_dir():
             _before("mkdir", folder)
             folder.mkdir(parents=True, exist_ok=True)
     return folder

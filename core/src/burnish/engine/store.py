@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from burnish.engine.files import translate_os_errors
 from burnish.errors import MachineError, StoreError, one_line
 
 if TYPE_CHECKING:
@@ -123,7 +124,9 @@ class Store:
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         self.path = path
-        if not create and not path.is_file():
+        with translate_os_errors(path):
+            missing = not create and not path.is_file()
+        if missing:
             raise StoreError("there is no study here", where=str(path.parent), todo="Give the folder that `burnish run --out` wrote")
         with self._errors():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
@@ -143,7 +146,8 @@ class Store:
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            yield
+            with translate_os_errors(self.path):
+                yield
         except sqlite3.OperationalError as error:
             todo = "Check disk space and permissions; what was finished is kept"
             raise MachineError(f"the store cannot be used: {error}", where=str(self.path), todo=todo) from error
@@ -158,7 +162,8 @@ class Store:
             try:
                 yield
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk makes SQLite roll back by itself
+                    self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
 
