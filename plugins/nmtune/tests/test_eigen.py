@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 import torch
 
-from burnish_nmtune.eigen import SMALL, eigh, eigvalsh
+from burnish_nmtune.eigen import SMALL, eigh, eigvalsh, on_one_core
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -55,6 +55,18 @@ def test_a_broken_matrix_breaks_no_other(threads):
         assert torch.equal(values[t], whole[0][t]) != (t in (1, 3))
         assert torch.equal(vectors[t], whole[1][t]) != (t in (1, 3))
         assert values[t].isnan().all() == (t in (1, 3))
+
+
+def test_one_core_within_one_core(threads):
+    matrices = symmetric(3, 5)
+    assert torch.equal(on_one_core(eigvalsh, matrices), eigvalsh(matrices))
+    assert on_one_core(lambda x: torch.get_num_threads(), matrices) == 1
+    assert on_one_core(lambda x: torch.get_num_threads(), torch.zeros(SMALL + 1, SMALL + 1)) == threads
+
+
+def test_an_error_reaches_the_caller(threads):
+    with pytest.raises(ZeroDivisionError):
+        on_one_core(lambda x: 1 / 0, symmetric(3))
 
 
 def test_wide_matrices(threads):

@@ -9,6 +9,7 @@ import torch
 
 from burnish.contracts.evaluator import Curve, Measure, Measures, Outcome
 from burnish_nmtune import SpectrumConfig
+from burnish_nmtune.eigen import on_one_core
 from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Spectrum:
                 yield "tuner-", embeddings
 
     def _of(self, prefix: str, split: str, features: NDArray[Any]) -> tuple[list[Measure], list[Curve]]:
-        values = singular_values(centered(torch.from_numpy(features.astype("float64")), self.config.center))
+        matrix = torch.from_numpy(features.astype("float64"))
+        values = on_one_core(lambda x: singular_values(centered(x, self.config.center)), matrix)
         how = "" if self.config.center == "none" else f"{self.config.center} means subtracted"
         if not values.any():
             how = "all singular values are 0" + (f" with {how}" if how else "")
