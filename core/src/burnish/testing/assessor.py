@@ -112,7 +112,7 @@ def _check(opinion: Assessment, shown: Evidence) -> None:
         if array is not None:
             expect(array.shape == index.shape, f"{what} has the shape {array.shape} for {len(index)} items")
             expect(bool(np.isfinite(array).all()), f"{what} has values that are not finite")
-    expect(opinion.keep is None or opinion.keep.dtype == np.bool_, "keep is not bool")
+    expect(opinion.keep is None or opinion.keep.dtype == np.bool_, f"keep is {getattr(opinion.keep, 'dtype', '')}, not bool")
     expect(opinion.weight is None or bool((opinion.weight >= 0).all()), "a weight is negative")
     if isinstance(opinion.corrected, Labels):
         y = opinion.corrected.y

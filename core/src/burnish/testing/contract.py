@@ -95,8 +95,8 @@ class PluginContract:
     def test_it_is_discovered_through_its_entry_point(self) -> None:
         """The plugin is installed, loads, and offers the component."""
         found = [info for info in manager_of(self.plugin).plugins if info.name == self.plugin]
-        names = ", ".join(info.name for info in manager_of(self.plugin).plugins) or "none"
-        expect(bool(found), f"no installed distribution has the entry point {self.plugin!r} (there are: {names}). Run: pip install -e .")
+        installed = bool(found) and bool(found[0].distribution)
+        expect(installed, f"no installed distribution has the entry point {self.plugin!r}. Run: pip install -e .")
         expect(found[0].status == "ok", f"plugin {self.plugin!r} fails to load: {found[0].reason}")
         offered = [c.name for c in manager_of(self.plugin).components(self.kind)]
         hook = HOOKS[self.kind]

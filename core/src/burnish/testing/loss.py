@@ -161,7 +161,10 @@ class LossContract(PluginContract):
             inputs = tuple(tensor.clone().requires_grad_(True) for tensor in (x.logits, x.embeddings) if tensor is not None)
             function = self._function(loss, x)
             if function(*inputs).requires_grad:
-                torch.autograd.gradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-4)
+                try:
+                    torch.autograd.gradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-4)
+                except RuntimeError as error:
+                    raise AssertionError(f"a gradient is not that of finite differences ({form} targets): {error}") from error
 
     def test_it_stacks(self, tmp_path: Path) -> None:
         """Under `torch.func.vmap` with 2 and 3 trials, values and gradients are those of one trial after the other."""

@@ -1,0 +1,6 @@
+"""A target."""
+
+
+class Loss:
+    def __init__(self, config):
+        self.config = config
