@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,11 @@ class Burnish:
             "fail_at": {**fail_at, "log": str(log)} if fail_at else None,
         }  # fmt: skip
         pid = self._ask(json.dumps(request))["pid"]
-        if meanwhile is not None:
-            meanwhile(pid, err)
-        code = self._ask("")["code"]
+        try:
+            if meanwhile is not None:
+                meanwhile(pid, err)
+        finally:
+            code = self._ask("")["code"]
         texts = [file.read_text("utf-8", "replace") if file.exists() else "" for file in (out, err, log)]
         return Ended(code, texts[0], texts[1], tuple(texts[2].splitlines()))
 
@@ -86,6 +89,12 @@ class Burnish:
         answer = self.server.stdout.readline()
         assert answer, "the process that burnish is forked from has ended"
         return dict(json.loads(answer))
+
+    @staticmethod
+    def send(pid: int, number: int) -> None:
+        """Send a signal to a run, unless it has ended meanwhile."""
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
     def afresh(self, *arguments: str | Path, environment: Mapping[str, str] | None = None, before: Sequence[str] = ("-m", "burnish")) -> Ended:
         """Run a command in an interpreter that has imported nothing yet."""

@@ -1,6 +1,5 @@
 """Ctrl-C: exit code 130, one line, nothing half-written, and the same command goes on."""
 
-import os
 import signal
 import time
 
@@ -31,7 +30,7 @@ STUDY = (
 )
 
 
-def interrupt(after, delay):
+def interrupt(burnish, after, delay):
     """Send Ctrl-C a while after a line appeared on stderr."""
 
     def meanwhile(pid, err):
@@ -39,14 +38,14 @@ def interrupt(after, delay):
         while time.monotonic() < end and not (err.exists() and after in err.read_text()):
             time.sleep(0.005)
         time.sleep(delay)
-        os.kill(pid, signal.SIGINT)
+        burnish.send(pid, signal.SIGINT)
 
     return meanwhile
 
 
 @pytest.mark.parametrize(("after", "delay"), [("", 0.6), ("features", 0.1), ("tuning", 0.05)], ids=["in-features", "in-tuning", "in-trials"])
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(burnish, accepted, tmp_path, after, delay):
-    ended = burnish(*STUDY, meanwhile=interrupt(after, delay))
+    ended = burnish(*STUDY, meanwhile=interrupt(burnish, after, delay))
     assert ended.code == 130, ended.err
     assert ended.err.splitlines()[-1] == "burnish: interrupted; run the same command to resume"
     assert "Traceback" not in ended.err
