@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from burnish.contracts.noise import Evidence
 from burnish.data import Classes, Labels, MultiLabels
 from burnish.errors import DataError
@@ -17,8 +20,6 @@ from burnish_basics.confident_joint import (
     thresholds,
     whole,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 FILTERS = ["prune-by-noise-rate", "prune-by-class", "both", "confident-learning"]
 

@@ -1,6 +1,7 @@
 """The contract kit on everything this plugin offers."""
 
 import numpy as np
+
 from burnish.testing import (
     AssessorContract,
     BackboneContract,

@@ -7,6 +7,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from burnish import NoConfig
 from burnish.contracts.noise import CorruptionInput
 from burnish.data import Classes, Labels, MultiLabels, content_id, stack_ids, uniforms
@@ -24,8 +27,6 @@ from burnish_basics._noise import (
 from burnish_basics.corruptors import Asymmetric, FewShot, InstanceDependent, LongTail, Missing, Nothing, Pair, Symmetric
 from burnish_basics.corruptors.draws import pick, share
 from burnish_basics.corruptors.instance import flip_probability
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 NAMES = ["cat", "dog", "bird", "fish", "frog", "newt", "toad", "swan"]
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
 from burnish import NoConfig
 from burnish.contracts.noise import Assessment
 from burnish.contracts.scores import Scores
@@ -24,9 +28,6 @@ from burnish_basics.evaluators import (
     Worst,
 )
 from burnish_basics.evaluators.ranking import auroc, average_precisions
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn import metrics as sk
 
 NONE = NoConfig()
 

@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from burnish import NoConfig
 from burnish.contracts.loss import LossInput, Targets
 from burnish_basics._losses import LOSSES, FocalConfig, GCEConfig, LabelSmoothingConfig, SCEConfig
 from burnish_basics.losses import BinaryCrossEntropy, CrossEntropy, Focal, GeneralisedCrossEntropy, LabelSmoothing, SymmetricCrossEntropy
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def pattern(n, d, a, b):

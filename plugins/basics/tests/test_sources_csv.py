@@ -4,6 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from burnish.data import Labels, MultiLabels, content_id
 from burnish.data.checks import require_usable
 from burnish.errors import BurnishError, ConfigError, DataError
@@ -11,8 +14,6 @@ from burnish_basics._data import CsvConfig
 from burnish_basics.sources import _light
 from burnish_basics.sources.labels import Marks, parse
 from burnish_basics.sources.tables import Csv
-from hypothesis import given
-from hypothesis import strategies as st
 
 ANY = CsvConfig(path="any.csv")
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+
 from burnish import NoConfig
 from burnish.contracts.backbone import Runtime, View
 from burnish.data import Item
@@ -10,7 +12,6 @@ from burnish_basics._data import DigitsConfig
 from burnish_basics.features import Features
 from burnish_basics.sources import _light
 from burnish_basics.sources.digits import Digits
-from sklearn.datasets import load_digits
 
 
 def test_images():

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from burnish.cli import main
 
 PAGE = Path(__file__).parents[3] / "docs" / "concepts" / "supervision-in-files.md"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from burnish.data import content_id
 from burnish.data.checks import require_usable, structure
 from burnish.data.images import decode_rgb

@@ -5,9 +5,10 @@ import subprocess
 import sys
 from dataclasses import fields
 
-import burnish_basics
 import numpy as np
 import pytest
+
+import burnish_basics
 from burnish_basics._data import BACKBONES, SOURCES
 
 SCRIPT = """

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from safetensors.numpy import save_file
+
 from burnish.data import Labels, MultiLabels, content_id
 from burnish.data.images import decode_rgb
 from burnish.errors import ConfigError, DataError
@@ -10,7 +12,6 @@ from burnish_basics._data import NpzConfig
 from burnish_basics.sources import _light
 from burnish_basics.sources._npy import headers
 from burnish_basics.sources.arrays import Npz
-from safetensors.numpy import save_file
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(6, 4))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from burnish.data.images import decode_rgb
 from burnish.engine.check import check
 from burnish_basics._data import CsvConfig, NpzConfig

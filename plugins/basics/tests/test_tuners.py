@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from burnish import HeadConfig, NoConfig
 from burnish.blocks import TrainingData
 from burnish.contracts.loss import Targets

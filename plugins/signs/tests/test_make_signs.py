@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from burnish_signs.source import Photographs
 
 TOOL = Path(__file__).parents[1] / "tools" / "make_signs.py"

@@ -6,13 +6,14 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from burnish.data import content_id, stack_ids
 from burnish_signs.background import background_alpha, foreground, otsu_threshold, texture
 from burnish_signs.draws import standard_normals
 from burnish_signs.shifts import SHIFTS, background, blur, contrast, inversion, noise, rotation, rotation_angles
 from burnish_signs.source import Photographs
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def ids_for(n):

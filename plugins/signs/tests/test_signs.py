@@ -9,15 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import burnish_signs
 import numpy as np
 import pytest
+from PIL import Image
+
+import burnish_signs
 from burnish.data import canonical_order, content_id
 from burnish.errors import DataError
 from burnish_signs import SignsConfig, fingerprint, packaged
 from burnish_signs.shifts import SHIFTS
 from burnish_signs.source import Photographs, Signs
-from PIL import Image
 
 DATA = Path(burnish_signs.__file__).parent / "data"
 

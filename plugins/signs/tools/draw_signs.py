@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
 from burnish.data import content_id, stack_ids
 from burnish_signs.shifts import SHIFTS
 from burnish_signs.source import Photographs
-from PIL import Image, ImageDraw, ImageFont
 
 SIDE, GAP, LABEL = 64, 3, 104
 COLOURS = 144

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors.numpy import save
+
 from burnish.data import canonical_order, content_id, stack_ids
 from burnish_signs import DATA_FILE, PROVENANCE_FILE, SHIFTS_VERSION
 from burnish_signs.background import foreground
 from burnish_signs.source import Photographs
-from safetensors.numpy import save
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

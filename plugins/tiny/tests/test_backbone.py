@@ -5,6 +5,8 @@ import io
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from burnish.contracts import Runtime, View
 from burnish.data import Item, content_id, stack_ids
 from burnish.errors import ItemError
@@ -14,7 +16,6 @@ from burnish_tiny.files import load_network
 from burnish_tiny.inputs import jitter
 from burnish_tiny.network import DIM, normalise
 from burnish_tiny.weights import weight_file
-from PIL import Image
 
 EVAL = View()
 

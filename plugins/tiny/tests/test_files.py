@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
 from burnish.errors import ModelFileError
 from burnish_tiny.files import load_network, save_network
 from burnish_tiny.network import build
-from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from burnish_tiny.network import DIM, MEAN, STD, build, fold, normalise
 
 

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from importlib.metadata import entry_points
 
-import burnish_tiny
 import pytest
+
+import burnish_tiny
 from burnish.errors import ConfigError, ModelFileError
 from burnish_tiny import NOISES, SEEDS, TinyConfig
 from burnish_tiny.weights import PROVENANCE, SHIPPED, WEIGHTS, fingerprint, weight_file

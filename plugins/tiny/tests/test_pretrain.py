@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+
 from burnish.contracts import PretrainTask, Runtime, View
 from burnish.data import Classes, Dataset, Item, Labels, content_id
 from burnish.errors import DataError, ItemError, StoreError

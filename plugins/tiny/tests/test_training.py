@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from burnish.errors import FitError, StoreError
 from burnish_tiny import PretrainConfig
 from burnish_tiny.training import Schedule, _Run, accuracy, augment, fit

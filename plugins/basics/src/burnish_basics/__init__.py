@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import burnish
-
 from burnish_basics._data import BACKBONES, SOURCES
 from burnish_basics._methods import EVALUATORS, LOSSES, NOISE_MODELS, TUNERS
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from burnish.contracts.evaluator import Table
 from burnish.contracts.noise import Assessment, Evidence
 from burnish.data import Labels
 from burnish.errors import DataError
-
 from burnish_basics._noise import ConfidentJointConfig
 
 if TYPE_CHECKING:
-    from burnish.data import Classes
     from numpy.typing import NDArray
+
+    from burnish.data import Classes
 
 _WHERE = "assess confident-joint"
 

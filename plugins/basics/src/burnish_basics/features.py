@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
 from burnish import NoConfig
 from burnish.contracts.backbone import Inputs, Runtime, View
 from burnish.errors import ItemError
 
 if TYPE_CHECKING:
-    from burnish.data import Item
     from numpy.typing import NDArray
+
+    from burnish.data import Item
 
 
 class Features:

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from burnish import NoConfig
-from burnish.contracts.loss import Accepts, LossInput, LossValue
 from torch import Tensor
 from torch.nn.functional import log_softmax, logsigmoid
 
+from burnish import NoConfig
+from burnish.contracts.loss import Accepts, LossInput, LossValue
 from burnish_basics._losses import FocalConfig, GCEConfig, LabelSmoothingConfig, SCEConfig
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from burnish.data.content import uniforms
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 
+from burnish.data.content import uniforms
 from burnish_signs.draws import standard_normals
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from burnish.data.content import uniforms
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from burnish.data.content import uniforms
 from burnish_signs.background import background_alpha, texture
 from burnish_signs.draws import standard_normals
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from burnish.data import Classes, Dataset, Labels, content_id, stack_ids
-from burnish.errors import DataError
 from PIL import Image
 from safetensors.numpy import load as load_safetensors
 
+from burnish.data import Classes, Dataset, Labels, content_id, stack_ids
+from burnish.errors import DataError
 from burnish_signs import DATA_FILE, PROVENANCE_FILE, REINSTALL, SignsConfig, packaged
 from burnish_signs.shifts import SHIFTS
 

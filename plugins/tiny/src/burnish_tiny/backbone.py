@@ -14,11 +14,11 @@ from burnish_tiny.weights import weight_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from burnish.contracts import Inputs, Runtime, View
-    from burnish.data import Item
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from burnish.contracts import Inputs, Runtime, View
+    from burnish.data import Item
     from burnish_tiny import TinyConfig
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

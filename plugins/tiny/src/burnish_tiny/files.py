@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from burnish.engine.files import write_atomic
-from burnish.errors import ModelFileError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from burnish.engine.files import write_atomic
+from burnish.errors import ModelFileError
 from burnish_tiny.network import TinyResNet
 
 if TYPE_CHECKING:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from burnish.data.images import open_rgb, resize
 
+from burnish.data.images import open_rgb, resize
 from burnish_tiny.network import SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from burnish.data import Item
     from numpy.typing import NDArray
     from PIL import Image
+
+    from burnish.data import Item
 
 _PAD = 4
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+
 from burnish.data import Labels
 from burnish.engine.files import write_json
 from burnish.errors import DataError, StoreError
-
 from burnish_tiny.files import load_network, save_network
 from burnish_tiny.inputs import prepare_images
 from burnish_tiny.network import SIDE
@@ -24,11 +24,11 @@ from burnish_tiny.weights import PROVENANCE, WEIGHTS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from burnish.contracts import PretrainTask
-    from burnish.data import Dataset
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from burnish.contracts import PretrainTask
+    from burnish.data import Dataset
     from burnish_tiny import PretrainConfig
 
 _CHUNK = 256

@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from burnish.engine.files import ensure_folder, write_atomic, write_json
-from burnish.errors import FitError, StoreError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional
 
+from burnish.engine.files import ensure_folder, write_atomic, write_json
+from burnish.errors import FitError, StoreError
 from burnish_tiny.network import DIM, TinyResNet, build, normalise
 
 if TYPE_CHECKING:

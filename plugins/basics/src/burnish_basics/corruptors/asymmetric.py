@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
 from burnish.contracts.noise import Corruption, CorruptionInput
 from burnish.data import Classes
 from burnish.errors import DataError, suggestion
-
 from burnish_basics._noise import AsymmetricConfig
 from burnish_basics.corruptors.draws import LABEL_ROLES, labels_of, pick, relabelled, share, smallest
 

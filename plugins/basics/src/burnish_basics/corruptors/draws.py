@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
 from burnish.contracts.noise import Corruption, CorruptionInput
 from burnish.data import Labels
 from burnish.errors import DataError

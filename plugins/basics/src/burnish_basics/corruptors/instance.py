@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from burnish.contracts.noise import Corruption, CorruptionInput
-from burnish.errors import DataError, ItemError
 from scipy.optimize import brentq
 from scipy.special import erfcx, log_ndtr, ndtr, ndtri, ndtri_exp
 
+from burnish.contracts.noise import Corruption, CorruptionInput
+from burnish.errors import DataError, ItemError
 from burnish_basics._noise import InstanceDependentConfig
 from burnish_basics.corruptors.draws import LABEL_ROLES, labels_of, pick, relabelled
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+
 from burnish.contracts.noise import Corruption, CorruptionInput
 from burnish.data import Labels, MultiLabels
 from burnish.data.supervision import UNKNOWN
 from burnish.errors import DataError
-
 from burnish_basics._noise import MissingConfig
 from burnish_basics.corruptors.draws import LABEL_ROLES, relabelled, share, smallest
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from burnish.contracts.noise import Corruption, CorruptionInput
 
+from burnish.contracts.noise import Corruption, CorruptionInput
 from burnish_basics._noise import FewShotConfig, LongTailConfig
 from burnish_basics.corruptors.draws import SAMPLING_ROLES, kept, labels_of, smallest
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+
 from burnish import NoConfig
 from burnish.contracts.noise import Corruption, CorruptionInput
 from burnish.errors import DataError
-
 from burnish_basics._noise import PairConfig, SymmetricConfig
 from burnish_basics.corruptors.draws import LABEL_ROLES, kept, labels_of, relabelled, share, smallest
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
 from burnish import NoConfig
 from burnish.contracts.evaluator import Measure, Measures, Outcome
-
 from burnish_basics._evaluators import ECEConfig
 from burnish_basics.evaluators.view import NO_TARGET, LabelView, divide, ratio, terms, view
 
 if TYPE_CHECKING:
-    from burnish.contracts.scores import Scores
     from numpy.typing import NDArray
+
+    from burnish.contracts.scores import Scores
 
 NO_PROBABILITIES: Final = "these scores are similarities without a temperature: they have no probabilities"
 """Why a measure of probabilities is NaN."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+
 from burnish import NoConfig
 from burnish.contracts.evaluator import Measure, Measures, Outcome, Table
-
 from burnish_basics._evaluators import GroupsConfig, WorstConfig
 from burnish_basics.evaluators.view import NO_TARGET, LabelView, class_counts, present, ratio, terms, view
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+
 from burnish import NoConfig
 from burnish.contracts.evaluator import Measure, Measures, Outcome
-
 from burnish_basics.evaluators.ranking import auroc
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from burnish import NoConfig
-from burnish.contracts.evaluator import Measure, Measures, Outcome
 from scipy.stats import rankdata
 
+from burnish import NoConfig
+from burnish.contracts.evaluator import Measure, Measures, Outcome
 from burnish_basics.evaluators.view import NO_TARGET, LabelView, divide, view
 
 if TYPE_CHECKING:

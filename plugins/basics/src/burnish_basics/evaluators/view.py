@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from burnish.contracts.evaluator import Outcome, Terms
 from burnish.data import Labels, MultiLabels
 from burnish.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from burnish.contracts.scores import Scores
     from burnish.data import Supervision
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)

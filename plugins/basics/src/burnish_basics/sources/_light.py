@@ -11,7 +11,6 @@ from typing import Any
 
 from burnish.errors import DataError
 from burnish.fingerprint import of_files, of_path
-
 from burnish_basics._data import CsvConfig, DigitsConfig, FolderConfig, NpzConfig
 from burnish_basics.sources._names import NONE
 from burnish_basics.sources._npy import headers

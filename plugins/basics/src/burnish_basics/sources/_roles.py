@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from burnish.errors import DataError, suggestion
-
 from burnish_basics.sources._names import NONE, find
 from burnish_basics.sources._npy import Header
 

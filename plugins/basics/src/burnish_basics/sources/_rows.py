@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from burnish.errors import DataError, suggestion
-
 from burnish_basics.sources._names import NONE, find
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 from burnish.errors import DataError
-
 from burnish_basics.sources._names import SPLIT_NAMES, class_order, printable, split_of
 
 IMAGE_ENDINGS: Final = frozenset(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import scipy.sparse as sp
-from burnish.errors import DataError, suggestion
 
+from burnish.errors import DataError, suggestion
 from burnish_basics.sources._npy import Header, headers
 from burnish_basics.sources._roles import SPARSE, is_sparse, refuse_objects
 

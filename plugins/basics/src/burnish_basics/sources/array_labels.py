@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
+
 from burnish.data import Labels, MultiLabels
 from burnish.data.supervision import UNKNOWN
 from burnish.errors import DataError, suggestion

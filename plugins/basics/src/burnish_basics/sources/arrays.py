@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
+
 from burnish.data import Dataset, content_id
 from burnish.errors import DataError
-
 from burnish_basics._data import NpzConfig
 from burnish_basics.sources._light import npz_roles
 from burnish_basics.sources._names import NONE, SPLIT_NAMES, check_distinct, class_order, number_groups, printable, split_of

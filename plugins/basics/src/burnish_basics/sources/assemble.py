@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import overload
 
 import numpy as np
+
 from burnish.data import Classes, Supervision, role_of
 
 

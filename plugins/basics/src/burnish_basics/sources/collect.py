@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import DataError
-
 from burnish_basics.sources._names import SPLIT_NAMES, split_of
 from burnish_basics.sources._rows import Columns, Row
 from burnish_basics.sources.labels import Cell

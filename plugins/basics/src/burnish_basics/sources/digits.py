@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from burnish.data import Classes, Dataset, Labels, content_id
 
+from burnish.data import Classes, Dataset, Labels, content_id
 from burnish_basics._data import DigitsConfig
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ from typing import Final
 from burnish.data import content_id
 from burnish.errors import DataError
 from burnish.fingerprint import of_files
-
 from burnish_basics.sources._light import IMAGE_IDS
 from burnish_basics.sources._walk import why_unreadable
 

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from burnish.data import Dataset, Finding, Labels
 from burnish.data.supervision import UNKNOWN
 from burnish.errors import DataError
-
 from burnish_basics._data import CsvConfig, FolderConfig
 from burnish_basics.sources._light import folder_listing
 from burnish_basics.sources._names import number_groups, printable

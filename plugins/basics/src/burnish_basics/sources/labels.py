@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import scipy.sparse as sp
+
 from burnish.data import Labels, MultiLabels, Supervision
 from burnish.data.supervision import UNKNOWN
 from burnish.errors import DataError, suggestion
-
 from burnish_basics.sources._names import check_distinct, class_order
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from burnish.errors import DataError, MissingExtraError
-
 from burnish_basics.sources._rows import Columns, Row
 
 _BATCH: Final = 8_192

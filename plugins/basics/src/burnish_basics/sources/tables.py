@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from burnish.data import Dataset, Supervision
 from burnish.errors import DataError
-
 from burnish_basics._data import CsvConfig
 from burnish_basics.sources import parquet
 from burnish_basics.sources._light import image_root, table_files

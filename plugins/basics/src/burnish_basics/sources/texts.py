@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from burnish.data import content_id
 from burnish.errors import DataError
-
 from burnish_basics.sources.files import checked_text, unreadable_id
 
 

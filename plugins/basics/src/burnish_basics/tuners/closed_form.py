@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from burnish import NoConfig
-from burnish.blocks import HeadTuner, TrainingData, one_hot
-from burnish.errors import FitError
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from burnish import NoConfig
+from burnish.blocks import HeadTuner, TrainingData, one_hot
+from burnish.errors import FitError
 from burnish_basics._tuners import NearestClassMeanConfig, RidgeConfig
 
 NEVER = -1e30

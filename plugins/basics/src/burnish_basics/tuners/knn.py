@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Task
 from burnish.data import Labels, MultiLabels
 from burnish.errors import FitError, ModelFileError
-from torch import Tensor
-from torch.nn.functional import normalize
-
 from burnish_basics._tuners import KNNConfig
 
 if TYPE_CHECKING:
-    from burnish.data import Classes, Supervision
     from numpy.typing import NDArray
+
+    from burnish.data import Classes, Supervision
 
 _WHERE = "tuner knn"
 _CHUNK = 256

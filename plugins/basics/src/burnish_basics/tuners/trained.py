@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from burnish.blocks import HeadTuner
-from burnish.blocks.heads import MLPHead, linear_head
 from torch import nn
 
+from burnish.blocks import HeadTuner
+from burnish.blocks.heads import MLPHead, linear_head
 from burnish_basics._tuners import LinearConfig, MLPConfig
 
 
