@@ -88,7 +88,7 @@ def test_a_corruptor_that_reaches_too_far_is_refused(dataset):
             changed = np.ones(len(clean.supervision), dtype=bool)
             return Corruption(clean.supervision, clean.index, changed)
 
-    with pytest.raises(DataError, match="noise reaches: touched items outside the role '(train|validation)'"):
+    with pytest.raises(DataError, match=r"noise reaches: touched items outside the role '(train|validation)'"):
         corrupt(dataset, draw(dataset, SplitSpec(), 0), [("reaches", Reaches(0.1))], 0)
 
 

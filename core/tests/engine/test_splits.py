@@ -15,7 +15,8 @@ def make(contents, labels, groups=None, splits=None, classes=3):
     rows = [np.array([c], dtype=np.float32) for c in contents]
     return Dataset.build(
         name="made", modality="features", ids=[content_id("features", row) for row in rows], classes=Classes.of([str(c) for c in range(classes)]),
-        supervision=Labels(y=np.array(labels, dtype=np.int64)), reader=None, columns={} if groups is None else {"group": np.array(groups)}, splits=splits,
+        supervision=Labels(y=np.array(labels, dtype=np.int64)), reader=None,
+        columns={} if groups is None else {"group": np.array(groups)}, splits=splits,
     )  # fmt: skip
 
 

@@ -129,7 +129,8 @@ def check_report(report: ReportSpec, cells: Sequence[Cell], where: str) -> None:
     Raises:
         RecipeError: it is not.
     """
-    if report.x and not any(part.has(report.x.partition(".")[2]) for cell in cells for part in cell.parts().get(report.x.partition(".")[0], ())):
+    key, _, option = report.x.partition(".")
+    if report.x and not any(part.has(option) for cell in cells for part in cell.parts().get(key, ())):
         raise RecipeError(f"nothing in the plan has {report.x!r}", where=where, todo="x is a key and an option, such as backbone.noise")
     lines = report.lines
     names = dict.fromkeys(name for cell in cells for name in (cell.labels()[lines], *(part.name for part in cell.parts().get(lines, ()))))
