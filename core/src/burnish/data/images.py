@@ -94,6 +94,15 @@ def decode_rgb(payload: bytes | NDArray[Any]) -> Image.Image:
         raise DataError(
             f"the image declares {width:,} x {height:,} pixels", possible=f"at most {MAX_PIXELS // 10**6} million pixels", todo="Make it smaller"
         )
+    return rgb_of(image)
+
+
+def rgb_of(image: Image.Image) -> Image.Image:
+    """Return an opened image as 8-bit RGB, as `decode_rgb` would have from its file.
+
+    Raises:
+        DataError: it is truncated or damaged, or of a kind without an agreed range of values.
+    """
     try:
         image.load()
         return _upright(image, _to_rgb(image))

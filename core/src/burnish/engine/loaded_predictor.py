@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from burnish.contracts.backbone import Encodes, Inputs, Runtime, View
 from burnish.contracts.scores import Scores
 from burnish.data import Classes, Dataset, Item, content_id, stack_ids
+from burnish.data.images import rgb_of
 from burnish.engine.new_items import NewItem, items_of
 from burnish.engine.parts import make
 from burnish.errors import DataError, ItemError
@@ -98,7 +100,7 @@ class LoadedPredictor:
         if isinstance(x, Dataset):
             self._check_modality(x.modality, x.name)
             return _joined([cell.scores for cell in self.stream(items_of(x))], self.classes)
-        items = (NewItem(f"item {number}", partial(_payload, item, self.modality, number)) for number, item in enumerate(x))
+        items = (NewItem(_name(item, number), partial(_payload, item, self.modality)) for number, item in enumerate(x))
         return _joined([cell.scores for cell in self.stream(items)], self.classes)
 
     def stream(self, items: Iterable[NewItem], *, skip_bad: bool = False, workers: int = 0) -> Iterator[ScoredCell]:
@@ -176,17 +178,21 @@ class LoadedPredictor:
         return self.predictor.predict(features)
 
 
-def _payload(item: Any, modality: str, number: int) -> Any:
+def _name(item: Any, number: int) -> str:
+    """Return what an error calls an item of Python's."""
+    return str(item) if isinstance(item, Path) else f"item {number}"
+
+
+def _payload(item: Any, modality: str) -> Any:
+    """Return what a reader would give for an item of Python's."""
+    if modality == "features":
+        return _rows(np.asarray(item)[None])[0]
     if modality == "image" and isinstance(item, str | Path):
-        path = Path(item)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise ItemError(number, f"cannot be read: {error.strerror}", str(path)) from error
-    if modality == "image" and hasattr(item, "convert"):
-        return np.asarray(item.convert("RGB"))
+        return Path(item).read_bytes()
+    if modality == "image" and isinstance(item, Image.Image):
+        return np.asarray(rgb_of(item))
     if modality == "text" and not isinstance(item, str):
-        raise DataError(f"item {number} is no text but {type(item).__name__}")
+        raise DataError(f"it is no text but {type(item).__name__}")
     return item
 
 
