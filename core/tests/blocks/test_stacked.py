@@ -347,6 +347,29 @@ def test_code_that_cannot_be_stacked_is_named_with_its_line(heads):
 
 
 @pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("build", "BadTuner cannot build a head for 12 features and 4 classes: no such width"),
+        ("prepare", "BadTuner cannot prepare: no such width"),
+    ],
+)
+def test_errors_of_an_authors_code_are_named_with_their_line(heads, method, message):
+    def bad(self, *arguments):
+        raise KeyError("no such width")
+
+    tuner = type("BadTuner", (heads.Linear,), {method: bad})
+    (result,) = fit_heads(heads.jobs(1, tuner), RUN)
+    assert message.replace("no such width", "'no such width'") in result.error
+    assert result.error.startswith("test_stacked.py, line ")
+
+
+def test_more_views_than_there_are_is_refused(heads):
+    tuner = type("Two", (heads.Linear,), {"views": 2})
+    (result,) = fit_heads(heads.jobs(1, tuner), RUN)
+    assert result.error == "features of shape (80, 1, 12). Possible: (N, V, D) with at least 2 views."
+
+
+@pytest.mark.parametrize(
     ("terms", "message"),
     [
         (lambda loss: [], "at least one term, names that differ"),

@@ -13,6 +13,7 @@ from burnish.blocks.batches import batch_size, steps_per_epoch
 from burnish.blocks.head import HeadJob, HeadTuner, head_config
 from burnish.blocks.predictor import is_wide, meta_module
 from burnish.blocks.targets import target_kind
+from burnish.errors import FitError, ModelFileError
 
 _VARYING = ("lr", "weight_decay")
 _FLOPS = 25e9
@@ -103,6 +104,9 @@ def stacks(jobs: Sequence[HeadJob], limits: Limits | None = None) -> list[list[i
 
     Returns:
         Lists of ascending positions; every position stands in one.
+
+    Raises:
+        burnish.errors.FitError: a tuner cannot build its head.
     """
     limits = limits or Limits()
     alike: dict[Hashable, list[int]] = {}
@@ -120,7 +124,10 @@ def stacks(jobs: Sequence[HeadJob], limits: Limits | None = None) -> list[list[i
 
 def _stack_size(job: HeadJob, limits: Limits) -> int:
     """Return how many trials like this one a stack should hold."""
-    module = meta_module(job.tuner, job.features.shape[2], len(job.classes))
+    try:
+        module = meta_module(job.tuner, job.features.shape[2], len(job.classes))
+    except ModelFileError as error:
+        raise FitError(error.what, where=error.where) from error
     config, n = head_config(job.tuner), len(job.rows)
     rows = batch_size(n, config.batch) * job.features.shape[1]
     parameters = sum(p.numel() for p in module.parameters())

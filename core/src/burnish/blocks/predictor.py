@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from burnish.blocks.blame import author_error
 from burnish.blocks.head import HeadTuner, Outputs, as_outputs
 from burnish.contracts.scores import Scores
 from burnish.errors import BurnishError, DataError, ModelFileError
@@ -145,7 +146,8 @@ def meta_module(tuner: HeadTuner[Any], dim: int, classes: int) -> nn.Module:
     except BurnishError:
         raise
     except Exception as error:
-        raise ModelFileError(f"{type(tuner).__name__} cannot build a head for {dim} features and {classes} classes: {error}") from error
+        cause = author_error(tuner, f"cannot build a head for {dim} features and {classes} classes", error)
+        raise ModelFileError(cause.what, where=cause.where) from error
 
 
 def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:

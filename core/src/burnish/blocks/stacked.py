@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from burnish.blocks.batches import batch_size
+from burnish.blocks.blame import author_error
 from burnish.blocks.buckets import Limits, can_share, is_closed_form, signature, stacks, state_bytes
 from burnish.blocks.head import HeadJob, HeadResult, HeadTuner, head_config
 from burnish.blocks.predictor import HeadPredictor, check_state, intra_op_threads, is_wide
@@ -107,6 +108,8 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
         return HeadResult(None, str(error))
     except ModelFileError as error:
         return HeadResult(None, f"{type(job.tuner).__name__}.solve: {error}")
+    except Exception as error:
+        return HeadResult(None, str(author_error(job.tuner, "cannot be solved", error)))
     return HeadResult(_predictor(job, template_of(module, training=False), own))
 
 

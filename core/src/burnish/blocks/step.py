@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from burnish.blocks.blame import author_error
 from burnish.blocks.head import Batch, Fit, HeadTuner, Outputs, as_outputs
 from burnish.blocks.targets import as_targets
 from burnish.blocks.tensors import weighted_mean
@@ -20,6 +19,8 @@ from burnish.errors import BurnishError, FitError
 
 LinAlgError: type[RuntimeError] = torch.linalg.LinAlgError  # type: ignore[attr-defined]
 """What torch raises where a decomposition does not converge."""
+
+_TODO = "Objective and loss run under torch.func.vmap: no branching on data, boolean masks or .item()"
 
 Tree = dict[str, Any]
 """Nested dicts of tensors."""
@@ -89,7 +90,7 @@ class Step:
         except (BurnishError, LinAlgError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:
-            raise self._refusal(error) from error
+            raise author_error(self.tuner, "cannot be trained", error, _TODO) from error
         return dict(zip(parameters, gradients, strict=True)), total.detach(), aux
 
     def _one(self, parameters: Tree, trial: Tree, shared: Tree) -> tuple[Tensor, Tree]:
@@ -128,16 +129,3 @@ class Step:
             return reduce_loss(value, batch.weights, trial["share"])
 
         return loss
-
-    def _refusal(self, error: Exception) -> FitError:
-        """Return the error with the author's line: the innermost one that is neither torch's nor this package's."""
-        ours = tuple(__file__.rpartition(sep)[0] for sep in ("/", "\\") if sep in __file__)
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if "torch" not in f.filename.split("site-packages")[-1]]
-        frames = [f for f in frames if not f.filename.startswith(ours)]
-        where = ""
-        if frames:
-            line = linecache.getline(frames[-1].filename, frames[-1].lineno or 0).strip()
-            name = frames[-1].filename.replace("\\", "/").rpartition("/")[2]
-            where = f"{name}, line {frames[-1].lineno}, {line!r}"
-        what = f"{type(self.tuner).__name__} cannot be trained: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        return FitError(what, where=where, todo="Objective and loss run under torch.func.vmap: no branching on data, boolean masks or .item()")

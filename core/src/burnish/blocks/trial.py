@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from burnish.blocks.blame import author_error
 from burnish.blocks.head import HeadJob, HeadTuner, TrainingData
 from burnish.blocks.normalisation import stackable
 from burnish.blocks.targets import as_targets, class_prior, target_kind, target_tensors
-from burnish.errors import FitError
+from burnish.errors import BurnishError, FitError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,11 +91,16 @@ def build_module(tuner: HeadTuner[Any], dim: int, classes: int, seed: int) -> nn
     """Return a fresh module on the CPU, initialised under a seed, the same whatever else was drawn before.
 
     Raises:
-        FitError: it has a layer that cannot be stacked.
+        FitError: it cannot be built, or has a layer that cannot be stacked.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        module = tuner.build(dim, classes)
+        try:
+            module = tuner.build(dim, classes)
+        except BurnishError:
+            raise
+        except Exception as error:
+            raise author_error(tuner, f"cannot build a head for {dim} features and {classes} classes", error) from error
     for name, layer in module.named_modules():
         where = f"{type(tuner).__name__}.build, layer {name or '(the module itself)'}, {type(layer).__name__}"
         if isinstance(layer, _RANDOM_LAYERS) and getattr(layer, "p", 1.0) > 0:
@@ -144,6 +150,8 @@ def check_job(job: HeadJob) -> None:
     """
     n, classes = len(job.rows), len(job.classes)
     kind = target_kind(job.targets)
+    if job.features.ndim != 3 or job.features.shape[1] < job.tuner.views:
+        raise FitError(f"features of shape {job.features.shape}", possible=f"(N, V, D) with at least {job.tuner.views} views")
     if lengths := [name for name, array in job.targets.items() if len(array) != n]:
         raise FitError(f"{len(job.targets[lengths[0]])} targets for {n} training items")
     if len(job.weights) != n or not np.isfinite(job.weights).all() or (job.weights < 0).any():
@@ -169,12 +177,7 @@ def make_trial(job: HeadJob, table: FeatureTable, device: str) -> Trial:
     tuner, classes = job.tuner, len(job.classes)
     positions = table.positions(job)
     module = build_module(tuner, job.features.shape[2], classes, job.seed)
-    prepared: dict[str, Tensor] = {}
-    if type(tuner).prepare is not HeadTuner.prepare:
-        x = table.rows[torch.from_numpy(positions).to(table.rows.device)]
-        prepared = {name: t.to(device) for name, t in tuner.prepare(training_data(job, x, device)).items()}
-        if odd := [name for name, t in prepared.items() if torch.isnan(t).any()]:
-            raise FitError(f"what {type(tuner).__name__}.prepare computed as {odd[0]!r} has NaN in it")
+    prepared = _prepared(job, table, positions, device) if type(tuner).prepare is not HeadTuner.prepare else {}
     return Trial(
         job,
         positions,
@@ -182,6 +185,26 @@ def make_trial(job: HeadJob, table: FeatureTable, device: str) -> Trial:
         target_tensors(job.targets, device),
         counted_weights(job, device),
         torch.from_numpy(class_prior(job.targets, job.weights, classes)).to(device),
-        {name: torch.tensor(float(getattr(tuner.config, name)), device=device) for name in tuner.constants},
+        {name: torch.tensor(_constant(tuner, name), device=device) for name in tuner.constants},
         prepared,
     )
+
+
+def _prepared(job: HeadJob, table: FeatureTable, positions: NDArray[np.int64], device: str) -> dict[str, Tensor]:
+    x = table.rows[torch.from_numpy(positions).to(table.rows.device)]
+    try:
+        prepared = {name: t.to(device) for name, t in job.tuner.prepare(training_data(job, x, device)).items()}
+    except BurnishError:
+        raise
+    except Exception as error:
+        raise author_error(job.tuner, "cannot prepare", error) from error
+    if odd := [name for name, t in prepared.items() if torch.isnan(t).any()]:
+        raise FitError(f"what {type(job.tuner).__name__}.prepare computed as {odd[0]!r} has NaN in it")
+    return prepared
+
+
+def _constant(tuner: HeadTuner[Any], name: str) -> float:
+    value = getattr(tuner.config, name)
+    if not isinstance(value, int | float):
+        raise FitError(f"option {name!r} of {type(tuner).__name__} is {value!r}", possible="a number, as for all its constants")
+    return float(value)
