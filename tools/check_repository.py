@@ -158,11 +158,14 @@ def check_readme(plugin: Package) -> Iterator[str]:
 
 def check_mentions(plugin: Package) -> Iterator[str]:
     """Yield where a plugin is missing that lists or describes all of them."""
-    page, changes = ROOT / "docs/plugins" / f"{plugin.name}.md", ROOT / "CHANGELOG.md"
-    if not page.is_file():
+    if not (ROOT / "docs/plugins" / f"{plugin.name}.md").is_file():
         yield f"docs/plugins/{plugin.name}.md: the plugin's page is missing"
-    if not changes.is_file() or f"burnish-{plugin.name}" not in changes.read_text("utf-8"):
-        yield f"CHANGELOG.md: it does not mention burnish-{plugin.name}"
+    for file, mention in (("docs/plugins/directory.md", f"({plugin.name}.md)"), ("mkdocs.yml", f"plugins/{plugin.name}.md")):
+        if mention not in (ROOT / file).read_text("utf-8"):
+            yield f"{file}: it does not name {mention.strip('()')}"
+    fragments = list(ROOT.glob(f"changelog.d/{plugin.name}.*.md"))
+    if not fragments and f"burnish-{plugin.name}" not in (ROOT / "CHANGELOG.md").read_text("utf-8"):
+        yield f"CHANGELOG.md: it does not mention burnish-{plugin.name}, and no fragment changelog.d/{plugin.name}.*.md does"
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     factors = re.search(r"plugin-\{([^}]*)\}", tox["tox"]["env_list"])

@@ -45,6 +45,7 @@ FAULTS = {
         "peeks": "labels_that_are_not_shown_play_no_part",
         "learns from nothing": "nothing_to_learn_from_is_refused",
         "needs all classes": "poor_supervision_is_learnt_from_or_refused",
+        "assumes labels": "multi_labels_are_learnt_from_or_refused",
         "writes": "it_writes_no_file_and_changes_no_input",
         "changes features": "it_writes_no_file_and_changes_no_input",
         "random": "a_fit_is_repeated_bit_for_bit",

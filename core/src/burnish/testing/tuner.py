@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -15,6 +16,7 @@ from burnish.blocks.stacked import fit_heads, head_job
 from burnish.config import to_options
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Run
+from burnish.data import MultiLabels
 from burnish.errors import BurnishError, FitError, ModelFileError
 from burnish.testing.checks import expect, global_randomness_untouched, nothing_written, refused
 from burnish.testing.contract import PluginContract
@@ -185,6 +187,22 @@ class TunerContract(PluginContract):
                 raise AssertionError(f"{what}: {type(error).__name__}: {error}. Fit, or raise burnish.errors.FitError") from error
             shape = (len(given.test_features), classes)
             expect(scores.values.shape == shape and bool(np.isfinite(scores.values).all()), f"{what}: scores are not finite, or not of shape {shape}")
+
+    def test_multi_labels_are_learnt_from_or_refused(self, tmp_path: Path) -> None:
+        """Several classes an item, some entries unknown: a fit whose scores are those of independent classes, or a FitError."""
+        given = self.practice(tmp_path)
+        shape, rng = (len(given.task.supervision), 3), np.random.default_rng(0)
+        observed = rng.random(shape) < 0.9
+        task = replace(given.task, supervision=MultiLabels(positive=(rng.random(shape) < 0.4) & observed, observed=observed))
+        try:
+            scores = self.make(tmp_path).fit(task).predict(given.test_features)
+        except FitError:
+            return
+        except Exception as error:
+            raise AssertionError(f"multi-labels: {type(error).__name__}: {error}. Fit, or raise burnish.errors.FitError") from error
+        expect(bool(np.isfinite(scores.values).all()), "multi-labels: a score is not finite")
+        independent = scores.activation == "sigmoid" or scores.meaning != "logits"
+        expect(independent, "multi-labels: logits become probabilities by softmax, as if one class excluded the others: activation='sigmoid'")
 
     def test_nothing_to_learn_from_is_refused(self, tmp_path: Path) -> None:
         """Without a single label a fit ends in a FitError."""

@@ -66,6 +66,8 @@ class Means(Faulty):
     """Nearest class mean."""
 
     def fit(self, task):
+        if not isinstance(task.supervision, Labels) and self.fault != "assumes labels":
+            raise FitError("these are no labels")
         x = task.features("train")[:, 0]
         if self.fault == "asks":
             with contextlib.suppress(Exception):
