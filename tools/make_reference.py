@@ -68,7 +68,16 @@ def pages() -> dict[Path, str]:
     for folder in sorted((ROOT / "plugins").iterdir()):
         if (folder / "README.md").is_file():
             made[DOCS / "plugins" / f"{folder.name}.md"] = NOTE + plugin_page(folder, manager)
+    made[DOCS / "benchmarks.md"] = NOTE + benchmarks_page()
     return made
+
+
+def benchmarks_page() -> str:
+    """Return the page of benchmarks: what each of the result files says."""
+    results = [path.read_text(encoding="utf-8").strip() for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))]
+    text = "Speed is measured as a ratio to something on the same machine. The scripts are in `benchmarks`; a result names its command and machine."
+    lowered = [re.sub(r"^#", "##", result, flags=re.MULTILINE) for result in results]
+    return "\n\n".join(["# Benchmarks", text, *lowered]) + "\n"
 
 
 def public_names(package: str) -> list[str]:

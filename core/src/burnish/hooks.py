@@ -26,9 +26,13 @@ def burnish_backbones() -> Iterable[Backbone]:  # type: ignore[empty-body]
     """Return pre-trained models.
 
     ```python
+    import burnish
+
+    BURNISH_API = 1
+
     @burnish.hookimpl
     def burnish_backbones():
-        return [burnish.Backbone(name="tiny", target="burnish_tiny.backbone:Tiny", config=TinyConfig,
+        return [burnish.Backbone(name="tiny", target="burnish_tiny.backbone:Tiny",
                                  summary="Small ResNets", needs={"image"}, provides={"features"})]
     ```
     """
@@ -39,10 +43,14 @@ def burnish_noise_models() -> Iterable[NoiseModel]:  # type: ignore[empty-body]
     """Return noise models: corruptors for ``noise:``, assessors for ``assess:``.
 
     ```python
+    import burnish
+
+    BURNISH_API = 1
+
     @burnish.hookimpl
     def burnish_noise_models():
         return [burnish.NoiseModel(name="symmetric", corrupt="burnish_x.noise:Symmetric",
-                                   corrupt_config=SymmetricConfig, summary="Flip labels at random")]
+                                   summary="Flip labels at random")]
     ```
     """
 
@@ -52,9 +60,13 @@ def burnish_tuners() -> Iterable[Tuner]:  # type: ignore[empty-body]
     """Return ways to adapt a backbone to a task.
 
     ```python
+    import burnish
+
+    BURNISH_API = 1
+
     @burnish.hookimpl
     def burnish_tuners():
-        return [burnish.Tuner(name="linear", target="burnish_x.linear:Linear", config=LinearConfig,
+        return [burnish.Tuner(name="linear", target="burnish_x.linear:Linear",
                               summary="Linear probe", needs={"features"})]
     ```
     """
@@ -65,9 +77,13 @@ def burnish_losses() -> Iterable[Loss]:  # type: ignore[empty-body]
     """Return losses and penalties.
 
     ```python
+    import burnish
+
+    BURNISH_API = 1
+
     @burnish.hookimpl
     def burnish_losses():
-        return [burnish.Loss(name="gce", target="burnish_gce.loss:GCE", config=GCEConfig,
+        return [burnish.Loss(name="gce", target="burnish_gce.loss:GCE",
                              summary="Generalised cross-entropy", paper="arXiv:1805.07836")]
     ```
     """
@@ -78,6 +94,10 @@ def burnish_evaluators() -> Iterable[Evaluator]:  # type: ignore[empty-body]
     """Return evaluators.
 
     ```python
+    import burnish
+
+    BURNISH_API = 1
+
     @burnish.hookimpl
     def burnish_evaluators():
         return [burnish.Evaluator(name="accuracy", target="burnish_x.accuracy:Accuracy",
@@ -91,9 +111,13 @@ def burnish_sources() -> Iterable[Source]:  # type: ignore[empty-body]
     """Return data sources.
 
     ```python
+    import burnish
+
+    BURNISH_API = 1
+
     @burnish.hookimpl
     def burnish_sources():
-        return [burnish.Source(name="folder", target="burnish_x.folder:Folder", config=FolderConfig,
+        return [burnish.Source(name="folder", target="burnish_x.folder:Folder",
                                summary="A sub-folder a class", provides={"image", "labels"})]
     ```
     """
@@ -104,6 +128,10 @@ def burnish_commands() -> Iterable[Command]:  # type: ignore[empty-body]
     """Return commands of the command line; core's own cannot be replaced.
 
     ```python
+    import burnish
+
+    BURNISH_API = 1
+
     @burnish.hookimpl
     def burnish_commands():
         return [burnish.Command(name="hello", target="burnish_x.hello:hello", summary="Say hello")]
@@ -116,6 +144,10 @@ def burnish_recipes() -> Iterable[RecipeFile]:  # type: ignore[empty-body]
     """Return recipes that `burnish run NAME` finds.
 
     ```python
+    import burnish
+
+    BURNISH_API = 1
+
     @burnish.hookimpl
     def burnish_recipes():
         return [burnish.RecipeFile(name="noisy-pretraining", package="burnish_nmtune",
