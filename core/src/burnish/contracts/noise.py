@@ -28,8 +28,8 @@ class CorruptionInput:
         index: (M,) int64 positions of one role, ascending. The engine calls once per role, so that rates hold within each.
         role: the role these items play: ``"train"``, ``"validation"`` ...
         classes: the classes.
-        uniforms: ``uniforms(k) -> (M, k) float64`` numbers in [0, 1) that belong to the items at `index`, drawn from replicate, component and
-            content id: never from labels, and the same at every rate, so that what flips at 20 % is flipped at 40 %.
+        uniforms: ``uniforms(k) -> (M, k) float64`` numbers in [0, 1) that belong to the items at `index`, drawn from the data set's items,
+            replicate, component and content id: never from labels, and the same at every rate, so that what flips at 20 % is flipped at 40 %.
         pixels: ``pixels(side) -> (M, side, side, 3) uint8``, the items at `index` shrunk, for noise that depends on the instance;
             raises `burnish.errors.DataError` where the items are no images.
         rows: ``rows() -> (M, D) float32`` for items that are features; raises where they are not.
