@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _RANDOM_LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_CHECK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,13 @@ class Trial:
         return tuple(tuple((name, tuple(t.shape), t.dtype) for name, t in group.items()) for group in groups)
 
 
+def finite_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return (R,) bool which rows of an array (R, ...) are finite throughout; a part at a time, so that it takes no memory to speak of."""
+    flat = rows.reshape(len(rows), -1)
+    parts = [np.isfinite(flat[start : start + _CHECK_ROWS]).all(axis=1) for start in range(0, len(flat), _CHECK_ROWS)]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
+
+
 class FeatureTable:
     """The rows of all features that some jobs train on, each array's once.
 
@@ -69,9 +77,11 @@ class FeatureTable:
         arrays = {id(job.features): job.features for job in jobs}
         used = {key: np.unique(np.concatenate([job.rows for job in jobs if id(job.features) == key])) for key in arrays}
         starts = dict(zip(used, np.cumsum([0, *(len(rows) for rows in used.values())]), strict=False))
-        blocks = [torch.from_numpy(np.array(arrays[key][rows], dtype=np.float32)) for key, rows in used.items()]
+        # Choosing rows copies them already: no further copy is made, and none to look for what is not finite.
+        chosen = [np.ascontiguousarray(arrays[key][rows], dtype=np.float32) for key, rows in used.items()]
+        self._finite = np.concatenate([finite_rows(rows) for rows in chosen])
+        blocks = [torch.from_numpy(rows) for rows in chosen]
         self.rows = (blocks[0] if len(blocks) == 1 else torch.cat(blocks)).to(device)
-        self._finite = torch.isfinite(self.rows).flatten(1).all(1).cpu().numpy()
         self._used, self._starts = used, starts
 
     def positions(self, job: HeadJob) -> NDArray[np.int64]:
