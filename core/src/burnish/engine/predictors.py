@@ -14,7 +14,7 @@ from burnish.data import Classes, Dataset
 from burnish.engine.files import ensure_folder, translate_os_errors, write_atomic
 from burnish.engine.loaded_predictor import LoadedPredictor
 from burnish.engine.parts import component_of, make
-from burnish.errors import BurnishError, CombinedError, ConfigError, ModelFileError
+from burnish.errors import BurnishError, CombinedError, ConfigError, DataError, ModelFileError
 from burnish.plan import Numeric, Part
 from burnish.plan.parts import read_part
 
@@ -82,11 +82,15 @@ def load_predictor(folder: Path, manager: Manager, *, device: str = "cpu", offli
             raise ValueError("info or grid")
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"predictor.json lacks or garbles {error}", where=where, todo="Save the predictor again") from error
+    except DataError as error:
+        raise ModelFileError(f"predictor.json garbles the classes: {error.what}", where=where, todo="Save the predictor again") from error
     _check_versions(meta, manager, where)
     _check_weights(backbone, manager, where)
     try:
         made = make(tuner, manager)
         predictor = made.restore(_read_tensors(folder / MODEL), info, classes)
+    except CombinedError as several:
+        raise ModelFileError(several.errors[0].what, where=where, todo="Save the predictor again") from several
     except (ModelFileError, ConfigError) as error:
         raise ModelFileError(error.what, where=where, possible=error.possible, todo=error.todo or "Save the predictor again") from error
     return LoadedPredictor(folder, predictor, backbone, modality, numeric, manager, Runtime(device, numeric.dtype, offline))
