@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -51,6 +50,7 @@ PACKAGES: Mapping[str, tuple[str, str, str]] = {
         "Testing",
         "The contract kit. A test class inherits from the contract of its kind and names a component: [how](../write-a-plugin/3-test-it.md).",
     ),
+    "sklearn": ("burnish.sklearn", "scikit-learn", "Tuners as scikit-learn estimators: [how](../guides/scikit-learn.md)."),
     "errors": ("burnish.errors", "Errors", "Errors for people. Each becomes one line of the command line, and its exit code."),
 }
 """Pages of public names: file -> (package, title, what is said first)."""
@@ -120,8 +120,6 @@ def cli_page() -> str:
     """Return the page of the command line: the help of every command of core."""
     parts = ["# Command line\n", "What `--help` says of every command.\n", _help("burnish", cli)]
     for name, (module, _) in CORE_COMMANDS.items():
-        if find_spec(module) is None:
-            continue
         for path, command in _commands(f"burnish {name}", add_common(import_module(module).command)):
             parts.append(_help(path, command))
     return "\n".join(parts)
