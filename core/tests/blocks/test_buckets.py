@@ -81,5 +81,5 @@ def test_only_aligned_small_heads_share_matrix_products(monkeypatch):
     assert can_share(nn.Sequential(nn.Linear(24, 10), nn.BatchNorm1d(7)), 16)
     assert not can_share(nn.Linear(33, 10), 64)
     assert not can_share(nn.Linear(96, 10), 50)
-    monkeypatch.setattr("burnish.blocks.predictor.WIDE", 100)
+    monkeypatch.setattr("burnish.blocks.buckets.WIDE", 6 * 64 * 970)
     assert not can_share(nn.Linear(96, 10), 64)

@@ -105,7 +105,7 @@ def test_threads_change_no_bit(heads):
 def test_a_large_head_is_trained_alone_by_all_threads(heads, monkeypatch):
     jobs = heads.jobs(3, heads.MLP)
     small = states(fit_heads(jobs, RUN))
-    monkeypatch.setattr("burnish.blocks.predictor.WIDE", 1)
+    monkeypatch.setattr("burnish.blocks.buckets.WIDE", 1)
     large = states(fit_heads(jobs, RUN))
     for a, b in zip(small, large, strict=True):
         assert all(torch.allclose(a[name].float(), b[name].float(), atol=1e-4) for name in a)

@@ -11,11 +11,14 @@ from torch import Tensor, nn
 
 from burnish.blocks.batches import batch_size, steps_per_epoch
 from burnish.blocks.head import HeadJob, HeadTuner, head_config
-from burnish.blocks.predictor import is_wide, meta_module
+from burnish.blocks.predictor import meta_module
 from burnish.blocks.targets import target_kind
 from burnish.errors import FitError, ModelFileError
 
 _VARYING = ("lr", "weight_decay")
+WIDE = 2.5e9
+"""Multiplications and additions of a trial's step from which all cores work on it together."""
+
 _FLOPS = 25e9
 """Multiplications and additions a second that one core reaches in training; on purpose a low figure."""
 
@@ -76,6 +79,16 @@ def is_closed_form(tuner: HeadTuner[Any]) -> bool:
     return type(tuner).solve is not HeadTuner.solve
 
 
+def step_flops(module: nn.Module, rows: int) -> int:
+    """Return about how many multiplications and additions one step takes: each parameter meets each row, forward and twice backward."""
+    return 6 * rows * sum(p.numel() for p in module.parameters())
+
+
+def is_wide(module: nn.Module, rows: int) -> bool:
+    """Return whether a step is so much work that all cores should do it together."""
+    return step_flops(module, rows) >= WIDE
+
+
 def can_share(module: nn.Module, rows: int) -> bool:
     """Return whether trials of this head, on batches of this many rows, are trained in one matrix product each.
 
@@ -83,7 +96,7 @@ def can_share(module: nn.Module, rows: int) -> bool:
     multiple of 16 numbers: else a trial's bits would depend on its place in the stack. A large head is trained alone too, by all cores.
     """
     sizes = [p.numel() for p in module.parameters() if p.ndim > 1]
-    return not is_wide(module) and all(size % _ALIGNMENT == 0 for size in [rows, *sizes])
+    return not is_wide(module, rows) and all(size % _ALIGNMENT == 0 for size in [rows, *sizes])
 
 
 def state_bytes(module: nn.Module, rows: int) -> int:
@@ -130,8 +143,7 @@ def _stack_size(job: HeadJob, limits: Limits) -> int:
         raise FitError(error.what, where=error.where) from error
     config, n = head_config(job.tuner), len(job.rows)
     rows = batch_size(n, config.batch) * job.features.shape[1]
-    parameters = sum(p.numel() for p in module.parameters())
     steps = 1 if is_closed_form(job.tuner) else steps_per_epoch(n, config.batch) * config.epochs
-    seconds = steps * (_OVERHEAD[can_share(module, rows)] + 6 * rows * parameters / _FLOPS)
-    cores = 1 if is_wide(module) else limits.cores
+    seconds = steps * (_OVERHEAD[can_share(module, rows)] + step_flops(module, rows) / _FLOPS)
+    cores = 1 if is_wide(module, rows) else limits.cores
     return max(2 if cores > 1 else 1, min(int(limits.seconds * cores / seconds), limits.memory // state_bytes(module, rows)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +10,8 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from burnish.blocks.predictor import intra_op_threads
 from burnish.blocks.tensors import one_hot
+from burnish.blocks.threads import thread_pool
 from burnish.errors import FitError
 
 if TYPE_CHECKING:
@@ -67,9 +66,8 @@ def out_of_fold(
         trained = torch.from_numpy(np.where(held_out, np.float32(0), weights))
         result[held_out] = _probe(x, y, trained, classes, l2)[torch.from_numpy(held_out)].numpy()
 
-    workers = torch.get_num_threads()
     # scipy's optimiser has small vectors, on which the threads of its BLAS only wait for each other: ten times slower than one.
-    with threadpool_limits(1, user_api="blas"), intra_op_threads(1), ThreadPoolExecutor(workers) as pool:
+    with threadpool_limits(1, user_api="blas"), thread_pool(torch.get_num_threads(), 1) as pool:
         list(pool.map(solve, range(int(fold.max()) + 1)))
     return result
 

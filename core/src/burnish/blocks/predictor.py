@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -13,6 +12,7 @@ from torch.func import functional_call
 
 from burnish.blocks.blame import author_error
 from burnish.blocks.head import HeadTuner, Outputs, as_outputs
+from burnish.blocks.threads import intra_op_threads
 from burnish.contracts.scores import Scores
 from burnish.errors import BurnishError, DataError, ModelFileError
 
@@ -24,20 +24,8 @@ if TYPE_CHECKING:
 CHUNK = 256
 """Rows of a prediction at a time. The last ones are padded to it, so that every row meets the same arithmetic whatever stands beside it."""
 
-WIDE = 8_000_000
-"""Parameters from which a head uses all threads for one matrix product; a smaller one is faster, and the same to the bit on any number of
-threads, on one."""
-
-
-@contextmanager
-def intra_op_threads(count: int) -> Iterator[None]:
-    """Let torch's operations use this many threads inside the block; process-wide."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+_WIDE = 8_000_000
+"""Parameters from which a head predicts with all threads; a smaller one is faster on one, and gives the same bits on any number of them."""
 
 
 class HeadPredictor:
@@ -119,7 +107,7 @@ class HeadPredictor:
     def _chunks(self, features: NDArray[Any]) -> Iterator[tuple[Outputs, int]]:
         if features.ndim != 2 or features.shape[1] != self.dim:
             raise DataError(f"features of shape {features.shape}", possible=f"(M, {self.dim})", todo="Use the backbone it was trained on")
-        threads = torch.get_num_threads() if is_wide(self._template) else 1
+        threads = torch.get_num_threads() if sum(p.numel() for p in self._template.parameters()) >= _WIDE else 1
         for start in range(0, len(features), CHUNK):
             rows = np.zeros((CHUNK, self.dim), dtype=np.float32)
             part = features[start : start + CHUNK]
@@ -127,11 +115,6 @@ class HeadPredictor:
             with intra_op_threads(threads), torch.no_grad():
                 out = as_outputs(functional_call(self._template, self._state, (torch.from_numpy(rows),)))
             yield out, len(part)
-
-
-def is_wide(module: nn.Module) -> bool:
-    """Return whether a head is large enough for all threads to work on one matrix product."""
-    return sum(p.numel() for p in module.parameters()) >= WIDE
 
 
 def meta_module(tuner: HeadTuner[Any], dim: int, classes: int) -> nn.Module:

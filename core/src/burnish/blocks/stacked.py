@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ import torch
 
 from burnish.blocks.batches import batch_size
 from burnish.blocks.blame import author_error
-from burnish.blocks.buckets import Limits, can_share, is_closed_form, signature, stacks, state_bytes
+from burnish.blocks.buckets import Limits, can_share, is_closed_form, is_wide, signature, stacks, state_bytes
 from burnish.blocks.head import HeadJob, HeadResult, HeadTuner, head_config
-from burnish.blocks.predictor import HeadPredictor, check_state, intra_op_threads, is_wide
+from burnish.blocks.predictor import HeadPredictor, check_state, meta_module
 from burnish.blocks.step import Step
 from burnish.blocks.targets import target_arrays
+from burnish.blocks.threads import thread_pool
 from burnish.blocks.training import StackTraining
 from burnish.blocks.trial import FeatureTable, Trial, build_module, check_job, make_trial, template_of, training_data
 from burnish.contracts.tuner import Run, Task
@@ -55,7 +56,8 @@ def fit_heads(jobs: Sequence[HeadJob], run: Run) -> list[HeadResult]:
         raise FitError("trials of different signatures in one stack", todo="Group them with burnish.blocks.stacks")
     table = FeatureTable(jobs, run.device)
     if is_closed_form(jobs[0].tuner):
-        solved = [_solve(job, table, run) for job in jobs]
+        with thread_pool(torch.get_num_threads(), 1) as pool:
+            solved = list(pool.map(lambda job: _solve(job, table, run), jobs))
         if all(result is not None for result in solved):
             return [result for result in solved if result is not None]
     results: list[HeadResult | None] = [None] * len(jobs)
@@ -101,7 +103,7 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
         state = job.tuner.solve(training_data(job, x, run.device))
         if state is None:
             return None
-        module = build_module(job.tuner, job.features.shape[2], len(job.classes), job.seed)
+        module = meta_module(job.tuner, job.features.shape[2], len(job.classes))
         own = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
         check_state(module, own)
     except FitError as error:
@@ -110,7 +112,7 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
         return HeadResult(None, f"{type(job.tuner).__name__}.solve: {error}")
     except Exception as error:
         return HeadResult(None, str(author_error(job.tuner, "cannot be solved", error)))
-    return HeadResult(_predictor(job, template_of(module, training=False), own))
+    return HeadResult(_predictor(job, module, own))
 
 
 def _predictor(job: HeadJob, template: torch.nn.Module, state: dict[str, torch.Tensor]) -> HeadPredictor:
@@ -124,7 +126,7 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
     first = next(iter(trials.values()))
     module = build_module(first.job.tuner, first.job.features.shape[2], len(first.job.classes), first.job.seed)
     on_cpu, rows = table.rows.device.type == "cpu", batch_size(len(first.positions), head_config(first.job.tuner).batch) * table.rows.shape[1]
-    wide, share = is_wide(module), can_share(module, rows)
+    wide, share = is_wide(module, rows), can_share(module, rows)
     workers = torch.get_num_threads() if on_cpu and not wide else 1
     least = 1 if not share else 2 if on_cpu else _GPU_STACK
     most = 1 if not share else max(2, _CACHE_BYTES // state_bytes(module, rows)) if on_cpu else _GPU_STACK
@@ -141,7 +143,7 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
             predictor = None if trained.state is None else _predictor(trials[number].job, template, trained.state)
             results.append((number, HeadResult(predictor, trained.error, trained.terms)))
 
-    with intra_op_threads(1 if on_cpu and not wide else torch.get_num_threads()), ThreadPoolExecutor(workers) as pool:
+    with thread_pool(workers, 1 if on_cpu and not wide else torch.get_num_threads()) as pool:
         futures = [pool.submit(work, part) for part in parts]
         try:
             monitor.watch(futures)
