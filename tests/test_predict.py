@@ -222,6 +222,19 @@ def test_nothing_a_spreadsheet_would_run(burnish, place, photos) -> None:
     assert not [cell for cell in cells if cell[:1] in "=+-@\t\r" and cell]
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.jsonl"])
+def test_a_file_name_that_is_no_text(burnish, photos, tmp_path, name) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    try:
+        shutil.copy(photos[0], folder / b"\xff.png".decode("utf-8", "surrogateescape"))
+    except OSError:
+        pytest.skip("this file system takes only names that are text")
+    assert burnish("predict", "images", folder, "--out", tmp_path / name).code == 0
+    text = (tmp_path / name).read_text("utf-8")
+    assert r"\udcff.png" in text
+
+
 @pytest.fixture
 def mixed(place, photos, tmp_path) -> Path:
     """Three images, of which the second is none."""

@@ -53,7 +53,8 @@ def command(model: Path, data: str, out: str, form: Format | None, **values: Any
         for text in texts:
             click.echo(text, nl=False)
     else:
-        write_atomic(target, (text.encode("utf-8", "surrogateescape") for text in texts))
+        # A file name that is no text keeps a line readable, as on the terminal; in JSON the escape is JSON's own.
+        write_atomic(target, (text.encode("utf-8", "backslashreplace") for text in texts))
 
 
 def _told(texts: Iterator[str]) -> Iterator[str]:

@@ -55,19 +55,24 @@ def comparisons_to_csv(summary: Summary) -> str:
     )  # fmt: skip
 
 
-def write_csv(lines: Iterable[Sequence[object]]) -> str:
-    """Return CSV in which no cell is run by a spreadsheet: text that starts like a formula gets an apostrophe before it."""
+def write_csv(lines: Iterable[Sequence[object]], *, folded: bool = True) -> str:
+    """Return CSV in which no cell is run by a spreadsheet: text that starts like a formula gets an apostrophe before it.
+
+    Args:
+        lines: rows of cells.
+        folded: whether white space in a text becomes single spaces; otherwise it stays, line breaks in quotes.
+    """
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([_cell(value) for value in line] for line in lines)
+    csv.writer(out, lineterminator="\n").writerows([_cell(value, folded) for value in line] for line in lines)
     return out.getvalue()
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, folded: bool) -> str:
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else ""
     if isinstance(value, int):
         return str(value)
-    text = one_line(value)
+    text = one_line(value) if folded else str(value)
     # A full-width sign is a sign to some spreadsheets; before folding, white space at the start may hide one.
     signs = unicodedata.normalize("NFKC", text[:1]) + str(value)[:1]
     runs = any(sign in _RUN for sign in signs) and not _PLAIN_NUMBER.fullmatch(text)

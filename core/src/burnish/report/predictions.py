@@ -75,7 +75,7 @@ def answers(cell: ScoredCell, min_confidence: float | None = None) -> Iterator[A
         DataError: the scores have no probabilities.
     """
     names = class_names(cell.scores.classes)
-    several = cell.scores.activation == "sigmoid" and cell.scores.meaning == "logits"
+    several = cell.scores.activation == "sigmoid"
     rows = dict(zip(cell.good, cell.scores.probabilities() if cell.good else (), strict=True))
     for place, item in enumerate(cell.items):
         if place not in rows:
@@ -103,12 +103,12 @@ def written(cells: Iterable[ScoredCell], classes: Classes, layout: Layout) -> It
     """
     names = class_names(classes)
     if layout.format == "csv":
-        yield write_csv([_head(names, layout)])
+        yield write_csv([_head(names, layout)], folded=False)
     for cell in cells:
         several = cell.scores.activation == "sigmoid"
         found = answers(cell, layout.min_confidence)
         if layout.format == "csv":
-            yield write_csv([_cells(answer, names, layout) for answer in found])
+            yield write_csv([_cells(answer, names, layout) for answer in found], folded=False)
         else:
             yield "".join(json.dumps(_record(answer, names, layout, several), ensure_ascii=False) + "\n" for answer in found)
 
