@@ -83,6 +83,11 @@ class Inputs:
             if positions:
                 self._datasets[key] = self._datasets[key].without(sorted(positions))
 
+    def release(self) -> None:
+        """Let go of data and features, once the last trial is measured."""
+        for made in (self._datasets, self._features, self._training, self._corrupted, self._seen):
+            made.clear()
+
     def dataset(self, cell: Cell) -> Dataset:
         """Return the cell's data set without its bad items."""
         return self._datasets[self.plan.data_key(cell)]
