@@ -188,6 +188,21 @@ def test_errors_are_one_line(burnish, place, arguments, said) -> None:
     assert ended.err.count("\n") == 1
 
 
+def test_an_image_that_cannot_be_read_is_named(burnish, place, images) -> None:
+    from PIL import Image
+
+    for label in ("a", "b"):
+        (place / "files" / label).mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(images[0][number + 10 * ord(label) % 200]).save(place / "files" / label / f"{number}.png")
+    (place / "files" / "b" / "torn.png").write_bytes((place / "files" / "a" / "0.png").read_bytes()[:200])
+    ended = burnish("pretrain", "tiny", "--data", "./files", "--out", "from-files")
+    assert ended.code == 1
+    assert "torn.png" in ended.err
+    assert ended.err.count("\n") == 1
+    assert not (place / "from-files" / "weights.safetensors").exists()
+
+
 def weights(folder: Path) -> str:
     return hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
 

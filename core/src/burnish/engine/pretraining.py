@@ -18,7 +18,7 @@ from burnish.engine.environment import environment
 from burnish.engine.folder import locked
 from burnish.engine.parts import component_of, make
 from burnish.engine.splits import Splits
-from burnish.errors import DataError
+from burnish.errors import DataError, ItemError
 from burnish.numeric import verify
 from burnish.plan import Numeric, Part
 
@@ -82,8 +82,12 @@ def pretrain(wanted: Pretraining, manager: Manager, progress: Progress) -> Path:
     )  # fmt: skip
     descriptor = wanted.component.descriptor
     pretrainer: Pretrainer = manager.resolve(wanted.component, descriptor.pretrain)(from_options(descriptor.pretrain_config, wanted.options))
-    with locked(wanted.out):
-        return pretrainer.pretrain(task)
+    try:
+        with locked(wanted.out):
+            return pretrainer.pretrain(task)
+    except ItemError as error:
+        where = error.origin or (dataset.origin(error.position) if error.position >= 0 else dataset.name)
+        raise DataError(error.reason, where=where, todo="Mend or remove it") from error
 
 
 def corrupted(dataset: Dataset, corruptors: Sequence[tuple[str, Any]], seed: int) -> Corrupted:
