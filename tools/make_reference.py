@@ -25,7 +25,7 @@ from burnish.manager import Component, Manager
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-NOTE = "<!-- Written by tools/make_reference.py: change what it is made from, and run it again. -->\n\n"
+NOTE = "<!-- Written by tools/make_reference.py: change what it is made from, and run it again. -->"
 WIDTH = 100
 
 PACKAGES: Mapping[str, tuple[str, str, str]] = {
@@ -61,15 +61,21 @@ FURTHER: Mapping[str, tuple[str, ...]] = {"burnish.testing": ("dists.write_dist"
 
 def pages() -> dict[Path, str]:
     """Return every page that is made, by its path."""
-    made = {DOCS / "reference" / f"{name}.md": NOTE + _package_page(*entry) for name, entry in PACKAGES.items()}
-    made[DOCS / "reference" / "hooks.md"] = NOTE + hooks_page()
-    made[DOCS / "reference" / "cli.md"] = NOTE + cli_page()
+    made = {DOCS / "reference" / f"{name}.md": _package_page(*entry) for name, entry in PACKAGES.items()}
+    made[DOCS / "reference" / "hooks.md"] = hooks_page()
+    made[DOCS / "reference" / "cli.md"] = cli_page()
     manager = Manager()
     for folder in sorted((ROOT / "plugins").iterdir()):
         if (folder / "README.md").is_file():
-            made[DOCS / "plugins" / f"{folder.name}.md"] = NOTE + plugin_page(folder, manager)
-    made[DOCS / "benchmarks.md"] = NOTE + benchmarks_page()
-    return made
+            made[DOCS / "plugins" / f"{folder.name}.md"] = plugin_page(folder, manager)
+    made[DOCS / "benchmarks.md"] = benchmarks_page()
+    return {path: _noted(text) for path, text in made.items()}
+
+
+def _noted(text: str) -> str:
+    """Return a page with the note below its title."""
+    title, rest = text.split("\n", 1)
+    return f"{title}\n\n{NOTE}\n{rest}"
 
 
 def benchmarks_page() -> str:

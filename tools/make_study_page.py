@@ -11,25 +11,28 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
+from typing import Any, cast
 
 from burnish.engine.files import ensure_folder, write_atomic
 from burnish.report import figures, pictures
 from burnish.report.answer import answer
 from burnish.report.figures import Picture, drawing
 from burnish.report.opened import OpenedStudy, open_study
-from burnish.report.sheet import to_markdown
+from burnish.report.sheet import to_text
 from burnish.report.style import INK, PAPER, Look, looks
 from burnish.report.tables import caption, sheets
 
 FOLDER = Path(__file__).parents[1] / "docs" / "study"
+WIDTH = 100
+"""Characters of a table's line."""
 NOTE = "<!-- Written by tools/make_study_page.py from the study's store: run it again instead of changing numbers here. -->"
 
 Drawn = tuple[Picture, Mapping[str, Look]]
 """A figure, and the look of its lines for the legend; none where it names them itself."""
 
-PAGE = Template("""$note
+PAGE = Template("""# $title
 
-# $title
+$note
 
 $prose## In short
 
@@ -37,7 +40,9 @@ $answer
 
 ## Results
 
+```text
 $tables
+```
 
 $caption
 
@@ -76,7 +81,7 @@ def write_page(study_folder: Path, folder: Path = FOLDER) -> Path:
         title=study.name.replace("-", " ").capitalize(),
         prose=prose.read_text(encoding="utf-8").strip() + "\n\n" if prose.is_file() else "",
         answer="\n".join(f"* {sentence}" for sentence in answer(study.summary)),
-        tables="\n".join(to_markdown(sheet) for sheet in sheets(study.summary, study.choices)),
+        tables="\n".join(to_text(sheet, WIDTH) for sheet in sheets(study.summary, study.choices)).rstrip(),
         caption="\n\n".join([*caption(study.summary, study.choices, study.numeric), *(f"{kind}: {text}" for kind, text in study.notes)]),
         figures="\n\n".join(_figures(study, folder)),
         command=study.command or f"burnish run {study.name}",
@@ -124,7 +129,7 @@ def svg(picture: Picture, look: Mapping[str, Look]) -> bytes:
     out = io.BytesIO()
     with drawing():
         if look:
-            lines = [Line2D([], [], color=one.colour, marker=one.marker, linestyle=one.dashes, label=name) for name, one in look.items()]
+            lines = [Line2D([], [], color=one.colour, marker=one.marker, linestyle=cast("Any", one.dashes), label=name) for name, one in look.items()]
             picture.figure.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncol=3, frameon=False, labelcolor=INK)
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         picture.figure.savefig(out, format="svg", facecolor=PAPER, bbox_inches="tight", pad_inches=0.1, metadata=metadata)
