@@ -31,7 +31,7 @@ WIDTH = 100
 PACKAGES: Mapping[str, tuple[str, str, str]] = {
     "descriptors": (
         "burnish",
-        "What a plugin imports",
+        "import burnish",
         "Light: importing `burnish` imports neither torch nor numpy. What runs things is imported when it is used.",
     ),
     "data": (
@@ -54,6 +54,12 @@ PACKAGES: Mapping[str, tuple[str, str, str]] = {
     "errors": ("burnish.errors", "Errors", "Errors for people. Each becomes one line of the command line, and its exit code."),
 }
 """Pages of public names: file -> (package, title, what is said first)."""
+
+ENVIRONMENT = (
+    "| `BURNISH_CACHE` | folder of cached features; by default `$XDG_CACHE_HOME/burnish`, else `~/.cache/burnish` |",
+    "| `BURNISH_CACHE_SIZE` | how much it may hold, such as `5GB`; 20 GB by default |",
+    "| `BURNISH_PLUGINS` | plugins to load, such as `basics,nmtune`; empty for none. The others are not even imported |",
+)
 
 FURTHER: Mapping[str, tuple[str, ...]] = {"burnish.testing": ("dists.write_dist",)}
 """Names beyond a package's own that its page has, too."""
@@ -128,7 +134,7 @@ def cli_page() -> str:
     for name, (module, _) in CORE_COMMANDS.items():
         for path, command in _commands(f"burnish {name}", add_common(import_module(module).command)):
             parts.append(_help(path, command))
-    return "\n".join(parts)
+    return "\n".join([*parts, "## Environment variables\n", "| variable | what it does |", "|---|---|", *ENVIRONMENT]) + "\n"
 
 
 def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
