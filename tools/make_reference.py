@@ -20,7 +20,7 @@ from burnish import hooks
 from burnish.cli import CORE_COMMANDS, cli
 from burnish.cli.options import add_common
 from burnish.config import Option, describe, range_words, say_value
-from burnish.descriptors import KINDS, Descriptor
+from burnish.descriptors import KINDS, NEEDS_AND_PROVIDES, Descriptor
 from burnish.manager import Component, Manager
 
 ROOT = Path(__file__).parents[1]
@@ -68,6 +68,7 @@ FURTHER: Mapping[str, tuple[str, ...]] = {"burnish.testing": ("dists.write_dist"
 def pages() -> dict[Path, str]:
     """Return every page that is made, by its path."""
     made = {DOCS / "reference" / f"{name}.md": _package_page(*entry) for name, entry in PACKAGES.items()}
+    made[DOCS / "reference" / "descriptors.md"] += _words_of_needs()
     made[DOCS / "reference" / "hooks.md"] = hooks_page()
     made[DOCS / "reference" / "cli.md"] = cli_page()
     manager = Manager()
@@ -104,6 +105,12 @@ def public_names(package: str) -> list[str]:
 def _package_page(package: str, title: str, text: str) -> str:
     names = "\n".join(f"::: {package}.{name}\n" for name in [*public_names(package), *FURTHER.get(package, ())])
     return f"# {title}\n\n{text}\n\n{names}"
+
+
+def _words_of_needs() -> str:
+    words = ", ".join(f"`{word}`" for word in sorted(NEEDS_AND_PROVIDES))
+    text = "A trial is refused, before torch is imported, where data and backbone do not provide what its parts need."
+    return f"\n## Words of `needs` and `provides`\n\n{words}.\n\n{text}\n"
 
 
 # -- hooks ------------------------------------------------------------------------------------------------------------------------
