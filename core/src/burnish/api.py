@@ -16,7 +16,7 @@ from burnish.recipe import find_recipe, make_recipe, with_numeric, with_options,
 
 if TYPE_CHECKING:
     from burnish.engine.execute import Options
-    from burnish.engine.predictors import LoadedPredictor
+    from burnish.engine.loaded_predictor import LoadedPredictor
 
 RUNS = "runs"
 """Folder that studies are put into where `out` is not given."""
