@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse as sp
 
 from burnish.contracts.noise import Corruption
-from burnish.data import Classes, Dataset, Labels, MultiLabels, content_id
+from burnish.data import Classes, Dataset, Labels, MultiLabels, Split, content_id
 from burnish.engine.corrupt import corrupt, hide
-from burnish.engine.splits import draw
+from burnish.engine.splits import Splits, draw
 from burnish.errors import DataError
 from burnish.plan import SplitSpec
 
@@ -85,11 +85,48 @@ def test_corruptors_apply_in_order(dataset):
 def test_a_corruptor_that_reaches_too_far_is_refused(dataset):
     class Reaches(Flip):
         def corrupt(self, clean):
-            changed = np.ones(len(clean.supervision), dtype=bool)
-            return Corruption(clean.supervision, clean.index, changed)
+            y = (clean.supervision.y + 1) % len(clean.classes)
+            return Corruption(replace(clean.supervision, y=y), clean.index, np.ones(len(y), dtype=bool))
 
     with pytest.raises(DataError, match=r"noise reaches: touched items outside the role '(train|validation)'"):
         corrupt(dataset, draw(dataset, SplitSpec(), 0), [("reaches", Reaches(0.1))], 0)
+
+
+def test_a_corruptor_that_hides_what_it_changed_is_refused(dataset):
+    class Hides(Flip):
+        def corrupt(self, clean):
+            honest = super().corrupt(clean)
+            return Corruption(honest.supervision, honest.index, np.zeros_like(honest.changed))
+
+    with pytest.raises(DataError, match="noise hides: says that it changed other items than it did"):
+        corrupt(dataset, draw(dataset, SplitSpec(), 0), [("hides", Hides(0.1))], 0)
+
+
+def test_the_second_corruptor_of_a_kind_draws_anew_and_the_realised_rate_counts_what_is_wrong_in_the_end(dataset):
+    splits = draw(dataset, SplitSpec(), 0)
+    once = corrupt(dataset, splits, [("flip", Flip(0.2))], 0)
+    twice = corrupt(dataset, splits, [("flip", Flip(0.2)), ("flip", Flip(0.2))], 0)
+    train = splits.splits["train"].index
+    wrong = twice.supervision.y[train] != twice.truth.y[train]
+    assert wrong.sum() > 1.4 * once.changed[train].sum()
+    assert twice.rates["train"] == pytest.approx(wrong.mean())
+
+
+def test_labels_of_the_pool_are_hidden(dataset):
+    splits = draw(dataset, SplitSpec(), 0).splits
+    pool = Splits({**splits, "pool": Split("pool", splits["train"].index[:50]), "train": Split("train", splits["train"].index[50:])})
+    result = corrupt(dataset, pool, [], 0)
+    assert (result.supervision.y[pool.splits["pool"].index] == -1).all()
+    assert (result.supervision.y[pool.splits["train"].index] >= 0).all()
+
+
+def test_where_the_truth_is_unknown_the_label_stands_for_it_and_nothing_is_judged(dataset):
+    truth = dataset.supervision.y.copy()
+    truth[::3] = -1
+    partly = replace(dataset, truth=Labels(y=truth))
+    result = corrupt(partly, draw(partly, SplitSpec(), 0), [], 0)
+    assert np.array_equal(result.truth.y, dataset.supervision.y)
+    assert np.array_equal(result.judged, truth >= 0)
 
 
 def test_hidden_entries_of_multi_labels_are_unobserved():

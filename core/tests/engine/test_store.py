@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from burnish.contracts.evaluator import Curve, Measure, Table, Terms
-from burnish.engine.store import Record, Store, StoredMeasure, check_integrity, extras_of
+from burnish.engine.store import Candidate, Record, Store, StoredMeasure, check_integrity, extras_of
 from burnish.errors import MachineError, StoreError
 
 
@@ -59,9 +59,10 @@ def test_costs_are_in_no_dump_and_measures_are(tmp_path):
 
 
 def test_choices_candidates_notes_and_summaries(store):
-    store.add_candidates({"x": (0.25, ""), "y": (math.nan, "diverged")})
-    assert store.candidates()["x"] == (0.25, "")
-    assert math.isnan(store.candidates()["y"][0])
+    store.add_candidates({"x": Candidate(0.25, "down"), "y": Candidate(math.nan, error="diverged")})
+    assert store.candidates()["x"] == Candidate(0.25, "down")
+    assert math.isnan(store.candidates()["y"].value)
+    assert store.candidates()["y"].error == "diverged"
     store.add_choice("k", "mlp", {"tuner.lr": 0.01}, [{"options": {"tuner.lr": 0.01}, "value": 0.25}])
     assert store.choices()["k"]["options"] == {"tuner.lr": 0.01}
     store.note("warning", ["one", "one", "two"])

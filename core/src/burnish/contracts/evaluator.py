@@ -133,6 +133,9 @@ class Outcome(Protocol):
     def wrong(self) -> NDArray[Any]:
         """Return (K,) bool for the assessment's items: the observed target differs from the truth. Needs ``truth``."""
 
+    def judged(self) -> NDArray[Any]:
+        """Return (K,) bool for the assessment's items: whether target and truth are both known; the others count nowhere. Needs ``truth``."""
+
 
 class Evaluator(Protocol):
     """Measures a trial."""

@@ -75,8 +75,15 @@ def _corrected(supervision: Supervision, corrected: Supervision, index: NDArray[
 
 def _check(name: str, opinion: Assessment, index: NDArray[np.int64]) -> None:
     where = f"assess {name}"
-    if not np.isin(opinion.index, index).all():
-        raise DataError("gave an opinion on items it was not shown", where=where)
+    if not np.isin(opinion.index, index).all() or len(np.unique(opinion.index)) != len(opinion.index):
+        raise DataError("gave an opinion on items it was not shown, or twice on one", where=where)
+    if opinion.keep is not None and opinion.keep.dtype != np.bool_:
+        raise DataError(f"keep is an array of {opinion.keep.dtype}", where=where, possible="bool")
+    if opinion.corrected is not None and len(opinion.corrected) != len(opinion.index):
+        raise DataError(f"corrected {len(opinion.corrected)} targets of {len(opinion.index)} items", where=where)
+    probability = opinion.clean_probability
+    if probability is not None and ((probability < 0) | (probability > 1)).any():
+        raise DataError("a clean_probability is outside [0, 1]", where=where)
     for what in ("clean_probability", "keep", "weight"):
         array = getattr(opinion, what)
         if array is not None and (array.shape != opinion.index.shape or not np.isfinite(array).all()):

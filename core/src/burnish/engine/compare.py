@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.engine.statistics import holm, interval, p_value
+from burnish.engine.statistics import holm, interval, least_p, p_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,11 +25,13 @@ class Compared:
         labels: label of every axis.
         values: by panel, (R,) the row's value in each replicate, NaN where it is missing.
         draws: by panel, (draws,) its bootstrap draws, the same for all rows.
+        by_replicate: panels in which only replicates were resampled: their few values bound what a p-value can say.
     """
 
     labels: Mapping[str, str]
     values: Mapping[str, Sequence[float]]
     draws: Mapping[str, NDArray[np.float64]]
+    by_replicate: frozenset[str] = frozenset()
 
     def has(self, panel: str) -> bool:
         """Return whether the row has a value in a panel."""
@@ -60,12 +62,12 @@ def compare(rows: Sequence[Compared], panels: Sequence[str], *, lines: str, base
             pairs = [(row, there) for row, found in mine if row.has(panel) and (there := [b for b in found if b.has(panel)])]
             if not pairs:
                 continue
-            points = [float(np.nanmean(row.values[panel]) - np.mean([np.nanmean(b.values[panel]) for b in there])) for row, there in pairs]
-            draws = [row.draws[panel] - np.mean([b.draws[panel] for b in there], axis=0) for row, there in pairs]
+            points, draws = zip(*(_pair(row, there, panel) for row, there in pairs), strict=True)
+            least = least_p(len(pairs[0][0].values[panel])) if panel in pairs[0][0].by_replicate else 0.0
             over = f"{len(pairs)} row{'s' if len(pairs) != 1 else ''}"
-            overall.append(_difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0)) | {"over": over, "labels": {}})
+            overall.append(_difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0), least) | {"over": over, "labels": {}})
             by_row += [
-                _difference(line, panel, point, drawn) | {"over": "1 row", "labels": {k: v for k, v in row.labels.items() if k != lines}}
+                _difference(line, panel, point, drawn, least) | {"over": "1 row", "labels": {k: v for k, v in row.labels.items() if k != lines}}
                 for (row, _), point, drawn in zip(pairs, points, draws, strict=True)
             ]
     for table in (overall, by_row):
@@ -85,6 +87,21 @@ def _paired(mine: Mapping[str, str], base: Mapping[str, str], lines: str) -> boo
     return all(value == base.get(key) for key, value in mine.items() if key != lines and not (own and key == "loss"))
 
 
-def _difference(line: str, panel: str, value: float, draws: NDArray[np.float64]) -> dict[str, Any]:
+def _pair(row: Compared, baseline: Sequence[Compared], panel: str) -> tuple[float, NDArray[np.float64]]:
+    """Return a row's difference over the replicates that it and the baseline share, and its draws.
+
+    Where one of them lacks a replicate the draws are NaN: their means are over different replicates, and nothing is paired any more.
+    """
+    values = np.array([row.values[panel], *(b.values[panel] for b in baseline)])
+    shared = np.isfinite(values).all(axis=0)
+    if not shared.any():
+        return float("nan"), np.full_like(row.draws[panel], np.nan)
+    point = float(values[0, shared].mean() - values[1:, shared].mean())
+    paired = bool((np.isfinite(values) == shared).all())
+    draws = row.draws[panel] - np.mean([b.draws[panel] for b in baseline], axis=0)
+    return point, draws if paired else np.full_like(draws, np.nan)
+
+
+def _difference(line: str, panel: str, value: float, draws: NDArray[np.float64], least: float) -> dict[str, Any]:
     low, high = interval(draws)
-    return {"line": line, "panel": panel, "difference": value, "low": low, "high": high, "p": p_value(draws)}
+    return {"line": line, "panel": panel, "difference": value, "low": low, "high": high, "p": max(p_value(draws), least)}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 
-from burnish.contracts.noise import CorruptionInput, Corruptor
+from burnish.contracts.noise import Corruption, CorruptionInput, Corruptor
 from burnish.data import Dataset, Labels, MultiLabels, Split, Supervision, uniforms
 from burnish.engine.splits import Splits
 from burnish.errors import DataError
@@ -24,8 +26,9 @@ class Corrupted:
 
     Attributes:
         splits: as drawn, with what sampling noise left of them.
-        supervision: of all N items as observed; items of test sets are unknown in it.
+        supervision: of all N items as observed; items of test sets and of the pool are unknown in it.
         truth: of all N items: clean targets, which only test sets and evaluators that declare it are measured with.
+        judged: (N,) bool, the clean target is known; elsewhere the label stands for it.
         changed: (N,) bool, True where noise changed the target.
         rates: realised share of changed items by role.
     """
@@ -33,6 +36,7 @@ class Corrupted:
     splits: Splits
     supervision: Supervision
     truth: Supervision
+    judged: NDArray[np.bool_]
     changed: NDArray[np.bool_]
     rates: Mapping[str, float]
 
@@ -51,21 +55,56 @@ def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Co
         DataError: a corruptor does not fit the targets, or changed what it must not.
     """
     supervision, parts = dataset.supervision, dict(splits.splits)
-    changed = np.zeros(len(dataset), dtype=bool)
+    used: Counter[str] = Counter()
     for name, corruptor in corruptors:
+        used[name] += 1
+        word = name if used[name] == 1 else f"{name} {used[name]}"  # the second of a kind draws anew
         for split_name, split in list(parts.items()):
             if split.role == "test" or split.role not in corruptor.roles or not len(split):
                 continue
-            given = _input(dataset, supervision, split, name, replicate, salt)
+            given = _input(dataset, supervision, split, word, replicate, salt)
             result = corruptor.corrupt(given)
-            _check(name, given, result.supervision, result.index, result.changed)
+            _check(name, given, result)
             supervision = result.supervision
-            changed |= result.changed
             parts[split_name] = Split(split_name, np.sort(result.index))
-    tests = [split.index for split in parts.values() if split.role == "test"]
-    rates: dict[str, float] = {split.role: float(changed[split.index].mean()) for split in parts.values() if split.role != "test" and len(split)}
-    hidden = hide(supervision, np.concatenate([*tests, np.empty(0, dtype=np.int64)]))
-    return Corrupted(Splits(parts, splits.notes), hidden, dataset.truth or dataset.supervision, changed, rates)
+    changed = differs(dataset.supervision, supervision)
+    unlabelled = [split.index for split in parts.values() if split.role in ("test", "pool")]
+    noisy = [split for split in parts.values() if split.role not in ("test", "pool") and len(split)]
+    rates: dict[str, float] = {split.role: float(changed[split.index].mean()) for split in noisy}
+    hidden = hide(supervision, np.concatenate([*unlabelled, np.empty(0, dtype=np.int64)]))
+    truth = _truth(dataset)
+    judged = (dataset.truth or dataset.supervision).known
+    return Corrupted(Splits(parts, splits.notes), hidden, truth, judged, changed, rates)
+
+
+def _truth(dataset: Dataset) -> Supervision:
+    """Return the clean targets; where the source knows none of an item, its label stands for it."""
+    if isinstance(dataset.truth, Labels) and isinstance(dataset.supervision, Labels):
+        return replace(dataset.truth, y=np.where(dataset.truth.known, dataset.truth.y, dataset.supervision.y))
+    return dataset.truth or dataset.supervision
+
+
+def differs(first: Supervision, second: Supervision) -> NDArray[np.bool_]:
+    """Return (N,) bool: what is said of the item is not the same in the two.
+
+    Raises:
+        DataError: they are of different kinds or lengths.
+    """
+    if len(first) != len(second):
+        raise DataError(f"{len(second)} targets for {len(first)} items")
+    if isinstance(first, Labels) and isinstance(second, Labels):
+        changed: NDArray[np.bool_] = first.y != second.y
+        return changed
+    if isinstance(first, MultiLabels) and isinstance(second, MultiLabels):
+        other = np.zeros(len(first), dtype=bool)
+        for mine, theirs in ((first.positive, second.positive), (_observed(first), _observed(second))):
+            other |= np.diff((mine != theirs).tocsr().indptr) > 0
+        return other
+    raise DataError(f"{second.word} in the place of {first.word}")
+
+
+def _observed(supervision: MultiLabels) -> sp.csr_array:
+    return sp.csr_array(np.ones(supervision.positive.shape, dtype=bool)) if supervision.observed is None else supervision.observed
 
 
 def hide(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
@@ -125,13 +164,17 @@ def _rows(dataset: Dataset, index: NDArray[np.int64]) -> Callable[[], NDArray[An
     return rows
 
 
-def _check(name: str, given: CorruptionInput, supervision: Supervision, index: NDArray[Any], changed: NDArray[Any]) -> None:
-    where = f"noise {name}"
-    if len(supervision) != len(given.supervision):
-        raise DataError(f"returned {len(supervision)} targets for {len(given.supervision)} items", where=where)
-    outside = np.ones(len(changed), dtype=bool)
+def _check(name: str, given: CorruptionInput, result: Corruption) -> None:
+    where, supervision, index = f"noise {name}", result.supervision, result.index
+    try:
+        changed = differs(given.supervision, supervision)
+    except DataError as error:
+        raise DataError(f"returned {error.what}", where=where) from error
+    if not np.array_equal(changed, result.changed):
+        raise DataError("says that it changed other items than it did", where=where)
+    outside = changed.copy()
     outside[given.index] = False
-    if changed[outside].any() or not np.isin(index, given.index).all():
+    if outside.any() or not np.isin(index, given.index).all() or len(np.unique(index)) != len(index):
         raise DataError(f"touched items outside the role {given.role!r}", where=where)
     if isinstance(supervision, Labels):
         top = int(supervision.y.max(initial=-1))

@@ -16,9 +16,9 @@ from burnish.engine.inputs import Inputs
 from burnish.engine.measure import Measuring
 from burnish.engine.predictors import save_predictor
 from burnish.engine.progress import Progress, Silent
-from burnish.engine.store import Store
+from burnish.engine.store import Candidate, Store
 from burnish.engine.summarise import summarise
-from burnish.errors import FitError
+from burnish.errors import StoreError
 from burnish.numeric import verify
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ class Execution:
         """Do what is not done yet.
 
         Raises:
-            FitError: every candidate of a choice failed.
             MachineError: the machine is not the one the plan was made for.
         """
         verify(self.plan.numeric)
@@ -80,11 +79,21 @@ class Execution:
             # All cells, not only the missing ones: stacks are formed from the whole plan, as they were before a kill.
             self.inputs.prepare(self.plan.cells)
             self._keep_notes()
+            self._check_set_aside()
             self._choose()
             self._trials({self.plan.measure_key(trial) for trial in missing})
             self._keep_notes()
+            self.inputs.release()
         if len(self.store.finished()) >= len(list(self.plan.trials())):
             self._summarise()
+
+    def _check_set_aside(self) -> None:
+        """Refuse to put rows beside others that were measured on other items."""
+        now, before = self.inputs.set_aside(), self.store.meta("set aside")
+        if before is not None and before != now and self.store.finished():
+            what = "other items are set aside as unusable than when its rows were measured"
+            raise StoreError(what, where=str(self.folder), todo="Run with --fresh, so that all rows are measured on the same items")
+        self.store.set_meta({"set aside": now})
 
     def _keep_notes(self) -> None:
         for kind in {kind for kind, _ in self.inputs.notes}:
@@ -99,31 +108,29 @@ class Execution:
             return
         tried = self.store.candidates()
         trials = list({self.plan.validation_key(t): t for choice in open_choices for _, ts in choice.candidates for t in ts}.values())
-        better: dict[str, str] = {}
         for stack in self.fits.run([(t, {}) for t in trials], lambda t: self.plan.validation_key(t) not in tried, "tuning on validation"):
-            values: dict[str, tuple[float, str]] = {}
-            for fitted in stack:
-                value, direction, error = self.measuring.validation(fitted)
-                better["select"] = direction
-                values[self.plan.validation_key(fitted.trial)] = (value, error)
-            self.store.add_candidates(values)
-        if better:
-            self.store.set_meta({"select.better": better["select"]})
+            self.store.add_candidates({self.plan.validation_key(fitted.trial): self.measuring.validation(fitted) for fitted in stack})
         tried = self.store.candidates()
         for choice in open_choices:
-            self._decide(choice, tried, -1.0 if self.store.meta("select.better") == "down" else 1.0)
+            self._decide(choice, tried)
 
-    def _decide(self, choice: Choice, tried: Mapping[str, tuple[float, str]], sign: float) -> None:
+    def _decide(self, choice: Choice, tried: Mapping[str, Candidate]) -> None:
         """Store the candidate with the best mean validation measure; the first one where several are equal."""
         table: list[dict[str, Any]] = []
+        directions: set[str] = set()
         for options, trials in choice.candidates:
             found = [tried[self.plan.validation_key(trial)] for trial in trials]
-            mean = sum(value for value, _ in found) / len(found)
-            table.append({"options": dict(options), "value": mean, "trials": len(found), "error": next((e for _, e in found if e), "")})
+            directions |= {one.better for one in found if one.better}
+            mean = sum(one.value for one in found) / len(found)
+            error = next((one.error for one in found if one.error), "")
+            table.append({"options": dict(options), "value": mean, "trials": len(found), "error": error})
         usable = [row for row in table if math.isfinite(row["value"])]
         if not usable:
             reasons = "; ".join(sorted({str(row["error"]) for row in table}))
-            raise FitError(f"no candidate could be trained: {reasons}", where=f"tune {choice.label}", todo="Widen tune.space, or mend the data")
+            self.store.add_choice(choice.key, choice.label, {}, table, f"no setting could be tuned: {reasons}")
+            self.options.progress.say(f"tuned {choice.label}: no setting could be trained: {reasons}")
+            return
+        sign = -1.0 if directions == {"down"} else 1.0
         best = max(usable, key=lambda row: sign * row["value"])
         self.store.add_choice(choice.key, choice.label, best["options"], table)
         shown = ", ".join(f"{name}={value}" for name, value in best["options"].items())
@@ -132,8 +139,13 @@ class Execution:
     # -- trials ---------------------------------------------------------------------------------------------------------
 
     def _trials(self, missing: set[str]) -> None:
-        chosen = {key: choice["options"] for key, choice in self.store.choices().items()}
-        trials: list[tuple[Trial, Mapping[str, Any]]] = [(trial, chosen.get(trial.tuned, {})) for trial in self.plan.trials()]
+        choices = self.store.choices()
+        failed = {key: choice["error"] for key, choice in choices.items() if choice["error"]}
+        lost = [t for t in self.plan.trials() if t.tuned in failed and self.plan.measure_key(t) in missing]
+        if lost:
+            self.store.add([self.measuring.record(Fitted(t, t.cell, {}, None, failed[t.tuned], 0.0, 1)) for t in lost])
+        chosen = {key: choice["options"] for key, choice in choices.items()}
+        trials: list[tuple[Trial, Mapping[str, Any]]] = [(t, chosen.get(t.tuned, {})) for t in self.plan.trials() if t.tuned not in failed]
         written = 0
         for stack in self.fits.run(trials, lambda trial: self.plan.measure_key(trial) in missing, "trials"):
             records = [self.measuring.record(fitted) for fitted in stack]

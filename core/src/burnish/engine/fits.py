@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burnish.blocks.buckets import Limits, stacks
-from burnish.blocks.head import HeadJob, HeadTuner
+from burnish.blocks.head import HeadJob, HeadResult, HeadTuner
 from burnish.blocks.stacked import fit_heads
 from burnish.blocks.targets import target_arrays
 from burnish.contracts.tuner import Predictor, Run, Task
@@ -97,7 +97,10 @@ class Fits:
                 def tell(steps: int, of: int, before: int = done, size: int = len(chosen)) -> None:
                     advance(before + size * steps / max(of, 1))
 
-                results = fit_heads([job for _, job in chosen], Run(self.device, tell))
+                try:
+                    results = fit_heads([job for _, job in chosen], Run(self.device, tell))
+                except FitError as error:
+                    results = [HeadResult(None, str(error))] * len(chosen)
                 seconds = (time.monotonic() - start) / len(chosen)
                 yield [
                     Fitted(*resolved[number], result.predictor, result.error, seconds, len(chosen))
@@ -133,8 +136,9 @@ class Fits:
             weights=weights,
             classes=dataset.classes,
             seed=seeds.seed("init", replicate),
-            order=seeds.seed("order", replicate),
-            generator=seeds.generator("fit", replicate),
+            # As `burnish.blocks.stacked.head_job` derives them from a task: a tuner inside another one is paired with the tuner itself.
+            order=int(seeds.generator("fit order", replicate).integers(2**63)),
+            generator=seeds.generator("fit tuner", replicate),
         )
 
     def _alone(self, trial: Trial, cell: Cell, options: Mapping[str, Any], problem: FitError | None) -> Fitted:

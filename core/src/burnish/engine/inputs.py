@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ class Inputs:
         self.workers, self.offline = workers, offline
         self.notes: list[tuple[str, str]] = []
         self._datasets: dict[str, Dataset] = {}
+        self._bad: dict[str, set[int]] = {}
         self._units: dict[str, NDArray[np.int64]] = {}
         self._features: dict[str, NDArray[np.float32]] = {}
         self._training: dict[str, NDArray[np.float32]] = {}
@@ -70,26 +72,26 @@ class Inputs:
     # -- data and features ----------------------------------------------------------------------------------------------
 
     def prepare(self, cells: Iterable[Cell]) -> None:
-        """Load the data and extract the features of these cells; bad items are found here, before any split is drawn."""
+        """Load the data and extract the features of these cells. An item that one backbone cannot use is set aside for all of them."""
         cells = list(cells)
         for cell in cells:
             self._load(cell)
-        bad: dict[str, set[int]] = {}
         for cell in cells:
             for view in [None] if cell.views <= 1 else [None, *range(cell.views)]:
-                found = self._extract(cell, view)
-                bad.setdefault(self.plan.data_key(cell), set()).update(found)
-        for key, positions in bad.items():
-            if positions:
-                self._datasets[key] = self._datasets[key].without(sorted(positions))
+                self._bad.setdefault(self.plan.data_key(cell), set()).update(self._extract(cell, view))
+
+    def set_aside(self) -> str:
+        """Return a hash of the items that are set aside; empty where there are none. Rows that differ in it are not comparable."""
+        bad = {key: sorted(self._datasets[key].ids[position].tobytes().hex() for position in found) for key, found in self._bad.items() if found}
+        return hashlib.sha256(repr(sorted(bad.items())).encode()).hexdigest() if bad else ""
 
     def release(self) -> None:
-        """Let go of data and features, once the last trial is measured."""
-        for made in (self._datasets, self._features, self._training, self._corrupted, self._seen):
-            made.clear()
+        """Forget features and what was made from them: the summary needs none of it."""
+        for kept in (self._features, self._training, self._corrupted, self._seen):
+            kept.clear()
 
     def dataset(self, cell: Cell) -> Dataset:
-        """Return the cell's data set without its bad items."""
+        """Return the cell's data set; items that are set aside are in no split of it."""
         return self._datasets[self.plan.data_key(cell)]
 
     def units(self, cell: Cell) -> NDArray[np.int64]:
@@ -148,7 +150,7 @@ class Inputs:
         key = self.plan.corrupt_key(cell, replicate)
         if key not in self._corrupted:
             dataset = self.dataset(cell)
-            splits = draw(dataset, self.plan.split, replicate)
+            splits = draw(dataset, self.plan.split, replicate).without(sorted(self._bad.get(self.plan.data_key(cell), ())))
             self.notes += [("data", f"{dataset.name}: {line}") for line in splits.notes]
             corruptors = [(part.name, self._corruptor(part)) for part in cell.noise]
             self._corrupted[key] = corrupt(dataset, splits, corruptors, replicate, study_salt(dataset))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from burnish.engine.fits import Fitted
 from burnish.engine.inputs import Inputs
 from burnish.engine.outcome import TrialOutcome
 from burnish.engine.parts import component_of, make
-from burnish.engine.store import Record, StoredMeasure, extras_of
+from burnish.engine.store import Candidate, Record, StoredMeasure, extras_of
 from burnish.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -44,21 +44,29 @@ class Measuring:
         return _Named(part.label, component_of(part, self.inputs.manager).descriptor.needs, make(part, self.inputs.manager))
 
     def record(self, fitted: Fitted) -> Record:
-        """Return everything that is stored of a trained trial, measured on its test sets against the truth."""
+        """Return everything that is stored of a trained trial, measured on its test sets against the truth.
+
+        A trial that cannot be measured is stored with the reason, and ends no other.
+        """
         trial, cell = fitted.trial, fitted.cell
         measures: list[Measures] = []
+        error = fitted.error
         if fitted.predictor is not None:
             seen = self.inputs.seen(cell, trial.replicate)
             tests = {name: split for name, split in seen.splits.items() if split.role == "test" and len(split)}
             outcome = self._outcome(fitted.predictor, cell, trial.replicate, tests, seen.corrupted.truth)
-            measures = [self._measure(named, outcome) for named in self._evaluators if "assessment" not in named.needs or seen.assessment]
+            outcome = replace(outcome, truth=seen.corrupted.truth, judged_items=seen.corrupted.judged)
+            try:
+                measures = [self._measure(named, outcome) for named in self._evaluators if "assessment" not in named.needs or seen.assessment]
+            except DataError as problem:
+                measures, error = [], str(problem)
         return Record(
             key=self.plan.measure_key(trial),
             labels=trial.cell.labels(),
             replicate=trial.replicate,
             options=fitted.options,
             versions=self._versions(cell),
-            error=fitted.error,
+            error=error,
             measures=tuple(StoredMeasure.of(m) for ms in measures for m in (*ms.scalars,)) + tuple(self._rates(trial)),
             tables=tuple(t for ms in measures for t in extras_of(ms.tables)),
             curves=tuple(c for ms in measures for c in extras_of(ms.curves)),
@@ -66,27 +74,38 @@ class Measuring:
             stack=fitted.stack,
         )
 
-    def validation(self, fitted: Fitted) -> tuple[float, str, str]:
-        """Return (value, direction, error) of the selection measure on validation with labels as observed.
+    def validation(self, fitted: Fitted) -> Candidate:
+        """Return what a candidate reaches on validation with labels as observed; the truth is no part of its outcome.
 
         Raises:
-            RecipeError: no evaluator gives the measure that the recipe selects on.
+            RecipeError: no evaluator gives the measure that the recipe selects on, or it has no direction.
+            DataError: there is no validation split.
         """
         if fitted.predictor is None:
-            return math.nan, "up", fitted.error
+            return Candidate(math.nan, error=fitted.error)
         seen = self.inputs.seen(fitted.cell, fitted.trial.replicate)
         split = seen.splits.get(self.plan.select.split)
         if split is None or not len(split):
             raise DataError(f"there is no {self.plan.select.split} split to tune on", where="tune", todo="Set split.validation above 0")
         outcome = self._outcome(fitted.predictor, fitted.cell, fitted.trial.replicate, {split.name: split}, seen.supervision)
+        try:
+            measure = self._selected(outcome, split.name)
+        except DataError as problem:
+            return Candidate(math.nan, error=str(problem))
+        if measure.better == "none":
+            todo = "Select on a measure that has a better direction, such as accuracy"
+            raise RecipeError(f"{measure.name} is neither better up nor better down", where="select.measure", todo=todo)
+        return Candidate(measure.value, measure.better, "" if math.isfinite(measure.value) else measure.how)
+
+    def _selected(self, outcome: TrialOutcome, split: str) -> Measure:
         found: list[Measure] = []
         for named in self._evaluators:
             if "assessment" in named.needs:
                 continue
-            found += [m for m in self._measure(named, outcome).scalars if m.split == split.name]
+            found += [m for m in self._measure(named, outcome).scalars if m.split == split]
             chosen = next((m for m in found if m.name == self.plan.select.measure or not self.plan.select.measure), None)
             if chosen is not None:
-                return chosen.value, chosen.better, "" if math.isfinite(chosen.value) else chosen.how
+                return chosen
         raise RecipeError(f"no evaluator gives {self.plan.select.measure!r}", where="select.measure", possible=", ".join(m.name for m in found))
 
     def _measure(self, named: _Named, outcome: TrialOutcome) -> Measures:
@@ -103,7 +122,6 @@ class Measuring:
             unit=self.inputs.units(cell),
             train_counts=seen.supervision.take(seen.splits["train"].index).counts(len(dataset.classes)),
             assessment=seen.assessment,
-            truth=seen.corrupted.truth,
             observed=seen.corrupted.supervision,
         )
 

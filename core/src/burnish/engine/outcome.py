@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burnish.contracts.scores import Scores
+from burnish.engine.corrupt import hide
 from burnish.errors import PluginError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class TrialOutcome:
         train_counts: (C,) training items per class as observed.
         assessment: the opinion of the recipe's assessor.
         truth: clean targets of all items, for evaluators that declare it; None hides them.
+        judged_items: (N,) bool, the clean target is known; the others are neither right nor wrong.
         observed: targets of all items as observed.
     """
 
@@ -45,6 +47,7 @@ class TrialOutcome:
     train_counts: NDArray[np.float64]
     assessment: Assessment | None = None
     truth: Supervision | None = None
+    judged_items: NDArray[np.bool_] | None = None
     observed: Supervision | None = None
     _scores: dict[str, Scores] = field(default_factory=dict)
     _embeddings: dict[str, Any] = field(default_factory=dict)
@@ -91,12 +94,26 @@ class TrialOutcome:
         truth, observed = getattr(self.truth.take(index), "y", None), getattr(self.observed.take(index), "y", None)
         if truth is None or observed is None:
             raise PluginError("wrong labels are defined for one label an item only", where="evaluate")
-        wrong: NDArray[np.bool_] = truth != observed
+        wrong: NDArray[np.bool_] = (truth != observed) & self.judged()
         return wrong
+
+    def judged(self) -> NDArray[np.bool_]:
+        """Return (K,) bool for the assessment's items: both the observed target and the truth are known.
+
+        Raises:
+            PluginError: the evaluator does not declare that it needs the truth, or nothing was assessed.
+        """
+        if self.judged_items is None or self.observed is None or self.assessment is None:
+            raise PluginError("an evaluator asked for the truth without declaring needs={'truth', 'assessment'}", where="evaluate")
+        index = self.assessment.index
+        judged: NDArray[np.bool_] = self.judged_items[index] & self.observed.take(index).known
+        return judged
 
     def without_truth(self) -> TrialOutcome:
         """Return the outcome for an evaluator that does not declare the truth: targets of test sets are not in it."""
-        return _Blind(**{name: getattr(self, name) for name in self.__dataclass_fields__} | {"truth": None})
+        hidden = hide(self.shown, np.arange(len(self.shown), dtype=np.int64))
+        known = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return _Blind(**known | {"truth": None, "judged_items": None, "shown": hidden})
 
 
 class _Blind(TrialOutcome):

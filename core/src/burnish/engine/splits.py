@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from burnish.data import Dataset, Labels, Split, role_of, uniforms
+from burnish.data import Dataset, Labels, Role, Split, role_of, uniforms
 from burnish.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ class Splits:
 
     splits: Mapping[str, Split]
     notes: tuple[str, ...] = ()
+
+    def without(self, positions: Sequence[int]) -> Splits:
+        """Return the splits without items that are set aside: no other item changes its role."""
+        if not positions:
+            return self
+        bad = np.asarray(positions, dtype=np.int64)
+        return Splits({name: Split(name, np.setdiff1d(split.index, bad)) for name, split in self.splits.items()}, self.notes)
 
     def tests(self) -> list[str]:
         """Return the names of the test sets, ``test`` first."""
@@ -67,16 +74,11 @@ def draw(dataset: Dataset, spec: SplitSpec, replicate: int) -> Splits:
         DataError: too few items or groups for the shares asked for.
     """
     units = units_of(dataset)
-    assigned = {name: index for name, index in dataset.assigned.items() if name != "train"}
-    everything = np.arange(len(dataset), dtype=np.int64)
-    taken = np.concatenate([*assigned.values(), np.empty(0, dtype=np.int64)])
-    trainable = dataset.assigned.get("train", np.setdiff1d(everything, taken))
-    notes: list[str] = []
-    straddling = np.isin(units[trainable], units[taken])
-    if straddling.any():
-        notes.append(f"{int(straddling.sum())} trainable items left out: a copy or a member of their group is in a test or validation set")
-        trainable = trainable[~straddling]
+    assigned, notes = _apart(dataset, units)
+    trainable = assigned.pop("train")
     if not any(role_of(name) == "test" for name in assigned):
+        if not spec.test:
+            raise DataError("there is no test set", where=dataset.name, todo="Set split.test above 0, or let the source fix one")
         assigned["test"], trainable = _cut(dataset, units, trainable, spec.test, "test", "all")
     if spec.calibration and "calibration" not in assigned:
         assigned["calibration"], trainable = _cut(dataset, units, trainable, spec.calibration, "calibration", replicate)
@@ -84,6 +86,28 @@ def draw(dataset: Dataset, spec: SplitSpec, replicate: int) -> Splits:
         assigned["validation"], trainable = _cut(dataset, units, trainable, spec.validation, "validation", replicate)
     assigned["train"] = trainable
     return Splits({name: Split(name, np.sort(index)) for name, index in assigned.items()}, tuple(notes))
+
+
+_FIRST_SERVED: tuple[Role, ...] = ("test", "validation", "calibration", "reference", "pool", "train")
+"""Where the source's own splits share an item or a group, it stays in the first of these."""
+
+
+def _apart(dataset: Dataset, units: NDArray[np.int64]) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
+    """Return the splits that the source fixes, ``train`` always, without units that an earlier role has; and what was left out."""
+    everything = np.arange(len(dataset), dtype=np.int64)
+    rest = np.setdiff1d(everything, np.concatenate([*dataset.assigned.values(), np.empty(0, dtype=np.int64)]))
+    given = {"train": rest, **dataset.assigned}
+    kept: dict[str, NDArray[np.int64]] = {}
+    notes: list[str] = []
+    for role in _FIRST_SERVED:
+        taken = units[np.concatenate([*kept.values(), np.empty(0, dtype=np.int64)])]
+        for name in [name for name in given if role_of(name) == role]:
+            straddling = np.isin(units[given[name]], taken)
+            kept[name] = given[name][~straddling]
+            if straddling.any():
+                what = "trainable" if role == "train" else name
+                notes.append(f"{int(straddling.sum())} {what} items left out: a copy or a member of their group is in a split that comes first")
+    return kept, notes
 
 
 def _cut(
@@ -99,11 +123,7 @@ def _cut(
         chosen_units = _stratified(dataset.supervision.y[pool], draws, members, units[pool], share)
     else:
         sizes = np.bincount(units[pool], minlength=units.max() + 1)[members]
-        order = np.argsort(draws, kind="stable")
-        before = np.cumsum(sizes[order]) - sizes[order]
-        chosen_units = members[order[before < share * len(pool)]]
-        if len(chosen_units) == len(members):
-            chosen_units = chosen_units[:-1]
+        chosen_units = members[_whole(sizes, np.argsort(draws, kind="stable"), share * len(pool))]
     chosen = np.isin(units[pool], chosen_units)
     return pool[chosen], pool[~chosen]
 
@@ -114,6 +134,17 @@ def _too_few(dataset: Dataset, pool: NDArray[np.int64]) -> str:
         return "only one item is left" if len(pool) else "no item is left"
     alike = bool((dataset.ids[pool] == dataset.ids[pool[0]]).all())
     return f"all {len(pool)} items " + ("have the same content" if alike else "are in one group")
+
+
+def _whole(sizes: NDArray[np.int64], order: NDArray[np.int64], wanted: float) -> list[int]:
+    """Return units, in the order of the draw, that together come near the size wanted: at least one, never all, none that overshoots by half."""
+    chosen: list[int] = []
+    total = 0.0
+    for unit in map(int, order):
+        if total + sizes[unit] / 2 <= wanted and len(chosen) < len(sizes) - 1:
+            chosen.append(unit)
+            total += sizes[unit]
+    return chosen or ([int(order[np.argmin(sizes[order])])] if wanted else [])
 
 
 def _stratified(

@@ -123,6 +123,11 @@ def p_value(differences: NDArray[np.float64]) -> float:
     return float(min(1.0, 2 * (1 + tail) / (1 + len(differences))))
 
 
+def least_p(replicates: int) -> float:
+    """Return the smallest two-sided p-value that R paired replicates can support: that of all R differences having one sign."""
+    return min(1.0, 2.0 ** (1 - replicates))
+
+
 def holm(p: Sequence[float]) -> list[float]:
     """Return Holm's step-down adjusted p-values (Holm 1979) of one table; NaN stays NaN and counts as no test."""
     tested = sorted((value, i) for i, value in enumerate(p) if value == value)

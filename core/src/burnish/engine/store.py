@@ -25,8 +25,8 @@ FORMAT: Final = "1"
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE choices (key TEXT PRIMARY KEY, label TEXT NOT NULL, options TEXT NOT NULL, candidates TEXT NOT NULL) STRICT;
-CREATE TABLE candidates (key TEXT PRIMARY KEY, value REAL, error TEXT NOT NULL) STRICT;
+CREATE TABLE choices (key TEXT PRIMARY KEY, label TEXT NOT NULL, options TEXT NOT NULL, candidates TEXT NOT NULL, error TEXT NOT NULL) STRICT;
+CREATE TABLE candidates (key TEXT PRIMARY KEY, value REAL, better TEXT NOT NULL, error TEXT NOT NULL) STRICT;
 CREATE TABLE trials (
     key TEXT PRIMARY KEY, labels TEXT NOT NULL, replicate INTEGER NOT NULL, options TEXT NOT NULL,
     versions TEXT NOT NULL, error TEXT NOT NULL
@@ -73,6 +73,21 @@ class StoredMeasure:
             terms = b"".join(np.ascontiguousarray(part, dtype="<f8").tobytes() for part in parts)
         value, n = float(measure.value), int(measure.n)
         return cls(measure.name, measure.split, value, measure.unit, measure.better, n, measure.how, terms)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What one trial of tuning reached on validation.
+
+    Attributes:
+        value: the selection measure; NaN where it could not be trained or measured.
+        better: ``"up"`` or ``"down"``; empty where there is no value.
+        error: why there is none.
+    """
+
+    value: float
+    better: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,29 +211,32 @@ class Store:
 
     # -- tuning -------------------------------------------------------------------------------------------------------
 
-    def candidates(self) -> dict[str, tuple[float, str]]:
-        """Return validation measure and error of every candidate trial that was tried, by fit key."""
+    def candidates(self) -> dict[str, Candidate]:
+        """Return what every candidate trial that was tried reached, by validation key."""
         with self._errors():
-            rows = self._db.execute("SELECT key, value, error FROM candidates").fetchall()
-        return {key: (math.nan if value is None else value, error) for key, value, error in rows}
+            rows = self._db.execute("SELECT key, value, better, error FROM candidates").fetchall()
+        return {key: Candidate(math.nan if value is None else value, better, error) for key, value, better, error in rows}
 
-    def add_candidates(self, values: Mapping[str, tuple[float, str]]) -> None:
+    def add_candidates(self, tried: Mapping[str, Candidate]) -> None:
         """Write candidates, all or none."""
-        rows = [(key, None if math.isnan(value) else value, error) for key, (value, error) in values.items()]
+        rows = [(key, None if math.isnan(c.value) else c.value, c.better, c.error) for key, c in tried.items()]
         with self.transaction():
-            self._db.executemany("INSERT OR IGNORE INTO candidates VALUES (?, ?, ?)", rows)
+            self._db.executemany("INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, ?)", rows)
 
     def choices(self) -> dict[str, dict[str, Any]]:
-        """Return what was chosen, by choice key: ``{label, options, candidates}``."""
+        """Return what was chosen, by choice key: ``{label, options, candidates, error}``; an error where no candidate could be trained."""
         with self._errors():
-            rows = self._db.execute("SELECT key, label, options, candidates FROM choices ORDER BY rowid").fetchall()
-        return {key: {"label": label, "options": json.loads(options), "candidates": json.loads(tried)} for key, label, options, tried in rows}
+            rows = self._db.execute("SELECT key, label, options, candidates, error FROM choices ORDER BY rowid").fetchall()
+        return {
+            key: {"label": label, "options": json.loads(options), "candidates": json.loads(tried), "error": error}
+            for key, label, options, tried, error in rows
+        }
 
-    def add_choice(self, key: str, label: str, options: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]]) -> None:
-        """Write what was chosen."""
-        row = (key, label, _json(options), _json(candidates))
+    def add_choice(self, key: str, label: str, options: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]], error: str = "") -> None:
+        """Write what was chosen, or why nothing could be."""
+        row = (key, label, _json(options), _json(candidates), error)
         with self.transaction():
-            self._db.execute("INSERT OR IGNORE INTO choices VALUES (?, ?, ?, ?)", row)
+            self._db.execute("INSERT OR IGNORE INTO choices VALUES (?, ?, ?, ?, ?)", row)
 
     # -- trials -------------------------------------------------------------------------------------------------------
 
@@ -316,7 +334,7 @@ class Store:
             "SELECT key, labels, replicate, options, error FROM trials ORDER BY key",
             "SELECT trial, position, name, split, value, unit, better, n, how, hex(terms) FROM measures ORDER BY trial, position",
             "SELECT trial, kind, position, content FROM extras ORDER BY trial, kind, position",
-            "SELECT key, options FROM choices ORDER BY key",
+            "SELECT key, options, error FROM choices ORDER BY key",
         )
         with self._errors():
             return "\n".join(repr(row) for query in queries for row in self._db.execute(query))

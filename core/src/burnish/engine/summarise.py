@@ -30,6 +30,7 @@ class _Drawn:
     draws: NDArray[np.float64]
     how: str
     sample: StoredMeasure
+    with_units: bool
 
     def number(self) -> dict[str, Any]:
         low, high = interval(self.draws)
@@ -110,7 +111,8 @@ def _bootstrap(replicates: int, measured: Sequence[StoredMeasure]) -> tuple[Boot
 
 def _compared(labels: Mapping[str, str], drawn: Mapping[Place, _Drawn], measure: str, panels: Iterable[str]) -> Compared:
     there = {panel: drawn[measure, panel] for panel in panels if (measure, panel) in drawn}
-    return Compared(labels, {panel: n.values for panel, n in there.items()}, {panel: n.draws for panel, n in there.items()})
+    values, draws = {panel: n.values for panel, n in there.items()}, {panel: n.draws for panel, n in there.items()}
+    return Compared(labels, values, draws, frozenset(panel for panel, n in there.items() if not n.with_units))
 
 
 def _terms(measure: StoredMeasure) -> NDArray[np.float64]:
@@ -134,8 +136,10 @@ def _row(row: Sequence[Record | None], boot: Bootstrap, column: Mapping[int, int
         else:
             assert mean_draws is not None  # noqa: S101 - every place is in one of the two
             draws, with_units = mean_draws[:, others.index(place)], False
+            if boot.replicates == 1:
+                draws = np.full_like(draws, np.nan)  # one number has no interval
         sample = next(m for m in measures if m)
-        out[place] = _Drawn(_values(measures), draws, _how(boot, with_units), sample)
+        out[place] = _Drawn(_values(measures), draws, _how(boot, with_units), sample, with_units)
     return out
 
 
@@ -180,7 +184,7 @@ def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]])
             values = np.mean([m.values for m in parts], axis=0).tolist()
             draws = np.mean([m.draws for m in parts], axis=0)
             how = parts[0].how + (f"; mean of {len(parts)} test sets" if len(parts) > 1 else "")
-            row[name, panel] = _Drawn(values, draws, how, parts[0].sample)
+            row[name, panel] = _Drawn(values, draws, how, parts[0].sample, all(m.with_units for m in parts))
 
 
 def _describe(plan: Plan, cell: Cell, row: Sequence[Record | None], drawn: Mapping[Place, _Drawn]) -> dict[str, Any]:
