@@ -184,7 +184,8 @@ class HeadJob:
         loss: the recipe's loss object; None where the tuner has its own.
         features: (N, V, D) float32 array or memory map of the whole data set; equal objects are shared between trials.
         rows: (n,) int64 rows of `features` to train on.
-        targets: numpy arrays of the n rows: ``{"hard": (n,) int64}`` with -1 for unknown, or ``{"multi": (n, C), "observed": (n, C)}`` float32.
+        targets: numpy arrays of the n rows: ``{"hard": (n,) int64}`` with -1 for unknown, ``{"soft": (n, C)}`` or
+            ``{"multi": (n, C), "observed": (n, C)}`` float32.
         weights: (n,) float32.
         classes: the classes.
         seed: seed of initialisation.
