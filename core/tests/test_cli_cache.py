@@ -22,11 +22,17 @@ class FakeConfig:
 
 @burnish.hookimpl
 def burnish_backbones():
-    return [burnish.Backbone(name="fake-net", target="fake:Net", config=FakeConfig, summary="No net", needs={"features"}, provides={"features"})]
+    return [
+        burnish.Backbone(name="fake-net", target="fake:Net", config=FakeConfig, summary="No net", needs={"image"}, provides={"features"}),
+        burnish.Backbone(name="given", target="fake:Given", summary="Rows of features", needs={"features"}, provides={"features"}),
+    ]
 
 @burnish.hookimpl
 def burnish_sources():
-    return [burnish.Source(name="fake-data", target="fake:Data", summary="No data", fingerprint="fake_light:mark", provides={"features", "labels"})]
+    return [
+        burnish.Source(name="fake-data", target="fake:Data", summary="No data", fingerprint="fake_light:mark", provides={"image", "labels"}),
+        burnish.Source(name="fake-rows", target="fake:Rows", summary="No rows", fingerprint="fake_light:mark", provides={"features", "labels"}),
+    ]
 
 @burnish.hookimpl
 def burnish_tuners():
@@ -36,7 +42,7 @@ def burnish_tuners():
 def burnish_evaluators():
     return [burnish.Evaluator(name="fake-measure", target="fake:Measure", summary="No measure")]
 """
-PARTS = ["--data", "fake-data", "--tuner", "fake-tuner", "--evaluate", "fake-measure"]
+PARTS = ["--tuner", "fake-tuner", "--evaluate", "fake-measure"]
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +65,7 @@ def burnish(capsys, *arguments):
 
 def fill(folder, items=3, **options):
     part = Part("backbone", "fake", "fake", options, "1", "f", "fake:" + ",".join(f"{k}={v}" for k, v in options.items()))
-    spec = FeatureSpec(part, "features", None, Numeric("cpu", "float32", 2, "2"))
+    spec = FeatureSpec(part, "text", None, Numeric("cpu", "float32", 2, "2"))
     with FeatureCache(folder) as opened:
         opened.open(spec).add(np.random.default_rng(0).integers(0, 256, (items, 32), dtype=np.uint8), np.ones((items, 4), np.float32))
     return folder / "features" / spec.key()
@@ -136,15 +142,16 @@ def test_why(capsys, cache, tmp_path, monkeypatch):
     plugin = tmp_path / "fake.py"
     plugin.write_text(PLUGIN)
 
-    def why(backbone, *more):
-        return burnish(capsys, "cache", "why", "--plugin", str(plugin), *PARTS, "--backbone", backbone, "--numeric", "fp32", *more)
+    def why(backbone, *more, data="fake-data"):
+        parts = ["--data", data, "--backbone", backbone, *PARTS]
+        return burnish(capsys, "cache", "why", "--plugin", str(plugin), *parts, "--numeric", "fp32", *more)
 
     code, out, err = why("fake-net")
     assert (code, out, err) == (0, "fake-net: not cached, and nothing like it\n", "")
     use_plugin_files([plugin])
     values = {"data": "fake-data", "tuner": "fake-tuner", "evaluate": ["fake-measure"], "backbone": "fake-net", "numeric": "fp32"}
     plan = build_plan(make_recipe(values), get_manager())
-    spec = FeatureSpec(plan.cells[0].backbone, "features", None, plan.numeric)
+    spec = FeatureSpec(plan.cells[0].backbone, "image", None, plan.numeric)
     with FeatureCache(cache) as opened:
         opened.open(spec).add(np.zeros((5, 32), np.uint8), np.ones((5, 4), np.float32))
     key = spec.key()[:12]
@@ -152,4 +159,10 @@ def test_why(capsys, cache, tmp_path, monkeypatch):
     assert why("fake-net:size=2")[1].splitlines() == [
         f"fake-net:size=2: not cached; the nearest entry, {key}, differs in", "  backbone.options.size  wanted 2  there 1",
     ]  # fmt: skip
+    record = json.loads(why("fake-net", "--json")[1])[0]
+    assert (record["cached"], record["items"], record["key"]) == (True, 5, spec.key())
     assert json.loads(why("fake-net:size=2", "--json")[1])[0]["differences"] == [{"field": "backbone.options.size", "wanted": 2, "there": 1}]
+    given = "given: given features are not cached; they are read from the data each time\n"
+    assert why("given", data="fake-rows") == (0, given, "")
+    record = json.loads(why("given", "--json", data="fake-rows")[1])[0]
+    assert (record["cached"], record["items"]) == (False, 0)

@@ -118,7 +118,7 @@ def why(as_json: bool, **values: Any) -> None:
     plan = build_plan(read_options(values, manager), manager)
     answers = [(spec, why_of(cache_folder(), spec.key(), spec.record())) for spec in _specs(plan, manager)]
     if as_json:
-        echo_json([{"backbone": spec.backbone.label, "view": spec.view, **asdict(answer)} for spec, answer in answers])
+        echo_json([{"backbone": spec.backbone.label, "view": spec.view, "cached": spec.cached, **asdict(answer)} for spec, answer in answers])
         return
     for spec, answer in answers:
         echo(_explanation(spec, answer))
@@ -145,6 +145,9 @@ def _modality(cell: Cell, manager: Manager) -> str:
 
 def _explanation(spec: FeatureSpec, answer: Why) -> Iterator[str]:
     name = spec.backbone.label + ("" if spec.view is None else f", view {spec.view}")
+    if not spec.cached:
+        yield f"{name}: given features are not cached; they are read from the data each time"
+        return
     if answer.items:
         yield f"{name}: {_count(answer.items, 'item is', 'items are')} cached (entry {answer.key[:_SHORT]})"
         return

@@ -5,6 +5,8 @@ spec is everything but the item: backbone with its options, code and weights, li
 a spec an item is found by its content id, so neither data set nor split plays a part, and a data set that grows by an item
 encodes one item.
 
+What is made of given features (modality ``"features"``) is not kept: they are in the data already, where reading them costs no more.
+
 Several processes may use and fill one cache: readers hold a shared lock on the spec, `burnish.engine.cache_care.prune` takes an
 exclusive one; whatever two processes write twice is equal.
 """
@@ -60,6 +62,11 @@ class FeatureSpec:
     modality: str
     view: int | None
     numeric: Numeric
+
+    @property
+    def cached(self) -> bool:
+        """Whether the cache keeps such features: not given ones, whose width follows from the data, of which a spec knows nothing."""
+        return self.modality != "features"
 
     def record(self) -> dict[str, Any]:
         """Return the spec as JSON values."""

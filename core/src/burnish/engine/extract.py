@@ -1,5 +1,7 @@
 """Extraction: each item through a frozen backbone once, into the cache; afterwards features are read, never computed.
 
+Given features are the exception: they are taken from the data each time, in the same cells and under the same checks.
+
 Items that are missing are put in order, cut into cells of 64 and encoded cell by cell: the *grid*. It is part of every feature
 key, because a batch of another size may change the last bits. Threads read and prepare ahead; how many there are, and how
 many cells are in flight, changes nothing in the result. Shards hold whole cells, so a run that was killed goes on with the cells
@@ -21,6 +23,7 @@ from burnish.data.dataset import Dataset
 from burnish.engine.cache import Entry, FeatureCache, FeatureSpec
 from burnish.engine.cells import Bad, Preparer
 from burnish.engine.lanes import Encoded, Lanes
+from burnish.engine.uncached import Uncached
 from burnish.errors import BurnishError, CacheError, DataError, ItemError, MachineError, RecipeError
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ class Extracted:
             or its item is bad.
         bad: positions with the reason, ascending.
         warnings: lines for people.
-        encoded: items whose features were made now; 0 where the cache had all.
+        encoded: items whose features were made now; 0 where the cache had all, which it never has of given features.
     """
 
     features: NDArray[np.float32]
@@ -76,7 +79,7 @@ def extract(
     cache: FeatureCache,
     run: ExtractRun = ExtractRun(),
 ) -> Extracted:
-    """Return features from the cache, and encode first what is not there.
+    """Return features from the cache, and encode first what is not there; of specs that are not cached (`FeatureSpec.cached`), encode all.
 
     Args:
         dataset: the items.
@@ -95,7 +98,7 @@ def extract(
     """
     positions = np.unique(np.asarray(positions, dtype=np.int64))
     ids = dataset.ids[positions]
-    entry = cache.open(spec)
+    entry = cache.open(spec) if spec.cached else Uncached()
     rows = entry.locate(ids)
     bad = _known_bad(entry, dataset, positions[rows < 0], run)
     encoded, backbone = 0, None
@@ -111,8 +114,8 @@ def extract(
         entry.refresh()
         rows = entry.locate(ids)
     else:
-        raise CacheError("entries vanish while they are read", where=str(entry.folder), todo="Look for another process that clears the cache")
-    if entry.added:
+        raise CacheError("entries vanish while they are read", where=str(cache.folder), todo="Look for another process that clears the cache")
+    if isinstance(entry, Entry) and entry.added:
         _enforce_bound(cache, entry)
     listed = tuple((int(positions[row]), bad[ids[row].tobytes()]) for row in np.flatnonzero(rows < 0))
     if listed and len(listed) == len(positions):
@@ -122,7 +125,7 @@ def extract(
     return Extracted(array, listed, (*entry.warnings, *_constant(array, positions[rows >= 0], spec)), encoded)
 
 
-def _known_bad(entry: Entry, dataset: Dataset, missing: NDArray[np.int64], run: ExtractRun) -> dict[bytes, str]:
+def _known_bad(entry: Entry | Uncached, dataset: Dataset, missing: NDArray[np.int64], run: ExtractRun) -> dict[bytes, str]:
     """Return what the cache knows to have no features; its content decides that, so it is not tried again."""
     known = {item: reason for item, reason in entry.skipped.items() if reason}
     if run.on_bad_input == "error" and known:
@@ -176,7 +179,9 @@ def _constant(array: NDArray[np.float32], positions: NDArray[np.int64], spec: Fe
 class _Encoding:
     """One pass over missing items."""
 
-    def __init__(self, dataset: Dataset, missing: NDArray[np.int64], spec: FeatureSpec, backbone: Encodes, entry: Entry, run: ExtractRun) -> None:
+    def __init__(
+        self, dataset: Dataset, missing: NDArray[np.int64], spec: FeatureSpec, backbone: Encodes, entry: Entry | Uncached, run: ExtractRun
+    ) -> None:
         self._dataset, self._missing, self._spec, self._backbone, self._entry, self._run = dataset, missing, spec, backbone, entry, run
         self._kept: list[tuple[NDArray[np.int64], NDArray[np.float32], dict[bytes, Bad]]] = []
         self._flushed = time.monotonic()
