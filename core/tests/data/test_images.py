@@ -275,6 +275,20 @@ def test_fixed_views_are_pinned():
     assert parts == [(6, 0, 55, 48), (6, 0, 56, 46), (2, 1, 62, 47), (2, 0, 55, 45)]
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+def test_pixels_beside_the_part_play_no_role(interpolation):
+    """The same part out of two images that differ everywhere else."""
+    for seed in range(8):
+        left, top, width, height = images._part(random.Random(seed), (64, 48), (0.2, 0.4), (3 / 4, 4 / 3))
+        inside = Image.effect_noise((width, height), 60).convert("RGB")
+        views = []
+        for colour in ("black", "white"):
+            image = Image.new("RGB", (64, 48), colour)
+            image.paste(inside, (left, top))
+            views.append(np.asarray(random_resized_crop_flip(image, 20, seed, (0.2, 0.4), interpolation=interpolation)))
+        assert np.array_equal(*views), seed
+
+
 def test_half_of_the_views_are_mirrored_and_areas_lie_in_the_scale():
     """A horizontal ramp shows where a part lies: its ends are its first and last columns."""
     ramp = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (200, 1)))

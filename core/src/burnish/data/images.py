@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from burnish.data.dataset import Item
 
-DECODER: Final = 1
+DECODER: Final = 2
 """Version of what this module does to pixels; it is part of every feature key of images."""
 
 MAX_PIXELS: Final = 89_478_485
@@ -222,7 +222,8 @@ def random_resized_crop_flip(
     """
     draw = random.Random(int(seed))
     left, top, width, height = _part(draw, image.size, scale, ratio)
-    part = image.resize((size, size), _RESAMPLING[interpolation], box=(left, top, left + width, top + height))
+    # Cut first: with `box` Pillow's filters also reach the pixels beside the part.
+    part = resize(image.crop((left, top, left + width, top + height)), (size, size), interpolation)
     return ImageOps.mirror(part) if draw.random() < 0.5 else part
 
 
