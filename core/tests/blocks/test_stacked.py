@@ -175,6 +175,19 @@ def test_a_trial_whose_decomposition_fails_dies_alone(heads):
         assert equal(results[t].predictor.state(), healthy[t])
 
 
+def test_all_trials_may_fail_in_one_decomposition(heads):
+    class Cholesky(heads.Linear):
+        def objective(self, out, batch, fit):
+            matrix = torch.eye(3) * torch.where(fit.progress >= 0.5, -1.0, 1.0)
+            return [*super().objective(out, batch, fit), Term("det", 1.0, torch.linalg.cholesky(matrix).sum() + 0 * out.logits.sum())]
+
+    results = fit_heads(heads.jobs(3, Cholesky, n=48), RUN)
+    for result in results:
+        assert result.predictor is None
+        assert result.error.startswith("Cholesky: step 4 of 6: ")
+        assert "cholesky" in result.error
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

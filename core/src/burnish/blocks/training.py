@@ -97,6 +97,8 @@ class StackTraining:
     def _advance(self, s: int, done: int) -> None:
         """Take step s of an epoch."""
         gradients, total, aux = self._evaluate(s, done)
+        if not self._slots:
+            return
         self._optimiser.step(gradients, schedule_factor(self._config.schedule, done, self.steps))
         self._buffers = aux["buffers"]
         if aux["rows"]:
