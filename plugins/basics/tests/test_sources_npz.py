@@ -137,6 +137,19 @@ def test_multi_labels_with_unknown_entries(arrays):
     assert dataset.classes.names == ("0", "1", "2")
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_multi_labels_of_which_only_what_is_present_was_observed(arrays, sparse):
+    y = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 0], [1, 1, 1], [0, 0, 1]])
+    path = arrays(**csr("x", X), **csr("y", y)) if sparse else arrays(x=X, y=y)
+    supervision = load(path, unknown=0).supervision
+    np.testing.assert_array_equal(supervision.observed.toarray(), supervision.positive.toarray())
+    assert supervision.positive.sum() == 7
+    assert supervision.known.sum() == 4
+    assert load(path).supervision.observed is None
+    with pytest.raises(DataError, match="unknown=1, but in multi-labels 1 says that a class is present"):
+        load(path, unknown=1)
+
+
 def test_names_unknown_labels_groups_weights_and_truth(arrays):
     y, truth = np.array(["b", "", "a", "b", "a", "b"]), np.array(["b", "b", "a", "a", "a", "b"])
     path = arrays(x=X, y=y, truth=truth, g=np.array([5, 5, 7, 7, 9, 9]), w=np.arange(6.0))

@@ -161,6 +161,9 @@ def _entries(part: Part, unknown: int | None) -> tuple[sp.csr_array, sp.csr_arra
     """Return the positive and, where `unknown` is given, the observed entries of the used rows."""
     values = part.values[part.rows.start : part.rows.stop : part.rows.step]
     entries = values.data if sp.issparse(values) else np.asarray(values)
+    if unknown == 1:
+        todo = "Say unknown=0 where 1 is present and 0 is unknown"
+        raise DataError("unknown=1, but in multi-labels 1 says that a class is present", where=part.where, possible="any other number", todo=todo)
     if entries.dtype.kind not in "iubf":
         raise DataError(f"multi-labels are {entries.dtype}", where=part.where, possible="0 and 1")
     fine = (entries == 0) | (entries == 1) if unknown is None else (entries == 0) | (entries == 1) | (entries == unknown)
@@ -174,5 +177,7 @@ def _entries(part: Part, unknown: int | None) -> tuple[sp.csr_array, sp.csr_arra
     positive = sp.csr_array(values == 1)
     if unknown is None:
         return positive, None
-    hidden = sp.csr_array(values == unknown) if unknown else sp.csr_array(values.shape, dtype=bool)
+    if unknown == 0:  # positive-unlabelled: only what is present was observed
+        return positive, positive
+    hidden = sp.csr_array(values == unknown)
     return positive, sp.csr_array(np.ones(values.shape, dtype=bool) & ~hidden.toarray())
