@@ -11,7 +11,7 @@ from burnish.blocks import TrainingData
 from burnish.contracts.loss import Targets
 from burnish.contracts.tuner import Run, Task
 from burnish.data import Classes, Labels, MultiLabels, Split
-from burnish.errors import FitError, ModelFileError
+from burnish.errors import DataError, FitError, ModelFileError
 from burnish_basics._tuners import TUNERS, KNNConfig, LinearConfig, MLPConfig, NearestClassMeanConfig, RidgeConfig
 from burnish_basics.tuners import KNN, MLP, Linear, NearestClassMean, Nothing, Ridge
 from burnish_basics.tuners.closed_form import NEVER, ridge
@@ -229,6 +229,16 @@ def test_knn_weights_unknown_labels_and_few_items():
     assert predictor.predict(np.array([[1.5]], dtype=np.float32)).values.tolist() == [pytest.approx([0.75, 0.25, 0])]
     with pytest.raises(FitError, match="no training item"):
         KNN(KNNConfig()).fit(task_of(x, Labels(y=np.full(4, -1)), 3))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("shape", [(3, 7), (3, 5), (0, 5), (6,)])
+def test_knn_refuses_another_width(metric, shape):
+    x, y = blobs(20)
+    predictor = KNN(KNNConfig(metric=metric)).fit(task_of(x, Labels(y=y), 4))
+    with pytest.raises(DataError) as caught:
+        predictor.predict(np.zeros(shape, dtype=np.float32))
+    assert str(caught.value) == f"features of shape {shape}. Possible: (M, 6). Use the backbone it was trained on."
 
 
 def test_knn_of_multi_labels():

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Task
 from burnish.data import Labels, MultiLabels
-from burnish.errors import FitError, ModelFileError
+from burnish.errors import DataError, FitError, ModelFileError
 from burnish_basics._tuners import KNNConfig
 
 if TYPE_CHECKING:
@@ -97,11 +97,18 @@ class KNNPredictor:
         self._squares = self._state["features"].square().sum(dim=1)
 
     def predict(self, features: NDArray[Any]) -> Scores:
-        """Return the shares of votes (M, C) of items with features (M, D) float32, as probabilities."""
+        """Return the shares of votes (M, C) of items with features (M, D) float32, as probabilities.
+
+        Raises:
+            DataError: the features have another width.
+        """
+        dim = self._state["features"].shape[1]
+        if features.ndim != 2 or features.shape[1] != dim:
+            raise DataError(f"features of shape {features.shape}", possible=f"(M, {dim})", todo="Use the backbone it was trained on")
         out = np.empty((len(features), len(self.classes)), dtype=np.float32)
         for start in range(0, len(features), _CHUNK):
             rows = np.asarray(features[start : start + _CHUNK], dtype=np.float32)
-            padded = np.zeros((_CHUNK, rows.shape[1]), dtype=np.float32)
+            padded = np.zeros((_CHUNK, dim), dtype=np.float32)
             padded[: len(rows)] = rows
             out[start : start + len(rows)] = self._shares(torch.from_numpy(padded).to(self._device)).cpu().numpy()[: len(rows)]
         return Scores("probabilities", out, self.classes, activation="softmax" if "hard" in self._state else "sigmoid")
