@@ -65,9 +65,14 @@ def identity(plan: Plan) -> dict[str, Any]:
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings and lists by dotted name: ``tuner.2.with.epochs`` is an option of the second tuner."""
     if isinstance(value, Mapping):
-        return {key: v for name, item in value.items() for key, v in _flat(item, f"{prefix}.{name}" if prefix else str(name)).items()}
-    return {prefix: value}
+        items = [(str(name), item) for name, item in value.items()]
+    elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+        items = [(str(number), item) for number, item in enumerate(value, 1)]
+    else:
+        return {prefix: value}
+    return {key: v for name, item in items for key, v in _flat(item, f"{prefix}.{name}" if prefix else name).items()}
 
 
 def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
