@@ -42,6 +42,7 @@ class Given:
     train_counts: np.ndarray | None = None
     assessment: Assessment | None = None
     is_wrong: np.ndarray | None = None
+    is_judged: np.ndarray | None = None
     splits: tuple[str, ...] = ("test",)
     classes: Classes = field(init=False)
 
@@ -61,6 +62,9 @@ class Given:
 
     def wrong(self):
         return self.is_wrong
+
+    def judged(self):
+        return np.ones(len(self.is_wrong), dtype=bool) if self.is_judged is None else self.is_judged
 
 
 def scores_of(values, meaning="logits", **more):
@@ -312,9 +316,9 @@ def test_multi_labels_leave_unknown_entries_out():
 # -- detection -------------------------------------------------------------------------------------------------------------
 
 
-def detected(keep, clean, wrong):
+def detected(keep, clean, wrong, judged=None):
     opinion = Assessment(np.arange(len(wrong)), clean_probability=clean, keep=keep)
-    outcome = Given(scores_of(np.eye(2)), labels_of([0, 1]), assessment=opinion, is_wrong=np.asarray(wrong))
+    outcome = Given(scores_of(np.eye(2)), labels_of([0, 1]), assessment=opinion, is_wrong=np.asarray(wrong), is_judged=judged)
     return {m.name: m for m in Detection(NONE).measure(outcome).scalars}
 
 
@@ -329,6 +333,19 @@ def test_detection_equals_scikit_learn():
     assert got["detection-f1"].value == pytest.approx(sk.f1_score(wrong, ~keep))
     assert got["detection-auroc"].value == pytest.approx(sk.roc_auc_score(wrong, 1 - clean))
     assert all(m.split == "" and m.n == 200 for m in got.values())
+
+
+def test_detection_leaves_out_items_whose_truth_is_unknown():
+    rng = np.random.default_rng(1)
+    judged, wrong = rng.random(120) < 0.7, rng.random(120) < 0.3
+    clean = np.round(np.clip(rng.random(120) - 0.3 * wrong, 0, 1), 1).astype(np.float32)
+    keep = clean > 0.35
+    got, alone = detected(keep, clean, wrong | ~judged, judged), detected(keep[judged], clean[judged], wrong[judged])
+    assert {name: m.value for name, m in got.items()} == {name: m.value for name, m in alone.items()}
+    assert {m.n for m in got.values()} == {int(judged.sum())}
+    assert all(m.how.endswith(f"; the truth of {(~judged).sum()} items is unknown") for m in got.values())
+    nothing = detected(keep, clean, wrong, np.zeros(120, dtype=bool))
+    assert all(math.isnan(m.value) and m.n == 0 for m in nothing.values())
 
 
 def test_detection_where_something_is_not_defined():
