@@ -14,10 +14,11 @@ from burnish.engine.store import Store
 
 @pytest.fixture
 def data(tmp_path):
-    """A small file of features: a run of it takes a moment."""
+    """A small file of images: a run of it takes a moment, and its features are cached."""
     y = np.arange(60) % 3
-    np.savez(tmp_path / "data.npz", x=(np.random.default_rng(0).normal(size=(60, 4)) + y[:, None]).astype(np.float32), y=y)
-    return ("--data", "npz:path=data.npz")
+    x = np.random.default_rng(0).integers(0, 80, (60, 8, 8, 3)) + 80 * y[:, None, None, None]
+    np.savez(tmp_path / "data.npz", x=x.astype(np.uint8), y=y)
+    return ("--data", "npz:path=data.npz", "--backbone", "tiny:noise=0")
 
 
 RUN = ("run", "-q", "--threads", "2", "--replicates", "2", "--tuner", "nearest-class-mean", "--tuner", "ridge")
