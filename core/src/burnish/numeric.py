@@ -131,7 +131,7 @@ def physical_cores(cpuinfo: Path = Path("/proc/cpuinfo")) -> int:
 
 def _processors(cpuinfo: Path) -> list[dict[str, str]]:
     try:
-        text = cpuinfo.read_text()
+        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
     except (OSError, UnicodeDecodeError):
         return []
     blocks = []
