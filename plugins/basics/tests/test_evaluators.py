@@ -343,7 +343,7 @@ def test_detection_leaves_out_items_whose_truth_is_unknown():
     got, alone = detected(keep, clean, wrong | ~judged, judged), detected(keep[judged], clean[judged], wrong[judged])
     assert {name: m.value for name, m in got.items()} == {name: m.value for name, m in alone.items()}
     assert {m.n for m in got.values()} == {int(judged.sum())}
-    assert all(m.how.endswith(f"; the truth of {(~judged).sum()} items is unknown") for m in got.values())
+    assert all(m.how.endswith(f"; label or truth of {(~judged).sum()} items is unknown") for m in got.values())
     nothing = detected(keep, clean, wrong, np.zeros(120, dtype=bool))
     assert all(math.isnan(m.value) and m.n == 0 for m in nothing.values())
 

@@ -12,7 +12,7 @@ from burnish_basics.evaluators.ranking import auroc
 class Detection:
     """Precision, recall and F1 of the items not kept, and AUROC of the ranking by clean probability, against the items whose label is wrong.
 
-    Items whose truth is unknown are left out of all counts.
+    Items whose label or truth is unknown are left out of all counts.
     """
 
     def __init__(self, config: NoConfig) -> None:
@@ -28,7 +28,7 @@ class Detection:
         flagged = None if opinion.keep is None else ~opinion.keep[judged]
         suspicion = None if opinion.clean_probability is None else -np.asarray(opinion.clean_probability, dtype=np.float64)[judged]
         hidden = int((~judged).sum())
-        note = f"; the truth of {hidden} items is unknown" if hidden else ""
+        note = f"; label or truth of {hidden} items is unknown" if hidden else ""
         return Measures((*_counted(flagged, wrong, note), _ranked(suspicion, wrong, note)))
 
 
