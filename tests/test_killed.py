@@ -195,7 +195,7 @@ def test_that_a_study_is_extended_is_said(burnish, quick):
     ("change", "told"),
     [
         (("-s", "split.validation=0.3"), r"split.validation was 0.2, is 0.3"),
-        (("--noise", "symmetric:rate=0.4"), r"noise was .*, is .*symmetric"),
+        (("--noise", "symmetric:rate=0.4"), r"noise.* is .*symmetric"),
         (("--threads", "1"), r"numeric.threads was 2, is 1"),
         (("--evaluate", "macro-f1"), r"evaluate was .*accuracy.*, is .*macro-f1"),
     ],
