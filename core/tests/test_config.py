@@ -15,6 +15,7 @@ from burnish import fingerprint
 from burnish.config import REQUIRED, describe, expand, from_options, label, make_config, paths, say_value, to_options
 from burnish.errors import CombinedError, ConfigError, PluginError, RecipeError
 from burnish.notation.part_text import Raw, Use, parse_text, parse_value, quote, read_use
+from burnish.plan import Part
 
 
 @dataclass(frozen=True)
@@ -419,3 +420,25 @@ def test_the_cache_folder_is_where_the_environment_says(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     monkeypatch.setattr("sys.platform", "linux")
     assert fingerprint.cache_folder() == Path("/xdg/burnish")
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str | None = "x"
+    limit: int | None = 3
+
+
+@pytest.mark.parametrize(("text", "value"), [("none", None), ("null", None), ("'none'", "none"), ('"null"', "null"), ("''", ""), ("'a'", "a")])
+def test_a_word_in_quotes_is_a_text_where_the_option_can_be_one(text, value):
+    config = make_config(Named, parse_text(f"named:name={text}").options)
+    assert config.name == value
+    assert type(config.name) in {str, type(None)}
+    written = label("named", config)
+    assert make_config(Named, parse_text(written).options) == config
+    # The label of a tuned part is read and written again.
+    tuned = Part("tuner", "p", "named", to_options(config), "", "", written).with_options({"limit": 2})
+    assert make_config(Named, parse_text(tuned.label).options) == Named(value, 2)
+
+
+def test_quotes_around_none_are_nothing_to_an_option_that_can_be_no_text():
+    assert make_config(Named, parse_text("named:limit='none'").options) == Named(limit=None)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from burnish.errors import BurnishError, ConfigError, PluginError, raise_all, suggestion
-from burnish.notation.option_value import BadValueError, checked, convert, range_words, say_value, type_words
+from burnish.notation.option_value import NONE_WORDS, BadValueError, checked, convert, range_words, say_value, type_words
+from burnish.notation.part_text import Quoted
 
 ConfigT = TypeVar("ConfigT")
 
@@ -209,8 +210,10 @@ def _changed(config: object, prefix: str) -> Iterable[tuple[str, object]]:
             continue
         if is_dataclass(value):
             yield from _changed(value, f"{prefix}{item.name}.")
-        else:
-            yield prefix + item.name, value
+            continue
+        # The text "none" in quotes, where none without them would be read as None.
+        quoted = isinstance(value, str) and value in NONE_WORDS and type(None) in typing.get_args(_hints(type(config))[item.name])
+        yield prefix + item.name, Quoted(value) if quoted else value
 
 
 # -- description --------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from burnish.errors import PluginError
-from burnish.notation.part_text import Raw, quote
+from burnish.notation.part_text import Quoted, Raw, quote
+
+NONE_WORDS: Final = ("none", "null", "")
+"""What stands for None in the short notation, where an option can be None."""
 
 
 class BadValueError(Exception):
@@ -57,8 +60,8 @@ def convert(value: object, hint: Any, base: Path) -> object:
 
 def _convert_union(value: object, hint: Any, base: Path) -> object:
     members = typing.get_args(hint)
-    word = isinstance(value, Raw) or (isinstance(value, str) and str not in members)
-    if type(None) in members and (value is None or (word and value in {"none", "null", ""})):
+    word = (isinstance(value, Raw) and not isinstance(value, Quoted)) or (isinstance(value, str) and str not in members)
+    if type(None) in members and (value is None or (word and value in NONE_WORDS)):
         return None
     # Everything is a str in the short notation, so str has the last word.
     for member in sorted((m for m in members if m is not type(None)), key=lambda m: m is str):
@@ -170,7 +173,7 @@ def say_value(value: object) -> str:
         return "[" + ",".join(map(say_value, value)) + "]"
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
-    return quote(value.name or str(value)) if isinstance(value, Path) else quote(str(value))
+    return quote(value.name or str(value)) if isinstance(value, Path) else quote(value if isinstance(value, str) else str(value))
 
 
 def type_words(hint: Any) -> str:

@@ -17,6 +17,12 @@ class Raw(str):
     __slots__ = ()
 
 
+class Quoted(Raw):
+    """A value that stood in quotes: a text, where the option can be one."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class Use:
     """A part as written: a component's name and the options given.
@@ -94,19 +100,19 @@ def set_option(options: dict[str, Any], key: str, value: object, where: str = ""
 
 
 def parse_value(text: str, where: str = "") -> Raw | list[Any]:
-    """Return a value of the short notation: a list for ``[a, b]``, else a `Raw` text without its quotes."""
+    """Return a value of the short notation: a list for ``[a, b]``, a `Quoted` text without its quotes, else a `Raw` text."""
     text = text.strip()
     if text[:1] == "[" and text[-1:] == "]":
         inner = text[1:-1]
         return [parse_value(item, where) for item in split(inner, where)] if inner.strip() else []
     if text[:1] in {"'", '"'} and len(text) > 1 and text[-1] == text[0]:
-        return Raw(text[1:-1].replace(text[0] * 2, text[0]))
+        return Quoted(text[1:-1].replace(text[0] * 2, text[0]))
     return Raw(text)
 
 
 def quote(text: str) -> str:
-    """Return a text as `parse_value` reads it back."""
-    plain = text and text == text.strip() and not any(c in ",'\"" + _OPEN + _CLOSE for c in text)
+    """Return a text as `parse_value` reads it back; a `Quoted` one in quotes again."""
+    plain = text and not isinstance(text, Quoted) and text == text.strip() and not any(c in ",'\"" + _OPEN + _CLOSE for c in text)
     return text if plain else "'" + text.replace("'", "''") + "'"
 
 
