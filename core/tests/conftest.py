@@ -77,7 +77,8 @@ def burnish_sources():
 
 @burnish.hookimpl
 def burnish_backbones():
-    yield burnish.Backbone(name="small", target="burnish_study.heavy:X", config=Weights, summary="A small one", needs={"image"}, provides=FEATURES)
+    yield burnish.Backbone(name="small", target="burnish_study.heavy:X", config=Weights, summary="A small one", needs={"image"}, provides=FEATURES,
+                           views=True)
     yield burnish.Backbone(name="clip", target="burnish_study.heavy:X", summary="With text", needs={"image"}, provides={"features", "text-tower"})
     yield burnish.Backbone(name="features", target="burnish_study.heavy:X", summary="As given", needs=FEATURES, provides=FEATURES)
 

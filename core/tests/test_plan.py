@@ -313,7 +313,8 @@ def test_a_loss_can_be_tuned_and_one_of_a_closed_form_is_not(study):
     ("tune", "message"),
     [
         ({"budget": 2}, "tune: there is no space of options to try. Write space: {tuner.lr: [1e-3, 1e-2]}."),
-        ({"space": {"tuner.lr": [1]}}, "tune.budget: 0 is out of range. Possible: 1 to 10000."),
+        ({"space": {"tuner.lr": [1]}}, "tune: budget is missing: how many settings each tuner may try. Write budget: 4."),
+        ({"budget": 0, "space": {"tuner.lr": [1]}}, "tune.budget: 0 is out of range. Possible: 1 to 10000."),
         ({"budget": 2, "space": {"tuner.lr": 1}}, "tune.space: the values of tuner.lr are no list. Write tuner.lr: [first, second]."),
         (
             {"budget": 2, "space": {"backbone.noise": [1]}},
@@ -443,6 +444,7 @@ PLAN_FIELDS = {
     "numeric": (Numeric("cpu", "float32", 3, "9.9"), True, True),
     "on_bad_input": ("skip", True, True),
     "core": ("burnish 99", True, True),
+    "advice": (("No do-nothing row.",), False, False),
     "evaluators": ((), True, True),
     "settings": ((({"tuner.lr": 5.0},),), True, True),
     "cells": ((), False, True),

@@ -14,10 +14,14 @@ from burnish.errors import PluginError, suggestion
 
 _WORDS = """
 image text features tokens maps module text-tower compose-text generate score-text projects groups pool reference
-labels multi-labels truth assessment open-vocabulary transductive own-loss
+labels multi-labels truth assessment open-vocabulary transductive own-loss control
 """
 NEEDS_AND_PROVIDES: Final = frozenset(_WORDS.split())
-"""The closed vocabulary of `needs` and `provides`. Planning refuses a trial whose needs its data and backbone do not provide."""
+"""The closed vocabulary of `needs` and `provides`. Planning refuses a trial whose needs its data and backbone do not provide.
+
+What a tuner provides says how it is planned: ``own-loss``, the recipe's loss plays no part; ``control``, it does nothing with the features, so that
+its row shows what the others are worth.
+"""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -101,6 +105,7 @@ class Backbone(Descriptor):
         fingerprint: light function ``config -> str`` that changes whenever the features would: hash of weights and preprocessing.
             Without one, files named by `Path` options are hashed. It must not import torch.
         pretrain: target of a `burnish.contracts.backbone.Pretrainer`, for `burnish pretrain`; its options are `pretrain_config`.
+        views: whether it makes augmented views; planning refuses a row with several views where it does not.
     """
 
     kind: ClassVar[str] = "backbone"
@@ -109,6 +114,7 @@ class Backbone(Descriptor):
     fingerprint: str = _target("")
     pretrain: str = _target("")
     pretrain_config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
+    views: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

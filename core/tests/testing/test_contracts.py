@@ -96,6 +96,7 @@ FAULTS = {
         "crashes": "other_targets_are_measured_or_refused",
     },
     "project": {
+        "views": "it_says_what_it_reads_and_gives",
         "dim": "features_are_float32_rows",
         "float64": "features_are_float32_rows",
         "random": "encoding_twice_gives_the_same",
@@ -161,7 +162,7 @@ OWN = {
     "means": {"alone_is_the_same_as_stacked"},
     "noise": {"one_class_is_corrupted_or_refused"},
     "right": {"perfect_answers_give_the_known_values", "a_class_without_items_is_measured"},
-    "project": {"it_says_what_it_reads_and_gives", "it_can_be_prepared_in_several_threads", "views_follow_from_content", "a_broken_item_is_named"},
+    "project": {"it_can_be_prepared_in_several_threads", "views_follow_from_content", "a_broken_item_is_named"},
     "rows": {"targets_are_in_range"},
 }
 """Tests of a contract that no fault here is for."""

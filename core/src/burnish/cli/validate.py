@@ -63,7 +63,7 @@ def summary(plan: Plan) -> Iterator[str]:
 
 
 def _axes(plan: Plan) -> Iterator[tuple[str, str]]:
-    for key in ("data", "backbone", "noise", "assess", "tuner", "loss"):
+    for key in plan.cells[0].labels():
         values = list(dict.fromkeys(cell.labels()[key] for cell in plan.cells))
         if values != ["none"]:
             yield key, ", ".join(values)

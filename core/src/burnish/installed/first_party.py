@@ -25,6 +25,14 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
 }
 """Component names, with spaces between, by distribution and kind."""
 
+BACKBONES: Final[dict[str, frozenset[str]]] = {"burnish-tiny": frozenset({"image"})}
+"""What the backbones of a distribution need from data."""
+
+
+def backbones_for(provided: Collection[str]) -> list[str]:
+    """Return the distributions with a backbone for data that provides these words."""
+    return [package for package, needs in BACKBONES.items() if needs <= set(provided)]
+
 
 def package_of(kind: str, name: str) -> str:
     """Return the distribution that offers a component, or the empty string."""

@@ -9,7 +9,7 @@ from math import prod
 from typing import Any, TypeVar, cast
 
 from burnish.errors import BurnishError, CombinedError, PluginError, RecipeError, raise_all
-from burnish.installed import code_identity
+from burnish.installed import code_identity, first_party
 from burnish.manager import Manager, get_manager
 from burnish.plan import settings
 from burnish.plan.model import Cell
@@ -18,9 +18,10 @@ from burnish.plan.parts import NO_PART, ResolvedPart, Resolver
 from burnish.plan.plan import Plan
 from burnish.recipe import PARTS, Recipe
 
-DEFAULT_LOSS = "ce"
+DEFAULT_LOSS, DEFAULT_MULTI_LABEL_LOSS = "ce", "bce"
 DEFAULT_EVALUATORS = ("accuracy",)
 DEFAULT_FEATURES_BACKBONE = "features"
+MODALITIES, SUPERVISION = frozenset({"image", "text", "features"}), frozenset({"labels", "multi-labels"})
 
 MAX_TRIALS = 1_000_000
 """Most trials of a plan: more is a slip, and would take long only to be listed."""
@@ -100,7 +101,7 @@ class _Build:
         }  # fmt: skip
         return Plan(
             recipe.name, {key: value for key, value in normal.items() if value not in (None, [])}, cells, tuple(p.part for p in evaluators),
-            replicates, split, tune, select, report, numeric, bad, tried, code_identity.of_core(),
+            replicates, split, tune, select, report, numeric, bad, tried, code_identity.of_core(), self._advice(axes.tuner),
         )  # fmt: skip
 
     def _read(self, read: Callable[[Recipe], ValueT]) -> ValueT:
@@ -121,7 +122,7 @@ class _Build:
                 self.errors.append(RecipeError(f"{key} is missing", where=self.recipe.where(), todo=f"Write for instance {key}: {example}"))
         data, tuner = self.resolver.axis("data"), self.resolver.axis("tuner")
         own = [_provides_loss(part) for part in tuner]
-        loss = self.resolver.axis("loss", None if own and all(own) else DEFAULT_LOSS)
+        loss = self.resolver.axis("loss", None if own and all(own) else _default_loss(data))
         noise, assess = self.resolver.chains("noise"), self.resolver.chains("assess")
         if any(len(chain) > 1 for chain in assess):
             todo = "A list is an axis; a list in a list is not for assess"
@@ -136,10 +137,12 @@ class _Build:
             return self.resolver.axis("backbone", DEFAULT_FEATURES_BACKBONE) if data else []
         given = frozenset.intersection(*(part.provides for part in data))
         able = [self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.needs <= given]
-        what = f"backbone is missing, and data {_labels(data)} gives no features"
-        self.errors.append(
-            RecipeError(what, where=self.recipe.where(), possible=", ".join(able) or "no installed backbone reads it: pip install burnish-tiny")
-        )
+        what, todo = f"backbone is missing, and data {_labels(data)} gives no features", ""
+        if not able:
+            what += f"; no installed backbone reads {' and '.join(sorted(given & MODALITIES)) or 'all of it'}"
+            packages = first_party.backbones_for(given)
+            todo = f"pip install {' '.join(packages)}" if packages else "Give the data as features, or install a plugin with a backbone that reads it"
+        self.errors.append(RecipeError(what, where=self.recipe.where(), possible=", ".join(able), todo=todo))
         return []
 
     def _evaluators(self) -> list[ResolvedPart]:
@@ -156,7 +159,7 @@ class _Build:
             for loss, views in itertools.product(losses, axes.views):
                 cell = Cell(
                     data.part, backbone.part, tuple(p.part for p in noise), assess.part if assess else None,
-                    tuner.part, loss.part if loss else None, views or self._views(tuner),
+                    tuner.part, loss.part if loss else None, views or self._views(tuner), views_vary=len(set(axes.views)) > 1,
                 )  # fmt: skip
                 if cell.digest not in seen:
                     seen.add(cell.digest)
@@ -179,6 +182,13 @@ class _Build:
             raise PluginError(f"{target} gives {views!r}, not a number of views", where=f"{tuner.component} of plugin {plugin}")
         return views
 
+    def _advice(self, tuners: Sequence[ResolvedPart]) -> tuple[str, ...]:
+        """Say how to add the row that does nothing with the features, where the plan has none: no plan gets rows that its recipe does not name."""
+        if any("control" in part.provides for part in tuners):
+            return ()
+        able = [self.manager.label(c) for c in self.manager.components("tuner") if "control" in _fixed(c.descriptor.provides)]
+        return (f"No do-nothing row: add --tuner {able[0]}." if able else "No do-nothing row, and no installed tuner gives one.",)
+
     # -- needs ----------------------------------------------------------------------------------------------------------
 
     def _check_needs(self, rows: Sequence[_Row], evaluators: Sequence[ResolvedPart]) -> None:
@@ -193,13 +203,23 @@ class _Build:
             told = f"{origins} and assess {row.assess.part.label}" if row.assess else origins
             checks = [(row.backbone, data, origin), *((noise, data, origin) for noise in row.noise), (row.tuner, seen, told)]
             checks += [(part, have, by) for part, have, by in ((row.assess, both, origins), (row.loss, seen, told)) if part]
-            checks += [(evaluator, seen | assessed | {"truth"} | row.tuner.provides, told) for evaluator in evaluators]
-            for part, have, by in checks:
-                missing = part.needs - have
-                if missing:
-                    error = self._lacks(part, missing, have, by)
-                    found.setdefault(str(error), error)
+            wrong = [self._lacks(part, missing, have, by) for part, have, by in checks if (missing := part.needs - have)]
+            # What the row's tuner provides counts, too, but is not told: else each tuner would give a message of its own.
+            given = seen | assessed | {"truth"} | row.tuner.provides
+            wrong += [self._lacks(evaluator, missing, seen, told) for evaluator in evaluators if (missing := evaluator.needs - given)]
+            if row.cell.views > 1 and not row.backbone.component.descriptor.views:
+                wrong.append(self._lacks_views(row))
+            for error in wrong:
+                found.setdefault(str(error), error)
         raise_all(list(found.values()))
+
+    def _lacks_views(self, row: _Row) -> RecipeError:
+        forced = self.recipe.values.get("views") is not None
+        wants = f"views is fixed:{row.cell.views}" if forced else f"tuner {row.tuner.part.label} needs {row.cell.views} views of each item"
+        what = f"{wants}; backbone {row.backbone.part.label} makes none"
+        able = [self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.views and c.descriptor.needs <= row.data.provides]
+        todo = f"Backbones that make views: {', '.join(able)}" if able else "No installed backbone makes views of this data"
+        return RecipeError(what, where=self.recipe.where("views" if forced else "tuner"), todo=todo)
 
     def _lacks(self, part: ResolvedPart, missing: frozenset[str], have: frozenset[str], by: str) -> RecipeError:
         key, words = part.part.kind, ", ".join(sorted(missing))
@@ -207,6 +227,10 @@ class _Build:
         if key == "backbone":
             able = [self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.needs <= have]
             todo = f"Backbones for this data: {', '.join(able)}" if able else "No installed backbone is for this data"
+        elif missing <= SUPERVISION:
+            known = [c for c in self.manager.components(PARTS[key]) if key in c.descriptor.configs() or key not in {"noise", "assess"}]
+            able = [self.manager.label(c) for c in known if c.descriptor.needs <= have]
+            todo = f"{todo}: {', '.join(able)}" if able else todo
         elif key != "noise":
             able = [self.manager.label(c) for c in self.manager.components("backbone") if _fixed(c.descriptor.provides) >= missing]
             todo = f"Backbones that provide it: {', '.join(able)}" if able else todo
@@ -223,6 +247,12 @@ def _normal_axes(axes: _Axes) -> dict[str, Any]:
     if any(axes.views):
         normal["views"] = write_axis([f"fixed:{count}" if count else None for count in axes.views])
     return normal
+
+
+def _default_loss(data: Sequence[ResolvedPart]) -> str:
+    """Return the loss of a recipe that names none: it follows the supervision."""
+    multi = data and all(part.provides & SUPERVISION == {"multi-labels"} for part in data)
+    return DEFAULT_MULTI_LABEL_LOSS if multi else DEFAULT_LOSS
 
 
 def _provides_loss(tuner: ResolvedPart) -> bool:

@@ -197,7 +197,12 @@ class ReportSpec:
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the result table: all axes but the replicate."""
+    """One row of the result table: all axes but the replicate.
+
+    Attributes:
+        views: fixed augmented views of each training item; 1 is the evaluation view alone.
+        views_vary: whether the recipe compares numbers of views, which are then among the labels. It identifies nothing.
+    """
 
     data: Part
     backbone: Part
@@ -206,6 +211,7 @@ class Cell:
     tuner: Part
     loss: Part | None
     views: int
+    views_vary: bool = False
 
     def record(self) -> dict[str, Any]:
         """Return what makes the cell again, as JSON."""
@@ -229,10 +235,11 @@ class Cell:
         }  # fmt: skip
 
     def labels(self) -> dict[str, str]:
-        """Return the label of every axis by recipe key."""
-        return {
-            "data": self.data.label, "backbone": self.backbone.label, "noise": " + ".join(p.label for p in self.noise) or "none",
-            "assess": self.assess.label if self.assess else "none", "tuner": self.tuner.label, "loss": self.loss.label if self.loss else "own",
+        """Return the label of every axis by recipe key; of ``views`` where they vary."""
+        views = {"views": f"fixed:{self.views}"} if self.views_vary else {}
+        return {"data": self.data.label, "backbone": self.backbone.label} | views | {
+            "noise": " + ".join(p.label for p in self.noise) or "none", "assess": self.assess.label if self.assess else "none",
+            "tuner": self.tuner.label, "loss": self.loss.label if self.loss else "own",
         }  # fmt: skip
 
     def option(self, dotted: str) -> Any:

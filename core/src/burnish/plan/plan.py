@@ -38,6 +38,7 @@ class Plan:
         on_bad_input: whether an unreadable item ends the run or is set aside and listed.
         settings: for every cell the options its candidates try, such as ``{"tuner.lr": 1e-3}``; none where nothing is tuned.
         core: identity of burnish's own code.
+        advice: sentences on what the plan lacks to be judged by, for those who read its results.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Plan:
     on_bad_input: Literal["error", "skip"]
     settings: tuple[tuple[Mapping[str, Any], ...], ...] = ()
     core: str = ""
+    advice: tuple[str, ...] = ()
     _known: dict[tuple[object, ...], str] = field(default_factory=dict, init=False, repr=False)
 
     def _key(self, name: tuple[object, ...], *parts: object) -> str:
@@ -169,7 +171,7 @@ class Plan:
 
     def _choice_label(self, cell: Cell, per: str) -> str:
         """Return the tuner's label and those of the axes that tell it from the other choices."""
-        telling = {"assess", "loss"} if per == "tuner" else {"data", "backbone", "noise", "assess", "loss"}
+        telling = {"views", "assess", "loss"} if per == "tuner" else {"data", "backbone", "views", "noise", "assess", "loss"}
         shown = cell.labels()
         return ", ".join([shown["tuner"], *(shown[axis] for axis in shown if axis in telling & self._varying)])
 
@@ -177,9 +179,7 @@ class Plan:
     def _varying(self) -> frozenset[str]:
         """Axes that have more than one value."""
         labels = [cell.labels() for cell in self.cells]
-        return frozenset(
-            axis for axis in ("data", "backbone", "noise", "assess", "tuner", "loss") if len({shown[axis] for shown in labels} - {"own"}) > 1
-        )
+        return frozenset(axis for shown in labels[:1] for axis in shown if len({other[axis] for other in labels} - {"own"}) > 1)
 
     # -- graph ----------------------------------------------------------------------------------------------------------
 

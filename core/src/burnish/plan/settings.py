@@ -135,9 +135,8 @@ def check_report(report: ReportSpec, cells: Sequence[Cell], where: str) -> None:
     lines = report.lines
     names = dict.fromkeys(name for cell in cells for name in (cell.labels()[lines], *(part.name for part in cell.parts().get(lines, ()))))
     if report.baseline and report.baseline not in names:
-        raise RecipeError(
-            f"the baseline {report.baseline!r} is no {lines} of the plan. {suggestion(report.baseline, names)}", where=where, possible=", ".join(names)
-        )
+        what = f"the baseline {report.baseline!r} is no {lines} of the plan. {suggestion(report.baseline, names)}"
+        raise RecipeError(what, where=where, possible=", ".join(names))
 
 
 # -- tuning ---------------------------------------------------------------------------------------------------------------------
@@ -167,7 +166,9 @@ def read_tune(recipe: Recipe) -> TuneSpec | None:
     per = given.get("per", "row")
     if per not in ("row", "tuner"):
         errors.append(RecipeError(f"{per!r} is none of them", where=f"{where}.per", possible="row, tuner"))
-    budget, replicates = (_attempt_whole(errors, given.get(name, default), f"{where}.{name}") for name, default in (("budget", 0), ("replicates", 1)))
+    if "budget" not in given:
+        errors.append(RecipeError("budget is missing: how many settings each tuner may try", where=where, todo="Write budget: 4"))
+    budget, replicates = (_attempt_whole(errors, given.get(name, 1), f"{where}.{name}") for name in ("budget", "replicates"))
     raise_all(errors)
     return TuneSpec(budget, {name: tuple(values) for name, values in space.items()}, cast("Any", per), replicates)
 

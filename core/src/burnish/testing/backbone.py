@@ -63,6 +63,8 @@ class BackboneContract(PluginContract):
         provided = ask("component", self.plugin, self.kind, self.name, self.key, json.dumps([to_options(self.config(tmp_path))]))["provides"][0]
         expect("features" in provided, "its descriptor does not provide 'features'")
         expect(isinstance(backbone.views, bool), f"views is {backbone.views!r}, not True or False")
+        same = descriptor.views is backbone.views
+        expect(same, f"views is {backbone.views}, and its descriptor says {descriptor.views}. Write burnish.Backbone(views={backbone.views}, ...)")
 
     def test_features_are_float32_rows(self, tmp_path: Path) -> None:
         """`encode` gives (B, D) float32, finite, without gradient; D is `dim`."""

@@ -241,6 +241,8 @@ class Project(Faulty):
             torch.manual_seed(0)
             self.network = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5)).eval().requires_grad_(False)
         self.dim = 4 if self.fault == "dim" else 5
+        if self.fault == "views":
+            self.views = True
         if self.fault == "trains":
             self.network.train()
         if self.fault == "wants gradients":
