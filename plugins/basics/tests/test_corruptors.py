@@ -424,6 +424,11 @@ def test_multi_labels_are_refused_in_one_line(corruptor):
     assert "\n" not in str(caught.value)
 
 
+def test_planning_knows_which_noise_needs_labels():
+    assert {model.name for model in NOISE_MODELS if not model.needs} == {"none", "missing"}
+    assert all(model.needs == {"labels"} for model in NOISE_MODELS if model.needs)
+
+
 @pytest.mark.parametrize("corruptor", [Symmetric(SymmetricConfig(0.4)), Pair(PairConfig(0.4)), InstanceDependent(InstanceDependentConfig(0.4))])
 def test_one_class_cannot_be_noisy(corruptor):
     with pytest.raises(DataError, match="only one class"):

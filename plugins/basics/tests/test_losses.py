@@ -202,6 +202,8 @@ def test_binary_cross_entropy_is_finite_and_stacks():
 
 def test_descriptors_and_targets_agree():
     assert [loss.name for loss in LOSSES] == ["ce", "label-smoothing", "gce", "sce", "focal", "bce"]
+    assert {loss.name for loss in LOSSES if loss.needs == {"labels"}} == {"ce", "label-smoothing", "gce", "sce", "focal"}
+    assert {loss.name for loss in LOSSES if loss.needs == {"multi-labels"}} == {"bce"}
     assert CrossEntropy(NoConfig()).accepts == {"hard", "soft"}
     assert BinaryCrossEntropy(NoConfig()).accepts == {"multi"}
     assert dict(CrossEntropy(NoConfig()).memory(5, 2)) == {}

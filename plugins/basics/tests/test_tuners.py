@@ -292,5 +292,6 @@ def test_descriptors():
     by_name = {t.name: t for t in TUNERS}
     assert list(by_name) == ["nothing", "nearest-class-mean", "linear", "ridge", "mlp", "knn"]
     assert all(t.needs == {"features"} for t in TUNERS)
+    assert [t.name for t in TUNERS if "control" in t.provides] == ["nothing"]
     for name, target in {"nothing": Nothing, "nearest-class-mean": NearestClassMean, "linear": Linear, "ridge": Ridge, "mlp": MLP}.items():
         assert ("own-loss" in by_name[name].provides) is not target.uses_loss

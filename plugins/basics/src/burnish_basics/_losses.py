@@ -40,26 +40,28 @@ class FocalConfig:
     gamma: float = field(default=2.0, metadata={"help": "how much easy examples are discounted; 0 is cross-entropy", "range": (0, 100)})
 
 
+_LABELS, _MULTI_LABELS = frozenset({"labels"}), frozenset({"multi-labels"})
+
 LOSSES: Final = (
-    burnish.Loss(name="ce", target="burnish_basics.losses:CrossEntropy", summary="Cross-entropy"),
+    burnish.Loss(name="ce", target="burnish_basics.losses:CrossEntropy", needs=_LABELS, summary="Cross-entropy"),
     burnish.Loss(
-        name="label-smoothing", target="burnish_basics.losses:LabelSmoothing", config=LabelSmoothingConfig,
+        name="label-smoothing", target="burnish_basics.losses:LabelSmoothing", config=LabelSmoothingConfig, needs=_LABELS,
         summary="Cross-entropy with smoothed targets", paper="arXiv:1512.00567",
     ),
     burnish.Loss(
-        name="gce", target="burnish_basics.losses:GeneralisedCrossEntropy", config=GCEConfig,
+        name="gce", target="burnish_basics.losses:GeneralisedCrossEntropy", config=GCEConfig, needs=_LABELS,
         summary="Generalised cross-entropy: between cross-entropy and mean absolute error", paper="arXiv:1805.07836",
     ),
     burnish.Loss(
-        name="sce", target="burnish_basics.losses:SymmetricCrossEntropy", config=SCEConfig,
+        name="sce", target="burnish_basics.losses:SymmetricCrossEntropy", config=SCEConfig, needs=_LABELS,
         summary="Symmetric cross-entropy: cross-entropy plus its reverse", paper="arXiv:1908.06112",
     ),
     burnish.Loss(
-        name="focal", target="burnish_basics.losses:Focal", config=FocalConfig,
+        name="focal", target="burnish_basics.losses:Focal", config=FocalConfig, needs=_LABELS,
         summary="Focal loss: discounts easy examples", paper="arXiv:1708.02002",
     ),
     burnish.Loss(
-        name="bce", target="burnish_basics.losses:BinaryCrossEntropy",
+        name="bce", target="burnish_basics.losses:BinaryCrossEntropy", needs=_MULTI_LABELS,
         summary="Binary cross-entropy of multi-label targets, unknown entries left out",
     ),
 )  # fmt: skip

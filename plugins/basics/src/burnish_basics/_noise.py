@@ -122,37 +122,40 @@ class ConfidentJointConfig:
     )
 
 
+_LABELS = frozenset({"labels"})
+
 NOISE_MODELS: Final = (
     burnish.NoiseModel(name="none", corrupt="burnish_basics.corruptors:Nothing", summary="Leave the labels as they are"),
     burnish.NoiseModel(
-        name="symmetric", corrupt="burnish_basics.corruptors:Symmetric", corrupt_config=SymmetricConfig,
+        name="symmetric", corrupt="burnish_basics.corruptors:Symmetric", corrupt_config=SymmetricConfig, needs=_LABELS,
         summary="Flip labels to any other class, all equally likely",
     ),
     burnish.NoiseModel(
-        name="pair", corrupt="burnish_basics.corruptors:Pair", corrupt_config=PairConfig,
+        name="pair", corrupt="burnish_basics.corruptors:Pair", corrupt_config=PairConfig, needs=_LABELS,
         summary="Flip labels to the next class", paper="arXiv:1804.06872",
     ),
     burnish.NoiseModel(
-        name="asymmetric", corrupt="burnish_basics.corruptors:Asymmetric", corrupt_config=AsymmetricConfig,
+        name="asymmetric", corrupt="burnish_basics.corruptors:Asymmetric", corrupt_config=AsymmetricConfig, needs=_LABELS,
         summary="Flip labels as a given transition matrix says", paper="arXiv:1609.03683",
     ),
     burnish.NoiseModel(
-        name="instance-dependent", corrupt="burnish_basics.corruptors:InstanceDependent", corrupt_config=InstanceDependentConfig,
+        name="instance-dependent", corrupt="burnish_basics.corruptors:InstanceDependent", corrupt_config=InstanceDependentConfig, needs=_LABELS,
         summary="Flip labels with a probability and to a class that depend on the item", paper="arXiv:2006.07836",
     ),
     burnish.NoiseModel(
         name="missing", corrupt="burnish_basics.corruptors:Missing", corrupt_config=MissingConfig, summary="Labels become unknown",
     ),
     burnish.NoiseModel(
-        name="long-tail", corrupt="burnish_basics.corruptors:LongTail", corrupt_config=LongTailConfig,
+        name="long-tail", corrupt="burnish_basics.corruptors:LongTail", corrupt_config=LongTailConfig, needs=_LABELS,
         summary="Keep exponentially fewer training items of each further class", paper="arXiv:1901.05555",
     ),
     burnish.NoiseModel(
-        name="few-shot", corrupt="burnish_basics.corruptors:FewShot", corrupt_config=FewShotConfig,
+        name="few-shot", corrupt="burnish_basics.corruptors:FewShot", corrupt_config=FewShotConfig, needs=_LABELS,
         summary="Keep k labelled training items of each class",
     ),
     burnish.NoiseModel(
         name="confident-joint", assess="burnish_basics.confident_joint:ConfidentJoint", assess_config=ConfidentJointConfig,
+        needs=_LABELS,
         summary="Confident learning: find label errors from out-of-fold probabilities", paper="arXiv:1911.00068",
     ),
 )  # fmt: skip

@@ -52,7 +52,7 @@ _OWN_LOSS = frozenset({"own-loss"})
 
 TUNERS: Final = (
     burnish.Tuner(
-        name="nothing", target="burnish_basics.tuners:Nothing", needs=_FEATURES, provides=_OWN_LOSS,
+        name="nothing", target="burnish_basics.tuners:Nothing", needs=_FEATURES, provides=_OWN_LOSS | {"control"},
         summary="Ignore the features: the most frequent training class",
     ),
     burnish.Tuner(

@@ -87,6 +87,7 @@ def burnish_losses() -> list[burnish.Loss]:
             paper=PAPER,
             target="burnish_nmtune.penalties:ConsistencyPenalty",
             config=PenaltyConfig,
+            needs=frozenset({"labels"}),
         ),
         burnish.Loss(
             name="covariance",
@@ -94,6 +95,7 @@ def burnish_losses() -> list[burnish.Loss]:
             paper=PAPER,
             target="burnish_nmtune.penalties:CovariancePenalty",
             config=PenaltyConfig,
+            needs=frozenset({"labels"}),
         ),
         burnish.Loss(
             name="spectrum",
@@ -101,6 +103,7 @@ def burnish_losses() -> list[burnish.Loss]:
             paper=PAPER,
             target="burnish_nmtune.penalties:SpectrumPenalty",
             config=SpectrumPenaltyConfig,
+            needs=frozenset({"labels"}),
         ),
     ]
 

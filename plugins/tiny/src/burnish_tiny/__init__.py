@@ -66,5 +66,6 @@ def burnish_backbones() -> list[burnish.Backbone]:
             pretrain_config=PretrainConfig,
             needs=frozenset({"image"}),
             provides=frozenset({"features"}),
+            views=True,
         )
     ]
