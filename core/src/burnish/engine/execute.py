@@ -17,7 +17,7 @@ from burnish.engine.measure import Measuring
 from burnish.engine.predictors import save_predictor
 from burnish.engine.progress import Progress, Silent
 from burnish.engine.store import Candidate, Store
-from burnish.engine.summarise import summarise
+from burnish.engine.summarise import check_names, summarise
 from burnish.errors import StoreError
 from burnish.numeric import verify
 
@@ -152,10 +152,17 @@ class Execution:
             for fitted in stack:
                 self._save(fitted)
             self.store.add(records)
+            if not written and self._alike():
+                check_names(self.plan.report, records)
             written += len(records)
             if 0 < self.options.limit <= written:
                 self.options.progress.say(f"stopped after {written} trials (--limit); the same command without it goes on")
                 return
+
+    def _alike(self) -> bool:
+        """Return whether every trial has the same measures and test sets, so that the first ones tell which names the report can have."""
+        cells = self.plan.cells
+        return len({cell.data.digest for cell in cells}) == 1 and len({cell.assess is None for cell in cells}) == 1
 
     def _save(self, fitted: Fitted) -> None:
         wanted = self.options.save == "all" or (self.options.save == "first" and fitted.trial.replicate == 0)

@@ -11,12 +11,13 @@ import numpy as np
 
 from burnish.engine.compare import Compared, compare
 from burnish.engine.statistics import DRAWS, MOST_UNITS, Bootstrap, Ratio, fold, interval
+from burnish.errors import RecipeError, suggestion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from burnish.engine.store import Record, StoredMeasure
-    from burnish.plan import Cell, Plan
+    from burnish.plan import Cell, Plan, ReportSpec
 
 Place = tuple[str, str]
 """A measure's name and its split."""
@@ -49,12 +50,16 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
         records: finished trials by key, with terms.
 
     Returns:
-        ``measure`` (the table's), ``panels`` (name -> splits), ``rows`` (per cell: labels, x, line, tuned options, seconds, errors, ``numbers``:
-        measure name -> split or panel -> number with value, low, high, per-replicate values, how), ``comparisons`` (per panel and line: paired
-        difference from the baseline over all rows, and per row), ``units`` and ``draws``.
+        ``measure`` (the table's), ``panels`` (name -> splits), ``rows`` (per cell: labels, x, line, views, tuned options, seconds, errors,
+        ``numbers``: measure name -> split or panel -> number with value, low, high, per-replicate values, how), ``comparisons`` (per panel and line:
+        paired difference from the baseline over all rows, and per row), ``advice`` (the plan's), ``units`` and ``draws``.
+
+    Raises:
+        RecipeError: the report names a measure or a split that no trial has.
     """
     rows = [[records.get(plan.measure_key(trial)) for trial in plan.trials_of(cell)] for cell in plan.cells]
     measured = [m for row in rows for record in row if record for m in record.measures]
+    check_names(plan.report, (record for row in rows for record in row if record))
     boot, column = _bootstrap(plan.replicates, measured)
     panels = _panels(plan, measured)
     measure = plan.report.measure or next((m.name for m in measured), "")
@@ -73,11 +78,34 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
         "lines": plan.report.lines,
         "baseline": plan.report.baseline,
         "replicates": plan.replicates,
+        "advice": list(plan.advice),
         "units": boot.units,
         "draws": DRAWS,
         "rows": described,
         "comparisons": compare(kept, list(panels), lines=plan.report.lines, baseline=plan.report.baseline) if plan.report.baseline else [],
     }
+
+
+def check_names(report: ReportSpec, records: Iterable[Record]) -> None:
+    """Check the names that a report has for what trials measure, which only trials tell; where none could be measured, nothing is checked.
+
+    Raises:
+        RecipeError: there is no such measure, or it has no such split.
+    """
+    measured = [m for record in records if not record.error for m in record.measures]
+    if not measured:
+        return
+    _check_name("measure", report.measure or measured[0].name, list(dict.fromkeys(m.name for m in measured)))
+    splits = list(dict.fromkeys(m.split for m in measured if m.name == (report.measure or measured[0].name)))
+    for split in (name for members in (report.panels or {}).values() for name in members):
+        _check_name("panels", split, splits)
+
+
+def _check_name(entry: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        what = f"no trial has the {'measure' if entry == 'measure' else 'test set'} {name!r}. {suggestion(name, known)}".strip()
+        todo = "Trials that are finished are kept: mend it, and run the same command again"
+        raise RecipeError(what, where=f"report, {entry}", possible=", ".join(known), todo=todo)
 
 
 def compare_again(summary: Mapping[str, Any], records: Iterable[Record], *, measure: str, baseline: str) -> list[dict[str, Any]]:
@@ -196,6 +224,7 @@ def _describe(plan: Plan, cell: Cell, row: Sequence[Record | None], drawn: Mappi
         "labels": cell.labels(),
         "x": cell.option(plan.report.x) if plan.report.x else None,
         "line": cell.labels().get(plan.report.lines, ""),
+        "views": cell.views,
         "options": dict(done[0].options) if done else {},
         "finished": len(done),
         "errors": sorted({record.error for record in done if record.error}),

@@ -6,6 +6,7 @@ A difference is called one only where its interval excludes 0 and its corrected 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from burnish.errors import one_line
 from burnish.report.formatting import from_to, interval, mean, probability, shown, signed, x_name
@@ -29,7 +30,8 @@ def answer(summary: Summary) -> list[str]:
 def _scope(summary: Summary) -> str:
     lines, rows = len(summary.all_series), len(summary.rows)
     compared = f"{lines} {_PLURALS.get(summary.lines, summary.lines + 's')}" if lines > 1 else f"One {summary.lines}"
-    over = f" at {len(summary.xs)} values of {named(summary.x)}" if len(summary.xs) > 1 else ""
+    xs = _values(summary)
+    over = f" at {len(xs)} values of {named(summary.x)}{' and without it' if None in summary.xs else ''}" if len(summary.xs) > 1 else ""
     return f"{compared}{over}: {rows} row{'s' if rows != 1 else ''}, {replicates(summary)} each, measured by {named(summary.measure)}."
 
 
@@ -116,9 +118,10 @@ def _difference(summary: Summary, difference: Difference) -> str:
 
 def _along(summary: Summary) -> list[str]:
     """Say how the leading line and the baseline change from the first x to the last."""
-    if len(summary.xs) < 2:
+    xs = _values(summary)
+    if len(xs) < 2:
         return []
-    first, last = summary.xs[0], summary.xs[-1]
+    first, last = xs[0], xs[-1]
     wanted = distinct(
         [name for name, _ in leaders(summary).values()] + [s for s in summary.all_series if summary.baseline and summary.baseline in names_of(s)]
     )
@@ -131,6 +134,11 @@ def _along(summary: Summary) -> list[str]:
         if changes:
             parts.append(f"{'; in' if parts else 'in'} {quoted(place)} {joined(changes)}")
     return [f"From {named(summary.x)} {x_name(first)} to {x_name(last)}, {''.join(parts)}."] if parts else []
+
+
+def _values(summary: Summary) -> list[Any]:
+    """Return the values of x, without the dash of rows that have none."""
+    return [x for x in summary.xs if x is not None]
 
 
 def _limits(summary: Summary) -> list[str]:

@@ -108,7 +108,7 @@ def _line(axes: Axes, cells: Sequence[Sequence[Point]], look: Look) -> None:
     """Draw the means of cells as a line, and their points: with an interval each where a cell has one point, hollow where it has several."""
     there = [cell for cell in cells if cell]
     means = [(sum(p.x for p in cell) / len(cell), sum(p.y for p in cell) / len(cell)) for cell in there]
-    axes.plot(*zip(*means, strict=True), color=look.colour, linestyle=look.dashes, zorder=2)
+    axes.plot(*zip(*sorted(means), strict=True), color=look.colour, linestyle=look.dashes, zorder=2)
     alone = [cell[0] for cell in there if len(cell) == 1]
     several = [point for cell in there if len(cell) > 1 for point in cell]
     _bars(axes, alone, look)

@@ -8,6 +8,7 @@ from typing import Final
 from burnish.report.summary import Difference, Number, Summary
 
 MISSING: Final = "-"
+NO_X: Final = "\u2013"
 _BYTES: Final = ("B", "kB", "MB", "GB", "TB")
 _DECIMALS: Final = {"fraction": 1, "nats": 3, "s": 1, "count": 1}
 
@@ -73,7 +74,9 @@ def line_mean(summary: Summary, series: str, place: str, measure: str = "") -> f
 
 
 def x_name(x: object) -> str:
-    """Return a value of the x axis as it is written in a recipe."""
+    """Return a value of the x axis as it is written in a recipe; a dash for a row that has no such option."""
+    if x is None:
+        return NO_X
     if isinstance(x, bool):
         return "true" if x else "false"
     if isinstance(x, list):

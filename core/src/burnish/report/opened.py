@@ -50,9 +50,13 @@ class OpenedStudy:
         )  # fmt: skip
 
     def records(self, *, terms: bool = False, extras: bool = False) -> list[Record]:
-        """Return the trials of the plan, with the terms of measures or with tables and curves."""
+        """Return the trials of the plan, with the terms of measures or with tables and curves, labelled as the rows of the summary are."""
         with Store(self.folder / STORE, create=False) as store:
-            return list(store.records(json.loads(store.meta("trials") or "[]"), terms=terms, extras=extras).values())
+            keys = json.loads(store.meta("trials") or "[]")
+            found = store.records(keys, terms=terms, extras=extras)
+        # A trial that was there before the study got another axis has a label less than its row.
+        rows, each = self.content["rows"], self.content["replicates"]
+        return [replace(found[key], labels=rows[i // each]["labels"]) for i, key in enumerate(keys) if key in found]
 
     def against(self, baseline: str) -> OpenedStudy:
         """Return the study with comparisons of its shown measure from another baseline. Imports numpy.

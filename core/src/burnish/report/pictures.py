@@ -35,9 +35,16 @@ class Curves:
 
 
 def positions(xs: Sequence[Any]) -> list[float]:
-    """Return where values of x stand on the axis: at their value where all are numbers, else side by side."""
-    numeric = all(isinstance(x, int | float) and not isinstance(x, bool) for x in xs)
-    return [float(x) for x in xs] if numeric else [float(i) for i in range(len(xs))]
+    """Return where values of x stand on the axis: at their value where all are numbers, else side by side.
+
+    What has no x stands beside the numbers, on the side on which the recipe has it.
+    """
+    there = [float(x) for x in xs if isinstance(x, int | float) and not isinstance(x, bool)]
+    if not there or len(there) + (None in xs) < len(xs):
+        return [float(i) for i in range(len(xs))]
+    gap = (max(there) - min(there)) / max(len(there) - 1, 1) or 1.0
+    beside = min(there) - gap if xs[0] is None else max(there) + gap
+    return [beside if x is None else float(x) for x in xs]
 
 
 def points(summary: Summary, place: str) -> dict[str, list[list[Point]]]:

@@ -12,7 +12,7 @@ from burnish.errors import RecipeError, suggestion
 
 T = TypeVar("T")
 
-_AXES: Final = ("data", "backbone", "noise", "assess", "tuner", "loss")
+_AXES: Final = ("data", "backbone", "views", "noise", "assess", "tuner", "loss")
 """Axes in the order data flows."""
 
 
@@ -61,7 +61,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the plan over its replicates; `numbers` is measure -> split or panel -> number."""
+    """One row of the plan over its replicates; `x` is None where it has no such option, `numbers` is measure -> split or panel -> number."""
 
     labels: Mapping[str, str]
     x: Any
@@ -71,6 +71,7 @@ class Row:
     errors: tuple[str, ...]
     seconds: float
     numbers: Mapping[str, Mapping[str, Number]]
+    views: int = 1
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
@@ -78,7 +79,7 @@ class Row:
         numbers = {name: {place: Number.of(n) for place, n in places.items()} for name, places in content["numbers"].items()}
         plain = {name: content[name] for name in ("x", "line", "options", "finished", "seconds")}
         labels = {key: content["labels"][key] for key in sorted(content["labels"], key=_AXES.index)}
-        return cls(**plain, labels=labels, errors=tuple(content["errors"]), numbers=numbers)
+        return cls(**plain, labels=labels, errors=tuple(content["errors"]), numbers=numbers, views=content.get("views", 1))
 
     def number(self, measure: str, place: str) -> Number | None:
         """Return a number, or None where the row lacks it."""
@@ -131,6 +132,7 @@ class Summary:
     draws: int
     rows: tuple[Row, ...]
     comparisons: tuple[Difference, ...]
+    advice: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
@@ -141,6 +143,7 @@ class Summary:
             panels={name: tuple(splits) for name, splits in content["panels"].items()},
             rows=tuple(map(Row.of, content["rows"])),
             comparisons=tuple(map(Difference.of, content["comparisons"])),
+            advice=tuple(content.get("advice", ())),
         )
 
     # -- what there is ------------------------------------------------------------------------------------------------
@@ -188,10 +191,11 @@ class Summary:
 
     @cached_property
     def xs(self) -> list[Any]:
-        """Return the values of x in the recipe's order; empty where no x is given or no row has it."""
-        values = distinct(key_of(row.x) for row in self.rows if row.x is not None)
-        by_key = {key_of(row.x): row.x for row in self.rows}
-        return [by_key[value] for value in values] if self.x else []
+        """Return the values of x in the recipe's order, None for rows without it; empty where no x is given or no row has it."""
+        by_key: dict[object, Any] = {}
+        for row in self.rows:
+            by_key.setdefault(key_of(row.x), row.x)
+        return list(by_key.values()) if self.x and any(x is not None for x in by_key.values()) else []
 
     def series(self, row: Row) -> str:
         """Return the name of the line a row belongs to; with x, whatever else differs is part of it."""

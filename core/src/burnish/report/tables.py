@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from burnish.errors import RecipeError
-from burnish.report.formatting import from_to, half_width, interval, mean, probability, shown, signed, unit_name, x_name
+from burnish.report.formatting import NO_X, from_to, half_width, interval, mean, probability, shown, signed, unit_name, x_name
 from burnish.report.sheet import Column, Section, Sheet, fill, to_markdown, to_text
 from burnish.report.summary import Number, Row, Summary, distinct, options_of
 
@@ -89,7 +89,8 @@ def pivot(summary: Summary) -> Sheet:
             rows.append((series, *(_cell(cell) for cell in found)))
         sections.append(Section(panel_title(summary, place), tuple(rows)))
     columns = (Column(summary.lines, numeric=False), *(Column(x_name(x)) for x in summary.xs))
-    return Sheet("results", _title(summary), columns, tuple(sections), _footnotes(numbers, empty=empty), over=summary.x)
+    without = (f"{NO_X} : rows without {summary.x}.",) if None in summary.xs else ()
+    return Sheet("results", _title(summary), columns, tuple(sections), (*without, *_footnotes(numbers, empty=empty)), over=summary.x)
 
 
 def _cell(numbers: Sequence[Number]) -> str:
@@ -179,7 +180,7 @@ def tuning(choices: Mapping[str, Mapping[str, Any]]) -> Sheet | None:
 
 def settings(options: Mapping[str, Any]) -> str:
     """Return options as they are written, such as ``"lr=0.003"``."""
-    return ",".join(f"{name.partition('.')[2] or name}={x_name(value)}" for name, value in options.items()) or "-"
+    return ",".join(f"{name.partition('.')[2] or name}={'none' if value is None else x_name(value)}" for name, value in options.items()) or "-"
 
 
 def failures(summary: Summary) -> Sheet | None:
@@ -214,12 +215,34 @@ def caption(summary: Summary, choices: Mapping[str, Mapping[str, Any]], numeric:
         paired = f"Differences from {summary.baseline} are paired by {by}; p-values are corrected by Holm within the table."
         given = " They hold for the backbones at hand: how much another pre-training would change them is not in the interval."
         lines.append(paired + (given if _several(summary) else ""))
+    views = [f"{', '.join(names)} {'trains' if len(names) == 1 else 'train'} on {count}" for count, names in _by_views(summary).items()]
+    if views:
+        lines.append(f"Fixed views of each item: {'; '.join(views)}. They are drawn once: all replicates share them, and no interval is about them.")
+    lines += _advice(summary)
     if choices:
         counts = "-".join(map(str, sorted({len(choice["candidates"]) for choice in choices.values()})))
         lines.append(f"Options were chosen on validation, labels as observed (noise and all): {counts} settings each. No test set was seen.")
     if numeric:
         lines.append("Numeric mode: " + numeric_mode(numeric) + ".")
     return lines
+
+
+def _by_views(summary: Summary) -> dict[int, list[str]]:
+    """Return the lines that train on several views of an item, by how many."""
+    found: dict[int, list[str]] = {}
+    for row in summary.rows:
+        if row.views > 1 and row.line not in (names := found.setdefault(row.views, [])):
+            names.append(row.line)
+    return found
+
+
+def _advice(summary: Summary) -> list[str]:
+    """Say, in one line, what there is nothing to compare with, and how to add it."""
+    parts = list(summary.advice)
+    if not summary.baseline:
+        another = "" if len({row.line for row in summary.rows}) > 1 else f"a second {summary.lines} and "
+        parts.append(f"No baseline: add {another}-s report.baseline=NAME.")
+    return [" ".join(parts)] if parts else []
 
 
 def numeric_mode(numeric: Mapping[str, Any]) -> str:
