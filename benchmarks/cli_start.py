@@ -2,8 +2,8 @@
 
     python benchmarks/cli_start.py [--pairs N] [--write FILE.md]
 
-Whole processes, alternating A B A B; reported are the medians and the median of the ratios of neighbouring pairs. The same answer means that
-neither torch nor numpy is imported. On a machine that others use, the CPU time (user and system) beside the wall time says what is ours.
+Whole processes, alternating A B A B; reported are the medians, the least, and the median of the ratios of neighbouring pairs. The same answer
+means that neither torch nor numpy is imported. On a machine that others use, the CPU time (user and system) beside the wall time says what is ours.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from burnish.testing.dists import write_dist
 
 FAKES, PAIRS, MOST_SECONDS, MOST_RATIO = 40, 15, 0.25, 2.5
+HEAD = "| command | wall, s | least wall, s | CPU, s | `pytest --version`: wall and CPU, s | ratio of wall | ratio of CPU |"
 COMMANDS = (("--help",), ("list",), ("plugins",))
 
 PLUGIN = '''
@@ -102,7 +103,7 @@ def measure(pairs: int) -> list[str]:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
         listed = subprocess.run([scripts / "burnish", "plugins"], env=environment, capture_output=True, text=True, check=True).stdout
         plugins = len(listed.splitlines()) - 1
-        lines = ["| command | wall, s | CPU, s | `pytest --version`, wall and CPU, s | ratio of wall | ratio of CPU |", "|---|---|---|---|---|---|"]
+        lines = [HEAD, "|---|---|---|---|---|---|---|"]
         for command in COMMANDS:
             if found := heavy_imports(command, environment):
                 raise SystemExit(f"burnish {' '.join(command)} imports {', '.join(found)}")
@@ -118,11 +119,13 @@ def row(command: str, runs: list[tuple[Took, Took]]) -> str:
     """Return a line of the table, and say where an aim is missed."""
     ours = statistics.median(a.wall for a, _ in runs), statistics.median(a.cpu for a, _ in runs)
     theirs = statistics.median(b.wall for _, b in runs), statistics.median(b.cpu for _, b in runs)
+    least = min(a.wall for a, _ in runs)
     ratios = statistics.median(a.wall / b.wall for a, b in runs), statistics.median(a.cpu / b.cpu for a, b in runs)
     kept = ours[0] <= MOST_SECONDS and ratios[0] <= MOST_RATIO
     missed = "" if kept else "  (aim missed)"
     print(f"{command}: {ours[0]:.3f} s, {ratios[0]:.2f} times pytest; CPU {ours[1]:.3f} s, {ratios[1]:.2f} times{missed}")
-    return f"| `burnish {command}` | {ours[0]:.3f} | {ours[1]:.3f} | {theirs[0]:.3f}, {theirs[1]:.3f} | {ratios[0]:.2f} | {ratios[1]:.2f} |"
+    cells = f"{ours[0]:.3f} | {least:.3f} | {ours[1]:.3f} | {theirs[0]:.3f}, {theirs[1]:.3f} | {ratios[0]:.2f} | {ratios[1]:.2f}"
+    return f"| `burnish {command}` | {cells} |"
 
 
 def processor() -> str:
