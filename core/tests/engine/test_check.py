@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from PIL import Image
+
 from burnish.data import Classes, Dataset, Finding, Labels, MultiLabels, content_id
 from burnish.data.checks import require_usable, structure, trainable
 from burnish.engine.check import check
 from burnish.errors import DataError
-from PIL import Image
 
 
 class Rows:
