@@ -221,10 +221,10 @@ def check_text(name: str, text: str, paths: re.Pattern[str]) -> Iterator[str]:
 
 
 def _configured_hosts() -> set[str]:
-    """Return the hosts of package registries that this machine is set up to use, but for the public one."""
+    """Return the hosts of package registries that this machine is set up to use."""
     names = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "NPM_CONFIG_REGISTRY")
     hosts = {urlsplit(url).hostname or "" for name in names for url in os.environ.get(name, "").split()}
-    return hosts - {"", "pypi.org", "registry.npmjs.org"}
+    return hosts - {""}
 
 
 # -- writing ------------------------------------------------------------------------------------------------------------------------
