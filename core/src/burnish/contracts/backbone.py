@@ -1,7 +1,8 @@
 """Backbones: frozen pre-trained models, as small capability protocols.
 
-So far there is one capability, `Encodes`. Others (text towers, tokens, attachable modules, generation) enter with the first
-backbone that has them, each as a protocol of its own.
+Every backbone that makes features is an `Encodes`. What more a backbone can do is a protocol of its own in `burnish.contracts.towers`
+(a text tower, prompts composed of embeddings, tokens, maps, modules on loan) and in `burnish.contracts.language` (generation, likelihood).
+Which of them a backbone offers is said by the words its descriptor provides.
 """
 
 from __future__ import annotations
@@ -41,20 +42,24 @@ class View:
     """How an item is looked at.
 
     Attributes:
-        number: None for the evaluation view (no randomness); k >= 0 for the k-th fixed augmented view.
+        number: None for the evaluation view (no randomness); k >= 0 for the k-th augmented view.
+        replicate: None for a fixed view, which is the same in every replicate and can be cached; else the replicate that draws it, for
+            views that a tuner makes anew while it trains.
     """
 
     number: int | None = None
+    replicate: int | None = None
 
     def seeds(self, ids: NDArray[Any]) -> NDArray[Any]:
-        """Return one seed an item, (B,) uint64, from content id and view number: independent of workers, batches and order."""
+        """Return one seed an item, (B,) uint64, from content id, view number and replicate: independent of workers, batches and order."""
         import numpy as np
 
         from burnish.data.content import uniforms
 
         if self.number is None:
             raise ValueError("the evaluation view has no randomness")
-        return (uniforms(ids, "view", self.number)[:, 0] * 2.0**53).astype(np.uint64)
+        what = ("view", self.number) if self.replicate is None else ("online view", self.replicate, self.number)
+        return (uniforms(ids, *what)[:, 0] * 2.0**53).astype(np.uint64)
 
 
 class Encodes(Protocol):
