@@ -37,6 +37,12 @@ def test_groups_and_copies_never_straddle(rows, replicate):
                 assert not set(units[first.index]) & set(units[second.index])
 
 
+def test_one_large_group_beside_few_items_leaves_something_for_every_split():
+    dataset = make([0] * 27 + [1, 2, 3], [0] * 30)
+    splits = draw(dataset, SplitSpec(0.25, 0.25), 0).splits
+    assert all(len(split) for split in splits.values())
+
+
 def test_units_join_groups_that_share_a_copy():
     dataset = make([1, 1, 2, 3, 4], [0] * 5, ["a", "b", "b", "c", "d"])
     units = units_of(dataset)

@@ -79,9 +79,11 @@ def draw(dataset: Dataset, spec: SplitSpec, replicate: int) -> Splits:
     if not any(role_of(name) == "test" for name in assigned):
         if not spec.test:
             raise DataError("there is no test set", where=dataset.name, todo="Set split.test above 0, or let the source fix one")
-        assigned["test"], trainable = _cut(dataset, units, trainable, spec.test, "test", "all")
+        later = (spec.calibration > 0 and "calibration" not in assigned) + (spec.validation > 0 and "validation" not in assigned)
+        assigned["test"], trainable = _cut(dataset, units, trainable, spec.test, "test", "all", later)
     if spec.calibration and "calibration" not in assigned:
-        assigned["calibration"], trainable = _cut(dataset, units, trainable, spec.calibration, "calibration", replicate)
+        later = int(spec.validation > 0 and "validation" not in assigned)
+        assigned["calibration"], trainable = _cut(dataset, units, trainable, spec.calibration, "calibration", replicate, later)
     if "validation" not in assigned:
         assigned["validation"], trainable = _cut(dataset, units, trainable, spec.validation, "validation", replicate)
     assigned["train"] = trainable
@@ -111,9 +113,12 @@ def _apart(dataset: Dataset, units: NDArray[np.int64]) -> tuple[dict[str, NDArra
 
 
 def _cut(
-    dataset: Dataset, units: NDArray[np.int64], pool: NDArray[np.int64], share: float, name: str, replicate: int | str
+    dataset: Dataset, units: NDArray[np.int64], pool: NDArray[np.int64], share: float, name: str, replicate: int | str, later: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (chosen, rest) of the pool: whole units, in the order of a draw that belongs to their first item's content."""
+    """Return (chosen, rest) of the pool: whole units, in the order of a draw that belongs to their first item's content.
+
+    The rest has a unit for training and, where there are enough, one for each of the cuts that come later.
+    """
     members, first = np.unique(units[pool], return_index=True)
     if len(members) < 2 and share > 0:
         todo = "Add items or groups, or let the source fix the splits"
@@ -123,7 +128,7 @@ def _cut(
         chosen_units = _stratified(dataset.supervision.y[pool], draws, members, units[pool], share)
     else:
         sizes = np.bincount(units[pool], minlength=units.max() + 1)[members]
-        chosen_units = members[_whole(sizes, np.argsort(draws, kind="stable"), share * len(pool))]
+        chosen_units = members[_whole(sizes, np.argsort(draws, kind="stable"), share * len(pool), 1 + later)]
     chosen = np.isin(units[pool], chosen_units)
     return pool[chosen], pool[~chosen]
 
@@ -136,12 +141,15 @@ def _too_few(dataset: Dataset, pool: NDArray[np.int64]) -> str:
     return f"all {len(pool)} items " + ("have the same content" if alike else "are in one group")
 
 
-def _whole(sizes: NDArray[np.int64], order: NDArray[np.int64], wanted: float) -> list[int]:
-    """Return units, in the order of the draw, that together come near the size wanted: at least one, never all, none that overshoots by half."""
+def _whole(sizes: NDArray[np.int64], order: NDArray[np.int64], wanted: float, left: int) -> list[int]:
+    """Return units, in the order of the draw, that together come near the size wanted.
+
+    At least one, all but `left` of them at most, none that overshoots by half.
+    """
     chosen: list[int] = []
     total = 0.0
     for unit in map(int, order):
-        if total + sizes[unit] / 2 <= wanted and len(chosen) < len(sizes) - 1:
+        if total + sizes[unit] / 2 <= wanted and len(chosen) < len(sizes) - left:
             chosen.append(unit)
             total += sizes[unit]
     return chosen or ([int(order[np.argmin(sizes[order])])] if wanted else [])
