@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from burnish.contracts.evaluator import Table
+    from burnish.contracts.tuner import Task
     from burnish.data import Classes, Supervision
 
 
@@ -84,6 +85,8 @@ class Evidence:
         features: (M, D) float32 of the evaluation view.
         probabilities: (M, C) float32 out-of-fold probabilities: each item's are from a probe that was not trained on it, its duplicates or its group.
         rng: a numpy Generator that belongs to the replicate and this role.
+        task: what a tuner would be given without an assessment, for assessors that train something themselves. Its validation split is for
+            stopping and choosing alone. None in tests of an assessor alone.
     """
 
     index: NDArray[Any]
@@ -92,6 +95,7 @@ class Evidence:
     features: NDArray[Any]
     probabilities: NDArray[Any]
     rng: Any
+    task: Task | None = None
 
 
 @dataclass(frozen=True, eq=False)

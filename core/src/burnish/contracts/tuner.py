@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+from burnish.errors import FitError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from burnish.contracts.backbone import Encodes, Inputs
     from burnish.contracts.loss import Loss
     from burnish.contracts.noise import Assessment
     from burnish.contracts.scores import Scores
@@ -29,6 +34,28 @@ class Run:
     progress: Callable[[int, int], None] = field(default=lambda done, total: None)
 
 
+class SplitInputs(Protocol):
+    """The items of one split as a backbone prepares them, for tuners that run the backbone while they train."""
+
+    def __len__(self) -> int:
+        """Return the number M of items."""
+
+    def prepared(self, rows: NDArray[Any], draw: int | None = None) -> Inputs:
+        """Return prepared inputs of items of the split.
+
+        Args:
+            rows: (B,) int64 places in the split, 0 to M - 1.
+            draw: None for the evaluation view; k for the k-th augmented view of this replicate: an epoch that augments once takes its number.
+
+        Raises:
+            burnish.errors.ItemError: an item cannot be read.
+        """
+
+
+def _none(*_: object) -> NoReturn:
+    raise FitError("this task has features alone, and no backbone to run", where="tuner")
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
     """All that a tuner may know. It holds no truth, no path, no name of a file.
@@ -44,6 +71,11 @@ class Task:
         generator: ``generator(role) -> numpy Generator`` of this replicate.
         seed: seed of initialisation, from the replicate alone, so that two tuners of one replicate are paired.
         run: device and progress.
+        class_embeddings: ``class_embeddings(templates) -> (P, C, D) float32``: features that the backbone's text tower gives the name of every class
+            in every template, as they come, not normalised; ``{}`` in a template stands for the name. For tuners that need ``text-tower``.
+        backbone: ``backbone()``: the backbone itself, of the protocols that the tuner's needs name; shared, so what is put into its module goes
+            through a `burnish.blocks.lease.Lease`.
+        inputs: ``inputs(split name)``: the items to run it on. For tuners that need ``module``.
     """
 
     classes: Classes
@@ -56,6 +88,9 @@ class Task:
     generator: Callable[[str], Any]
     seed: int
     run: Run
+    class_embeddings: Callable[[Sequence[str]], NDArray[Any]] = _none
+    backbone: Callable[[], Any] = _none
+    inputs: Callable[[str], SplitInputs] = _none
 
 
 class Tuner(Protocol):
@@ -95,3 +130,15 @@ class Predictor(Protocol):
 
     def info(self) -> Mapping[str, Any]:
         """Return what `Tuner.restore` needs beside the state, as JSON values."""
+
+
+class Adapted(ABC):
+    """What a predictor also is whose tuner changed the backbone: it reads features of the changed one."""
+
+    @abstractmethod
+    def adapt(self, backbone: Any) -> AbstractContextManager[Encodes]:
+        """Put what was learnt into a backbone and return an encoder whose features `Predictor.predict` reads; leaving takes it out again.
+
+        The encoder prepares items as the predictor wants them: crops of test-time ensembling belong to its inputs, and what it gives for
+        them to a row of its features. Within, it is called as any `Encodes`: from several threads, in any order of items.
+        """

@@ -31,8 +31,8 @@ def class_counts(dataset: Dataset, index: NDArray[np.int64]) -> NDArray[np.int64
 def structure(dataset: Dataset) -> list[Finding]:
     """Return what the source found, and what is wrong with classes and splits.
 
-    An error is: fewer than two classes, no labelled item to train on, a class that only test items have, a class that the source has
-    without an item. With multi-labels a class may be without positives: that is a warning.
+    An error is: fewer than two classes, no labelled item to train on, a class that only test items have and that the source does not call new
+    (`burnish.data.Classes.known`). With multi-labels a class may be without positives: that is a warning.
     """
     train, names = trainable(dataset), dataset.classes.names
     findings = list(dataset.findings)
@@ -44,11 +44,11 @@ def structure(dataset: Dataset) -> list[Finding]:
         findings.append(Finding("error", "no-label", "no item to train on has a label", dataset.name))
     everywhere = class_counts(dataset, np.arange(len(dataset), dtype=np.int64))
     in_train = class_counts(dataset, train)
-    for name, total, usable in zip(names, everywhere, in_train, strict=True):
+    for name, known, total, usable in zip(names, dataset.classes.known, everywhere, in_train, strict=True):
         where = f"class {name!r}"
         if not total and where not in told:
             findings.append(Finding("warning", "empty-class", "it has no item", where, "Remove it, or add items"))
-        if total and not usable:
+        if total and not usable and known:
             what = f"{total} item{'s' if total > 1 else ''} in test or other fixed splits, and none to train on"
             findings.append(Finding("error" if single else "warning", "only-in-test", what, where, "Add items to train, or remove the class"))
     return findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ class Classes:
         known: (C,) bool, False for a class that no training item has (a *new* class).
         descriptions: nothing, or per class the texts that describe it.
         distance: nothing, or (C, C) float64 how far two classes are apart.
+        named: False where the names are mere numbers that the source made up, which mean nothing to a text tower.
     """
 
     names: tuple[str, ...]
@@ -33,6 +34,7 @@ class Classes:
     known: NDArray[np.bool_]
     descriptions: tuple[tuple[str, ...], ...] = ()
     distance: NDArray[np.float64] | None = None
+    named: bool = True
 
     def __post_init__(self) -> None:
         if len(set(self.ids)) != len(self.ids):
@@ -60,7 +62,12 @@ class Classes:
             self.known[index].copy(),
             tuple(self.descriptions[i] for i in index) if self.descriptions else (),
             self.distance[np.ix_(index, index)] if self.distance is not None else None,
+            self.named,
         )
+
+    def with_known(self, known: NDArray[np.bool_]) -> Classes:
+        """Return the classes with other known flags (C,)."""
+        return replace(self, known=np.array(known, dtype=bool))
 
     def fingerprint(self) -> str:
         """Return a hash of names, ids, descriptions and known flags."""

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from burnish.contracts.tuner import Task
+
 ASSESSED_ROLES = ("train", "pool", "reference")
 """Roles an assessor may look at: never validation, calibration or test."""
 
 
-def assess(name: str, assessor: Assessor, dataset: Dataset, corrupted: Corrupted, features: NDArray[np.float32], replicate: int) -> Assessment:
+def assess(
+    name: str, assessor: Assessor, dataset: Dataset, corrupted: Corrupted, features: NDArray[np.float32], replicate: int, task: Task | None = None
+) -> Assessment:
     """Return the opinion of an assessor on the items of the roles it may see.
 
     Args:
@@ -34,6 +38,7 @@ def assess(name: str, assessor: Assessor, dataset: Dataset, corrupted: Corrupted
         corrupted: splits and supervision as observed.
         features: (N, D) float32 of the evaluation view.
         replicate: whose randomness it uses.
+        task: for assessors that train something themselves.
 
     Raises:
         DataError: the supervision is not of a kind that out-of-fold probabilities can be made for, or the opinion is malformed.
@@ -44,7 +49,7 @@ def assess(name: str, assessor: Assessor, dataset: Dataset, corrupted: Corrupted
         raise DataError(f"assess needs one label an item, and the data has {supervision.word}", where=f"assess {name}")
     rows = np.ascontiguousarray(features[index])
     probabilities = out_of_fold(rows, supervision, len(dataset.classes), units_of(dataset)[index], rng=seeds.generator("folds", replicate))
-    evidence = Evidence(index, supervision, dataset.classes, rows, probabilities, seeds.generator("assess", replicate))
+    evidence = Evidence(index, supervision, dataset.classes, rows, probabilities, seeds.generator("assess", replicate), task)
     opinion = assessor.assess(evidence)
     _check(name, opinion, index)
     return opinion

@@ -56,17 +56,19 @@ class FeatureSpec:
         modality: what it reads.
         view: None for the evaluation view, k for the k-th fixed view.
         numeric: the numeric mode.
+        adapted: whether a tuner changed the backbone, in ways that the spec does not tell.
     """
 
     backbone: Part
     modality: str
     view: int | None
     numeric: Numeric
+    adapted: bool = False
 
     @property
     def cached(self) -> bool:
-        """Whether the cache keeps such features: not given ones, whose width follows from the data, of which a spec knows nothing."""
-        return self.modality != "features"
+        """Whether the cache keeps such features: not those of an adapted backbone, and not given ones, whose width follows from the data."""
+        return self.modality != "features" and not self.adapted
 
     def record(self) -> dict[str, Any]:
         """Return the spec as JSON values."""

@@ -7,22 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from burnish.blocks.buckets import Limits, stacks
 from burnish.blocks.head import HeadJob, HeadResult, HeadTuner
 from burnish.blocks.stacked import fit_heads
 from burnish.blocks.targets import target_arrays
 from burnish.contracts.tuner import Predictor, Run, Task
 from burnish.engine import seeds
-from burnish.engine.corrupt import hide
-from burnish.engine.inputs import Inputs, Seen
+from burnish.engine.inputs import Inputs
 from burnish.engine.parts import make
-from burnish.errors import BurnishError, FitError
+from burnish.errors import FitError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from burnish.plan import Cell, Part, Trial
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +129,7 @@ class Fits:
             rows=rows,
             targets=targets,
             weights=weights,
-            classes=dataset.classes,
+            classes=seen.classes,
             seed=seeds.seed("init", replicate),
             # As `burnish.blocks.stacked.head_job` derives them from a task: a tuner inside another one is paired with the tuner itself.
             order=int(seeds.generator("fit order", replicate).integers(2**63)),
@@ -149,26 +144,11 @@ class Fits:
                 predictor = self._object(cell.tuner).fit(self.task(cell, trial.replicate))
             except FitError as failure:
                 error = str(failure)
+            finally:
+                self.inputs.require_frozen(f"tuner {cell.tuner.label}")
         return Fitted(trial, cell, options, predictor, error, time.monotonic() - start, 1)
 
     def task(self, cell: Cell, replicate: int) -> Task:
         """Return what a tuner that trains by itself is given: nothing of a test set, and no truth."""
-        seen: Seen = self.inputs.seen(cell, replicate)
-        dataset = self.inputs.dataset(cell)
-        splits = {name: split for name, split in seen.splits.items() if split.role != "test"}
-        tests = [split.index for split in seen.splits.values() if split.role == "test"]
-        hidden = np.concatenate([*tests, np.empty(0, dtype=np.int64)])
-        training, table = self.inputs.training_features(cell), self.inputs.features(cell)
-
-        def features(split: str) -> NDArray[np.float32]:
-            if split not in splits:
-                raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(splits))
-            index = splits[split].index
-            return np.asarray(training[index] if split == "train" else table[index][:, None, :])
-
-        return Task(
-            classes=dataset.classes, splits=splits, supervision=hide(seen.supervision, hidden), assessment=seen.assessment,
-            loss=self._object(cell.loss) if cell.loss else None, groups=dict(dataset.columns), features=features,
-            generator=lambda role: seeds.generator(f"fit {role}", replicate), seed=seeds.seed("init", replicate), run=Run(self.device),
-        )  # fmt: skip
-
+        seen = self.inputs.seen(cell, replicate)
+        return self.inputs.tasks(cell, replicate, seen).task("fit", seen.assessment, self._object(cell.loss) if cell.loss else None)

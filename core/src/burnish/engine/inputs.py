@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.contracts.backbone import Encodes, Runtime
-from burnish.data import Dataset, Split, Supervision
+from burnish.blocks.lease import frozen_digest
+from burnish.contracts.backbone import Runtime
+from burnish.contracts.tuner import Adapted
+from burnish.data import Classes, Dataset, Split, Supervision
 from burnish.data.checks import require_usable
 from burnish.engine.assess import apply, assess
 from burnish.engine.cache import FeatureCache, FeatureSpec
 from burnish.engine.corrupt import Corrupted, corrupt, study_salt
 from burnish.engine.extract import Extracted, ExtractRun, extract
-from burnish.engine.parts import make
+from burnish.engine.parts import component_of, config_of, make
 from burnish.engine.progress import Progress
 from burnish.engine.splits import draw, units_of
+from burnish.engine.tasks import TaskSource, embed_classes
+from burnish.errors import PluginError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,12 +41,29 @@ class Seen:
         supervision: of all N items, corrected and weighted as assessed; unknown on test sets.
         assessment: the opinion, or None.
         corrupted: with the truth: stays with the engine.
+        classes: the classes; those that no training item has are new.
     """
 
     splits: Mapping[str, Split]
     supervision: Supervision
     assessment: Assessment | None
     corrupted: Corrupted
+    classes: Classes
+
+
+@dataclass(eq=False)
+class _Live:
+    """The backbone that is in memory: one at a time.
+
+    Attributes:
+        key: digest of its part.
+        backbone: the object.
+        frozen: hash of its frozen weights, once it was lent.
+    """
+
+    key: str
+    backbone: Any
+    frozen: str = ""
 
 
 class Inputs:
@@ -68,6 +89,8 @@ class Inputs:
         self._training: dict[str, NDArray[np.float32]] = {}
         self._corrupted: dict[str, Corrupted] = {}
         self._seen: dict[str, Seen] = {}
+        self._class_embeddings: dict[tuple[str, ...], NDArray[np.float32]] = {}
+        self._live: _Live | None = None
 
     # -- data and features ----------------------------------------------------------------------------------------------
 
@@ -87,8 +110,9 @@ class Inputs:
 
     def release(self) -> None:
         """Forget features and what was made from them: the summary needs none of it."""
-        for kept in (self._features, self._training, self._corrupted, self._seen):
+        for kept in (self._features, self._training, self._corrupted, self._seen, self._class_embeddings):
             kept.clear()
+        self._live = None
 
     def dataset(self, cell: Cell) -> Dataset:
         """Return the cell's data set; items that are set aside are in no split of it."""
@@ -129,19 +153,65 @@ class Inputs:
         positions = _needed(dataset, view)
         name = f"features {cell.backbone.label}" + ("" if view is None else f" view {view}")
 
-        def backbone() -> Encodes:
-            runtime = Runtime(self.plan.numeric.device, self.plan.numeric.dtype, self.offline)
-            made: Encodes = make(cell.backbone, self.manager, runtime)
-            return made
-
         spec = FeatureSpec(cell.backbone, dataset.modality, view, self.plan.numeric)
         with self.progress.stage(name, len(positions), "items") as advance:
             run = ExtractRun(self.workers, self.plan.on_bad_input, lambda done, total: advance(done))
-            extracted: Extracted = extract(dataset, positions, spec, backbone, self.cache, run)
+            extracted: Extracted = extract(dataset, positions, spec, lambda: self.backbone(cell), self.cache, run)
         self._features[key] = extracted.features
         self.notes += [("bad item", f"{dataset.origin(position)}: {reason}") for position, reason in extracted.bad]
         self.notes += [("warning", f"{name}: {line}") for line in extracted.warnings]
         return [position for position, _ in extracted.bad]
+
+    # -- the backbone itself --------------------------------------------------------------------------------------------
+
+    def backbone(self, cell: Cell) -> Any:
+        """Return the cell's backbone. One is in memory at a time: cells that share it stand together in a plan."""
+        if self._live is None or self._live.key != cell.backbone.digest:
+            self._live = None  # let go of the other one first
+            runtime = Runtime(self.plan.numeric.device, self.plan.numeric.dtype, self.offline)
+            self._live = _Live(cell.backbone.digest, make(cell.backbone, self.manager, runtime))
+        return self._live.backbone
+
+    def lend(self, cell: Cell) -> Any:
+        """Return the cell's backbone for a component that may put something into its module."""
+        backbone = self.backbone(cell)
+        component = component_of(cell.backbone, self.manager)
+        if "module" in self.manager.provides(component, config_of(cell.backbone, component)):
+            assert self._live is not None  # noqa: S101 - made above
+            self._live.frozen = self._live.frozen or frozen_digest(backbone.module)
+        return backbone
+
+    def require_frozen(self, who: str) -> None:
+        """Refuse to go on where whoever borrowed the backbone did not leave its weights as they were.
+
+        Raises:
+            PluginError: they differ in a bit. The backbone is let go of.
+        """
+        live = self._live
+        if live is not None and live.frozen and frozen_digest(live.backbone.module) != live.frozen:
+            self._live = None
+            todo = "Put what is trained into the module through burnish.blocks.lease"
+            raise PluginError("the frozen weights of the backbone were changed", where=who, todo=todo)
+
+    def class_embeddings(self, cell: Cell, classes: Classes, templates: Sequence[str]) -> NDArray[np.float32]:
+        """Return (P, C, D) float32 text features of the class names in templates; trials share them."""
+        key = (cell.backbone.digest, *classes.names, "", *templates)
+        if key not in self._class_embeddings:
+            spec = FeatureSpec(cell.backbone, "text", None, self.plan.numeric)
+            found = embed_classes(classes, templates, spec, lambda: self.backbone(cell), self.cache)
+            found.setflags(write=False)
+            self._class_embeddings[key] = found
+        return self._class_embeddings[key]
+
+    def adapted_table(self, cell: Cell, predictor: Adapted, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return (N, D') float32 what a predictor reads of the backbone it changed; NaN where a position was not asked for."""
+        dataset = self.dataset(cell)
+        spec = FeatureSpec(cell.backbone, dataset.modality, None, self.plan.numeric, adapted=True)
+        try:
+            with predictor.adapt(self.lend(cell)) as encoder:
+                return extract(dataset, positions, spec, lambda: encoder, self.cache, ExtractRun(self.workers)).features
+        finally:
+            self.require_frozen(f"tuner {cell.tuner.label}")
 
     # -- supervision ----------------------------------------------------------------------------------------------------
 
@@ -164,15 +234,34 @@ class Inputs:
         key = self.plan.corrupt_key(cell, replicate) + self.plan.assess_key(cell, replicate)
         if key not in self._seen:
             corrupted = self.corrupted(cell, replicate)
-            if cell.assess is None:
-                seen = Seen(corrupted.splits.splits, corrupted.supervision, None, corrupted)
-            else:
+            splits, supervision = corrupted.splits.splits, corrupted.supervision
+            classes = self._classes(cell, supervision, splits)
+            seen = Seen(splits, supervision, None, corrupted, classes)
+            if cell.assess is not None:
                 assessor = make(cell.assess, self.manager)
-                opinion = assess(cell.assess.name, assessor, self.dataset(cell), corrupted, self.features(cell), replicate)
-                supervision, splits = apply(opinion, corrupted.supervision, corrupted.splits.splits)
-                seen = Seen(splits, supervision, opinion, corrupted)
+                task = self.tasks(cell, replicate, seen).task("assess")
+                try:
+                    opinion = assess(cell.assess.name, assessor, self.dataset(cell), corrupted, self.features(cell), replicate, task)
+                finally:
+                    self.require_frozen(f"assess {cell.assess.label}")
+                supervision, splits = apply(opinion, supervision, splits)
+                seen = Seen(splits, supervision, opinion, corrupted, classes)
             self._seen[key] = seen
         return self._seen[key]
+
+    def _classes(self, cell: Cell, supervision: Supervision, splits: Mapping[str, Split]) -> Classes:
+        classes = self.dataset(cell).classes
+        counts = supervision.take(splits["train"].index).with_weights(None).counts(len(classes))
+        return classes.with_known(counts > 0)
+
+    def tasks(self, cell: Cell, replicate: int, seen: Seen) -> TaskSource:
+        """Return where the tasks of one replicate of a cell come from."""
+        return TaskSource(
+            dataset=self.dataset(cell), splits=seen.splits, supervision=seen.supervision, classes=seen.classes,
+            training=self.training_features(cell), table=self.features(cell), backbone=lambda: self.lend(cell),
+            embed_classes=lambda classes, templates: self.class_embeddings(cell, classes, templates), replicate=replicate,
+            device=self.plan.numeric.device,
+        )  # fmt: skip
 
 
 def _needed(dataset: Dataset, view: int | None) -> NDArray[np.int64]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 
 from burnish.contracts.backbone import Encodes, Inputs, Runtime, View
 from burnish.contracts.scores import Scores
+from burnish.contracts.tuner import Adapted
 from burnish.data import Classes, Dataset, Item, content_id, stack_ids
 from burnish.data.images import rgb_of
 from burnish.engine.new_items import NewItem, items_of
@@ -78,6 +80,7 @@ class LoadedPredictor:
     manager: Manager
     runtime: Runtime
     _encoder: Encodes | None = None
+    _open: ExitStack = field(default_factory=ExitStack)
 
     @property
     def classes(self) -> Classes:
@@ -116,7 +119,9 @@ class LoadedPredictor:
             DataError: the items are not what the backbone reads.
         """
         if self.modality != "features" and self._encoder is None:
-            self._encoder = make(self.backbone, self.manager, self.runtime)
+            backbone = make(self.backbone, self.manager, self.runtime)
+            # What was learnt stays in the backbone as long as this object lives: it is nobody else's.
+            self._encoder = self._open.enter_context(self.predictor.adapt(backbone)) if isinstance(self.predictor, Adapted) else backbone
         count = 0
         for cell in _ahead(self._prepare, _chunks(items, self.numeric.grid), workers or physical_cores()):
             if cell.bad and not skip_bad:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from burnish.contracts.tuner import Adapted
 from burnish.engine.fits import Fitted
 from burnish.engine.inputs import Inputs
 from burnish.engine.outcome import TrialOutcome
@@ -112,15 +115,19 @@ class Measuring:
         return named.evaluator.measure(outcome if "truth" in named.needs else outcome.without_truth())
 
     def _outcome(self, predictor: Predictor, cell: Cell, replicate: int, parts: Mapping[str, Split], shown: Supervision) -> TrialOutcome:
-        seen, dataset = self.inputs.seen(cell, replicate), self.inputs.dataset(cell)
+        seen = self.inputs.seen(cell, replicate)
+        table, read = self.inputs.features(cell), None
+        if isinstance(predictor, Adapted):
+            read = self.inputs.adapted_table(cell, predictor, np.unique(np.concatenate([split.index for split in parts.values()])))
         return TrialOutcome(
             predictor=predictor,
-            classes=dataset.classes,
+            classes=seen.classes,
             parts=parts,
-            table=self.inputs.features(cell),
+            table=table,
+            read=table if read is None else read,
             shown=shown,
             unit=self.inputs.units(cell),
-            train_counts=seen.supervision.take(seen.splits["train"].index).counts(len(dataset.classes)),
+            train_counts=seen.supervision.take(seen.splits["train"].index).counts(len(seen.classes)),
             assessment=seen.assessment,
             observed=seen.corrupted.supervision,
         )

@@ -29,6 +29,7 @@ class TrialOutcome:
         classes: the classes.
         parts: the splits to measure.
         table: (N, D) features of the evaluation view.
+        read: (N, D') what the predictor reads: the same, unless the tuner changed the backbone.
         shown: the targets evaluators compare with: the truth on test sets, labels as observed on validation.
         unit: (N,) resampling unit of every item.
         train_counts: (C,) training items per class as observed.
@@ -42,6 +43,7 @@ class TrialOutcome:
     classes: Classes
     parts: Mapping[str, Split]
     table: NDArray[np.float32]
+    read: NDArray[np.float32]
     shown: Supervision
     unit: NDArray[np.int64]
     train_counts: NDArray[np.float64]
@@ -61,10 +63,13 @@ class TrialOutcome:
         """Return (M, D) float32 features of the backbone."""
         return np.asarray(self.table[self.parts[split].index])
 
+    def _read(self, split: str) -> NDArray[np.float32]:
+        return np.asarray(self.read[self.parts[split].index])
+
     def scores(self, split: str) -> Scores:
         """Return scores of the split's items; each split is predicted once."""
         if split not in self._scores:
-            self._scores[split] = self.predictor.predict(self.features(split))
+            self._scores[split] = self.predictor.predict(self._read(split))
         return self._scores[split]
 
     def targets(self, split: str) -> Supervision:
@@ -78,7 +83,7 @@ class TrialOutcome:
     def embeddings(self, split: str) -> NDArray[Any] | None:
         """Return (M, E) what the tuner's last layer reads."""
         if split not in self._embeddings:
-            self._embeddings[split] = self.predictor.embed(self.features(split))
+            self._embeddings[split] = self.predictor.embed(self._read(split))
         embedded: NDArray[Any] | None = self._embeddings[split]
         return embedded
 

@@ -50,7 +50,7 @@ def save_predictor(study: Path, key: str, predictor: Predictor, cell: Cell, nume
         "backbone": _component(cell.backbone, manager),
         "modality": dataset.modality,
         "numeric": numeric.record(),
-        "classes": {"names": predictor.classes.names, "ids": predictor.classes.ids},
+        "classes": {"names": predictor.classes.names, "ids": predictor.classes.ids, "known": predictor.classes.known.tolist()},
         "info": dict(predictor.info()),
         "trained on": {"data": cell.data.label, "noise": [part.label for part in cell.noise]},
     }
@@ -75,7 +75,7 @@ def load_predictor(folder: Path, manager: Manager, *, device: str = "cpu", offli
     try:
         tuner, backbone = _part(meta["tuner"]), _part(meta["backbone"])
         names, ids = tuple(map(str, meta["classes"]["names"])), tuple(map(str, meta["classes"]["ids"]))
-        classes = Classes(names, ids, np.ones(len(names), dtype=bool))
+        classes = Classes(names, ids, np.array(meta["classes"].get("known", [True] * len(names)), dtype=bool))
         numeric = Numeric(**{k: meta["numeric"][k] for k in ("device", "dtype", "threads", "torch", "grid")})
         modality, info = str(meta["modality"]), meta["info"]
         if not isinstance(info, dict) or not 1 <= int(numeric.grid) <= 4096:

@@ -290,7 +290,8 @@ def outcome(
     opinion = _opinion(answers, (observed != y)[:n])
     return TrialOutcome(
         predictor=Fixed(logits.astype(np.float32), class_names(classes), meaning=meaning, sigmoid=multi),
-        classes=class_names(classes), parts={"test": Split("test", np.arange(n, 2 * n, dtype=np.int64))}, table=features[place], shown=truth,
+        classes=class_names(classes), parts={"test": Split("test", np.arange(n, 2 * n, dtype=np.int64))}, table=features[place],
+        read=features[place], shown=truth,
         unit=unit[place].astype(np.int64), train_counts=truth.take(np.arange(n, dtype=np.int64)).counts(classes), assessment=opinion, truth=truth,
         judged_items=np.ones(2 * n, dtype=bool), observed=_targets(observed[place], positive[place], multi),
     )  # fmt: skip
