@@ -85,6 +85,10 @@ class TestNothing(TunerContract):
     plugin, name, learns = "basics", "nothing", False
 
 
+class TestZeroShot(TunerContract):
+    plugin, name, needs_labels = "basics", "zero-shot", False
+
+
 class TestNearestClassMean(TunerContract):
     plugin, name = "basics", "nearest-class-mean"
 
@@ -153,6 +157,11 @@ class TestLongTail(CorruptorContract):
 class TestFewShot(CorruptorContract):
     plugin, name, example, rate = "basics", "few-shot", {"shots": 5}, ""
     reads_labels = True
+
+
+class TestNewClasses(CorruptorContract):
+    plugin, name, rate = "basics", "new-classes", ""
+    reads_labels, draws = True, False
 
 
 class TestConfidentJoint(AssessorContract):

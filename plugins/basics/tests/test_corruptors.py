@@ -21,10 +21,11 @@ from burnish_basics._noise import (
     InstanceDependentConfig,
     LongTailConfig,
     MissingConfig,
+    NewClassesConfig,
     PairConfig,
     SymmetricConfig,
 )
-from burnish_basics.corruptors import Asymmetric, FewShot, InstanceDependent, LongTail, Missing, Nothing, Pair, Symmetric
+from burnish_basics.corruptors import Asymmetric, FewShot, InstanceDependent, LongTail, Missing, NewClasses, Nothing, Pair, Symmetric
 from burnish_basics.corruptors.draws import pick, share
 from burnish_basics.corruptors.instance import flip_probability
 
@@ -390,6 +391,17 @@ def test_few_shot_keeps_k_of_each_class_and_is_nested():
         assert result.supervision is labels
         assert not result.changed.any()
         previous = set(result.index)
+
+
+def test_new_classes_are_the_last_half_and_lose_every_labelled_item():
+    labels = labelled(200, 5)
+    result = NewClasses(NewClassesConfig()).corrupt(make(labels, 5))
+    kept = labels.y[result.index]
+    assert set(kept.tolist()) == {-1, 0, 1, 2}  # ceil(5 / 2) base classes, and what has no label
+    assert len(result.index) == int((labels.y < 3).sum())
+    assert not result.changed.any()
+    with pytest.raises(DataError, match="1 of 5 classes would be left"):
+        NewClasses(NewClassesConfig(0.8)).corrupt(make(labels, 5))
 
 
 def test_sampling_with_one_or_empty_classes():

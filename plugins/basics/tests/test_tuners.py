@@ -12,8 +12,9 @@ from burnish.contracts.loss import Targets
 from burnish.contracts.tuner import Run, Task
 from burnish.data import Classes, Labels, MultiLabels, Split
 from burnish.errors import DataError, FitError, ModelFileError
-from burnish_basics._tuners import TUNERS, KNNConfig, LinearConfig, MLPConfig, NearestClassMeanConfig, RidgeConfig
-from burnish_basics.tuners import KNN, MLP, Linear, NearestClassMean, Nothing, Ridge
+from burnish.testing.data import practice
+from burnish_basics._tuners import TUNERS, KNNConfig, LinearConfig, MLPConfig, NearestClassMeanConfig, RidgeConfig, ZeroShotConfig
+from burnish_basics.tuners import KNN, MLP, Linear, NearestClassMean, Nothing, Ridge, ZeroShot
 from burnish_basics.tuners.closed_form import NEVER, ridge
 
 
@@ -295,3 +296,21 @@ def test_descriptors():
     assert [t.name for t in TUNERS if "control" in t.provides] == ["nothing"]
     for name, target in {"nothing": Nothing, "nearest-class-mean": NearestClassMean, "linear": Linear, "ridge": Ridge, "mlp": MLP}.items():
         assert ("own-loss" in by_name[name].provides) is not target.uses_loss
+
+
+# -- zero-shot ----------------------------------------------------------------------------------------------------------------
+
+
+def test_zero_shot_is_the_mean_of_normalised_prompts_and_never_looks_at_the_items():
+    given = practice(3, dim=4)
+    templates = ("a {}", "the {}", "one {} here")
+    predictor = ZeroShot(ZeroShotConfig(templates, scale=10.0)).fit(given.task)
+    texts = given.task.class_embeddings(templates)
+    weights = np.zeros((3, 4))
+    for p in range(3):
+        for c in range(3):
+            weights[c] += texts[p, c] / np.linalg.norm(texts[p, c]) / 3
+    x = given.test_features.astype(np.float64)
+    expected = [[10 * (row @ w) / np.linalg.norm(row) / np.linalg.norm(w) for w in weights] for row in x]
+    assert np.allclose(predictor.predict(given.test_features).values, expected, atol=1e-4)
+    assert given.asked == []

@@ -9,9 +9,9 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
     "burnish-basics": {
         "source": "folder csv npz digits",
         "backbone": "features",
-        "noise": "none symmetric pair asymmetric instance-dependent missing long-tail few-shot confident-joint",
+        "noise": "none symmetric pair asymmetric instance-dependent missing long-tail few-shot new-classes confident-joint",
         "loss": "ce label-smoothing gce sce focal bce",
-        "tuner": "nothing nearest-class-mean linear ridge mlp knn",
+        "tuner": "nothing zero-shot nearest-class-mean linear ridge mlp knn",
         "evaluator": "accuracy balanced-accuracy per-class worst macro-f1 mean-average-precision ece nll groups detection",
     },
     "burnish-tiny": {"backbone": "tiny"},

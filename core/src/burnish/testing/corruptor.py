@@ -23,6 +23,7 @@ class CorruptorContract(PluginContract):
     Attributes:
         rate: the option that says how much is corrupted, from 0 for nothing; empty where there is none.
         nested: whether what is wrong at a low rate is wrong, in the same way, at a higher one.
+        draws: False where nothing is drawn, so that every replicate is the same.
         reads_labels: whether which items are hit depends on their labels (noise between given classes, sampling by class).
         tolerance: how far the realised rate may be from the one asked for.
         items: N of the data the tests are run on.
@@ -33,6 +34,7 @@ class CorruptorContract(PluginContract):
     rate: ClassVar[str] = "rate"
     nested: ClassVar[bool] = True
     reads_labels: ClassVar[bool] = False
+    draws: ClassVar[bool] = True
     tolerance: ClassVar[float] = 0.04
     items: ClassVar[int] = 600
     classes: ClassVar[int] = 4
@@ -105,7 +107,7 @@ class CorruptorContract(PluginContract):
         other = self.corrupt(tmp_path, self.given(replicate=1))
         touched = bool(first.changed.any()) or len(first.index) < len(self.given().index)
         differs = not (np.array_equal(_labels(first.supervision), _labels(other.supervision)) and np.array_equal(first.index, other.index))
-        expect(differs or not touched, "another replicate gives the same noise: it does not use the uniforms it is given")
+        expect(differs or not touched or not self.draws, "another replicate gives the same noise: it does not use the uniforms it is given")
 
     def test_the_input_is_not_modified(self, tmp_path: Path) -> None:
         """Supervision and index are as they were."""

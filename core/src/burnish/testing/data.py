@@ -158,9 +158,17 @@ def practice(
     task = Task(
         classes=class_names(classes), splits=shown, supervision=Labels(y=observed), assessment=None, loss=loss, groups={}, features=features_of,
         generator=lambda role: seeds.generator(f"fit {role}", replicate), seed=seeds.seed("init", replicate), run=Run(),
+        class_embeddings=lambda templates: text_features(classes, dim, templates),
     )  # fmt: skip
     test = splits["test"].index
     return Practice(task, features[test], y[test], asked)
+
+
+def text_features(classes: int, dim: int, templates: Sequence[str]) -> NDArray[np.float32]:
+    """Return what a good text tower would make of the class names, (P, C, D) float32: near the points of `blobs`, moved by the template."""
+    centres = np.eye(classes, dim)
+    moved = [np.random.default_rng(list(template.encode())).normal(scale=0.05, size=(classes, dim)) for template in templates]
+    return np.stack([3 * (centres + move) for move in moved]).astype(np.float32)
 
 
 def _roles(part: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:

@@ -110,6 +110,13 @@ class FewShotConfig:
 
 
 @dataclass(frozen=True)
+class NewClassesConfig:
+    """Options of `new-classes`."""
+
+    share: float = field(default=0.5, metadata={"help": "share of the classes, the last ones in their order, that lose their items", "range": (0, 1)})
+
+
+@dataclass(frozen=True)
 class ConfidentJointConfig:
     """Options of the assessor `confident-joint`."""
 
@@ -152,6 +159,10 @@ NOISE_MODELS: Final = (
     burnish.NoiseModel(
         name="few-shot", corrupt="burnish_basics.corruptors:FewShot", corrupt_config=FewShotConfig, needs=_LABELS,
         summary="Keep k labelled training items of each class",
+    ),
+    burnish.NoiseModel(
+        name="new-classes", corrupt="burnish_basics.corruptors:NewClasses", corrupt_config=NewClassesConfig, needs=_LABELS,
+        summary="Take the labelled items of some classes away: they are new at test (base to new)", paper="arXiv:2203.05557",
     ),
     burnish.NoiseModel(
         name="confident-joint", assess="burnish_basics.confident_joint:ConfidentJoint", assess_config=ConfidentJointConfig,

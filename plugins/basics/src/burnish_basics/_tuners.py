@@ -47,6 +47,14 @@ class KNNConfig:
     vote: Literal["uniform", "distance"] = field(default="uniform", metadata={"help": "weight of a vote: equal, or one over the distance"})
 
 
+@dataclass(frozen=True)
+class ZeroShotConfig:
+    """Options of `zero-shot`."""
+
+    templates: tuple[str, ...] = field(default=("a photo of a {}.",), metadata={"help": "prompts; {} stands for the class name"})
+    scale: float = field(default=100.0, metadata={"help": "what cosine similarities are multiplied with to be logits", "range": (0.01, 1e4)})
+
+
 _FEATURES = frozenset({"features"})
 _OWN_LOSS = frozenset({"own-loss"})
 
@@ -54,6 +62,11 @@ TUNERS: Final = (
     burnish.Tuner(
         name="nothing", target="burnish_basics.tuners:Nothing", needs=_FEATURES, provides=_OWN_LOSS | {"control"},
         summary="Ignore the features: the most frequent training class",
+    ),
+    burnish.Tuner(
+        name="zero-shot", target="burnish_basics.tuners:ZeroShot", config=ZeroShotConfig, needs=_FEATURES | {"text-tower"},
+        provides=_OWN_LOSS | {"control", "open-vocabulary"},
+        summary="Compare features with the text tower's view of the class names; nothing is trained", paper="arXiv:2103.00020",
     ),
     burnish.Tuner(
         name="nearest-class-mean", target="burnish_basics.tuners:NearestClassMean", config=NearestClassMeanConfig,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from burnish.contracts.noise import Corruption, CorruptionInput
-from burnish_basics._noise import FewShotConfig, LongTailConfig
-from burnish_basics.corruptors.draws import SAMPLING_ROLES, kept, labels_of, smallest
+from burnish.errors import DataError
+from burnish_basics._noise import FewShotConfig, LongTailConfig, NewClassesConfig
+from burnish_basics.corruptors.draws import LABEL_ROLES, SAMPLING_ROLES, kept, labels_of, smallest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,6 +55,30 @@ class FewShot:
         """
         y = labels_of(clean, "few-shot").y[clean.index]
         return _per_class(clean, y, np.full(len(clean.classes), self.shots))
+
+
+class NewClasses:
+    """Takes every labelled item of the last classes away, in all roles but test: floor(share C) new classes, ceil((1 - share) C) base classes.
+
+    With a share of one half it is the split of CoOp's base-to-new protocol: the first ceil(C / 2) classes are base classes.
+    """
+
+    roles: ClassVar[frozenset[str]] = LABEL_ROLES
+
+    def __init__(self, config: NewClassesConfig) -> None:
+        self.share = config.share
+
+    def corrupt(self, clean: CorruptionInput) -> Corruption:
+        """Return the items kept.
+
+        Raises:
+            DataError: the targets are no labels, or fewer than two classes would be left.
+        """
+        y, c = labels_of(clean, "new-classes").y[clean.index], len(clean.classes)
+        base = c - int(np.floor(np.round(self.share * c, 6)))
+        if base < 2:
+            raise DataError(f"{base} of {c} classes would be left to train on", where="noise new-classes", todo="Lower share")
+        return kept(clean, clean.index[y < base])
 
 
 def _per_class(clean: CorruptionInput, y: NDArray[np.int64], sizes: NDArray[np.int64]) -> Corruption:

@@ -1,0 +1,99 @@
+"""A classifier made of texts: the cosine similarity of an item's features and of what a text tower makes of the class names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from burnish.contracts.scores import Scores
+from burnish.errors import DataError, ModelFileError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from burnish.data import Classes
+
+_CHUNK = 256
+
+
+def ensemble(embeddings: NDArray[Any]) -> Tensor:
+    """Return one weight vector a class, (C, D) float32 of length 1, from text features (P, C, D) of its name in P templates.
+
+    Each feature is normalised, then their mean is (arXiv:2103.00020, section 3.1.4).
+    """
+    return normalize(normalize(torch.from_numpy(np.array(embeddings, dtype=np.float32)), dim=-1).mean(dim=0), dim=-1)
+
+
+def in_chunks(rows: NDArray[Any], width: int, compute: Callable[[Tensor], Tensor], columns: int) -> NDArray[np.float32]:
+    """Return what a function makes of rows (M, D), (M, columns) float32, in padded chunks of one size: a row's result depends on no other row.
+
+    Raises:
+        DataError: the rows have another width than the one given.
+    """
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise DataError(f"features of shape {rows.shape}", possible=f"(M, {width})", todo="Use the backbone it was trained on")
+    out = np.empty((len(rows), columns), dtype=np.float32)
+    for start in range(0, len(rows), _CHUNK):
+        part = np.asarray(rows[start : start + _CHUNK], dtype=np.float32)
+        padded = np.zeros((_CHUNK, width), dtype=np.float32)
+        padded[: len(part)] = part
+        with torch.no_grad():
+            out[start : start + len(part)] = compute(torch.from_numpy(padded)).cpu().numpy()[: len(part)]
+    return out
+
+
+class TextClassifier:
+    """Scores features by their cosine similarity with one vector a class.
+
+    Args:
+        weights: (C, D) float32 of length 1.
+        scale: what similarities are multiplied with to be logits.
+        classes: what the columns stand for.
+    """
+
+    def __init__(self, weights: Tensor, scale: float, classes: Classes) -> None:
+        self.classes = classes
+        self._weights, self._scale = weights.float().cpu(), scale
+
+    def predict(self, features: NDArray[Any]) -> Scores:
+        """Return logits (M, C) of features (M, D).
+
+        Raises:
+            DataError: the features have another width.
+        """
+        values = in_chunks(features, self._weights.shape[1], lambda x: self._scale * normalize(x, dim=1) @ self._weights.T, len(self.classes))
+        return Scores("logits", values, self.classes)
+
+    def embed(self, features: NDArray[Any]) -> None:
+        """Return None: features are compared as they are."""
+        return
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return ``weights`` (C, D)."""
+        return {"weights": self._weights}
+
+    def info(self) -> Mapping[str, Any]:
+        """Return the scale and the width."""
+        return {"scale": self._scale, "dim": self._weights.shape[1]}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, where: str) -> TextClassifier:
+        """Return the classifier with this state.
+
+        Raises:
+            ModelFileError: names, shapes or numbers do not fit.
+        """
+        scale, dim = info.get("scale"), info.get("dim")
+        if not (isinstance(scale, int | float) and np.isfinite(scale) and isinstance(dim, int)):
+            raise ModelFileError("the model does not say its scale and width", where=where)
+        if set(state) != {"weights"}:
+            raise ModelFileError(f"the model holds {', '.join(sorted(state)) or 'nothing'}", where=where, possible="weights")
+        weights, shape = state["weights"], (len(classes), dim)
+        if tuple(weights.shape) != shape or weights.dtype != torch.float32 or not bool(torch.isfinite(weights).all()):
+            raise ModelFileError(f"weights are {tuple(weights.shape)} of {weights.dtype}", where=where, possible=f"finite {shape} of torch.float32")
+        return cls(weights, float(scale), classes)
