@@ -200,7 +200,7 @@ def resize(image: Image.Image, size: int | tuple[int, int], interpolation: Inter
 
 def random_resized_crop_flip(
     image: Image.Image,
-    size: int,
+    size: int | tuple[int, int],
     seed: int,
     scale: tuple[float, float] = (0.8, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
@@ -214,7 +214,7 @@ def random_resized_crop_flip(
 
     Args:
         image: any 8-bit image.
-        size: width and height of the result in pixels.
+        size: of the result in pixels: an int for a square, or (width, height).
         seed: uint64, mostly of `burnish.contracts.backbone.View.seeds`.
         scale: least and largest share of the image's area.
         ratio: least and largest width over height.
@@ -223,7 +223,8 @@ def random_resized_crop_flip(
     draw = random.Random(int(seed))
     left, top, width, height = _part(draw, image.size, scale, ratio)
     # Cut first: with `box` Pillow's filters also reach the pixels beside the part.
-    part = resize(image.crop((left, top, left + width, top + height)), (size, size), interpolation)
+    whole = (size, size) if isinstance(size, int) else size
+    part = resize(image.crop((left, top, left + width, top + height)), whole, interpolation)
     return ImageOps.mirror(part) if draw.random() < 0.5 else part
 
 
