@@ -15,6 +15,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
         "evaluator": "accuracy balanced-accuracy per-class worst macro-f1 mean-average-precision ece nll groups detection",
     },
     "burnish-tiny": {"backbone": "tiny"},
+    "burnish-sentence-transformers": {"backbone": "sentence-transformers"},
     "burnish-signs": {"source": "signs"},
     "burnish-nmtune": {
         "tuner": "nmtune",
@@ -25,7 +26,10 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
 }
 """Component names, with spaces between, by distribution and kind."""
 
-BACKBONES: Final[dict[str, frozenset[str]]] = {"burnish-tiny": frozenset({"image"})}
+BACKBONES: Final[dict[str, frozenset[str]]] = {
+    "burnish-tiny": frozenset({"image"}),
+    "burnish-sentence-transformers": frozenset({"text"}),
+}
 """What the backbones of a distribution need from data."""
 
 

@@ -97,8 +97,10 @@ def _state() -> dict[str, Any]:
     import random
 
     import numpy as np
+    import rich.default_styles  # core's own; it draws from Python's generator where it is first imported
     import torch
 
+    del rich
     return {
         "torch's global generator": torch.get_rng_state().numpy().tobytes(),
         "torch's default dtype": torch.get_default_dtype(),
