@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from burnish.contracts.backbone import View
 from burnish.contracts.noise import Assessment, CorruptionInput, Evidence
 from burnish.contracts.scores import Scores
-from burnish.contracts.tuner import Run, Task
+from burnish.contracts.tuner import Adapted, Run, Task
 from burnish.data import Classes, Dataset, Item, Labels, MultiLabels, Split, Supervision, content_id, stack_ids, uniforms
 from burnish.engine import seeds
 from burnish.engine.outcome import TrialOutcome
@@ -109,12 +110,24 @@ class Practice:
         test_features: (M, D) features of the test set.
         test_labels: (M,) its labels.
         asked: names of the splits that features were asked for.
+        backbone: the backbone of a task that has one.
+        test_items: the items of the test set of such a task, with their content ids.
     """
 
     task: Task
     test_features: NDArray[np.float32]
     test_labels: NDArray[np.int64]
     asked: list[str] = field(default_factory=list)
+    backbone: Any = None
+    test_items: tuple[Sequence[Item], NDArray[np.uint8]] | None = None
+
+    def read_by(self, predictor: Any) -> NDArray[np.float32]:
+        """Return what a predictor reads of the test set: its features, or those of the backbone as the predictor adapts it."""
+        if not isinstance(predictor, Adapted) or self.test_items is None:
+            return self.test_features
+        items, ids = self.test_items
+        with predictor.adapt(self.backbone) as encoder:
+            return np.array(encoder.encode(encoder.prepare(items, View(), ids)).numpy())
 
 
 def practice(
@@ -162,6 +175,76 @@ def practice(
     )  # fmt: skip
     test = splits["test"].index
     return Practice(task, features[test], y[test], asked)
+
+
+def practice_on_pictures(
+    classes: int = 3, *, n: int = 60, loss: Any = None, relabel: Callable[[NDArray[np.int64]], NDArray[np.int64]] = lambda y: y, replicate: int = 0
+) -> Practice:
+    """Return a task of pictures with a backbone that can be changed (`burnish.testing.towers.PracticeTowers`): a colour a class.
+
+    Args:
+        classes: C, at most 7.
+        n: items.
+        loss: the recipe's loss.
+        relabel: what becomes of the labels of training and validation items.
+        replicate: whose randomness.
+    """
+    import torch
+
+    from burnish.testing.towers import SIDE, PracticeTowers
+
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(n) % classes).astype(np.int64)
+    bits = np.stack([(y + 1) >> k & 1 for k in range(3)], axis=-1)[:, None, None, :]
+    pixels = np.clip(60 + 130 * bits + rng.normal(scale=25, size=(n, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+    items, ids = items_of("image", list(pixels))
+    splits = {name: Split(name, np.flatnonzero(chosen).astype(np.int64)) for name, chosen in _roles(np.arange(n) % 5).items()}
+    shown = {name: split for name, split in splits.items() if name != "test"}
+    observed = relabel(y.copy())
+    observed[splits["test"].index] = -1
+    towers, asked, names = PracticeTowers(), list[str](), class_names(classes)
+
+    def index_of(split: str) -> NDArray[np.int64]:
+        asked.append(split)
+        if split not in shown:
+            raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(shown))
+        return shown[split].index
+
+    everything = towers.encode(towers.prepare(items, View(), ids)).numpy()
+
+    def embed(templates: Sequence[str]) -> NDArray[np.float32]:
+        ids = towers.tokenise([template.replace("{}", name) for template in templates for name in names.names])
+        with torch.no_grad():
+            return np.array(towers.encode_embedded(towers.embed_tokens(ids), ids).numpy()).reshape(len(templates), classes, -1)
+
+    task = Task(
+        classes=names, splits=shown, supervision=Labels(y=observed), assessment=None, loss=loss, groups={},
+        features=lambda split: np.array(everything[index_of(split)][:, None, :]), generator=lambda role: seeds.generator(f"fit {role}", replicate),
+        seed=seeds.seed("init", replicate), run=Run(), class_embeddings=embed, backbone=lambda: towers,
+        inputs=lambda split: _Pictures(towers, items, ids, index_of(split), replicate),
+    )  # fmt: skip
+    test = splits["test"].index
+    return Practice(task, everything[test], y[test], asked, towers, ([items[i] for i in test], ids[test]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pictures:
+    """The items of a split of `practice_on_pictures`."""
+
+    backbone: Any
+    items: Sequence[Item]
+    ids: NDArray[np.uint8]
+    index: NDArray[np.int64]
+    replicate: int
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def prepared(self, rows: NDArray[Any], draw: int | None = None) -> Any:
+        """Return prepared inputs."""
+        chosen = self.index[rows]
+        view = View() if draw is None else View(draw, self.replicate)
+        return self.backbone.prepare([self.items[i] for i in chosen], view, self.ids[chosen])
 
 
 def text_features(classes: int, dim: int, templates: Sequence[str]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from burnish.blocks.head import HeadTuner
+from burnish.blocks.lease import frozen_digest
 from burnish.blocks.stacked import fit_heads, head_job
 from burnish.config import to_options
 from burnish.contracts.scores import Scores
@@ -20,7 +22,7 @@ from burnish.data import MultiLabels
 from burnish.errors import BurnishError, FitError, ModelFileError
 from burnish.testing.checks import expect, global_randomness_untouched, nothing_written, refused
 from burnish.testing.contract import PluginContract
-from burnish.testing.data import Practice, practice
+from burnish.testing.data import Practice, practice, practice_on_pictures
 from burnish.testing.probe import ask
 from burnish.testing.stand_ins import CrossEntropy
 
@@ -58,7 +60,9 @@ class TunerContract(PluginContract):
         return found
 
     def practice(self, folder: Path, classes: int = 3, **options: Any) -> Practice:
-        """Return a task to fit; options are those of `burnish.testing.data.practice`."""
+        """Return a task to fit; options are those of `burnish.testing.data.practice`, or of `practice_on_pictures` where it needs a module."""
+        if "module" in self.component().descriptor.needs:
+            return practice_on_pictures(classes, loss=CrossEntropy(), **options)
         return practice(classes, views=self.views(folder), loss=CrossEntropy(), **options)
 
     def fit(self, folder: Path, given: Practice) -> Any:
@@ -77,22 +81,23 @@ class TunerContract(PluginContract):
     def test_scores_are_finite_and_one_row_an_item(self, tmp_path: Path) -> None:
         """`predict` gives (M, C) float32 of known meaning, for any number of items; `embed` gives one row an item or None."""
         given, predictor = self.fitted(tmp_path)
-        for m in (len(given.test_features), 1, 0):
-            scores = predictor.predict(given.test_features[:m])
+        rows = given.read_by(predictor)
+        for m in (len(rows), 1, 0):
+            scores = predictor.predict(rows[:m])
             expect(isinstance(scores, Scores), f"predict returns {type(scores).__name__}, not burnish.contracts.scores.Scores")
             expect(scores.values.shape == (m, 3), f"scores of {m} items and 3 classes have the shape {scores.values.shape}")
             expect(scores.values.dtype == np.float32, f"scores are {scores.values.dtype}, not float32")
             expect(bool(np.isfinite(scores.values).all()), "a score is not finite")
         expect(predictor.classes.names == given.task.classes.names, "the predictor has other classes than the task")
-        embedded = predictor.embed(given.test_features)
-        expect(embedded is None or len(embedded) == len(given.test_features), "embed gives another number of rows than there are items")
+        embedded = predictor.embed(rows)
+        expect(embedded is None or len(embedded) == len(rows), "embed gives another number of rows than there are items")
 
     def test_it_learns(self, tmp_path: Path) -> None:
         """It gets most of an easy test set right."""
         if not self.learns:
             return
         given, predictor = self.fitted(tmp_path)
-        right = float((predictor.predict(given.test_features).top() == given.test_labels).mean())
+        right = float((predictor.predict(given.read_by(predictor)).top() == given.test_labels).mean())
         enough = right >= self.least_accuracy
         expect(enough, f"{right:.0%} of an easy test set are right, less than {self.least_accuracy:.0%}; set learns = False if so meant")
 
@@ -110,8 +115,9 @@ class TunerContract(PluginContract):
         if "transductive" in self.component().descriptor.provides:
             return
         given, predictor = self.fitted(tmp_path)
-        together, backwards = predictor.predict(given.test_features).values, predictor.predict(given.test_features[::-1].copy()).values[::-1]
-        alone = np.concatenate([predictor.predict(given.test_features[i : i + 1]).values for i in range(5)])
+        rows = given.read_by(predictor)
+        together, backwards = predictor.predict(rows).values, predictor.predict(rows[::-1].copy()).values[::-1]
+        alone = np.concatenate([predictor.predict(rows[i : i + 1]).values for i in range(5)])
         expect(np.allclose(together[:5], alone, atol=1e-5), "an item alone gets other scores than among others")
         expect(np.allclose(together, backwards, atol=1e-5), "scores depend on the order of the items")
 
@@ -137,7 +143,7 @@ class TunerContract(PluginContract):
         odd = [name for name, tensor in state.items() if not isinstance(tensor, torch.Tensor) or tensor.requires_grad]
         expect(not odd, f"state {odd} is no plain tensor: use .detach()")
         again = self.make(tmp_path).restore(state, json.loads(json.dumps(dict(predictor.info()))), given.task.classes)
-        same = np.array_equal(again.predict(given.test_features).values, predictor.predict(given.test_features).values)
+        same = np.array_equal(again.predict(given.read_by(again)).values, predictor.predict(given.read_by(predictor)).values)
         expect(same, "the restored predictor gives other scores")
         _same_state(predictor.state(), again.state(), "a restored predictor")
 
@@ -180,7 +186,8 @@ class TunerContract(PluginContract):
         for what, classes, relabel in _CASES:
             given = self.practice(tmp_path, classes, relabel=relabel)
             try:
-                scores = self.fit(tmp_path, given).predict(given.test_features)
+                predictor = self.fit(tmp_path, given)
+                scores = predictor.predict(given.read_by(predictor))
             except FitError:
                 continue
             except BurnishError as error:
@@ -197,7 +204,8 @@ class TunerContract(PluginContract):
         observed = rng.random(shape) < 0.9
         task = replace(given.task, supervision=MultiLabels(positive=(rng.random(shape) < 0.4) & observed, observed=observed))
         try:
-            scores = self.make(tmp_path).fit(task).predict(given.test_features)
+            predictor = self.make(tmp_path).fit(task)
+            scores = predictor.predict(given.read_by(predictor))
         except FitError:
             return
         except Exception as error:
@@ -222,9 +230,28 @@ class TunerContract(PluginContract):
         tuner, features, before = self.make(tmp_path), given.test_features.copy(), given.task.supervision.fingerprint()
         with nothing_written(f"fitting {self.name}"):
             predictor = tuner.fit(given.task)
-            predictor.predict(given.test_features)
+            predictor.predict(given.read_by(predictor))
         expect(np.array_equal(features, given.test_features), "predict changes the features it is given")
         expect(before == given.task.supervision.fingerprint(), "fit changes the supervision it is given")
+
+    def test_the_frozen_weights_stay_what_they_are(self, tmp_path: Path) -> None:
+        """A backbone has the same bits after a fit, after a fit that broke off, and while and after its predictor adapted it."""
+        if "module" not in self.component().descriptor.needs:
+            return
+        given = self.practice(tmp_path)
+        module, before = given.backbone.module, frozen_digest(given.backbone.module)
+        predictor = self.fit(tmp_path, given)
+        expect(frozen_digest(module) == before, "a fit changed the frozen weights: use burnish.blocks.lease")
+        given.read_by(predictor)
+        expect(frozen_digest(module) == before, "adapting the backbone changed its frozen weights for good")
+
+        def stop(done: int, total: int) -> None:
+            raise KeyboardInterrupt
+
+        with contextlib.suppress(KeyboardInterrupt):
+            self.make(tmp_path).fit(replace(given.task, run=Run(progress=stop)))
+        expect(frozen_digest(module) == before, "a fit that broke off left the frozen weights changed")
+        expect(all(not m._forward_hooks and not m._forward_pre_hooks for m in module.modules()), "a fit that broke off left hooks in the module")
 
 
 def _without_last(y: NDArray[np.int64]) -> NDArray[np.int64]:
