@@ -14,8 +14,10 @@ from burnish.blocks.head import (
     Term,
     TrainingData,
 )
+from burnish.blocks.lease import Lease, frozen_digest
 from burnish.blocks.predictor import HeadPredictor
 from burnish.blocks.tensors import class_means, one_hot, weighted_mean
+from burnish.blocks.text_classifier import TextClassifier, ensemble, in_chunks
 
 __all__ = [
     "Batch",
@@ -25,10 +27,15 @@ __all__ = [
     "HeadPredictor",
     "HeadResult",
     "HeadTuner",
+    "Lease",
     "Outputs",
     "Term",
+    "TextClassifier",
     "TrainingData",
     "class_means",
+    "ensemble",
+    "frozen_digest",
+    "in_chunks",
     "one_hot",
     "weighted_mean",
 ]

@@ -2,38 +2,53 @@
 
 from burnish.contracts.backbone import Encodes, Inputs, Pretrainer, PretrainTask, Runtime, View
 from burnish.contracts.evaluator import Curve, Evaluator, Measure, Measures, Outcome, Table, Terms
+from burnish.contracts.language import Decoding, Generates, ScoresText
 from burnish.contracts.loss import Loss, LossInput, LossValue, Targets
 from burnish.contracts.noise import Assessment, Assessor, Corruption, CorruptionInput, Corruptor, Evidence
 from burnish.contracts.scores import Scores
-from burnish.contracts.tuner import Predictor, Run, Task, Tuner
+from burnish.contracts.towers import Attachable, Block, ComposesText, HasTextTower, Maps, Projects, Sites, Tokens
+from burnish.contracts.tuner import Adapted, Predictor, Run, SplitInputs, Task, Tuner
 
 __all__ = [
+    "Adapted",
     "Assessment",
     "Assessor",
+    "Attachable",
+    "Block",
+    "ComposesText",
     "Corruption",
     "CorruptionInput",
     "Corruptor",
     "Curve",
+    "Decoding",
     "Encodes",
     "Evaluator",
     "Evidence",
+    "Generates",
+    "HasTextTower",
     "Inputs",
     "Loss",
     "LossInput",
     "LossValue",
+    "Maps",
     "Measure",
     "Measures",
     "Outcome",
     "Predictor",
     "PretrainTask",
     "Pretrainer",
+    "Projects",
     "Run",
     "Runtime",
     "Scores",
+    "ScoresText",
+    "Sites",
+    "SplitInputs",
     "Table",
     "Targets",
     "Task",
     "Terms",
+    "Tokens",
     "Tuner",
     "View",
 ]
