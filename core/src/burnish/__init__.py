@@ -21,7 +21,7 @@ from burnish.descriptors import (
     Tuner,
 )
 from burnish.hooks import API_VERSION, hookimpl
-from burnish.options import HeadConfig
+from burnish.options import HeadConfig, ModuleConfig
 
 if TYPE_CHECKING:
     from burnish.api import Study, load, run
@@ -33,6 +33,7 @@ __all__ = [
     "Evaluator",
     "HeadConfig",
     "Loss",
+    "ModuleConfig",
     "NoConfig",
     "NoiseModel",
     "RecipeFile",

@@ -1,0 +1,130 @@
+"""Training inside a backbone: its items are read, augmented and run through the module again in every epoch."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from burnish.blocks.batches import batch_rows
+from burnish.blocks.optimisers import schedule_factor
+from burnish.blocks.sgd import SGD
+from burnish.errors import FitError
+from burnish.numeric import physical_cores
+from burnish.options import ModuleConfig
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from burnish.contracts.backbone import Inputs
+    from burnish.contracts.tuner import Run, SplitInputs
+
+_MOST_READERS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleBatch:
+    """Some of the items that are trained on.
+
+    Attributes:
+        epoch: from 0.
+        at: (B,) int64 places among the n items that are trained on.
+        inputs: the items, prepared.
+    """
+
+    epoch: int
+    at: NDArray[np.int64]
+    inputs: Inputs
+
+
+def orders(n: int, batch: int, order: int, epoch: int) -> list[NDArray[np.int64]]:
+    """Return the places 0 to n - 1 in a new order, in batches; the last one has what is left.
+
+    Args:
+        n: items.
+        batch: items of a batch.
+        order: seed of the order, at least 0.
+        epoch: from 0; another one is another order.
+    """
+    places = batch_rows(n, n, order, epoch)[0][:n]
+    return [places[start : start + batch] for start in range(0, n, batch)]
+
+
+def prepared(
+    items: SplitInputs, rows: NDArray[np.int64], batches: Iterable[NDArray[np.int64]], draw: int | None = None
+) -> Iterator[tuple[NDArray[np.int64], Inputs]]:
+    """Yield batches with their prepared inputs, in order, while threads prepare the next ones.
+
+    Args:
+        items: of a split.
+        rows: (n,) which of them the places stand for.
+        batches: places, (B,) each.
+        draw: number of the augmented view; None for the evaluation view.
+
+    Raises:
+        burnish.errors.ItemError: an item cannot be read.
+    """
+    readers, rest = min(_MOST_READERS, physical_cores()), iter(batches)
+    waiting: deque[tuple[NDArray[np.int64], Future[Inputs]]] = deque()
+    pool = ThreadPoolExecutor(readers, thread_name_prefix="burnish-read")
+    try:
+        while True:
+            while len(waiting) <= readers and (places := next(rest, None)) is not None:
+                waiting.append((places, pool.submit(items.prepared, rows[places], draw)))
+            if not waiting:
+                return
+            places, inputs = waiting.popleft()
+            yield places, inputs.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def train_module(
+    parameters: Iterable[nn.Parameter], items: SplitInputs, rows: NDArray[np.int64], config: ModuleConfig, loss: Callable[[ModuleBatch], Tensor],
+    *, order: int, run: Run, views: bool, where: str,
+) -> None:  # fmt: skip
+    """Minimise a loss over batches of items by SGD; the learning rate changes from epoch to epoch.
+
+    Args:
+        parameters: what is trained.
+        items: of the split they are from.
+        rows: (n,) int64 the items of the split to train on.
+        config: optimiser, epochs, batches, augmentation.
+        loss: gives the 0-d loss of a batch; one without gradient takes no step.
+        order: seed of the order of items, at least 0.
+        run: whom to tell.
+        views: whether the backbone makes augmented views.
+        where: who trains, for messages.
+
+    Raises:
+        FitError: the loss became NaN or infinite, or the device has too little memory for a batch.
+    """
+    optimiser = SGD(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
+    total, done = config.epochs * -(-len(rows) // config.batch), 0
+    for epoch in range(config.epochs):
+        factor = schedule_factor(config.schedule, epoch, config.epochs)
+        batches = orders(len(rows), config.batch, order, epoch)
+        for at, inputs in prepared(items, rows, batches, epoch if config.augment and views else None):
+            _step(optimiser, factor, loss, ModuleBatch(epoch, at, inputs), where)
+            done += 1
+            run.progress(done, total)
+    optimiser.zero_grad()
+
+
+def _step(optimiser: SGD, factor: float, loss: Callable[[ModuleBatch], Tensor], batch: ModuleBatch, where: str) -> None:
+    optimiser.zero_grad()
+    try:
+        value = loss(batch)
+        if not bool(torch.isfinite(value)):
+            raise FitError(f"the loss became {float(value)} in epoch {batch.epoch + 1}", where=where, todo="Lower the learning rate")
+        if value.requires_grad:
+            value.backward()  # type: ignore[no-untyped-call]
+            optimiser.step(factor)
+    except torch.OutOfMemoryError as error:
+        raise FitError("the device has too little memory for a batch", where=where, todo="Give a smaller batch") from error
