@@ -130,6 +130,9 @@ class Outcome(Protocol):
     def embeddings(self, split: str) -> NDArray[Any] | None:
         """Return (M, E) float32 what the tuner's last layer reads; None where it has no such thing."""
 
+    def class_embeddings(self, templates: Sequence[str]) -> NDArray[Any]:
+        """Return (P, C, D) float32 text features of every class name in P templates, as `burnish.contracts.Task` has them. Needs ``text-tower``."""
+
     def wrong(self) -> NDArray[Any]:
         """Return (K,) bool for the assessment's items: the observed target differs from the truth. Needs ``truth``."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Evidence:
         supervision: of these M items, as observed.
         classes: the classes.
         features: (M, D) float32 of the evaluation view.
-        probabilities: (M, C) float32 out-of-fold probabilities: each item's are from a probe that was not trained on it, its duplicates or its group.
+        out_of_fold: makes `probabilities`, which take a while and which not every assessor asks for.
         rng: a numpy Generator that belongs to the replicate and this role.
         task: what a tuner would be given without an assessment, for assessors that train something themselves. Its validation split is for
             stopping and choosing alone. None in tests of an assessor alone.
@@ -93,9 +94,18 @@ class Evidence:
     supervision: Supervision
     classes: Classes
     features: NDArray[Any]
-    probabilities: NDArray[Any]
+    out_of_fold: Callable[[], NDArray[Any]]
     rng: Any
     task: Task | None = None
+
+    @cached_property
+    def probabilities(self) -> NDArray[Any]:
+        """(M, C) float32 out-of-fold probabilities: each item's are from a probe that was not trained on it, its duplicates or its group.
+
+        Raises:
+            burnish.errors.FitError: no such probe can be trained.
+        """
+        return self.out_of_fold()
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,6 +107,7 @@ class Sites:
         layout: how blocks take it: ``"BND"`` or ``"NBD"`` tokens, ``"BCHW"`` maps.
         prefix: leading tokens that are no patches (1 for a class token).
         norms: normalisation layers outside the blocks.
+        patch: side of a patch in pixels; 0 where there are none, or it is not known.
     """
 
     blocks: tuple[Block, ...]
@@ -114,6 +115,7 @@ class Sites:
     layout: Literal["BND", "NBD", "BCHW"]
     prefix: int = 0
     norms: tuple[str, ...] = ()
+    patch: int = 0
 
 
 class Attachable(Protocol):

@@ -48,7 +48,10 @@ def assess(
     if not isinstance(supervision, Labels):
         raise DataError(f"assess needs one label an item, and the data has {supervision.word}", where=f"assess {name}")
     rows = np.ascontiguousarray(features[index])
-    probabilities = out_of_fold(rows, supervision, len(dataset.classes), units_of(dataset)[index], rng=seeds.generator("folds", replicate))
+
+    def probabilities() -> NDArray[np.float32]:
+        return out_of_fold(rows, supervision, len(dataset.classes), units_of(dataset)[index], rng=seeds.generator("folds", replicate))
+
     evidence = Evidence(index, supervision, dataset.classes, rows, probabilities, seeds.generator("assess", replicate), task)
     opinion = assessor.assess(evidence)
     _check(name, opinion, index)

@@ -195,7 +195,7 @@ class Inputs:
 
     def class_embeddings(self, cell: Cell, classes: Classes, templates: Sequence[str]) -> NDArray[np.float32]:
         """Return (P, C, D) float32 text features of the class names in templates; trials share them."""
-        key = (cell.backbone.digest, *classes.names, "", *templates)
+        key = (cell.backbone.digest, *classes.names, "", *(text for texts in classes.descriptions for text in texts[:1]), "", *templates)
         if key not in self._class_embeddings:
             spec = FeatureSpec(cell.backbone, "text", None, self.plan.numeric)
             found = embed_classes(classes, templates, spec, lambda: self.backbone(cell), self.cache)

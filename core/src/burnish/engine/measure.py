@@ -130,6 +130,7 @@ class Measuring:
             train_counts=seen.supervision.take(seen.splits["train"].index).counts(len(seen.classes)),
             assessment=seen.assessment,
             observed=seen.corrupted.supervision,
+            embed=lambda templates: self.inputs.class_embeddings(cell, seen.classes, templates),
         )
 
     def _rates(self, trial: Trial) -> Sequence[StoredMeasure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ class TrialOutcome:
         truth: clean targets of all items, for evaluators that declare it; None hides them.
         judged_items: (N,) bool, the clean target is known; the others are neither right nor wrong.
         observed: targets of all items as observed.
+        embed: gives text features of the class names in templates; None without a text tower.
     """
 
     predictor: Predictor
@@ -51,6 +52,7 @@ class TrialOutcome:
     truth: Supervision | None = None
     judged_items: NDArray[np.bool_] | None = None
     observed: Supervision | None = None
+    embed: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
     _scores: dict[str, Scores] = field(default_factory=dict)
     _embeddings: dict[str, Any] = field(default_factory=dict)
 
@@ -86,6 +88,16 @@ class TrialOutcome:
             self._embeddings[split] = self.predictor.embed(self._read(split))
         embedded: NDArray[Any] | None = self._embeddings[split]
         return embedded
+
+    def class_embeddings(self, templates: Sequence[str]) -> NDArray[np.float32]:
+        """Return (P, C, D) float32 text features of the class names in P templates.
+
+        Raises:
+            PluginError: the evaluator does not declare that it needs a text tower.
+        """
+        if self.embed is None:
+            raise PluginError("an evaluator asked for text features without declaring needs={'text-tower'}", where="evaluate")
+        return self.embed(templates)
 
     def wrong(self) -> NDArray[np.bool_]:
         """Return (K,) bool for the assessment's items: the observed target differs from the truth.

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from burnish.contracts.noise import Assessment
     from burnish.contracts.tuner import SplitInputs
 
-PLACE = "{}"
-"""What stands in a template for the name of a class."""
+NAME, DESCRIPTION = "{}", "{description}"
+"""What stands in a template for the name of a class, and for the first of its descriptions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,17 +123,22 @@ def prompts_of(classes: Classes, templates: Sequence[str]) -> list[str]:
     """Return P * C prompts, template by template.
 
     Raises:
-        ConfigError: there is no template, or one without a place for the name.
-        DataError: the classes have no names.
+        ConfigError: there is no template, or one without a place for the name or the description.
+        DataError: the classes have no names, or one has no description and a template asks for it.
     """
     if not templates:
         raise ConfigError("there is no prompt template", where="templates", possible="such as 'a photo of a {}.'")
-    if without := next((template for template in templates if PLACE not in template), None):
+    if without := next((template for template in templates if NAME not in template and DESCRIPTION not in template), None):
         raise ConfigError(f"the template {without!r} has no place for the class name", where="templates", todo="Write {} where the name goes")
     if not classes.named or not all(name.strip() for name in classes.names):
         todo = "Name the classes in the data, or take a tuner that needs no text"
         raise DataError("the classes have no names, and prompts are made of them", where="templates", todo=todo)
-    return [template.replace(PLACE, name) for template in templates for name in classes.names]
+    first = [texts[0] if texts else "" for texts in classes.descriptions or ((),) * len(classes)]
+    if any(DESCRIPTION in template for template in templates) and not all(first):
+        missing = classes.names[first.index("")]
+        raise DataError(f"class {missing!r} has no description, and a template asks for it", where="templates", todo="Describe it in the data")
+    described = list(zip(classes.names, first, strict=True))
+    return [template.replace(DESCRIPTION, text).replace(NAME, name) for template in templates for name, text in described]
 
 
 def embed_classes(

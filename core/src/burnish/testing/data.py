@@ -249,7 +249,7 @@ class _Pictures:
 
 def text_features(classes: int, dim: int, templates: Sequence[str]) -> NDArray[np.float32]:
     """Return what a good text tower would make of the class names, (P, C, D) float32: near the points of `blobs`, moved by the template."""
-    centres = np.eye(classes, dim)
+    centres = np.eye(classes, dim) if classes <= dim else np.random.default_rng(0).normal(size=(classes, dim))
     moved = [np.random.default_rng(list(template.encode())).normal(scale=0.05, size=(classes, dim)) for template in templates]
     return np.stack([3 * (centres + move) for move in moved]).astype(np.float32)
 
@@ -307,7 +307,11 @@ def evidence(
     observed[rng.permutation(n) < unknown * n] = -1
     labels = Labels(y=observed)
     index = np.sort(rng.permutation(3 * n)[:n]).astype(np.int64)
-    probabilities = out_of_fold(features, labels, classes, np.arange(n, dtype=np.int64), rng=np.random.default_rng(seed))
+    groups = np.arange(n, dtype=np.int64)
+
+    def probabilities() -> NDArray[np.float32]:
+        return out_of_fold(features, labels, classes, groups, rng=np.random.default_rng(seed))
+
     shown = Evidence(index, labels, class_names(classes), features, probabilities, np.random.default_rng(seed))
     return shown, flipped & (observed >= 0)
 
@@ -385,6 +389,7 @@ def outcome(
         read=features[place], shown=truth,
         unit=unit[place].astype(np.int64), train_counts=truth.take(np.arange(n, dtype=np.int64)).counts(classes), assessment=opinion, truth=truth,
         judged_items=np.ones(2 * n, dtype=bool), observed=_targets(observed[place], positive[place], multi),
+        embed=lambda templates: text_features(classes, features.shape[1], templates),
     )  # fmt: skip
 
 
