@@ -8,6 +8,7 @@ it was, bit for bit (`frozen_digest`). What was learnt is the lease's `state`; p
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
@@ -38,6 +39,16 @@ class Lease:
         self._undo: list[Callable[[], Any]] = []
         self._on = False
         self._before: tuple[dict[str, bool], dict[str, bool]] = ({}, {})
+
+    @property
+    def module(self) -> nn.Module:
+        """The module on loan."""
+        return self._module
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are, and parts belong."""
+        return next(self._module.parameters()).device
 
     def __enter__(self) -> Self:
         self._before = ({n: p.requires_grad for n, p in self._module.named_parameters()}, {n: m.training for n, m in self._module.named_modules()})
@@ -87,11 +98,30 @@ class Lease:
         hook = self._site(site).register_forward_hook(lambda module, args, out: _first(out, part) if self._on else None)
         self._undo.append(hook.remove)
 
-    def parallel(self, name: str, site: str, part: nn.Module) -> None:
-        """Let the module at `site` give ``y + part(x)`` for its first input x and output y."""
+    def parallel(self, name: str, site: str, part: nn.Module, reads: str = "") -> None:
+        """Let the module at `site` give ``y + part(x)`` for its first input x and output y.
+
+        Args:
+            name: of the part.
+            site: the module it is beside.
+            part: the part.
+            reads: a module that runs within `site`, once: x is then the first input of that one.
+        """
         self.add(name, part)
-        hook = self._site(site).register_forward_hook(lambda module, args, out: _first(out, lambda y: y + part(args[0])) if self._on else None)
-        self._undo.append(hook.remove)
+        read = threading.local()  # the module may be called from several threads at once
+
+        def keep(module: nn.Module, args: tuple[Any, ...]) -> None:
+            read.x = args[0]
+
+        def beside(module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
+            if not self._on:
+                return None
+            x = read.__dict__.pop("x") if reads else args[0]
+            return _first(out, lambda y: y + part(x))
+
+        if reads:
+            self._undo.append(self._site(reads).register_forward_pre_hook(keep).remove)
+        self._undo.append(self._site(site).register_forward_hook(beside).remove)
 
     def replace(self, name: str, site: str, make: Callable[[nn.Module], nn.Module]) -> None:
         """Put ``make(original)`` in the place of the module at `site`, such as a layer of peft around it.

@@ -37,7 +37,8 @@ def image_sites(visual: Any, where: str) -> Sites:
     """
     if is_transformer(visual):
         outside = _norms(visual, "visual", besides="transformer.")
-        return Sites(_blocks(visual.transformer, "visual.transformer"), visual.transformer.width, _layout(visual.transformer), 1, outside)
+        blocks, layout = _blocks(visual.transformer, "visual.transformer"), _layout(visual.transformer)
+        return Sites(blocks, visual.transformer.width, layout, 1, outside, int(visual.patch_size[0]))
     if is_resnet(visual):
         stages = tuple(Block(f"visual.{stage}", norms=_norms(getattr(visual, stage), f"visual.{stage}")) for stage in _STAGES)
         return Sites(stages, visual.attnpool.c_proj.in_features, "BCHW", 0, _norms(visual, "visual", besides="layer"))

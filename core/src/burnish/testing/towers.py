@@ -176,4 +176,4 @@ def _sites(tower: str, prefix: int) -> Sites:
         )
         for i in range(_BLOCKS)
     )  # fmt: skip
-    return Sites(blocks, _WIDTH, "BND", prefix, (f"{tower}.norm",))
+    return Sites(blocks, _WIDTH, "BND", prefix, (f"{tower}.norm",), _PATCH if tower == "image" else 0)
