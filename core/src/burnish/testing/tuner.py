@@ -21,7 +21,7 @@ from burnish.contracts.tuner import Run
 from burnish.data import MultiLabels
 from burnish.errors import BurnishError, FitError, ModelFileError
 from burnish.testing.checks import expect, global_randomness_untouched, nothing_written, refused
-from burnish.testing.contract import PluginContract
+from burnish.testing.contract import PluginContract, manager_of
 from burnish.testing.data import Practice, practice, practice_on_pictures
 from burnish.testing.probe import ask
 from burnish.testing.stand_ins import CrossEntropy
@@ -112,7 +112,7 @@ class TunerContract(PluginContract):
 
     def test_an_items_scores_do_not_depend_on_the_others(self, tmp_path: Path) -> None:
         """Predicted alone, or in another order, an item gets the same scores."""
-        if "transductive" in self.component().descriptor.provides:
+        if "transductive" in manager_of(self.plugin).provides(self.component(), self.config(tmp_path)):
             return
         given, predictor = self.fitted(tmp_path)
         rows = given.read_by(predictor)
