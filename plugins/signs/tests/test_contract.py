@@ -12,5 +12,15 @@ class TestSignsWithoutShifts(SourceContract):
     example = {"shifts": False}
 
 
+class TestScenes(SourceContract):
+    plugin, name = "signs", "scenes"
+    example = {"per_class": 3, "test_per_class": 2}
+
+
+class TestScenesWithAStyleHeldOut(SourceContract):
+    plugin, name = "signs", "scenes"
+    example = {"per_class": 3, "test_per_class": 2, "hold_out": "noisy"}
+
+
 def test_everything_it_offers_has_a_contract():
     assert missing_contracts("signs", globals()) == []

@@ -16,7 +16,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
     },
     "burnish-tiny": {"backbone": "tiny"},
     "burnish-sentence-transformers": {"backbone": "sentence-transformers"},
-    "burnish-signs": {"source": "signs"},
+    "burnish-signs": {"source": "signs scenes"},
     "burnish-nmtune": {
         "tuner": "nmtune",
         "loss": "consistency covariance spectrum",
