@@ -31,7 +31,7 @@ P = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6], [0.1, 
 def evidence(y, p, index=None):
     index = np.arange(len(y)) if index is None else index
     classes = Classes.of([f"c{k}" for k in range(p.shape[1])])
-    return Evidence(index, Labels(y=np.asarray(y, dtype=np.int64)), classes, np.zeros((len(y), 2), np.float32), p.astype(np.float32), None)
+    return Evidence(index, Labels(y=np.asarray(y, dtype=np.int64)), classes, np.zeros((len(y), 2), np.float32), lambda: p.astype(np.float32), None)
 
 
 def test_the_example_by_hand():
@@ -171,4 +171,4 @@ def test_what_it_refuses():
         assessor.assess(evidence(np.full(3, -1), P[:3]))
     several = MultiLabels(positive=np.eye(3, dtype=bool))
     with pytest.raises(DataError, match="multi-labels"):
-        assessor.assess(Evidence(np.arange(3), several, Classes.of("abc"), np.zeros((3, 1)), np.eye(3), None))
+        assessor.assess(Evidence(np.arange(3), several, Classes.of("abc"), np.zeros((3, 1)), lambda: np.eye(3), None))

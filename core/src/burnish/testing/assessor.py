@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from burnish.blocks.lease import frozen_digest
 from burnish.contracts.noise import Assessment, Evidence
+from burnish.contracts.tuner import Run
 from burnish.data import Labels
 from burnish.errors import DataError
 from burnish.testing.checks import expect, global_randomness_untouched, nothing_written
 from burnish.testing.contract import PluginContract
-from burnish.testing.data import evidence
+from burnish.testing.evidence import evidence, evidence_on_pictures
 
 
 class AssessorContract(PluginContract):
-    """Tests of an assessor on labels of which some are wrong.
+    """Tests of an assessor on labels of which some are wrong: of features, or, where it needs a module or a text tower, of pictures with a backbone.
 
     Attributes:
         finds: whether its clean probability ranks wrong labels of an easy data set below right ones.
@@ -27,6 +31,12 @@ class AssessorContract(PluginContract):
     kind, key = "noise", "assess"
     finds: ClassVar[bool] = True
     least_auroc: ClassVar[float] = 0.8
+
+    def evidence(self, **options: Any) -> tuple[Evidence, NDArray[np.bool_]]:
+        """Return evidence, and which labels are wrong; options are those of `burnish.testing.evidence`."""
+        if self.component().descriptor.needs & {"module", "text-tower"}:
+            return evidence_on_pictures(**options)
+        return evidence(**options)
 
     def assess(self, folder: Path, shown: Evidence) -> Assessment:
         """Return the opinion of a fresh assessor."""
@@ -38,12 +48,12 @@ class AssessorContract(PluginContract):
     def test_it_speaks_only_of_what_it_was_shown(self, tmp_path: Path) -> None:
         """`index` has positions of the evidence, each once; every array has one finite entry for each."""
         for unknown in (0.0, 0.2):
-            shown, _ = evidence(unknown=unknown)
+            shown, _ = self.evidence(unknown=unknown)
             _check(self.assess(tmp_path, shown), shown)
 
     def test_it_finds_wrong_labels(self, tmp_path: Path) -> None:
         """On an easy data set, wrong labels are less likely to be right than others."""
-        shown, wrong = evidence(unknown=0.1)
+        shown, wrong = self.evidence(unknown=0.1)
         opinion = self.assess(tmp_path, shown)
         if not self.finds or opinion.clean_probability is None:
             return
@@ -53,16 +63,16 @@ class AssessorContract(PluginContract):
 
     def test_the_same_evidence_gives_the_same_opinion(self, tmp_path: Path) -> None:
         """A second, fresh assessor agrees bit for bit; randomness comes from the evidence's generator only."""
-        first = self.assess(tmp_path, evidence()[0])
+        first = self.assess(tmp_path, self.evidence()[0])
         with global_randomness_untouched(f"assess {self.name}"):
-            second = self.assess(tmp_path, evidence()[0])
+            second = self.assess(tmp_path, self.evidence()[0])
         for what in ("index", "clean_probability", "keep", "weight"):
             one, other = getattr(first, what), getattr(second, what)
             expect((one is None and other is None) or np.array_equal(one, other), f"a second call gives another {what}: draw from evidence.rng only")
 
     def test_the_evidence_is_not_modified_and_nothing_written(self, tmp_path: Path) -> None:
         """Arrays of the evidence are as they were, and no file is written."""
-        shown, _ = evidence()
+        shown, _ = self.evidence()
         arrays = {name: getattr(shown, name).copy() for name in ("index", "features", "probabilities")}
         before, assessor = shown.supervision.fingerprint(), self.make(tmp_path)
         with nothing_written(f"assess {self.name}"):
@@ -77,7 +87,7 @@ class AssessorContract(PluginContract):
             "most labels unknown": {"unknown": 0.9},
         }  # fmt: skip
         for what, options in cases.items():
-            shown, _ = evidence(**options)
+            shown, _ = self.evidence(**options)
             try:
                 opinion = self.assess(tmp_path, shown)
             except DataError:
@@ -85,6 +95,26 @@ class AssessorContract(PluginContract):
             except Exception as error:
                 raise AssertionError(f"{what}: {type(error).__name__}: {error}. Give an opinion, or raise burnish.errors.DataError") from error
             _check(opinion, shown)
+
+    def test_the_frozen_weights_stay_what_they_are(self, tmp_path: Path) -> None:
+        """A backbone has the same bits after an assessment, and after one that broke off."""
+        if "module" not in self.component().descriptor.needs:
+            return
+        shown, _ = self.evidence(n=30)
+        task = shown.task
+        assert task is not None  # noqa: S101 - evidence on pictures has one
+        module = task.backbone().module
+        before = frozen_digest(module)
+        self.assess(tmp_path, shown)
+        expect(frozen_digest(module) == before, "an assessment changed the frozen weights: use burnish.blocks.lease")
+
+        def stop(done: int, total: int) -> None:
+            raise KeyboardInterrupt
+
+        with contextlib.suppress(KeyboardInterrupt):
+            self.assess(tmp_path, replace(shown, task=replace(task, run=Run(progress=stop))))
+        expect(frozen_digest(module) == before, "an assessment that broke off left the frozen weights changed")
+        expect(all(not m._forward_hooks and not m._forward_pre_hooks for m in module.modules()), "one that broke off left hooks in the module")
 
 
 def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burnish.contracts.backbone import View
-from burnish.contracts.noise import Assessment, CorruptionInput, Evidence
+from burnish.contracts.noise import Assessment, CorruptionInput
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Adapted, Run, Task
 from burnish.data import Classes, Dataset, Item, Labels, MultiLabels, Split, Supervision, content_id, stack_ids, uniforms
@@ -283,37 +283,6 @@ def corruption_input(
         supervision=supervision, index=index, role="train", classes=class_names(classes),
         uniforms=lambda k: uniforms(ids, "noise", replicate, "tested", k=k), pixels=pixels, rows=lambda: features[index].copy(),
     )  # fmt: skip
-
-
-def evidence(
-    classes: int = 3, *, n: int = 240, dim: int = 6, wrong: float = 0.2, unknown: float = 0.0, seed: int = 0
-) -> tuple[Evidence, NDArray[np.bool_]]:
-    """Return evidence on n items whose positions are not 0, 1, 2, ..., and which of their labels are wrong, (n,) bool.
-
-    Args:
-        classes: C; with a single one no label is wrong.
-        n: items.
-        dim: D.
-        wrong: share of labels that are another class than the blob the item is from.
-        unknown: share of items without a label.
-        seed: of labels and folds.
-    """
-    from burnish.blocks.out_of_fold import out_of_fold
-
-    features, y = blobs(n, dim, classes, seed=seed)
-    rng = np.random.default_rng(seed + 1)
-    flipped = rng.permutation(n) < (wrong * n if classes > 1 else 0)
-    observed = np.where(flipped, (y + 1 + rng.integers(0, max(classes - 1, 1), n)) % classes, y).astype(np.int64)
-    observed[rng.permutation(n) < unknown * n] = -1
-    labels = Labels(y=observed)
-    index = np.sort(rng.permutation(3 * n)[:n]).astype(np.int64)
-    groups = np.arange(n, dtype=np.int64)
-
-    def probabilities() -> NDArray[np.float32]:
-        return out_of_fold(features, labels, classes, groups, rng=np.random.default_rng(seed))
-
-    shown = Evidence(index, labels, class_names(classes), features, probabilities, np.random.default_rng(seed))
-    return shown, flipped & (observed >= 0)
 
 
 # -- for evaluators -----------------------------------------------------------------------------------------------------------
