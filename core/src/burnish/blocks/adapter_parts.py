@@ -37,8 +37,8 @@ class Bottleneck(nn.Module):
         """Return what is to be added, of the shape (..., w) and type of x."""
         h = layer_norm(x.to(self.norm_weight.dtype), self.norm_weight.shape, self.norm_weight, self.norm_bias)
         h = linear(linear(h, self.down, self.down_bias).relu(), self.up, self.up_bias)
-        h = h if self.alpha is None else self.alpha * h
-        return h.to(x.dtype)
+        added: Tensor = (h if self.alpha is None else self.alpha * h).to(x.dtype)
+        return added
 
 
 class Sequential(nn.Module):
@@ -50,7 +50,8 @@ class Sequential(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Return y (..., w) with the adapter's share."""
-        return y + self.adapter(y)
+        added: Tensor = self.adapter(y)
+        return y + added
 
 
 class LowRankQueryValue(nn.Module):

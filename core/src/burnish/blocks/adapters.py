@@ -260,14 +260,15 @@ def _patch_inputs(lease: Lease, sites: Sites) -> int:
 def _peft_linear(original: nn.Module, rank: int, generator: Generator) -> nn.Module:
     """Return peft's LoRA layer around a linear one, its A drawn anew: peft itself draws from torch's global generator."""
     try:
-        from peft import LoraConfig
-        from peft.tuners.lora import Linear
+        from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise MissingExtraError("LoRA in separate projections needs peft", where=_WHERE, todo="pip install peft") from error
     if not isinstance(original, nn.Linear):
         raise FitError(f"LoRA goes around a linear projection, and this is a {type(original).__name__}", where=_WHERE)
+    around = nn.ModuleDict({"linear": original})
     with torch.random.fork_rng(devices=[]):
-        layer: Any = Linear(original, "default", LoraConfig(r=rank, lora_alpha=1), r=rank, lora_alpha=1)
+        inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=1, target_modules=["linear"]), around)  # type: ignore[no-untyped-call, unused-ignore]
+    layer: Any = around["linear"]
     layer.lora_A.float()
     layer.lora_B.float()
     with torch.no_grad():
