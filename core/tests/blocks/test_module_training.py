@@ -138,3 +138,44 @@ def test_too_little_memory_is_an_error_for_people():
 
     with pytest.raises(FitError, match="Give a smaller batch"):
         train(loss)
+
+
+# -- batches in parts ---------------------------------------------------------------------------------------------------------------
+
+WEIGHTS = torch.tensor([1.0, 2.0, 0.0, 0.5, 3.0, 1.0, 1.0, 0.25, 4.0])
+
+
+def fitted_in_parts(most, at_once=0, memory=100):
+    """Fit a regression on nine items with weights; a device that holds `memory` items. Return its parameter and what was run at once."""
+    parameter, sizes = nn.Parameter(torch.tensor([0.3, -0.2])), []
+
+    def loss(batch):
+        if len(batch.at) > memory:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        sizes.append(len(batch.at))
+        x = torch.from_numpy(batch.inputs["x"])
+        values = (parameter[0] * x + parameter[1] - x.square()).square()
+        return (WEIGHTS[batch.at] * values).sum() / WEIGHTS[batch.at].sum()
+
+    config = replace(THREE, batch=most, lr=1e-4)
+    found = train_module([parameter], Items(), np.arange(9), config, loss, order=7, run=Run(), views=False, where="tests", weights=WEIGHTS,
+                         at_once=at_once)  # fmt: skip
+    return parameter.detach(), found, sizes
+
+
+def test_a_batch_in_parts_has_the_gradient_of_the_whole():
+    whole, found, _ = fitted_in_parts(9)
+    assert found == 9
+    for at_once in (1, 2, 4, 8):
+        parts, found, sizes = fitted_in_parts(9, at_once)
+        assert torch.allclose(parts, whole, rtol=1e-5)
+        assert found == at_once == max(sizes)
+
+
+def test_a_batch_that_does_not_fit_is_run_in_parts_from_then_on():
+    whole, _, _ = fitted_in_parts(9)
+    parts, found, sizes = fitted_in_parts(9, memory=3)
+    assert torch.allclose(parts, whole, rtol=1e-5)
+    assert found == max(sizes) == 2  # 9, 4, 2
+    with pytest.raises(FitError, match="too little memory for a single item"):
+        fitted_in_parts(9, memory=0)

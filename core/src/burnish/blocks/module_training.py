@@ -87,9 +87,11 @@ def prepared(
 
 def train_module(
     parameters: Iterable[nn.Parameter], items: SplitInputs, rows: NDArray[np.int64], config: ModuleConfig, loss: Callable[[ModuleBatch], Tensor],
-    *, order: int, run: Run, views: bool, where: str,
-) -> None:  # fmt: skip
+    *, order: int, run: Run, views: bool, where: str, weights: Tensor | None = None, at_once: int = 0,
+) -> int:  # fmt: skip
     """Minimise a loss over batches of items by SGD; the learning rate changes from epoch to epoch.
+
+    With weights, a batch that does not fit into the device's memory is run in parts whose gradients add up to those of the whole.
 
     Args:
         parameters: what is trained.
@@ -101,30 +103,62 @@ def train_module(
         run: whom to tell.
         views: whether the backbone makes augmented views.
         where: who trains, for messages.
+        weights: (n,) float, where the loss is a mean over the batch with these weights; None where its parts do not add up.
+        at_once: most items to run at once, with weights; 0 for as many as fit.
+
+    Returns:
+        How many items were run at once.
 
     Raises:
-        FitError: the loss became NaN or infinite, or the device has too little memory for a batch.
+        FitError: the loss became NaN or infinite, or the device has too little memory for a batch, or for a single item of it.
     """
+    size = min(at_once or config.batch, config.batch) if weights is not None else config.batch
     optimiser = SGD(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
     total, done = config.epochs * -(-len(rows) // config.batch), 0
     for epoch in range(config.epochs):
         factor = schedule_factor(config.schedule, epoch, config.epochs)
         batches = orders(len(rows), config.batch, order, epoch)
         for at, inputs in prepared(items, rows, batches, epoch if config.augment and views else None):
-            _step(optimiser, factor, loss, ModuleBatch(epoch, at, inputs), where)
+            size = _gradients(optimiser, loss, ModuleBatch(epoch, at, inputs), weights, size, where)
+            optimiser.step(factor)
             done += 1
             run.progress(done, total)
     optimiser.zero_grad()
+    return size
 
 
-def _step(optimiser: SGD, factor: float, loss: Callable[[ModuleBatch], Tensor], batch: ModuleBatch, where: str) -> None:
-    optimiser.zero_grad()
-    try:
-        value = loss(batch)
-        if not bool(torch.isfinite(value)):
-            raise FitError(f"the loss became {float(value)} in epoch {batch.epoch + 1}", where=where, todo="Lower the learning rate")
-        if value.requires_grad:
-            value.backward()  # type: ignore[no-untyped-call]
-            optimiser.step(factor)
-    except torch.OutOfMemoryError as error:
-        raise FitError("the device has too little memory for a batch", where=where, todo="Give a smaller batch") from error
+def _gradients(
+    optimiser: SGD, loss: Callable[[ModuleBatch], Tensor], batch: ModuleBatch, weights: Tensor | None, size: int, where: str
+) -> int:
+    """Leave the gradients of a batch in the parameters; return how many items were run at once, fewer than `size` where those did not fit."""
+    while True:
+        optimiser.zero_grad()
+        try:
+            for part, share in _parts(batch, weights, size):
+                value = loss(part)
+                if not bool(torch.isfinite(value)):
+                    raise FitError(f"the loss became {float(value)} in epoch {batch.epoch + 1}", where=where, todo="Lower the learning rate")
+                if value.requires_grad:
+                    (value if share == 1 else share * value).backward()  # type: ignore[no-untyped-call]
+            return size
+        except torch.OutOfMemoryError as error:
+            if weights is None or size == 1:
+                what = "a batch" if weights is None else "a single item"
+                todo = "Give a smaller batch" if weights is None else "Take a smaller backbone, or numeric: {dtype: bfloat16}"
+                raise FitError(f"the device has too little memory for {what}", where=where, todo=todo) from error
+        size = max(1, min(size, len(batch.at)) // 2)
+        torch.cuda.empty_cache()
+
+
+def _parts(batch: ModuleBatch, weights: Tensor | None, size: int) -> Iterator[tuple[ModuleBatch, float]]:
+    """Yield a batch in parts of at most `size` items, each with its share of the weight."""
+    if weights is None or len(batch.at) <= size:
+        yield batch, 1.0
+        return
+    given = weights[torch.from_numpy(batch.at)]
+    total = float(given.sum())
+    for start in range(0, len(batch.at), size):
+        rows = slice(start, start + size)
+        share = float(given[rows].sum()) / total if total > 0 else 0.0
+        if share > 0:
+            yield ModuleBatch(batch.epoch, batch.at[rows], {name: array[rows] for name, array in batch.inputs.items()}), share
