@@ -14,7 +14,13 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
         "tuner": "nothing zero-shot nearest-class-mean linear ridge mlp knn",
         "evaluator": "accuracy balanced-accuracy per-class worst macro-f1 mean-average-precision ece nll groups detection",
     },
+    "burnish-cmm": {
+        "tuner": "cpe",
+        "evaluator": "matching-margin labelled-matching-margin harmonic-mean geometric-mean",
+        "recipe": "worst-classes worst-classes-text",
+    },
     "burnish-tiny": {"backbone": "tiny"},
+    "burnish-huggingface": {"backbone": "hf-clip hf-vision hf-text hf-lm"},
     "burnish-sentence-transformers": {"backbone": "sentence-transformers"},
     "burnish-signs": {"source": "signs scenes"},
     "burnish-nmtune": {
@@ -29,13 +35,14 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
 BACKBONES: Final[dict[str, frozenset[str]]] = {
     "burnish-tiny": frozenset({"image"}),
     "burnish-sentence-transformers": frozenset({"text"}),
+    "burnish-huggingface": frozenset({"image", "text"}),
 }
-"""What the backbones of a distribution need from data."""
+"""What the backbones of a distribution read, each of them one."""
 
 
 def backbones_for(provided: Collection[str]) -> list[str]:
     """Return the distributions with a backbone for data that provides these words."""
-    return [package for package, needs in BACKBONES.items() if needs <= set(provided)]
+    return [package for package, reads in BACKBONES.items() if reads & set(provided)]
 
 
 def package_of(kind: str, name: str) -> str:

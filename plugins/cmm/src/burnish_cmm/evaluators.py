@@ -1,0 +1,140 @@
+"""Margins with and without labels, and means of class accuracies that one bad class pulls down."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from burnish.blocks.text_classifier import ensemble
+from burnish.contracts.evaluator import Direction, Measure, Measures, Outcome, Table
+from burnish.data import Labels
+from burnish.errors import DataError
+from burnish_cmm import MarginConfig, MeanConfig
+from burnish_cmm.margin import class_sums, matching_margin, similarity, worst
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+UP: Direction = "up"
+NONE: Direction = "none"
+
+
+class _Margin:
+    name, better = "", UP
+
+    def __init__(self, config: MarginConfig) -> None:
+        self.config = config
+
+    def labels(self, outcome: Outcome, split: str) -> NDArray[np.int64]:
+        """Return (M,) the class each item counts for; -1 for none."""
+        raise NotImplementedError
+
+    def measure(self, outcome: Outcome) -> Measures:
+        """Return the mean margin over classes, that of the k worst, and a table of every class, for every split."""
+        texts = ensemble(outcome.class_embeddings(self.config.templates)).numpy()
+        found = [self._of(outcome, split, texts) for split in outcome.splits]
+        return Measures(tuple(m for measures, _ in found for m in measures), tuple(table for _, table in found))
+
+    def _of(self, outcome: Outcome, split: str, texts: NDArray[np.float32]) -> tuple[list[Measure], Table]:
+        sums, counts = class_sums(outcome.features(split), self.labels(outcome, split), len(outcome.classes))
+        s = similarity(sums, counts, texts)
+        margins = matching_margin(s)
+        empty, lowest = int((counts == 0).sum()), worst(margins, self.config.k)
+        how = f"{empty} of {len(counts)} classes have no item here; they count as worst" if empty else ""
+        there = margins[~np.isnan(margins)]
+        mean = float(there.mean()) if len(there) else float("nan")
+        low = float(margins[lowest].mean())
+        n = int(counts.sum())
+        names = outcome.classes.names
+        rivals = np.where(np.eye(len(s), dtype=bool), -np.inf, np.nan_to_num(s, nan=-1.0)).argmax(axis=1)
+        table = Table(self.name, split, {
+            "class": list(names), "n": counts.astype(np.int64).tolist(), "margin": margins.tolist(),
+            "rival": [names[r] if counts[i] else "" for i, r in enumerate(rivals)],
+        })  # fmt: skip
+        return [
+            Measure(self.name, split, mean, "1", self.better, n, "mean over the classes that have items" if empty else ""),
+            Measure(f"worst-{self.config.k}-{self.name}", split, low, "1", self.better, n, how),
+        ], table
+
+
+class PredictedMargin(_Margin):
+    """The margin by the class that the trial's predictor gives each item: no label plays a part.
+
+    It ranks classes. Between trials it has no direction: who puts every item where its features already are has a large margin, right or wrong.
+    """
+
+    name, better = "matching-margin", NONE
+
+    def labels(self, outcome: Outcome, split: str) -> NDArray[np.int64]:
+        """Return the predicted classes."""
+        return outcome.scores(split).top()
+
+
+class LabelledMargin(_Margin):
+    """The margin by the true class of each item."""
+
+    name = "labelled-matching-margin"
+
+    def labels(self, outcome: Outcome, split: str) -> NDArray[np.int64]:
+        """Return the true classes.
+
+        Raises:
+            DataError: an item may have several.
+        """
+        return _labels(outcome, split)
+
+
+def _labels(outcome: Outcome, split: str) -> NDArray[np.int64]:
+    targets = outcome.targets(split)
+    if not isinstance(targets, Labels):
+        raise DataError(f"{targets.word} have no single class an item", where="evaluate", possible="labels")
+    return targets.y
+
+
+class _ClassMean:
+    name, what = "", ""
+
+    def __init__(self, config: MeanConfig) -> None:
+        self.floor = config.floor
+
+    def mean(self, accuracies: NDArray[np.float64]) -> float:
+        """Return the mean of (C,) accuracies, of which none is below the floor."""
+        raise NotImplementedError
+
+    def measure(self, outcome: Outcome) -> Measures:
+        """Return the mean of every split."""
+        return Measures(tuple(self._of(outcome, split) for split in outcome.splits))
+
+    def _of(self, outcome: Outcome, split: str) -> Measure:
+        y, c = _labels(outcome, split), len(outcome.classes)
+        known = y >= 0
+        counts = np.bincount(y[known], minlength=c)
+        right = np.bincount(y[known][outcome.scores(split).top()[known] == y[known]], minlength=c)
+        there = counts > 0
+        if not there.any():
+            return Measure(self.name, split, float("nan"), n=0, how="no target is known here")
+        low = int((right[there] / counts[there] < self.floor).sum())
+        notes = [f"{self.what} of the accuracies of {int(there.sum())} classes"] + ([f"{low} of them count as {self.floor:g}"] if low else [])
+        return Measure(self.name, split, self.mean(np.maximum(right[there] / counts[there], self.floor)), n=int(known.sum()), how="; ".join(notes))
+
+
+class HarmonicMean(_ClassMean):
+    """C / sum(1 / acc_i): near 0 as soon as one class is."""
+
+    name, what = "harmonic-mean", "harmonic mean"
+
+    def mean(self, accuracies: NDArray[np.float64]) -> float:
+        """Return the harmonic mean; 0 where an accuracy is."""
+        return float(len(accuracies) / (1 / accuracies).sum()) if (accuracies > 0).all() else 0.0
+
+
+class GeometricMean(_ClassMean):
+    """(prod acc_i)^(1 / C)."""
+
+    name, what = "geometric-mean", "geometric mean"
+
+    def mean(self, accuracies: NDArray[np.float64]) -> float:
+        """Return the geometric mean; 0 where an accuracy is."""
+        return float(np.exp(np.log(accuracies).mean())) if (accuracies > 0).all() else 0.0
