@@ -79,6 +79,7 @@ def test_a_fit_that_breaks_off_leaves_the_backbone_to_the_next_trial(manager, tm
 def test_prompts_need_names_and_a_place_for_them():
     classes = Classes.of(["cat", "dog"])
     assert prompts_of(classes, ["a {}", "{}!"]) == ["a cat", "a dog", "cat!", "dog!"]
+    assert prompts_of(Classes.of(["hot_dog", "cat"]), ["a {}"]) == ["a hot dog", "a cat"]
     described = Classes.of(["cat", "dog"], [["it purrs"], ["it barks", "loudly"]])
     assert prompts_of(described, ["a {}, {description}"]) == ["a cat, it purrs", "a dog, it barks"]
     with pytest.raises(DataError, match="class 'cat' has no description"):

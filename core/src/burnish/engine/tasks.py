@@ -120,7 +120,7 @@ class _Prompts:
 
 
 def prompts_of(classes: Classes, templates: Sequence[str]) -> list[str]:
-    """Return P * C prompts, template by template.
+    """Return P * C prompts, template by template; underscores in names become spaces.
 
     Raises:
         ConfigError: there is no template, or one without a place for the name or the description.
@@ -138,7 +138,7 @@ def prompts_of(classes: Classes, templates: Sequence[str]) -> list[str]:
         missing = classes.names[first.index("")]
         raise DataError(f"class {missing!r} has no description, and a template asks for it", where="templates", todo="Describe it in the data")
     described = list(zip(classes.names, first, strict=True))
-    return [template.replace(DESCRIPTION, text).replace(NAME, name) for template in templates for name, text in described]
+    return [template.replace(DESCRIPTION, text).replace(NAME, name.replace("_", " ")) for template in templates for name, text in described]
 
 
 def embed_classes(
