@@ -14,6 +14,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
         "tuner": "nothing zero-shot nearest-class-mean linear ridge mlp knn",
         "evaluator": "accuracy balanced-accuracy per-class worst macro-f1 mean-average-precision ece nll groups detection",
     },
+    "burnish-candle": {"tuner": "candle", "evaluator": "base-to-new", "recipe": "candle candle-texts candle-full"},
     "burnish-cmm": {
         "tuner": "cpe",
         "evaluator": "matching-margin labelled-matching-margin harmonic-mean geometric-mean",
