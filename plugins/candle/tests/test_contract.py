@@ -1,5 +1,7 @@
 """The contract kit on everything this plugin offers."""
 
+from pathlib import Path
+
 from burnish.testing import EvaluatorContract, RecipeContract, TunerContract, missing_contracts
 
 SMALL = {"heads": 2, "epochs": 5}
@@ -37,12 +39,12 @@ class TestCandleRecipe(RecipeContract):
 
 class TestCandleTexts(RecipeContract):
     plugin, name = "candle", "candle-texts"
-    options_given = {"data": ["digits"]}
+    options_given = {"data": [str(Path(__file__).parent / "texts.csv")]}
 
 
 class TestCandleFull(RecipeContract):
     plugin, name = "candle", "candle-full"
-    options_given = {"data": ["digits"]}
+    options_given = {"data": ["digits"], "backbone": ["openclip:random_seed=0,model=ViT-B-32"]}
 
 
 def test_everything_it_offers_has_a_contract():
