@@ -119,6 +119,22 @@ def test_margins_of_an_outcome_with_and_without_labels():
     assert all(rival in "abc" and rival != name for name, rival in zip("abc", predicted.tables[0].columns["rival"], strict=True))
 
 
+def test_the_rank_correlation_is_spearmans():
+    made = outcome("mixed", classes=5, n=200)
+    found = {m.name: m for m in LabelledMargin(MarginConfig()).measure(made).scalars}["margin-rank-correlation"]
+    top, y = made.scores("test").top(), made.targets("test").y
+    texts = made.class_embeddings(("a photo of a {}.",))[0]
+    margins = matching_margin(similarity(*class_sums(made.features("test"), top, 5), texts))
+    accuracy = [float((top[y == i] == i).mean()) for i in range(5)]
+
+    def ranks(values):
+        return np.array([sum(v < w for v in values) + (sum(v == w for v in values) - 1) / 2 for w in values])
+
+    assert found.value == pytest.approx(np.corrcoef(ranks(margins), ranks(accuracy))[0, 1])
+    perfect = {m.name: m for m in LabelledMargin(MarginConfig()).measure(outcome("perfect")).scalars}["margin-rank-correlation"]
+    assert np.isnan(perfect.value)
+
+
 def test_a_class_that_is_never_predicted_is_told():
     found = PredictedMargin(MarginConfig()).measure(outcome("constant").without_truth())
     worst = next(m for m in found.scalars if m.name == "worst-1-matching-margin")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from burnish.blocks.text_classifier import ensemble
 from burnish.contracts.evaluator import Direction, Measure, Measures, Outcome, Table
@@ -73,9 +74,26 @@ class PredictedMargin(_Margin):
 
 
 class LabelledMargin(_Margin):
-    """The margin by the true class of each item."""
+    """The margin by the true class of each item, and how well the margin without labels ranks the classes."""
 
     name = "labelled-matching-margin"
+
+    def measure(self, outcome: Outcome) -> Measures:
+        """Return what the margin gives, and the rank correlation of the margin by predicted class with the classes' accuracies."""
+        texts = ensemble(outcome.class_embeddings(self.config.templates)).numpy()
+        found = super().measure(outcome)
+        return Measures((*found.scalars, *(self._ranks(outcome, split, texts) for split in outcome.splits)), found.tables)
+
+    def _ranks(self, outcome: Outcome, split: str, texts: NDArray[np.float32]) -> Measure:
+        top, y, c = outcome.scores(split).top(), self.labels(outcome, split), len(outcome.classes)
+        margins = matching_margin(similarity(*class_sums(outcome.features(split), top, c), texts))
+        counts, right = np.bincount(y[y >= 0], minlength=c), np.bincount(y[(y >= 0) & (top == y)], minlength=c)
+        there = (counts > 0) & ~np.isnan(margins)
+        accuracy = right[there] / counts[there]
+        varies = there.sum() > 1 and np.ptp(accuracy) > 0 and np.ptp(margins[there]) > 0
+        value = float(spearmanr(margins[there], accuracy).statistic) if varies else float("nan")
+        how = "Spearman's, of the margin by predicted class and the accuracy, over classes that are there and predicted"
+        return Measure("margin-rank-correlation", split, value, "1", NONE, int(there.sum()), how if varies else f"{how}: too few of them differ")
 
     def labels(self, outcome: Outcome, split: str) -> NDArray[np.int64]:
         """Return the true classes.
