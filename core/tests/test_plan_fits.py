@@ -53,6 +53,7 @@ def burnish_tuners():
     yield burnish.Tuner(name="idle", target=X, summary="Nothing", needs=FEATURES, provides={"own-loss", "control"})
     yield burnish.Tuner(name="linear", target=X, summary="Linear probe", needs=FEATURES)
     yield burnish.Tuner(name="double", target=X, summary="Two views", needs=FEATURES, views="burnish_fits:views")
+    yield burnish.Tuner(name="joint", target=X, summary="Items predicted together", needs=FEATURES, provides={"own-loss", "transductive"})
 
 
 @burnish.hookimpl
@@ -193,5 +194,8 @@ def test_the_label_of_views_identifies_nothing(fits):
 def test_a_plan_says_how_to_add_the_row_that_does_nothing(fits, study):
     assert plan(fits).advice == ("No do-nothing row: add --tuner idle.",)
     assert plan(fits, tuner=["linear", "idle"]).advice == ()
+    joint = "Transductive, an item's scores depend on the items it is predicted with: joint."
+    assert plan(fits, tuner=["joint", "idle", "joint"]).advice == (joint,)
+    assert plan(fits, tuner="joint").advice == (joint, "No do-nothing row: add --tuner idle.")
     without = build_plan(make_recipe({"data": "pictures", "backbone": "small", "tuner": "linear", **CPU}), study)
     assert without.advice == ("No do-nothing row, and no installed tuner gives one.",)

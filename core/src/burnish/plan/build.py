@@ -183,11 +183,13 @@ class _Build:
         return views
 
     def _advice(self, tuners: Sequence[ResolvedPart]) -> tuple[str, ...]:
-        """Say how to add the row that does nothing with the features, where the plan has none: no plan gets rows that its recipe does not name."""
-        if any("control" in part.provides for part in tuners):
-            return ()
-        able = [self.manager.label(c) for c in self.manager.components("tuner") if "control" in _fixed(c.descriptor.provides)]
-        return (f"No do-nothing row: add --tuner {able[0]}." if able else "No do-nothing row, and no installed tuner gives one.",)
+        """Say which rows are transductive, and how to add the row that does nothing: no plan gets rows that its recipe does not name."""
+        together = dict.fromkeys(part.part.label for part in tuners if "transductive" in part.provides)
+        found = [f"Transductive, an item's scores depend on the items it is predicted with: {', '.join(together)}."] if together else []
+        if not any("control" in part.provides for part in tuners):
+            able = [self.manager.label(c) for c in self.manager.components("tuner") if "control" in _fixed(c.descriptor.provides)]
+            found.append(f"No do-nothing row: add --tuner {able[0]}." if able else "No do-nothing row, and no installed tuner gives one.")
+        return tuple(found)
 
     # -- needs ----------------------------------------------------------------------------------------------------------
 

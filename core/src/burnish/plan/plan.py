@@ -38,7 +38,7 @@ class Plan:
         on_bad_input: whether an unreadable item ends the run or is set aside and listed.
         settings: for every cell the options its candidates try, such as ``{"tuner.lr": 1e-3}``; none where nothing is tuned.
         core: identity of burnish's own code.
-        advice: sentences on what the plan lacks to be judged by, for those who read its results.
+        advice: sentences for those who read its results: what the plan lacks to be judged by, and which rows predict items together.
     """
 
     name: str
