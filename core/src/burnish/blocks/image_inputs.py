@@ -49,7 +49,7 @@ class ImageInputs:
         if mean is None or std is None:
             raise PluginError("the transform does not end with ToTensor and Normalize", where=where)
         self._steps: tuple[Callable[[Image.Image], Image.Image], ...] = steps[:-2]
-        self._mean, self._std = (torch.tensor(value, dtype=torch.float32, device=device).view(-1, 1, 1) for value in (mean, std))
+        self._mean, self._std = (torch.as_tensor(value, dtype=torch.float32, device=device).view(-1, 1, 1) for value in (mean, std))
         # A tensor: by a number, CUDA multiplies with the inverse instead, which has other last bits.
         self._levels = torch.tensor(255.0, device=device)
         self._device = torch.device(device)

@@ -22,7 +22,9 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
     },
     "burnish-tiny": {"backbone": "tiny"},
     "burnish-huggingface": {"backbone": "hf-clip hf-vision hf-text hf-lm"},
+    "burnish-openclip": {"backbone": "openclip"},
     "burnish-sentence-transformers": {"backbone": "sentence-transformers"},
+    "burnish-timm": {"backbone": "timm"},
     "burnish-signs": {"source": "signs scenes"},
     "burnish-nmtune": {
         "tuner": "nmtune",
@@ -37,6 +39,8 @@ BACKBONES: Final[dict[str, frozenset[str]]] = {
     "burnish-tiny": frozenset({"image"}),
     "burnish-sentence-transformers": frozenset({"text"}),
     "burnish-huggingface": frozenset({"image", "text"}),
+    "burnish-timm": frozenset({"image"}),
+    "burnish-openclip": frozenset({"image"}),
 }
 """What the backbones of a distribution read, each of them one."""
 

@@ -1,0 +1,169 @@
+"""The backbone: images in, features before the classifier out."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from timm.data import create_transform, resolve_model_data_config
+from torch import nn
+
+from burnish.blocks.image_inputs import ImageInputs
+from burnish.errors import ConfigError, PluginError
+from burnish_timm.families import STAGES, family
+from burnish_timm.loading import load_model
+from burnish_timm.sites import sites
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from burnish.contracts import Inputs, Runtime, View
+    from burnish.contracts.towers import Sites
+    from burnish.data import Item
+    from burnish_timm import TimmConfig
+
+_DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Timm:
+    """A frozen timm model.
+
+    Always `Encodes`; `Tokens` and `Attachable` where it is a vision transformer, `Maps` and `Attachable` where it is a ResNet, RegNet or ConvNeXt
+    (protocols of `burnish.contracts`).
+
+    In bfloat16 the weights of linear layers and convolutions are cast, and everything runs under autocast, so that parts in float32 can be put into
+    the module.
+
+    Args:
+        config: which model.
+        runtime: device, numeric mode, and whether a hub may be asked.
+
+    Raises:
+        burnish.errors.ConfigError: there is no such model.
+        burnish.errors.MachineError: the hub cannot be asked.
+        burnish.errors.ModelFileError: the files are damaged, or the weights are not those of the architecture.
+    """
+
+    modality = "image"
+    views = True
+    text_sites = None
+
+    def __init__(self, config: TimmConfig, runtime: Runtime) -> None:
+        model, self._name = load_model(config, offline=runtime.offline)
+        self._device, self._dtype, self._family = torch.device(runtime.device), _DTYPES[runtime.dtype], family(self._name)
+        data = resolve_model_data_config(model)
+        if data["input_size"][0] != 3:
+            raise ConfigError(f"{self._name} reads images of {data['input_size'][0]} channels", where="timm", possible="3: RGB")
+        self._images = ImageInputs(create_transform(**data, is_training=False), self._device, f"timm {self._name}")
+        self.module: nn.Module = _cast(model, self._dtype).to(self._device)
+        self.dim = self._measured_dim()
+
+    def _measured_dim(self) -> int:
+        """Return the width of the features: models do not all tell it."""
+        features = self.encode({"image": np.zeros((1, *self._images.size, 3), dtype=np.uint8)})
+        if features.ndim != 2:
+            raise ConfigError(f"the features of {self._name} are not pooled: {tuple(features.shape[1:])}", where="timm", possible="a vector an image")
+        return int(features.shape[1])
+
+    def _numeric(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16)
+
+    # -- Encodes ----------------------------------------------------------------------------------------------------------------
+
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+        """Decode B images and bring them to the model's size, with the steps of timm's own evaluation transform.
+
+        Args:
+            items: B images: file bytes, or uint8 (H, W, 3).
+            view: the view to make (`burnish.blocks.image_inputs.ImageInputs.prepare`).
+            ids: (B, 32) uint8 content ids.
+
+        Returns:
+            ``{"image": (B, H, W, 3) uint8}``.
+
+        Raises:
+            burnish.errors.ItemError: an image cannot be decoded.
+        """
+        return {"image": self._images.prepare(items, view, ids)}
+
+    def encode(self, inputs: Inputs) -> Tensor:
+        """Return the features (B, D) float32 before the classifier, ``forward_head(forward_features(x), pre_logits=True)``, on the runtime's device.
+
+        Args:
+            inputs: what `prepare` returned.
+        """
+        with torch.inference_mode():
+            return self.forward(inputs)
+
+    def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
+        """Return what `encode` gives, with gradient where it is on; there is no projection, so `projected` changes nothing."""
+        del projected
+        model: Any = self.module
+        with self._numeric():
+            pooled: Tensor = model.forward_head(model.forward_features(self._pixels(inputs)), pre_logits=True)
+        return pooled.float()
+
+    def _pixels(self, inputs: Inputs) -> Tensor:
+        return self._images.normalise(inputs["image"])
+
+    # -- Tokens, Maps, Attachable -----------------------------------------------------------------------------------------------
+
+    def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
+        """Return (B, T, w) float32 tokens after block `layer`, class and register tokens first.
+
+        Raises:
+            burnish.errors.ConfigError: there is no such block.
+            burnish.errors.PluginError: it is no vision transformer of a known family.
+        """
+        if self._family != "transformer":
+            raise PluginError(f"{self._name} has no tokens", where="timm", possible="vision transformers")
+        model: Any = self.module
+        last = self._index(layer, len(model.blocks), "blocks")
+        prefixed = model.num_prefix_tokens > 0
+        with self._numeric():
+            (found,) = model.forward_intermediates(
+                self._pixels(inputs), indices=[last], return_prefix_tokens=prefixed, stop_early=True, output_fmt="NLC", intermediates_only=True
+            )
+        tokens: Tensor = torch.cat([found[1], found[0]], dim=1) if prefixed else found
+        return tokens.float()
+
+    def maps(self, inputs: Inputs, layer: int = -1) -> Tensor:
+        """Return (B, K, h, w) float32 maps after stage `layer` of the four.
+
+        Raises:
+            burnish.errors.ConfigError: there is no such stage.
+            burnish.errors.PluginError: it is no convolutional network of a known family.
+        """
+        if self._family not in STAGES:
+            raise PluginError(f"maps of {self._name} are not known", where="timm", possible=", ".join(STAGES))
+        stages = len(STAGES[self._family])
+        last = self._index(layer, stages, "stages")
+        model: Any = self.module
+        stem = len(model.feature_info) - stages  # timm counts the stem where it does not halve as the first stage does
+        with self._numeric():
+            (maps,) = model.forward_intermediates(self._pixels(inputs), indices=[stem + last], stop_early=True, intermediates_only=True)
+        found: Tensor = maps
+        return found.float()
+
+    @property
+    def sites(self) -> Sites:
+        """Where parts can be put into the model (`burnish_timm.sites.sites`)."""
+        return sites(self.module, self._family, self._name)
+
+    def _index(self, layer: int, count: int, what: str) -> int:
+        if not -count <= layer < count:
+            raise ConfigError(f"{self._name} has no layer {layer}", where="timm", possible=f"{-count} to {count - 1}: it has {count} {what}")
+        return layer % count
+
+
+def _cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return the model with the weights in another type that autocast would cast on every call: of linear layers and convolutions."""
+    for module in model.modules():
+        if type(module) in (nn.Linear, nn.Conv1d, nn.Conv2d):
+            module.to(dtype)
+    return model
