@@ -137,7 +137,7 @@ def _gradients(
             for part, share in _parts(batch, weights, size):
                 value = loss(part)
                 if not bool(torch.isfinite(value)):
-                    raise FitError(f"the loss became {float(value)} in epoch {batch.epoch + 1}", where=where, todo="Lower the learning rate")
+                    raise FitError(f"the loss became {float(value.detach())} in epoch {batch.epoch + 1}", where=where, todo="Lower the learning rate")
                 if value.requires_grad:
                     (value if share == 1 else share * value).backward()  # type: ignore[no-untyped-call]
             return size
