@@ -31,9 +31,9 @@ _STAGES: Final = ("layer1", "layer2", "layer3", "layer4")
 class OpenClip:
     """A frozen open_clip model.
 
-    Always `Encodes` (images), `HasTextTower` and `Projects`; `ComposesText` where the text tower is open_clip's own; `Tokens` and `Attachable` where
-    the visual tower is its vision transformer, `Maps` and `Attachable` where it is its residual network (protocols of
-    `burnish.contracts.towers`). Towers out of timm or transformers encode, and nothing more.
+    Always `Encodes` (images) and `Projects`; `HasTextTower` where a tokenizer is given; `ComposesText` where the text tower is open_clip's own, too;
+    `Tokens` and `Attachable` where the visual tower is its vision transformer, `Maps` and `Attachable` where it is its residual network (protocols
+    of `burnish.contracts.towers`). Visual towers out of timm encode, and nothing more.
 
     In bfloat16 the weights are cast, save those of normalisation layers and the logit scale, as open_clip does; everything runs under autocast, so
     that parts in float32 can be put into the module.
@@ -41,7 +41,7 @@ class OpenClip:
     Args:
         model: an ``open_clip.CLIP``, ``CustomTextCLIP`` or ``CoCa``; it is frozen, put into evaluation mode and moved.
         transform: its evaluation transform, as of ``open_clip.create_model_and_transforms``.
-        tokenizer: its tokenizer, as of ``open_clip.get_tokenizer``.
+        tokenizer: its tokenizer, as of ``open_clip.get_tokenizer``; None for images alone.
         runtime: device and numeric mode.
         where: its name, for errors.
 
@@ -56,8 +56,8 @@ class OpenClip:
         self._device, self._dtype, self._where = torch.device(runtime.device), _DTYPES[runtime.dtype], where
         self.module: nn.Module = _cast(model.eval().requires_grad_(False).to(self._device), self._dtype)
         self._images = ImageInputs(transform, self._device, where)
-        self.text_tower = OpenClipText(model, tokenizer, self._device, self._dtype, where)
-        self.dim = self.text_tower.dim = int(getattr(self._visual, "output_dim", 0)) or self._measured_dim()
+        self.dim = int(getattr(self._visual, "output_dim", 0)) or self._measured_dim()
+        self._text = None if tokenizer is None else OpenClipText(model, tokenizer, self.dim, self._device, self._dtype, where)
 
     @property
     def _visual(self) -> Any:
@@ -99,6 +99,19 @@ class OpenClip:
 
     def _pixels(self, inputs: Inputs) -> Tensor:
         return self._images.normalise(inputs["image"]).to(self._dtype)
+
+    # -- HasTextTower -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def text_tower(self) -> OpenClipText:
+        """The encoder of texts.
+
+        Raises:
+            burnish.errors.PluginError: no tokenizer was given.
+        """
+        if self._text is None:
+            raise PluginError("it reads images alone: its tokenizer is not there", where=self._where, todo="Choose a model with its tokenizer")
+        return self._text
 
     # -- Projects ---------------------------------------------------------------------------------------------------------------
 

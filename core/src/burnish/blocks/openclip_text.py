@@ -27,6 +27,7 @@ class OpenClipText:
     Args:
         model: the model, frozen and moved already.
         tokenizer: of open_clip's own kind (``SimpleTokenizer``) or of the kind that wraps one of transformers (``HFTokenizer``).
+        dim: width D of the features.
         device: where the model is.
         dtype: of its weights.
         where: its name, for errors.
@@ -41,12 +42,11 @@ class OpenClipText:
 
     modality = "text"
     views = False
-    dim: int
 
-    def __init__(self, model: Any, tokenizer: Any, device: torch.device, dtype: torch.dtype, where: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any, dim: int, device: torch.device, dtype: torch.dtype, where: str) -> None:
         if not (hasattr(tokenizer, "encode") or (hasattr(tokenizer, "tokenizer") and hasattr(tokenizer, "clean_fn"))):
             raise PluginError(f"{type(tokenizer).__name__} is no tokenizer of open_clip", where=where, possible="SimpleTokenizer, HFTokenizer")
-        self.module = model
+        self.module, self.dim = model, dim
         self._tokenizer, self._device, self._dtype, self._where = tokenizer, device, dtype, where
         self._lock = Lock()
         self.context_length = int(tokenizer.context_length)
