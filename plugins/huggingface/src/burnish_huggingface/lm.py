@@ -55,12 +55,12 @@ class LanguageModel:
     views = False
 
     def __init__(self, config: LanguageConfig, runtime: Runtime) -> None:
-        loaded = load(config, runtime, (), model_class=_class_of)
+        loaded = load(config, runtime, (), model_class=_class_of, dtype=_DTYPES[runtime.dtype])
         self._config, self._runtime, self._where = config, runtime, loaded.where
         self._texts = Texts(loaded.folder, loaded.config.get_text_config(), loaded.where, truncate=config.truncate)
         self._two = bool(loaded.config.is_encoder_decoder)
         self.dim = int(loaded.config.get_text_config().hidden_size)
-        self.module = loaded.model.to(device=runtime.device, dtype=_DTYPES[runtime.dtype])
+        self.module = loaded.model.to(runtime.device)
         self._marks = marks(self.module, self._texts.tokenizer, loaded.folder, self._texts.padding)
         self.module.generation_config = nothing_set()
         if config.chat:
@@ -163,6 +163,7 @@ class LanguageModel:
 
         Raises:
             burnish.errors.DataError: a pair is longer than the context, or its first token has nothing before it.
+            burnish.errors.ModelFileError: the tokenizer cannot say where its tokens lie.
             ValueError: the numbers of prompts and continuations differ.
         """
         if len(prompts) != len(continuations):
@@ -184,6 +185,9 @@ class LanguageModel:
             before, after = self._texts.ids([prompt], special=special)[0], self._texts.ids([continuation], special=False)[0]
             check_prompts(self._texts, [prompt, continuation], [before, [0, *after]], 0)
             return before, after
+        if not self._texts.tokenizer.is_fast:
+            what = "its tokenizer does not say where its tokens lie in the text"
+            raise ModelFileError(what, where=self._where, possible="a folder with tokenizer.json")
         ids, spans = self._texts.spans(prompt + continuation, special=special)
         inside = [at for at, (_, end) in enumerate(spans) if end > len(prompt)]
         if not inside:

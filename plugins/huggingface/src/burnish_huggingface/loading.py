@@ -37,7 +37,7 @@ class Loaded:
     """A model and where it came from.
 
     Attributes:
-        model: frozen, in evaluation mode, float32, on the CPU.
+        model: frozen, in evaluation mode, on the CPU.
         config: its configuration.
         folder: folder with preprocessor and tokenizer files; None where only an architecture was named.
         where: what errors call it.
@@ -57,6 +57,7 @@ def load(
     elsewhere: Mapping[str, str] | None = None,
     model_class: Callable[[Any, str], Any] | None = None,
     arguments_of: Callable[[str], Mapping[str, Any]] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Loaded:
     """Return the model that options name.
 
@@ -67,6 +68,7 @@ def load(
         elsewhere: the backbone to use instead for model types that are not read.
         model_class: the class for a configuration and the name of its place; by default that without a head.
         arguments_of: further arguments of the class for a model type.
+        dtype: type of the weights.
 
     Raises:
         ModelFileError: files are missing, damaged, or of another architecture.
@@ -74,12 +76,15 @@ def load(
         MachineError: a hub repository is not at hand and cannot be asked for.
     """
     place = local_place(options) if options.hub is None else hub_place(options, offline=runtime.offline)
-    config = _configuration(place, types, elsewhere or {})
-    chosen = (model_class or _without_head)(config, place.where)
-    arguments = arguments_of(config.model_type) if arguments_of else {}
     with _quiet(), torch.random.fork_rng(devices=[]):
+        config = _configuration(place, types, elsewhere or {})
+        chosen = (model_class or _without_head)(config, place.where)
+        arguments = arguments_of(config.model_type) if arguments_of else {}
         torch.manual_seed(options.random_seed or 0)
-        model = _weighted(chosen, config, place, arguments) if place.weights else chosen._from_config(config, dtype=torch.float32, **arguments)
+        if place.weights:
+            model = _weighted(chosen, config, place, {"dtype": dtype, **arguments})
+        else:  # drawn in float32 whatever the type, so that both modes have the same weights
+            model = chosen._from_config(config, dtype=torch.float32, **arguments).to(dtype)
     return Loaded(model.eval().requires_grad_(False), model.config, place.folder, place.where)
 
 
@@ -134,7 +139,7 @@ def _weighted(chosen: Any, config: Any, place: Place, arguments: Mapping[str, An
     state = read_weights(place.weights)
     try:
         model, report = chosen.from_pretrained(
-            None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **arguments
+            None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True, **arguments
         )
     except (RuntimeError, ValueError) as error:
         raise ModelFileError(f"the weights do not fit a {config.model_type} model: {error}", where=place.where) from error
