@@ -203,7 +203,7 @@ def test_a_state_can_be_put_into_another_lease(kind):
 
 def test_lora_is_the_same_map_in_fused_and_in_separate_projections():
     pytest.importorskip("peft")
-    part, x = LowRankQueryValue(W, R, generator()), torch.randn(4, W, generator=generator(3))
+    part, x = LowRankQueryValue(W, W, R, generator()), torch.randn(4, W, generator=generator(3))
     layer = nn.Linear(W, W)
     wrapped = adapters._peft_linear(layer, R, generator())
     with torch.no_grad():
@@ -222,7 +222,7 @@ def test_how_many_numbers_they_hold_in_a_vit_b(rank, adaptformer, lora):
 
     assert numbers(Bottleneck(768, rank, scaled=True, init="normal", generator=generator())) == adaptformer
     assert numbers(Bottleneck(768, rank, scaled=False, init="normal", generator=generator())) == adaptformer - 12
-    assert numbers(LowRankQueryValue(768, rank, generator())) == lora
+    assert numbers(LowRankQueryValue(768, 768, rank, generator())) == lora
     assert numbers(Prompts(10, 768, bound=1, dim=1, replacing=True, generator=generator())) == 92_160
     assert numbers(ScaleShift(768, generator())) == 12 * 2 * 768
 
@@ -315,8 +315,8 @@ def test_a_tower_in_bfloat16_keeps_its_type():
     ("put", "sites", "says"),
     [
         (KINDS["vpt-deep"], {"layout": "BCHW"}, "maps"),
-        (KINDS["adaptformer"], {"blocks": (Block("blocks.0"),)}, "no second normalisation"),
-        (KINDS["adaptformer"], {"layout": "BCHW"}, "no second normalisation"),
+        (KINDS["adaptformer"], {"blocks": (Block("blocks.0"),)}, "no normalisation before its MLP"),
+        (KINDS["adaptformer"], {"layout": "BCHW"}, "no normalisation before its MLP"),
         (KINDS["adapter"], {"blocks": (Block("blocks.0"),)}, "no MLP"),
         (KINDS["lora"], {"blocks": (Block("blocks.0"),)}, "no attention"),
         (KINDS["ssf"], {"blocks": (Block("blocks.0"),)}, "no attention"),
@@ -337,3 +337,30 @@ def test_blocks_that_are_not_there_are_refused():
             adapters.chosen_blocks(backbone.sites, last)
     with Lease(backbone.module) as lease, pytest.raises(FitError, match="0 to 1"):
         KINDS["lora"](lease, backbone.sites, blocks=(2,))
+
+
+def test_parts_that_the_module_does_not_run_are_refused():
+    backbone = Fused(True)
+    backbone.module.unused = nn.Linear(W, W)
+    with Lease(backbone.module) as lease:
+        adapters.adaptformer(lease, backbone.sites, rank=R, generator=generator())
+        adapters.require_reached(lease, backbone.run())
+        lease.after("beside", "unused", ScaleShift(W, generator()))
+        with pytest.raises(FitError, match=r"does not run beside\.gamma"):
+            adapters.require_reached(lease, backbone.run())
+    with Lease(backbone.module) as lease:
+        adapters.biases(lease, backbone.sites)
+        adapters.require_reached(lease, backbone.run())
+
+
+def test_norms_inside_attention_and_mlp_are_not_what_adaptformer_reads():
+    backbone = Fused(True)
+    expected = backbone.sites
+    more = tuple(replace(b, norms=(b.norms[0], f"{b.attention}.q_norm", b.norms[1], f"{b.mlp}.norm")) for b in expected.blocks)
+    states = []
+    for sites in (expected, replace(expected, blocks=more)):
+        with Lease(backbone.module) as lease, torch.no_grad():
+            adapters.adaptformer(lease, sites, rank=R, generator=generator())
+            stir(lease)
+            states.append(backbone.run())
+    assert torch.equal(*states)

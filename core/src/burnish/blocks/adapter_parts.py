@@ -57,22 +57,23 @@ class Sequential(nn.Module):
 class LowRankQueryValue(nn.Module):
     """A fused projection's weight [W_q; W_k; W_v] with B A / r added to W_q and to W_v: LoRA (arXiv:2106.09685) where the linears are one.
 
-    It holds 4wr numbers and changes nothing at first, for B is 0.
+    It holds 2 (v + w) r numbers and changes nothing at first, for B is 0.
 
     Args:
-        width: w, input width of the projection and output width of each third.
+        width: w, input width of the projection.
+        out: v, output width of each third, mostly w.
         rank: r.
         generator: draws A, Kaiming uniform with a = sqrt(5).
     """
 
-    def __init__(self, width: int, rank: int, generator: Generator) -> None:
+    def __init__(self, width: int, out: int, rank: int, generator: Generator) -> None:
         super().__init__()
         self.rank = rank
-        self.query_a, self.query_b = nn.Parameter(kaiming((rank, width), "uniform", generator)), nn.Parameter(torch.zeros(width, rank))
-        self.value_a, self.value_b = nn.Parameter(kaiming((rank, width), "uniform", generator)), nn.Parameter(torch.zeros(width, rank))
+        self.query_a, self.query_b = nn.Parameter(kaiming((rank, width), "uniform", generator)), nn.Parameter(torch.zeros(out, rank))
+        self.value_a, self.value_b = nn.Parameter(kaiming((rank, width), "uniform", generator)), nn.Parameter(torch.zeros(out, rank))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return the weight (3w, w) to use."""
+        """Return the weight (3v, w) to use."""
         query, value = self.query_b @ self.query_a, self.value_b @ self.value_a
         return weight + (torch.cat([query, torch.zeros_like(query), value]) / self.rank).to(weight.dtype)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from burnish.blocks.adapter_parts import (
     Bottleneck,
@@ -48,7 +48,7 @@ def chosen_blocks(sites: Sites, last: int | None = None) -> tuple[int, ...]:
 def adaptformer(
     lease: Lease, sites: Sites, *, rank: int, generator: Generator, init: Init = "normal", blocks: Sequence[int] | None = None
 ) -> None:
-    """Let each block give y + alpha Up(ReLU(Down(LN(x)))) for its output y, where x is what its second normalisation reads.
+    """Let each block give y + alpha Up(ReLU(Down(LN(x)))) for its output y, where x is what the normalisation before its MLP reads.
 
     That is x + MLP(LN2(x)) with a branch beside the MLP (AdaptFormer, arXiv:2205.13535): 2w + (wr + r) + (rw + w) + 1 numbers a block.
 
@@ -61,13 +61,15 @@ def adaptformer(
         blocks: which blocks.
 
     Raises:
-        FitError: the blocks have no second normalisation.
+        FitError: the blocks have no such normalisation.
     """
     for number, block in _blocks(sites, blocks):
-        if len(block.norms) < 2 or sites.layout == "BCHW":
-            raise FitError(f"{block.name} has no second normalisation to read from", where=_WHERE, todo="Use another kind of adapter, such as bias")
+        inside = tuple(f"{name}." for name in (block.attention, block.mlp) if name)
+        norms = [norm for norm in block.norms if not norm.startswith(inside)]  # some attention normalises queries, some MLPs what they hold
+        if len(norms) < 2 or sites.layout == "BCHW":
+            raise FitError(f"{block.name} has no normalisation before its MLP", where=_WHERE, todo="Use another kind of adapter, such as bias")
         part = Bottleneck(sites.width, rank, scaled=True, init=init, generator=generator)
-        lease.parallel(f"adaptformer.{number}", block.name, part.to(lease.device), reads=block.norms[1])
+        lease.parallel(f"adaptformer.{number}", block.name, part.to(lease.device), reads=norms[-1])
 
 
 def sequential_adapter(
@@ -119,8 +121,8 @@ def lora(lease: Lease, sites: Sites, *, rank: int, generator: Generator, blocks:
             for role in ("query", "value"):
                 lease.replace(f"lora.{number}.{role}", linears[role], lambda original: _peft_linear(original, rank, generator))
         else:
-            site, parameter = _fused(lease, block)
-            part = LowRankQueryValue(sites.width, rank, generator)
+            site, parameter, (out, width) = _fused(lease, block)
+            part = LowRankQueryValue(width, out // 3, rank, generator)
             lease.reparametrise(f"lora.{number}", site, parameter, part.to(lease.device))
 
 
@@ -177,11 +179,10 @@ def scale_shift(lease: Lease, sites: Sites, *, generator: Generator, blocks: Seq
     for number, block in _blocks(sites, blocks):
         linears = {role: site for role, site in block.projections if role in ("query", "key", "value", "qkv")}
         for role, site in linears.items():
-            part = ScaleShift(sites.width * (3 if role == "qkv" else 1), generator)
-            lease.after(f"ssf.{number}.{role}", site, part.to(lease.device))
+            lease.after(f"ssf.{number}.{role}", site, ScaleShift(_width(lease, site), generator).to(lease.device))
         if not linears:
-            site, parameter = _fused(lease, block)
-            behind = ScaleShift(3 * sites.width, generator).to(lease.device)
+            site, parameter, (out, _) = _fused(lease, block)
+            behind = ScaleShift(out, generator).to(lease.device)
             lease.reparametrise(f"ssf.{number}.qkv", site, parameter, ScaledWeight(behind))
             lease.reparametrise(f"ssf.{number}.qkv_bias", site, parameter.removesuffix("weight") + "bias", ScaledBias(behind))
         lease.after(f"ssf.{number}.attention", block.attention, ScaleShift(sites.width, generator).to(lease.device))
@@ -214,6 +215,25 @@ def unfrozen(lease: Lease, sites: Sites, *, blocks: Sequence[int] | None = None)
     _unfreeze(lease, [block.name for _, block in _blocks(sites, blocks)], lambda name: True, "parameters")
 
 
+def require_reached(lease: Lease, features: Tensor) -> None:
+    """Refuse parts that the module does not run, for it takes another way than its sites tell; nothing would be learnt in them.
+
+    Args:
+        lease: with all parts in.
+        features: what the module gave of some items, with gradient.
+
+    Raises:
+        FitError: there is one.
+    """
+    parts = {name: p for name, p in lease.parameters().items() if name.startswith("parts.")}
+    if not parts:
+        return
+    gradients = torch.autograd.grad(features.sum(), list(parts.values()), allow_unused=True)
+    if silent := [name for name, gradient in zip(parts, gradients, strict=True) if gradient is None]:
+        what = f"the model does not run {silent[0].removeprefix('parts.')} where it was put"
+        raise FitError(what, where=_WHERE, todo="Use another kind of adapter")
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -237,14 +257,20 @@ def _unfreeze(lease: Lease, under: Sequence[str], also: Any, what: str) -> None:
     lease.unfreeze(lambda name: name in chosen)
 
 
-def _fused(lease: Lease, block: Block) -> tuple[str, str]:
-    """Return module and parameter of the one weight [W_q; W_k; W_v] of a block's attention."""
-    if "qkv" in dict(block.projections):
-        return dict(block.projections)["qkv"], "weight"
-    attention = lease.module.get_submodule(block.attention) if block.attention else None
-    if attention is None or not isinstance(getattr(attention, "in_proj_weight", None), torch.Tensor):
+def _fused(lease: Lease, block: Block) -> tuple[str, str, tuple[int, int]]:
+    """Return module, parameter and shape of the one weight [W_q; W_k; W_v] of a block's attention."""
+    site, parameter = (dict(block.projections)["qkv"], "weight") if "qkv" in dict(block.projections) else (block.attention, "in_proj_weight")
+    weight = getattr(lease.module.get_submodule(site), parameter, None) if site else None
+    if not isinstance(weight, torch.Tensor) or weight.ndim != 2 or len(weight) % 3:
         raise FitError(f"{block.name} has no attention whose projections are known", where=_WHERE, todo="Use another kind of adapter, such as bias")
-    return block.attention, "in_proj_weight"
+    return site, parameter, (weight.shape[0], weight.shape[1])
+
+
+def _width(lease: Lease, site: str) -> int:
+    linear = lease.module.get_submodule(site)
+    if not isinstance(linear, nn.Linear):
+        raise FitError(f"{site} is no linear layer but a {type(linear).__name__}", where=_WHERE, todo="Use another kind of adapter, such as bias")
+    return linear.out_features
 
 
 def _patch_inputs(lease: Lease, sites: Sites) -> int:

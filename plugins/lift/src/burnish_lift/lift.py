@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from burnish.blocks.adapters import require_reached
 from burnish.blocks.lease import Lease
 from burnish.blocks.module_training import ModuleBatch, prepared, train_module
 from burnish.blocks.targets import class_prior, target_arrays
@@ -58,6 +59,7 @@ class Lift:
         with Lease(backbone.module) as lease:
             put_parts(lease, backbone.sites, self.config, len(task.classes), generator)
             head = (Cosine(weight, self.config.scale) if self.config.head == "cosine" else Linear(weight)).to(device)
+            require_reached(lease, backbone.forward(items.prepared(rows[:1]), projected=False))
             lease.add("head", head)
 
             def objective(batch: ModuleBatch) -> Tensor:
