@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from timm.data import create_transform, resolve_model_data_config
+from timm.data.config import resolve_model_data_config
+from timm.data.transforms_factory import create_transform
 from torch import nn
 
 from burnish.blocks.image_inputs import ImageInputs
@@ -56,7 +57,7 @@ class Timm:
     def __init__(self, config: TimmConfig, runtime: Runtime) -> None:
         model, self._name = load_model(config, offline=runtime.offline)
         self._device, self._dtype, self._family = torch.device(runtime.device), _DTYPES[runtime.dtype], family(self._name)
-        data = resolve_model_data_config(model)
+        data = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
         if data["input_size"][0] != 3:
             raise ConfigError(f"{self._name} reads images of {data['input_size'][0]} channels", where="timm", possible="3: RGB")
         self._images = ImageInputs(create_transform(**data, is_training=False), self._device, f"timm {self._name}")

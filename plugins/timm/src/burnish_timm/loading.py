@@ -55,7 +55,7 @@ def _source(config: TimmConfig, files: Files) -> tuple[str, str, Mapping[str, An
         if tag and tag not in (known := [full.partition(".")[2] for full in timm.list_pretrained(name + ".*")]):
             raise ConfigError(f"{name} has no tag {tag!r}. {suggestion(tag, known)}".strip(), where="timm", possible=", ".join(known) or "none")
         found = get_pretrained_cfg(config.model, allow_unregistered=True)
-        return config.model, name, {} if found is None else found.to_dict()
+        return config.model, name, {} if found is None else found.to_dict()  # type: ignore[no-untyped-call]
     described = read_config(files.config)
     name = described["architecture"].partition(".")[0]
     _check_name(name, str(files.config))
