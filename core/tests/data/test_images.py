@@ -267,6 +267,7 @@ def test_a_fixed_view_follows_from_its_seed(size, seed, side):
     assert first.size == (side, side)
     assert np.array_equal(first, second)
     assert np.array_equal(first, random_resized_crop_flip(image, side, np.uint64(seed)))
+    assert random_resized_crop_flip(image, (side, side + 3), seed).size == (side, side + 3)
 
 
 def test_fixed_views_are_pinned():
