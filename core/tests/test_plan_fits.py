@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from burnish.errors import BurnishError
+from burnish.installed import first_party
 from burnish.manager import Manager
 from burnish.plan import build_plan, to_yaml
 from burnish.recipe import make_recipe, parse_recipe
@@ -146,6 +147,7 @@ def test_views_need_a_backbone_that_makes_them(fits):
 
 
 def test_a_missing_backbone_is_named_by_what_the_data_are(fits, site, monkeypatch):
+    monkeypatch.setattr(first_party, "BACKBONES", {"burnish-tiny": frozenset({"image"})})
     assert fails(fits, backbone=None) == "backbone is missing, and data photos gives no features. Possible: moving, still."
     assert fails(fits, data="reviews", backbone=None) == (
         "backbone is missing, and data reviews gives no features; no installed backbone reads text. "
@@ -156,6 +158,10 @@ def test_a_missing_backbone_is_named_by_what_the_data_are(fits, site, monkeypatc
     assert fails(Manager(only=frozenset({"bare"})), backbone=None) == (
         "backbone is missing, and data photos gives no features; no installed backbone reads image. pip install burnish-tiny."
     )
+    several = {"burnish-tiny": frozenset({"image"}), "burnish-both": frozenset({"image", "text"})}
+    monkeypatch.setattr(first_party, "BACKBONES", several)
+    assert fails(Manager(only=frozenset({"bare"})), backbone=None).endswith("reads image. pip install burnish-tiny or burnish-both.")
+    assert fails(Manager(only=frozenset({"bare"})), data="reviews", backbone=None).endswith("reads text. pip install burnish-both.")
 
 
 # -- views as an axis -----------------------------------------------------------------------------------------------------------------

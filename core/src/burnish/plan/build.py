@@ -140,8 +140,8 @@ class _Build:
         what, todo = f"backbone is missing, and data {_labels(data)} gives no features", ""
         if not able:
             what += f"; no installed backbone reads {' and '.join(sorted(given & MODALITIES)) or 'all of it'}"
-            packages = first_party.backbones_for(given)
-            todo = f"pip install {' '.join(packages)}" if packages else "Give the data as features, or install a plugin with a backbone that reads it"
+            packages = " or ".join(first_party.backbones_for(given))
+            todo = f"pip install {packages}" if packages else "Give the data as features, or install a plugin with a backbone that reads it"
         self.errors.append(RecipeError(what, where=self.recipe.where(), possible=", ".join(able), todo=todo))
         return []
 
