@@ -20,7 +20,9 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
         "evaluator": "matching-margin labelled-matching-margin harmonic-mean geometric-mean",
         "recipe": "worst-classes worst-classes-text",
     },
+    "burnish-fedclip": {"tuner": "fedclip fedavg-head fedprox-head local-head", "recipe": "fedclip fedclip-full"},
     "burnish-tiny": {"backbone": "tiny"},
+    "burnish-tiny-clip": {"backbone": "tiny-clip"},
     "burnish-huggingface": {"backbone": "hf-clip hf-vision hf-text hf-lm"},
     "burnish-openclip": {"backbone": "openclip"},
     "burnish-sentence-transformers": {"backbone": "sentence-transformers"},
@@ -38,6 +40,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
 
 BACKBONES: Final[dict[str, frozenset[str]]] = {
     "burnish-tiny": frozenset({"image"}),
+    "burnish-tiny-clip": frozenset({"image"}),
     "burnish-sentence-transformers": frozenset({"text"}),
     "burnish-huggingface": frozenset({"image", "text"}),
     "burnish-timm": frozenset({"image"}),
