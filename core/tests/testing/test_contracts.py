@@ -17,6 +17,7 @@ from burnish.testing import (
 KINDS = {
     "loss": (LossContract, {}),
     "means": (TunerContract, {}),
+    "inside": (TunerContract, {}),
     "trained": (TunerContract, {}),
     "noise": (CorruptorContract, {}),
     "judge": (AssessorContract, {"name": "noise"}),
@@ -55,6 +56,11 @@ FAULTS = {
         "forgets": "state_and_info_restore_the_predictor",
         "batch": "an_items_scores_do_not_depend_on_the_others",
         "float64": "scores_are_finite_and_one_row_an_item",
+    },
+    "inside": {
+        "changes weights": "the_frozen_weights_stay_what_they_are",
+        "leaves a hook": "the_frozen_weights_stay_what_they_are",
+        "adapts for good": "the_frozen_weights_stay_what_they_are",
     },
     "trained": {"counts its fits": "alone_is_the_same_as_stacked"},
     "noise": {
@@ -159,7 +165,8 @@ def test_a_fault_fails_the_test_that_is_there_for_it(component, fault, test, tmp
 
 OWN = {
     "loss": {"it_agrees_with_its_reference"},
-    "means": {"alone_is_the_same_as_stacked"},
+    "means": {"alone_is_the_same_as_stacked", "the_frozen_weights_stay_what_they_are"},
+    "judge": {"the_frozen_weights_stay_what_they_are"},
     "noise": {"one_class_is_corrupted_or_refused"},
     "right": {"perfect_answers_give_the_known_values", "a_class_without_items_is_measured"},
     "project": {"it_can_be_prepared_in_several_threads", "views_follow_from_content", "a_broken_item_is_named"},

@@ -65,7 +65,8 @@ def test_components_without_a_contract_are_listed():
 
     assert missing_contracts("messy", {"TestOpen": TestOpen}) == ["loss missing", "loss seeding", "loss shifting", "loss silent"]
     assert missing_contracts("faulty", {}) == [
-        "assess noise", "backbone project", "evaluator right", "loss loss", "noise noise", "source rows", "tuner means", "tuner trained",
+        "assess noise", "backbone project", "evaluator right", "loss loss", "noise noise", "source rows", "tuner inside", "tuner means",
+        "tuner trained",
     ]  # fmt: skip
 
 

@@ -49,6 +49,9 @@ def burnish_tuners():
     needs = {"features"}
     return [
         burnish.Tuner(name="means", target="faulty_targets:Means", config=Config, needs=needs, provides={"own-loss"}, summary="Class means"),
+        burnish.Tuner(
+            name="inside", target="faulty_targets:Inside", config=Config, needs={"image", "module"}, provides={"own-loss"}, summary="In a backbone"
+        ),
         burnish.Tuner(name="trained", target="faulty_targets:Trained", config=TrainedConfig, needs=needs, summary="A linear head"),
     ]
 

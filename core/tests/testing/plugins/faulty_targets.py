@@ -8,11 +8,12 @@ import numpy as np
 import torch
 from torch.nn.functional import log_softmax
 
-from burnish.blocks import HeadTuner, one_hot
+from burnish.blocks import HeadTuner, Lease, one_hot
 from burnish.contracts.evaluator import Measure, Measures, Terms
 from burnish.contracts.loss import LossValue
 from burnish.contracts.noise import Assessment, Corruption
 from burnish.contracts.scores import Scores
+from burnish.contracts.tuner import Adapted
 from burnish.data import Classes, Dataset, Labels, content_id
 from burnish.errors import DataError, FitError, ModelFileError
 from burnish.testing.data import Rows, blobs
@@ -134,6 +135,38 @@ class Trained(HeadTuner):
             Trained.made += 1
             torch.nn.init.constant_(head.bias, Trained.made)
         return head
+
+
+class Inside(Means):
+    """Nearest class mean of the features of a backbone whose last block is scaled while it is on loan."""
+
+    def fit(self, task):
+        towers = task.backbone()
+        block = towers.sites.blocks[-1].name
+        with Lease(towers.module) as lease:
+            lease.after("double", block, torch.nn.Identity())
+            task.run.progress(0, 1)
+            if self.fault == "changes weights":
+                with torch.no_grad():
+                    towers.module.get_parameter(f"{block}.norm1.weight").add_(1.0)
+        if self.fault == "leaves a hook":
+            towers.module.get_submodule(block).register_forward_hook(lambda module, args, out: out)
+        made = super().fit(task)
+        return Adapts(self, made.means, task.classes)
+
+    def restore(self, state, info, classes):
+        return Adapts(self, super().restore(state, info, classes).means, classes)
+
+
+class Adapts(Predicts, Adapted):
+    @contextlib.contextmanager
+    def adapt(self, backbone):
+        with Lease(backbone.module) as lease:
+            lease.after("double", backbone.sites.blocks[-1].name, torch.nn.Identity())
+            yield backbone
+        if self.tuner.fault == "adapts for good":
+            with torch.no_grad():
+                backbone.module.get_parameter("places").mul_(2)
 
 
 class Flip(Faulty):
