@@ -190,6 +190,21 @@ def test_a_state_of_another_model_is_refused_where_it_is_put_in():
         pass  # nothing of it is left in
 
 
+def test_a_model_that_does_not_run_with_the_parts_in_is_an_error_for_people():
+    given = practice_on_pictures(3)
+    forward = given.backbone.forward
+
+    def rotary(inputs, **more):
+        if given.backbone.module.image.blocks[0]._forward_pre_hooks:
+            raise RuntimeError("The size of tensor a (27) must match the size of tensor b (17)\nat dimension 1")
+        return forward(inputs, **more)
+
+    given.backbone.forward = rotary
+    with pytest.raises(FitError, match="does not run with adapter=vpt-deep: The size of tensor a"):
+        Lift(replace(QUICK, adapter="vpt-deep")).fit(given.task)
+    Lift(QUICK).fit(given.task)
+
+
 def test_several_classes_an_item_are_refused():
     given = practice_on_pictures(3)
     multi = MultiLabels(positive=np.eye(3, dtype=bool)[np.maximum(given.task.supervision.y, 0)])

@@ -25,6 +25,7 @@ from burnish_lift.predictor import LiftPredictor, restored
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from burnish.contracts.backbone import Inputs
     from burnish.contracts.tuner import Task
     from burnish.data import Classes
 
@@ -59,7 +60,7 @@ class Lift:
         with Lease(backbone.module) as lease:
             put_parts(lease, backbone.sites, self.config, len(task.classes), generator)
             head = (Cosine(weight, self.config.scale) if self.config.head == "cosine" else Linear(weight)).to(device)
-            require_reached(lease, backbone.forward(items.prepared(rows[:1]), projected=False))
+            require_reached(lease, self._tried(backbone, items.prepared(rows[:1])))
             lease.add("head", head)
 
             def objective(batch: ModuleBatch) -> Tensor:
@@ -73,6 +74,21 @@ class Lift:
             )  # fmt: skip
             state = lease.state()
         return LiftPredictor(state, {"start": start, "at once": at_once}, self.config, task.classes)
+
+    def _tried(self, backbone: Any, inputs: Inputs) -> Tensor:
+        """Return features of the model with its parts in.
+
+        Raises:
+            FitError: it does not run with them, as where positions are rotary and prompts have none.
+        """
+        try:
+            features: Tensor = backbone.forward(inputs, projected=False)
+        except torch.OutOfMemoryError as error:
+            raise FitError("the device has too little memory for a single item", where=_WHERE, todo="Take a smaller backbone") from error
+        except RuntimeError as error:
+            what = f"the model does not run with adapter={self.config.adapter}: {str(error).splitlines()[0]}"
+            raise FitError(what, where=_WHERE, todo="Use another kind of adapter") from error
+        return features
 
     @property
     def _scale(self) -> float:
@@ -91,9 +107,12 @@ class Lift:
         """Return features before the projection (n, w) of training items, as the frozen model gives them."""
         size = self.config.at_once or self.config.batch
         places = [np.arange(start, min(start + size, len(rows))) for start in range(0, len(rows), size)]
-        with torch.no_grad():
-            batches = prepared(task.inputs("train"), rows, places)
-            return torch.cat([task.backbone().forward(inputs, projected=False) for _, inputs in batches])
+        try:
+            with torch.no_grad():
+                batches = prepared(task.inputs("train"), rows, places)
+                return torch.cat([task.backbone().forward(inputs, projected=False) for _, inputs in batches])
+        except torch.OutOfMemoryError as error:
+            raise FitError(f"the device has too little memory for {size} items", where=_WHERE, todo=f"Give at_once={max(size // 4, 1)}") from error
 
     def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> LiftPredictor:
         """Return the predictor with this state.

@@ -29,7 +29,8 @@ def sites(model: Any, family: str, where: str) -> Sites:
     """
     if family == "transformer":
         blocks = tuple(_block(block, f"blocks.{number}") for number, block in enumerate(model.blocks))
-        return Sites(blocks, int(model.embed_dim), "BND", int(model.num_prefix_tokens), _norms(model, besides=("blocks",)))
+        patch = int(getattr(model.patch_embed, "patch_size", (0,))[0])
+        return Sites(blocks, int(model.embed_dim), "BND", int(model.num_prefix_tokens), _norms(model, besides=("blocks",)), patch)
     if family in STAGES:
         stages = tuple(Block(name, norms=_norms(model.get_submodule(name), name)) for name in STAGES[family])
         layout: Literal["BCHW"] = "BCHW"
