@@ -1,12 +1,9 @@
-"""Small operations on one core: on a machine that others use too, several threads mostly wait for each other."""
+"""Tests that share a module beside them find it, and their small tensors are no work for several threads."""
 
-import pytest
+import sys
+from pathlib import Path
+
 import torch
 
-from burnish.blocks.threads import intra_op_threads
-
-
-@pytest.fixture(autouse=True)
-def one_core():
-    with intra_op_threads(min(1, torch.get_num_threads())):
-        yield
+sys.path.insert(0, str(Path(__file__).parent))
+torch.set_num_threads(1)

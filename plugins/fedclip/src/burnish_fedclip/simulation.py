@@ -85,7 +85,13 @@ def _run(folder: Path, model: ClientModel, clients: int, federation: Federation,
     server = ServerApp()
     server.main()(main)
     cores = max(1, torch.get_num_threads())
-    start: Any = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": _STORE_BYTES, "logging_level": "error", "log_to_driver": False}
+    start: Any = {
+        "num_cpus": cores,
+        "include_dashboard": False,
+        "object_store_memory": _STORE_BYTES,
+        "logging_level": "error",
+        "log_to_driver": False,
+    }
     backend: Any = {"init_args": start, "client_resources": {"num_cpus": 1, "num_gpus": 0.0}}
     try:
         run_simulation(server_app=server, client_app=client_app(folder), num_supernodes=clients, backend_config=backend)
