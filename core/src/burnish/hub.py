@@ -54,9 +54,12 @@ def download(hub: str, revision: str, patterns: Sequence[str], *, offline: bool,
     """
     check_pinned(hub, revision, where)
     from huggingface_hub import snapshot_download
+    from huggingface_hub import utils as hub_utils
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     todo = "Download it beforehand on a machine with network, or name a folder instead of a hub id"
+    told = hub_utils.logging.get_verbosity()
+    hub_utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it would tell of every attempt; what comes of them is told below
     try:
         return Path(snapshot_download(hub, revision=revision, allow_patterns=list(patterns), local_files_only=offline))
     except RevisionNotFoundError as error:
@@ -68,6 +71,8 @@ def download(hub: str, revision: str, patterns: Sequence[str], *, offline: bool,
     except (HfHubHTTPError, OSError) as error:
         reason = "and no hub may be asked" if offline else f"and the hub cannot be asked ({_first_line(error)})"
         raise MachineError(f"{hub!r} at {revision[:12]} is not on this machine, {reason}", where=where, todo=todo) from error
+    finally:
+        hub_utils.logging.set_verbosity(told)
 
 
 def _first_line(error: Exception) -> str:
