@@ -24,6 +24,11 @@ class TestLiftRecipe(RecipeContract):
     plugin, name = "lift", "lift"
 
 
+class TestLiftCifar10(RecipeContract):
+    plugin, name = "lift", "lift-cifar10"
+    options_given = {"data": ["signs"]}
+
+
 class TestLiftFull(RecipeContract):
     plugin, name = "lift", "lift-full"
     options_given = {"data": ["signs"], "backbone": ["openclip:model=ViT-B-32,random_seed=0"]}

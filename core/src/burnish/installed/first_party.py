@@ -28,7 +28,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
     "burnish-sentence-transformers": {"backbone": "sentence-transformers"},
     "burnish-timm": {"backbone": "timm"},
     "burnish-signs": {"source": "signs scenes"},
-    "burnish-lift": {"tuner": "lift", "recipe": "lift lift-full"},
+    "burnish-lift": {"tuner": "lift", "recipe": "lift lift-cifar10 lift-full"},
     "burnish-nmtune": {
         "tuner": "nmtune",
         "loss": "consistency covariance spectrum",

@@ -88,8 +88,14 @@ def burnish_recipes() -> list[burnish.RecipeFile]:
             file="recipes/lift.yaml",
         ),
         burnish.RecipeFile(
+            name="lift-cifar10",
+            summary="The same on long-tailed CIFAR-10, which tiny-clip never saw: add -s data.path=./cifar10_jpeg.npz",
+            package="burnish_lift",
+            file="recipes/lift-cifar10.yaml",
+        ),
+        burnish.RecipeFile(
             name="lift-full",
-            summary="The same on your own folder with an open_clip model, for a GPU: add --data ./photos and the weights",
+            summary="Every kind of adapter on your own folder, for a GPU: add --data ./photos and --backbone",
             package="burnish_lift",
             file="recipes/lift-full.yaml",
         ),
