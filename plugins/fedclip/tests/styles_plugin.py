@@ -27,7 +27,7 @@ class Right:
         from burnish.contracts.evaluator import Measure, Measures
 
         right = {split: outcome.scores(split).top() == outcome.targets(split).y for split in outcome.splits}
-        return Measures(tuple(Measure("right", split, float(r.mean()), n=len(r)) for split, r in right.items()))
+        return Measures(tuple(Measure("accuracy", split, float(r.mean()), n=len(r)) for split, r in right.items()))
 
 
 class Styles:
@@ -98,4 +98,4 @@ def burnish_backbones():
 
 @burnish.hookimpl
 def burnish_evaluators():
-    return [burnish.Evaluator(name="right", target="styles_plugin:Right", summary="x", needs={"truth"})]
+    return [burnish.Evaluator(name="accuracy", target="styles_plugin:Right", summary="x", needs={"truth"})]

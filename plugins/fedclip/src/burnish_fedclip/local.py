@@ -119,24 +119,32 @@ def train_clients(
     rows = torch.from_numpy(index).to(device)
     weights = table.weights[rows] * torch.from_numpy(inside).to(device)
 
-    values = {name: t.detach().to(device).expand(count, *t.shape).clone() for name, t in start.items()}
+    # Matrices are stored turned, because the gradient of a linear layer's weight comes turned: so no step copies it.
+    matrices = {name for name, t in start.items() if t.ndim == 2}
+
+    def turned(tensors: Parameters) -> dict[str, Tensor]:
+        return {name: t.mT if name in matrices else t for name, t in tensors.items()}
+
+    values = {name: t.detach().to(device).contiguous().expand(count, *t.shape).clone() for name, t in turned(start).items()}
     first, second = ({name: torch.zeros_like(v) for name, v in values.items()} for _ in range(2))
     taken = [torch.zeros((), device=device) for _ in values]
     for step in range(len(index)):
         active = int((steps > step).sum())
-        now = {name: v[:active].detach().requires_grad_() for name, v in values.items()}
+        leaves = {name: v[:active].detach().requires_grad_() for name, v in values.items()}
         batch = rows[step, :active]
-        loss = model.losses(now, start, table.x[batch], table.y[batch], weights[step, :active]).sum()
+        loss = model.losses(turned(leaves), start, table.x[batch], table.y[batch], weights[step, :active])
         # The fused kernel goes through memory: a gradient must lie there as its parameter does.
-        gradients = [g.contiguous() for g in torch.autograd.grad(loss, list(now.values()))]
+        gradients = [g.contiguous() for g in torch.autograd.grad(loss.sum(), list(leaves.values()))]
         with torch.no_grad():
             adam(
-                list(now.values()), gradients, [m[:active] for m in first.values()], [v[:active] for v in second.values()], [], taken,
+                list(leaves.values()), gradients, [m[:active] for m in first.values()], [v[:active] for v in second.values()], [], taken,
                 foreach=False, fused=True, amsgrad=False, maximize=False, beta1=BETAS[0], beta2=BETAS[1],
                 lr=training.lr, weight_decay=training.weight_decay, eps=EPS,
             )  # fmt: skip
-    back = torch.tensor(np.argsort(places), device=device)
-    return {name: v[back] for name, v in values.items()}
+    if places != sorted(places):
+        back = torch.tensor(np.argsort(places), device=device)
+        values = {name: v[back] for name, v in values.items()}
+    return turned(values)
 
 
 def _padded(batches: Sequence[tuple[NDArray[np.int64], NDArray[np.bool_]]]) -> tuple[NDArray[np.int64], NDArray[Any]]:

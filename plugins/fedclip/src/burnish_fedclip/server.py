@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Finished = TypeVar("Finished")
 
-_BYTES_ON_A_CORE, _BYTES_ON_A_GPU = 32_000_000, 4_000_000_000
+_BYTES_ON_A_CORE, _BYTES_ON_A_GPU = 64_000_000, 4_000_000_000
 """Parameters, gradients and moments of the clients that train as one batch. It is the same whatever the number of cores, and so are the bits."""
 
 
@@ -102,7 +102,11 @@ def average(values: Parameters, counted: Tensor) -> dict[str, Tensor]:
         values: parameters (K, ...) of K clients.
         counted: (K,) float32, what each counts.
     """
-    return {name: torch.tensordot(counted, v, dims=1) for name, v in values.items()}
+    sums = {name: torch.zeros_like(v[0]) for name, v in values.items()}
+    for k, share in enumerate(counted.tolist()):
+        for name, total in sums.items():
+            total.add_(values[name][k], alpha=share)
+    return sums
 
 
 def right_answers(model: ClientModel, parameters: Parameters, items: Table) -> Tensor:

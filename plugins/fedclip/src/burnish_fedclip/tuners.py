@@ -171,6 +171,17 @@ def local_training(task: Task, config: ClientsConfig, epochs: int) -> LocalTrain
     return LocalTraining(config.lr, config.weight_decay, config.batch, epochs, int(task.generator("order").integers(2**62)))
 
 
+def only_client(task: Task, number: int, where: str) -> Group:
+    """Return the one client to whom all labelled items of a task belong.
+
+    Raises:
+        FitError: no labels, another type of supervision, or features that are not finite.
+    """
+    (train, _), (validation, _) = _both(task, where)
+    parts, judges = ([Part(number, np.arange(len(table), dtype=np.int64))] for table in (train, validation))
+    return Group(train, validation, parts, judges, [str(number)])
+
+
 def make_group(task: Task, config: ClientsConfig, where: str) -> Group:
     """Return the clients of a task and their labelled items.
 
@@ -178,17 +189,23 @@ def make_group(task: Task, config: ClientsConfig, where: str) -> Group:
         FitError: no labels, another type of supervision, features that are not finite, an empty client, or one client alone.
         ConfigError: there is no such column.
     """
-    if not isinstance(task.supervision, Labels):
-        raise FitError(f"clients cannot be trained on {task.supervision.word}", where=where, possible="labels")
-    (train, train_items), (validation, validation_items) = (_labelled(task, split, where) for split in ("train", "validation"))
-    if not len(train):
-        raise FitError("no training item has a label and a weight above 0", where=where)
+    (train, train_items), (validation, validation_items) = _both(task, where)
     rng = task.generator("clients")
     clients = divide(config.clients, config.number, train_items, validation_items, len(task.classes), rng, where)
     parts = [Part(k, client.train) for k, client in enumerate(clients)]
     judges = [Part(k, client.validation) for k, client in enumerate(clients)]
     theirs = np.concatenate([judge.rows for judge in judges])
     return Group(train, validation if len(theirs) else _none_of(validation), parts, judges, [client.name for client in clients])
+
+
+def _both(task: Task, where: str) -> list[tuple[Table, Items]]:
+    """Return the labelled items of the splits train and validation."""
+    if not isinstance(task.supervision, Labels):
+        raise FitError(f"clients cannot be trained on {task.supervision.word}", where=where, possible="labels")
+    found = [_labelled(task, split, where) for split in ("train", "validation")]
+    if not len(found[0][0]):
+        raise FitError("no training item has a label and a weight above 0", where=where)
+    return found
 
 
 def _labelled(task: Task, split: str, where: str) -> tuple[Table, Items]:
