@@ -48,6 +48,18 @@ def test_every_target_resolves(manager):
             assert callable(manager.resolve(component, target)), f"{component}: {target}"
 
 
+GIVEN = {
+    "data": {"folder": "./photos", "csv": "./texts.csv", "npz": "signs"},
+    "backbone": dict.fromkeys(("openclip", ""), "openclip:model=ViT-B-32,random_seed=0"),
+}
+"""What stands in for data and weights that recipes leave to their user, by the component they name."""
+
+
+def first_use(value):
+    value = value[0] if isinstance(value, list) else value
+    return value.get("use") if isinstance(value, dict) else str(value or "").partition(":")[0]
+
+
 @pytest.mark.parametrize("name", recipes())
 def test_every_recipe_is_a_plan_that_reads_back_as_itself(manager, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
@@ -56,9 +68,9 @@ def test_every_recipe_is_a_plan_that_reads_back_as_itself(manager, tmp_path, mon
             path = tmp_path / "photos" / kind / f"{number}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(f"{kind} {number}".encode())
+    (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"text {number},{kind}\n" for kind in ("cat", "dog") for number in range(9)))
     recipe = find_recipe(name, manager)
-    if "folder" in name:  # a recipe for the user's own data
-        recipe = with_options(recipe, {"data": ["./photos"]})
+    recipe = with_options(recipe, {key: [GIVEN[key][used]] for key in GIVEN if (used := first_use(recipe.values.get(key))) in GIVEN[key]})
     plan = build_plan(recipe, manager)
     assert plan.cells
     again = build_plan(parse_recipe(to_yaml(plan), "plan.yaml", name=name, base=tmp_path), manager)
