@@ -32,6 +32,11 @@ class TestRecipe(RecipeContract):
     plugin, name = "fedclip", "fedclip"
 
 
+class TestCifar10Recipe(RecipeContract):
+    plugin, name = "fedclip", "fedclip-cifar10"
+    options_given = {"data": ["signs"]}
+
+
 class TestFullRecipe(RecipeContract):
     plugin, name = "fedclip", "fedclip-full"
     options_given = {"data": ["digits"], "backbone": ["openclip:random_seed=0,model=ViT-B-32"]}

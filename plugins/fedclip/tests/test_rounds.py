@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import normalize
 
 from burnish.blocks.batches import batch_rows
+from burnish.blocks.threads import intra_op_threads
 from burnish.contracts.tuner import Task
 from burnish.errors import ConfigError, FitError
 from burnish.testing.data import practice
@@ -120,6 +121,15 @@ def test_rounds_in_a_plain_loop(monkeypatch):
     monkeypatch.setattr("burnish_fedclip.server._BYTES_ON_A_CORE", 1)  # a client at a time
     alone = federate(model, group(items), federation, lambda done, total: None)
     assert all(torch.allclose(found[name], alone[name], atol=1e-5) for name in theta)
+
+
+def test_the_number_of_cores_changes_no_bit(monkeypatch):
+    monkeypatch.setattr("burnish_fedclip.server._BYTES_ON_A_CORE", 3000)  # two clients at a time
+    model, federation, found = adapter(), Federation(3, "size", "best", TRAINING, seed=5), []
+    for cores in (1, 2):
+        with intra_op_threads(cores):
+            found.append(federate(model, group(table()), federation, lambda done, total: None))
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
 def test_the_mean_is_over_clients_with_validation_items():

@@ -21,7 +21,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
         "recipe": "worst-classes worst-classes-text",
     },
     "burnish-deft": {"noise": "deft label-match small-loss", "tuner": "full-finetune", "recipe": "deft deft-full"},
-    "burnish-fedclip": {"tuner": "fedclip fedavg-head fedprox-head local-head", "recipe": "fedclip fedclip-full"},
+    "burnish-fedclip": {"tuner": "fedclip fedavg-head fedprox-head local-head", "recipe": "fedclip fedclip-cifar10 fedclip-full"},
     "burnish-tiny": {"backbone": "tiny"},
     "burnish-tiny-clip": {"backbone": "tiny-clip"},
     "burnish-huggingface": {"backbone": "hf-clip hf-vision hf-text hf-lm"},
