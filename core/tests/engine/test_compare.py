@@ -81,3 +81,27 @@ def test_rows_without_a_value_are_left_out() -> None:
 def test_a_baseline_is_named_with_or_without_plugin_and_options() -> None:
     assert all(is_named("basics/mlp:lr=0.1", name) for name in ("basics/mlp:lr=0.1", "basics/mlp", "mlp"))
     assert not is_named("basics/mlp:lr=0.1", "basics")
+
+
+def test_a_panel_is_the_mean_of_the_test_sets_that_a_row_has():
+    """Where data leaves one style out, each row has a test set of its own."""
+    from burnish.engine.store import StoredMeasure
+    from burnish.engine.summarise import _add_panels, _Drawn
+
+    def drawn(value: float) -> _Drawn:
+        sample = StoredMeasure("accuracy", "test:ink", value, "fraction", "up", 4, "", None)
+        return _Drawn([value], np.array([value, value]), "drawn", sample, True)
+
+    panels = {"in": ("test",), "out": ("test:ink", "test:oil")}
+    both = {("accuracy", "test"): drawn(0.9), ("accuracy", "test:ink"): drawn(0.2), ("accuracy", "test:oil"): drawn(0.4)}
+    one = {place: number for place, number in both.items() if place[1] != "test:oil"}
+    for row in (both, one):
+        _add_panels(row, panels)
+    assert both["accuracy", "out"].values == pytest.approx([0.3])
+    assert both["accuracy", "out"].how == "drawn; mean of 2 test sets"
+    assert one["accuracy", "out"].values == [0.2]
+    assert one["accuracy", "out"].how == "drawn; mean of 1 of 2 test sets"
+    assert one["accuracy", "in"].how == "drawn"
+    without = {("accuracy", "test"): drawn(0.9)}
+    _add_panels(without, panels)
+    assert ("accuracy", "out") not in without

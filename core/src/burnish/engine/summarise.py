@@ -202,16 +202,16 @@ def _panels(plan: Plan, measured: Sequence[StoredMeasure]) -> dict[str, tuple[st
 
 
 def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]]) -> None:
-    """Add to a row the mean over the splits of each panel, for every measure that has them all."""
+    """Add to a row the mean over the splits of each panel that the row has: data that leaves one style out has a test set that other data lacks."""
     for name in {name for name, _ in row}:
         for panel, splits in panels.items():
-            members = [row.get((name, split)) for split in splits]
-            if panel in splits or (name, panel) in row or not members or any(m is None for m in members):
+            parts = [row[name, split] for split in splits if (name, split) in row]
+            if panel in splits or (name, panel) in row or not parts:
                 continue
-            parts = [m for m in members if m]
             values = np.mean([m.values for m in parts], axis=0).tolist()
             draws = np.mean([m.draws for m in parts], axis=0)
-            how = parts[0].how + (f"; mean of {len(parts)} test sets" if len(parts) > 1 else "")
+            count = f"{len(parts)} of {len(splits)}" if len(parts) < len(splits) else str(len(parts))
+            how = parts[0].how + (f"; mean of {count} test sets" if len(splits) > 1 else "")
             row[name, panel] = _Drawn(values, draws, how, parts[0].sample, all(m.with_units for m in parts))
 
 

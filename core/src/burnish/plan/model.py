@@ -178,7 +178,8 @@ class ReportSpec:
     Attributes:
         x: dotted option that is the x axis and the columns of the table, such as ``"backbone.noise"``.
         lines: recipe key whose values are the lines, mostly ``"tuner"``.
-        panels: named groups of splits, such as ``{"in": ("test",), "out": ("test:blur", "test:noise")}``; a group is averaged.
+        panels: named groups of splits, such as ``{"in": ("test",), "out": ("test:blur", "test:noise")}``; a group is averaged,
+            over those of its splits that a row has.
         measure: the measure of tables and figures; empty for the first evaluator's first.
         baseline: label or name of the line that the others are compared with; empty for none.
     """
