@@ -20,7 +20,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
         "evaluator": "matching-margin labelled-matching-margin harmonic-mean geometric-mean",
         "recipe": "worst-classes worst-classes-text",
     },
-    "burnish-deft": {"noise": "deft label-match small-loss", "tuner": "full-finetune", "recipe": "deft deft-full"},
+    "burnish-deft": {"noise": "deft label-match small-loss", "tuner": "full-finetune", "recipe": "deft deft-cifar10 deft-cifar10n deft-full"},
     "burnish-fedclip": {"tuner": "fedclip fedavg-head fedprox-head local-head", "recipe": "fedclip fedclip-cifar10 fedclip-full"},
     "burnish-tiny": {"backbone": "tiny"},
     "burnish-tiny-clip": {"backbone": "tiny-clip"},
