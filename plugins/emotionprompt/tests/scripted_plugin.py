@@ -31,7 +31,7 @@ class Numbers:
         from burnish.data import Classes, Dataset, Labels, Texts, content_id
         from burnish.testing.data import Rows
 
-        y = np.arange(60) % 3
+        y = np.arange(150) % 3
         texts = [f"number {i} is {NAMES[c]}" for i, c in enumerate(y)]
         labels = Labels(y=y.astype(np.int64))
         references = Texts(references=tuple((NAMES[c].replace("_", " "), "the same") for c in y))

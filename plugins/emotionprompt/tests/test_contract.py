@@ -4,7 +4,6 @@ from pathlib import Path
 
 from burnish.testing import EvaluatorContract, RecipeContract, TunerContract, missing_contracts
 
-
 TEXTS = str(Path(__file__).with_name("texts.csv"))
 
 

@@ -57,9 +57,9 @@ class AnswerScores:
                 scalars.append(_measure("unparsed", split, unnamed, units, better="down", how="share of answers that name no class, or several"))
             answers = outcome.answers(split)
             if answers is not None and len(answers.names) > 1:
-                by_stimulus = {
-                    name: self._scores(answers.texts[known, at].tolist(), [references[row] for row in known], names) for at, name in enumerate(answers.names)
-                }
+                right_ones = [references[row] for row in known]
+                columns = [answers.texts[known, at].tolist() for at in range(len(answers.names))]
+                by_stimulus = {name: self._scores(column, right_ones, names) for name, column in zip(answers.names, columns, strict=True)}
                 found, table = _of_stimuli(metric, split, by_stimulus, units)
                 scalars += found
                 tables.append(table)
