@@ -32,7 +32,7 @@ def table(folder, references):
 def recipe(path, server, references, **backbone):
     return make_recipe({
         "data": {"use": "csv", "with": {"path": str(path)} | ({"references": "references"} if references else {})},
-        "backbone": {"use": "openai-server", "with": {"base_url": server.base_url, "model": "m", "retries": 0, "parallel": 2, **backbone}},
+        "backbone": {"use": "openai-server", "with": {"base_url": server.base_url, "model": "m", "parallel": 2, "retries": 0, **backbone}},
         "tuner": {"use": "emotionprompt", "with": {"stimulus": ["none", "EP02", "best"], "instruction": "Say it."}},
         "evaluate": ["answers"] + ([] if references else ["accuracy"]),
         "replicates": 2,
@@ -63,6 +63,8 @@ def test_a_study_that_a_server_breaks_off_goes_on_with_what_is_kept(tmp_path, mo
         told = len(server.requests)
         assert broken.is_set()
         broken.clear()
+        # How it runs identifies nothing: the same study goes on, more patiently.
+        plan = build_plan(recipe(tmp_path / "numbers.csv", server, references, key_variable="EP_TEST_KEY", retries=1, max_requests=5000), manager)
         run_study(plan, tmp_path / "study", "plan", lambda: manager, Options)
         good = [(r.prompt, r.body.get("seed")) for at, r in enumerate(server.requests) if at < 48 or at >= told]
         assert len(set(good)) >= len(good) - 16  # at most the prompts of one call were asked for twice

@@ -41,15 +41,16 @@ class AnswerSpec:
 
     Attributes:
         backbone: the language model with options, code identity and fingerprint.
-        numeric: the numeric mode.
+        numeric: the numeric mode; None for a service, which does not compute here.
     """
 
     backbone: Part
-    numeric: Numeric
+    numeric: Numeric | None
 
     def key(self) -> str:
         """Return the spec's key: 64 hex digits."""
-        return merkle("answer-spec", {"format": _FORMAT, "backbone": self.backbone.identity(), "numeric": self.numeric.record()})
+        numeric = None if self.numeric is None else self.numeric.record()
+        return merkle("answer-spec", {"format": _FORMAT, "backbone": self.backbone.identity(), "numeric": numeric})
 
 
 def item_seeds(ids: NDArray[np.uint8], seed: int) -> list[int]:
@@ -128,6 +129,13 @@ def _whole(path: Path) -> bool:
         return True
     except sqlite3.DatabaseError:
         return False
+
+
+def kept_size(folder: Path) -> tuple[int, int]:
+    """Return how many models the cache in a folder keeps answers of, and the bytes of these, damaged files too."""
+    with translate_os_errors(folder / "answers", "read"):
+        sizes = [path.stat().st_size for path in (folder / "answers").glob("*.sqlite*")]
+    return len(list((folder / "answers").glob("*.sqlite"))), sum(sizes)
 
 
 def ask(

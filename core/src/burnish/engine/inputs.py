@@ -154,14 +154,20 @@ class Inputs:
         return self._training[name]
 
     def has_features(self, cell: Cell) -> bool:
-        """Return whether the cell's backbone makes features."""
+        """Return whether the cell has features: its backbone makes them, and what asks for answers is not all there is."""
+        if "features" not in self._provides(cell):
+            return False
+        needs = [component_of(part, self.manager).descriptor.needs for part in (cell.tuner, *self.plan.evaluators)]
+        return cell.assess is not None or "generate" not in needs[0] or any("features" in words for words in needs)
+
+    def _provides(self, cell: Cell) -> frozenset[str]:
         component = component_of(cell.backbone, self.manager)
-        return "features" in self.manager.provides(component, config_of(cell.backbone, component))
+        return frozenset(self.manager.provides(component, config_of(cell.backbone, component)))
 
     def _require_features(self, cell: Cell) -> None:
         if not self.has_features(cell):
-            what = f"tuner {cell.tuner.label}, its assessor or an evaluator needs features, and {cell.backbone.label} makes none"
-            raise RecipeError(what, where="backbone", todo="Take a backbone that provides features")
+            what = f"tuner {cell.tuner.label}, its assessor or an evaluator asks for features of {cell.backbone.label}, which has none to give"
+            raise RecipeError(what, where="backbone", todo="Take a backbone that provides features, and declare needs={'features'}")
 
     def _unreadable(self, cell: Cell) -> list[int]:
         """Read every item once; return the positions of those that cannot be read."""
@@ -259,7 +265,8 @@ class Inputs:
 
     def ask(self, cell: Cell, prompts: Sequence[Sequence[str]], decoding: Decoding, seeds: Sequence[int]) -> NDArray[Any]:
         """Return what the cell's backbone answers P prompts for each of M items, (M, P) object array of str; answers are kept."""
-        kept = AnswerCache(self.cache.folder, AnswerSpec(cell.backbone, self.plan.numeric))
+        elsewhere = "not-reproducible" in self._provides(cell)
+        kept = AnswerCache(self.cache.folder, AnswerSpec(cell.backbone, None if elsewhere else self.plan.numeric))
         table = ask(lambda: self.backbone(cell), prompts, decoding, seeds, kept)
         self.notes += [("warning", line) for line in kept.warnings]
         return table

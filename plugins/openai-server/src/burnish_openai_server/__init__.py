@@ -28,20 +28,26 @@ class ServerConfig:
     revision: str = field(
         default="", metadata={"help": "your name for the state of the model: another one asks everything again. The server does not check it"}
     )
-    key_variable: str = field(default="", metadata={"help": "environment variable with the key; none is sent if not given"})
+    key_variable: str = field(default="", metadata={"running": True, "help": "environment variable with the key; none is sent if not given"})
     api: Literal["chat", "completions"] = field(default="chat", metadata={"help": "chat: a prompt is a user's turn; completions: it is continued"})
     system: str = field(default="", metadata={"help": "the system's turn before each prompt, in chats"})
     send_seed: bool = field(default=True, metadata={"help": "whether the seed of an item is sent, which some servers refuse"})
-    max_requests: int = field(default=10_000, metadata={"help": "requests that a run may send, repeated ones too", "range": (1, 10**9)})
+    max_requests: int = field(
+        default=10_000, metadata={"running": True, "help": "requests that a run may send, repeated ones too", "range": (1, 10**9)}
+    )
     max_tokens: int = field(
-        default=10_000_000, metadata={"help": "tokens of prompts and answers that a run may use, as the server counts them", "range": (1, 10**12)}
+        default=10_000_000,
+        metadata={"running": True, "help": "tokens of prompts and answers that a run may use, as the server counts them", "range": (1, 10**12)},
     )
-    timeout: float = field(default=60.0, metadata={"help": "seconds after which a request is given up", "range": (0.01, 3600)})
-    retries: int = field(default=4, metadata={"help": "how often a failed request is repeated", "range": (0, 20)})
+    timeout: float = field(
+        default=60.0, metadata={"running": True, "help": "seconds after which a request is given up", "range": (0.01, 3600)}
+    )
+    retries: int = field(default=4, metadata={"running": True, "help": "how often a failed request is repeated", "range": (0, 20)})
     backoff: float = field(
-        default=1.0, metadata={"help": "seconds before the first repetition; each further one waits twice as long, at most 60", "range": (0, 60)}
+        default=1.0,
+        metadata={"running": True, "help": "seconds before the first repetition; each further one waits twice as long, at most 60", "range": (0, 60)},
     )
-    parallel: int = field(default=4, metadata={"help": "requests at once", "range": (1, 64)})
+    parallel: int = field(default=4, metadata={"running": True, "help": "requests at once", "range": (1, 64)})
 
     def __post_init__(self) -> None:
         try:
