@@ -87,7 +87,8 @@ def test_a_server_that_is_slow_or_dead_is_given_up():
         ask(server, timeout=0.1, retries=1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+        port = free.getsockname()[1]
+        address = f"http://127.0.0.1:{port}/v1"
     waits = []
     dead = Server(ServerConfig(base_url=address, model="m", retries=2), Runtime(), sleep=waits.append)
     with pytest.raises(MachineError, match="no answer after 3 tries"):
@@ -165,8 +166,8 @@ def test_a_key_that_is_none_is_refused_without_showing_it(monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [
-        {"base_url": "ftp://host/v1"}, {"base_url": "localhost:8000"}, {"base_url": "http://user:secret@host/v1"}, {"base_url": "http://host:port/v1"},
-        {"base_url": "http://host/v1?key=secret"}, {"base_url": "http://elsewhere.example/v1", "key_variable": "KEY"}, {"key_variable": KEY},
+        {"base_url": "ftp://host.example/v1"}, {"base_url": "localhost:8000"}, {"base_url": "http://user:secret@host.example/v1"}, {"base_url": "http://host.example:port/v1"},
+        {"base_url": "http://host.example/v1?key=secret"}, {"base_url": "http://elsewhere.example/v1", "key_variable": "KEY"}, {"key_variable": KEY},
         {"api": "completions", "system": "Be brief."}, {"model": " "},
     ],
 )  # fmt: skip

@@ -45,7 +45,8 @@ def list_(as_json: bool) -> None:
 
     entries, total, (models, bytes_) = list_entries(cache_folder()), cache_bound(), kept_size(cache_folder())
     if as_json:
-        echo_json({"folder": str(cache_folder()), "bound": total, "answers": {"models": models, "size": bytes_}, "entries": [asdict(info) for info in entries]})
+        answers = {"models": models, "size": bytes_}
+        echo_json({"folder": str(cache_folder()), "bound": total, "answers": answers, "entries": [asdict(info) for info in entries]})
         return
     held = sum(info.size for info in entries)
     click.echo(f"{cache_folder()}: {_count(len(entries), 'entry', 'entries')}, {_size(held)} of at most {_size(total)}")

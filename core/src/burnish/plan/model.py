@@ -58,7 +58,7 @@ class Part:
         }  # fmt: skip
 
     def identity(self) -> dict[str, Any]:
-        """Return what identifies the part in keys: the record without `running`, and without places of files whose contents are in the fingerprint."""
+        """Return what identifies the part in keys: the record without `running`, and without places of files that the fingerprint is of."""
         left_out = (*self.paths, *self.running) if self.fingerprint else self.running
         return self.record() | {"options": _without(self.options, left_out)}
 

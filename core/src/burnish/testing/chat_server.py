@@ -68,7 +68,8 @@ class ChatServer:
         self._gone = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
-        self.base_url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        port = self._http.server_address[1]
+        self.base_url = f"http://127.0.0.1:{port}/v1"
 
     def start(self) -> None:
         """Listen, in a thread."""
