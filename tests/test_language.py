@@ -33,7 +33,10 @@ def recipe(path, server, references, **backbone):
     return make_recipe({
         "data": {"use": "csv", "with": {"path": str(path)} | ({"references": "references"} if references else {})},
         "backbone": {"use": "openai-server", "with": {"base_url": server.base_url, "model": "m", "parallel": 2, "retries": 0, **backbone}},
-        "tuner": {"use": "emotionprompt", "with": {"stimulus": ["none", "EP02", "best"], "instruction": "Say it."}},
+        "tuner": [
+            {"use": "plain-prompt", "with": {"instruction": "Say it."}},
+            {"use": "emotionprompt", "with": {"stimulus": ["EP02", "best"], "instruction": "Say it."}},
+        ],
         "evaluate": ["answers"] + ([] if references else ["accuracy"]),
         "replicates": 2,
     })  # fmt: skip
@@ -71,8 +74,10 @@ def test_a_study_that_a_server_breaks_off_goes_on_with_what_is_kept(tmp_path, mo
         with Store(tmp_path / "study" / "study.sqlite") as store:
             records = list(store.records().values())
         assert [record.error for record in records] == [""] * 6
-        found = {(r.labels["tuner"].partition("stimulus=")[2].partition(",")[0], r.replicate): {m.name: m.value for m in r.measures} for r in records}
-        assert all(found["EP02", r]["exact-match"] == 1 > found["none", r]["exact-match"] for r in range(2))
+        found = {(r.labels["tuner"], r.replicate): {m.name: m.value for m in r.measures} for r in records}
+        for replicate in range(2):
+            plain, stimulus = (found[f"{name}instruction=Say it.", replicate] for name in ("plain-prompt:", "emotionprompt:stimulus=EP02,"))
+            assert plain["exact-match"] < stimulus["exact-match"] == 1
         if not references:
             assert all(measures["accuracy"] == measures["exact-match"] == 1 - measures["unparsed"] for measures in found.values())
         folder = next((tmp_path / "study" / "predictors").iterdir())

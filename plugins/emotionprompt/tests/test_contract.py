@@ -7,6 +7,11 @@ from burnish.testing import EvaluatorContract, RecipeContract, TunerContract, mi
 TEXTS = str(Path(__file__).with_name("texts.csv"))
 
 
+class TestPlainPrompt(TunerContract):
+    plugin, name = "emotionprompt", "plain-prompt"
+    example = {"shots": 2}
+
+
 class TestBest(TunerContract):
     plugin, name = "emotionprompt", "emotionprompt"
 

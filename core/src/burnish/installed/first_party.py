@@ -24,7 +24,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
     "burnish-fedclip": {"tuner": "fedclip fedavg-head fedprox-head local-head", "recipe": "fedclip fedclip-cifar10 fedclip-full"},
     "burnish-tiny": {"backbone": "tiny"},
     "burnish-tiny-clip": {"backbone": "tiny-clip"},
-    "burnish-emotionprompt": {"tuner": "emotionprompt", "evaluator": "answers", "recipe": "emotionprompt emotionprompt-full"},
+    "burnish-emotionprompt": {"tuner": "plain-prompt emotionprompt", "evaluator": "answers", "recipe": "emotionprompt emotionprompt-full"},
     "burnish-huggingface": {"backbone": "hf-clip hf-vision hf-text hf-lm"},
     "burnish-openai-server": {"backbone": "openai-server"},
     "burnish-openclip": {"backbone": "openclip"},

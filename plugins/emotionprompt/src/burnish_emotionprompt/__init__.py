@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import burnish
 from burnish.errors import ConfigError
@@ -12,7 +12,8 @@ BURNISH_API = 1
 
 PAPER = "arXiv:2307.11760"
 
-Stimulus = Literal["none", "EP01", "EP02", "EP03", "EP04", "EP05", "EP06", "EP07", "EP08", "EP09", "EP10", "EP11", "best", "all"]
+Stimulus = Literal["EP01", "EP02", "EP03", "EP04", "EP05", "EP06", "EP07", "EP08", "EP09", "EP10", "EP11", "best", "all"]
+Placement = Literal["after-instruction", "after-input"]
 STAGES = ("markers", "first-line", "first-sentence", "lower", "hyphens", "punctuation")
 """Stages of normalisation, in the order in which the released code of the same authors applies them."""
 
@@ -37,18 +38,11 @@ class ScoringConfig:
 
 
 @dataclass(frozen=True)
-class EmotionPromptConfig(ScoringConfig):
-    """The prompt, how it is answered, and which stimulus it gets."""
+class PromptConfig(ScoringConfig):
+    """The prompt, and how it is answered."""
 
-    stimulus: Stimulus = field(
-        default="best",
-        metadata={"help": "none: the prompt alone; EP01 to EP11; best: of the eleven on validation; all: asks all twelve, answers as best"},
-    )
     instruction: str = field(
         default="", metadata={"help": "what to do with the text; {classes} stands for the names of the classes. Made from them if not given"}
-    )
-    placement: Literal["after-instruction", "after-input"] = field(
-        default="after-instruction", metadata={"help": "where the stimulus stands: behind the instruction, or on a line of its own behind the input"}
     )
     variant: Literal["paper", "released"] = field(
         default="paper", metadata={"help": "released: no space before the stimulus, and an empty line where demonstrations would stand"}
@@ -59,6 +53,27 @@ class EmotionPromptConfig(ScoringConfig):
     top_p: float = field(default=1.0, metadata={"help": "share of probability that tokens are drawn from", "range": (0.01, 1)})
     max_new_tokens: int = field(default=50, metadata={"help": "most tokens of an answer", "range": (1, 4096)})
     stop: tuple[str, ...] = field(default=(), metadata={"help": "texts that end an answer"})
+
+
+@dataclass(frozen=True)
+class PlainPromptConfig(PromptConfig):
+    """The prompt alone."""
+
+    stimulus: ClassVar[str] = "none"
+    placement: ClassVar[Placement] = "after-instruction"
+
+
+@dataclass(frozen=True)
+class EmotionPromptConfig(PromptConfig):
+    """The prompt, and which stimulus it gets."""
+
+    stimulus: Stimulus = field(
+        default="best",
+        metadata={"help": "EP01 to EP11; best: of the eleven on validation; all: asks with all and the prompt alone, answers as best"},
+    )
+    placement: Placement = field(
+        default="after-instruction", metadata={"help": "where the stimulus stands: behind the instruction, or on a line of its own behind the input"}
+    )
 
 
 @dataclass(frozen=True)
@@ -74,15 +89,19 @@ class AnswersConfig(ScoringConfig):
             raise ConfigError("chance is not below expert", where="answers")
 
 
-def provides(config: EmotionPromptConfig) -> set[str]:
-    """Return how the tuner is planned: without a stimulus it is the control."""
-    return {"own-loss", "control"} if config.stimulus == "none" else {"own-loss"}
-
-
 @burnish.hookimpl
 def burnish_tuners() -> list[burnish.Tuner]:
-    """Return the tuner."""
+    """Return the method and its control."""
     return [
+        burnish.Tuner(
+            name="plain-prompt",
+            summary="The prompt of a language model without any stimulus: the control of emotionprompt",
+            paper=PAPER,
+            target="burnish_emotionprompt.tuner:EmotionPrompt",
+            config=PlainPromptConfig,
+            needs=frozenset({"text", "generate"}),
+            provides=frozenset({"own-loss", "control"}),
+        ),
         burnish.Tuner(
             name="emotionprompt",
             summary="Emotional stimuli in prompts of a language model, the best one chosen on validation",
@@ -90,7 +109,7 @@ def burnish_tuners() -> list[burnish.Tuner]:
             target="burnish_emotionprompt.tuner:EmotionPrompt",
             config=EmotionPromptConfig,
             needs=frozenset({"text", "generate"}),
-            provides="burnish_emotionprompt:provides",
+            provides=frozenset({"own-loss"}),
         )
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from burnish.data import Classes
-    from burnish_emotionprompt import EmotionPromptConfig
+    from burnish_emotionprompt import EmotionPromptConfig, PlainPromptConfig
 
-WHERE = "tuner emotionprompt"
+WHERE = "emotionprompt"
+Config: TypeAlias = "EmotionPromptConfig | PlainPromptConfig"
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class StimulusPredictor(Prompted):
     """
 
     classes: Classes
-    config: EmotionPromptConfig
+    config: Config
     instruction: str
     names: tuple[str, ...]
     chosen: int
@@ -91,7 +92,7 @@ class StimulusPredictor(Prompted):
         }  # fmt: skip
 
     @classmethod
-    def restore(cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, config: EmotionPromptConfig) -> StimulusPredictor:
+    def restore(cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, config: Config) -> StimulusPredictor:
         """Return the predictor with this info.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burnish.errors import DataError, FitError
-from burnish_emotionprompt.predictor import WHERE, StimulusPredictor
+from burnish_emotionprompt.predictor import WHERE, Config, StimulusPredictor
 from burnish_emotionprompt.scoring import names_of, references_of, score
 from burnish_emotionprompt.stimuli import ORIGINAL, STIMULI
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from burnish.contracts.tuner import Task
     from burnish.data import Classes
-    from burnish_emotionprompt import EmotionPromptConfig
     from burnish_emotionprompt.prompts import Demonstration
 
 _INSTRUCTION = "Choose the class of the text. Answer with nothing but one of these: {classes}."
@@ -33,7 +32,7 @@ class EmotionPrompt:
         config: prompt, decoding and stimulus.
     """
 
-    def __init__(self, config: EmotionPromptConfig) -> None:
+    def __init__(self, config: Config) -> None:
         self.config = config
 
     def fit(self, task: Task) -> StimulusPredictor:
