@@ -18,6 +18,7 @@ from burnish.testing.chat_server import Reply, chat_server
 pytest.importorskip("burnish_openai_server")
 pytest.importorskip("burnish_emotionprompt")
 
+PLAIN, STIMULUS = "plain-prompt:instruction=Say it.", "emotionprompt:instruction=Say it.,stimulus=EP02"
 KEY = "sk-verysecret-0123456789"
 
 
@@ -76,7 +77,7 @@ def test_a_study_that_a_server_breaks_off_goes_on_with_what_is_kept(tmp_path, mo
         assert [record.error for record in records] == [""] * 6
         found = {(r.labels["tuner"], r.replicate): {m.name: m.value for m in r.measures} for r in records}
         for replicate in range(2):
-            plain, stimulus = (found[f"{name}instruction=Say it.", replicate] for name in ("plain-prompt:", "emotionprompt:stimulus=EP02,"))
+            plain, stimulus = (found[name, replicate] for name in (PLAIN, STIMULUS))
             assert plain["exact-match"] < stimulus["exact-match"] == 1
         if not references:
             assert all(measures["accuracy"] == measures["exact-match"] == 1 - measures["unparsed"] for measures in found.values())

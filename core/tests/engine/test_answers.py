@@ -1,12 +1,14 @@
 """Answers of language models: asked once, kept whole, made again where they are damaged; and texts as supervision and scores."""
 
 import sqlite3
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from burnish.config import running
 from burnish.contracts import Decoding, Scores
 from burnish.data import Classes, Labels, Texts, content_id, stack_ids
 from burnish.engine.answers import AT_ONCE, AnswerCache, AnswerSpec, ask, item_seeds
@@ -14,6 +16,7 @@ from burnish.engine.corrupt import differs, hide
 from burnish.errors import DataError, MachineError, PluginError
 from burnish.numeric import detect
 from burnish.plan import Part
+from burnish.testing.data import outcome as made_outcome
 
 GREEDY, DRAWN = Decoding(), Decoding(temperature=0.7)
 
@@ -173,3 +176,31 @@ def test_scores_in_words():
     for meaning, texts in (("texts", None), ("texts", ("x",)), ("logits", ("x", "y", "z"))):
         with pytest.raises(DataError):
             Scores(meaning, scores.values, classes, texts=texts)
+
+
+# -- backbones without features ------------------------------------------------------------------------------------------------
+
+
+def test_features_that_nobody_made_are_refused_in_words():
+    outcome = replace(made_outcome(), table=None)
+    with pytest.raises(PluginError, match="without declaring needs"):
+        outcome.features("test")
+    assert outcome.answers("test") is None
+    assert outcome.scores("test").values.shape[1] == 3
+
+
+def test_options_that_say_how_something_runs_are_in_no_key():
+    @dataclass(frozen=True)
+    class Config:
+        model: str = field(default="m", metadata={"help": "which"})
+        timeout: float = field(default=1.0, metadata={"help": "how long", "running": True})
+
+    assert running(Config()) == ("timeout",)
+
+    def digest(fingerprint="", **options):
+        given = {"model": "m", "timeout": 1.0} | options
+        return Part("backbone", "plugin", "name", given, "code", fingerprint, "label", running=("timeout",)).digest
+
+    assert digest() == digest(timeout=9.0)
+    assert digest("print") == digest("print", timeout=9.0)
+    assert digest() != digest(model="another")
