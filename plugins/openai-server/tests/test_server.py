@@ -49,10 +49,13 @@ def test_what_is_sent_follows_the_protocol():
         assert server.requests[-1].body == {"model": "m", "max_tokens": 5, "temperature": 0.0, "stream": False, "prompt": "x"}
 
 
-def test_a_seed_is_not_sent_where_that_is_said():
+def test_what_servers_differ_in_can_be_said():
     with chat_server(first()) as server:
         ask(server, decoding=Decoding(temperature=1.0), send_seed=False)
+        ask(server, length="max_completion_tokens")
         assert "seed" not in server.requests[0].body
+        assert server.requests[1].body["max_completion_tokens"] == 5
+        assert "max_tokens" not in server.requests[1].body
 
 
 @pytest.mark.parametrize(
@@ -193,3 +196,14 @@ def test_an_error_ends_the_other_requests():
         with pytest.raises(DataError):
             ask(server, prompts=[str(n) for n in range(60)], parallel=2)
         assert len(server.requests) < 40
+
+
+def test_an_error_ends_the_waiting_of_the_others():
+    def script(request, number):
+        return Reply("no", 400, delay=0.2) if request.prompt == "last" else Reply("later", 503, {"Retry-After": "60"})
+
+    with chat_server(script) as server:
+        model = Server(ServerConfig(base_url=server.base_url, parallel=2), Runtime())
+        with pytest.raises(DataError, match="no"):
+            model.generate(["last", "busy"], GREEDY, [0, 1])  # else this takes a minute
+        assert len(server.requests) == 2

@@ -31,6 +31,9 @@ class ServerConfig:
     key_variable: str = field(default="", metadata={"running": True, "help": "environment variable with the key; none is sent if not given"})
     api: Literal["chat", "completions"] = field(default="chat", metadata={"help": "chat: a prompt is a user's turn; completions: it is continued"})
     system: str = field(default="", metadata={"help": "the system's turn before each prompt, in chats"})
+    length: Literal["max_tokens", "max_completion_tokens"] = field(
+        default="max_tokens", metadata={"help": "what the server calls the longest answer in a request"}
+    )
     send_seed: bool = field(default=True, metadata={"help": "whether the seed of an item is sent, which some servers refuse"})
     max_requests: int = field(
         default=10_000, metadata={"running": True, "help": "requests that a run may send, repeated ones too", "range": (1, 10**9)}
@@ -74,7 +77,7 @@ class ServerConfig:
 
 def fingerprint(config: ServerConfig) -> str:
     """Return a hash of what is known of the model: address, name, given revision, and how prompts are wrapped. The server may still change it."""
-    known = [config.base_url.rstrip("/"), config.model, config.revision, config.api, config.system, config.send_seed]
+    known = [config.base_url.rstrip("/"), config.model, config.revision, config.api, config.system, config.length, config.send_seed]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()
 
 

@@ -100,6 +100,7 @@ class Server:
     Args:
         config: server, model, caps.
         runtime: whether the machine is to stay offline; device and numeric mode play no part.
+        sleep: how to wait, for tests; None waits in a way that an error elsewhere ends.
 
     Attributes:
         budget: what was used so far.
@@ -112,7 +113,7 @@ class Server:
     modality = "text"
     views = False
 
-    def __init__(self, config: ServerConfig, runtime: Runtime, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, config: ServerConfig, runtime: Runtime, *, sleep: Callable[[float], None] | None = None) -> None:
         host = httpx.URL(config.base_url).host
         if runtime.offline and host not in LOCAL:
             raise MachineError(f"{host} is on another machine, and the run is offline", where=WHERE)
@@ -138,20 +139,24 @@ class Server:
         if not prompts:
             return []
         # A connection a call: the object holds nothing open. Redirects are not followed, for the key would go along.
+        stop = threading.Event()
         with httpx.Client(timeout=self._config.timeout, follow_redirects=False) as client, ThreadPoolExecutor(self._config.parallel) as pool:
-            waiting = [pool.submit(self._answer, client, prompt, decoding, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+            waiting = [pool.submit(self._answer, client, self._body(prompt, decoding, seed), stop) for prompt, seed in zip(prompts, seeds, strict=True)]
             try:
                 return [future.result() for future in waiting]
             except BaseException:
+                stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _answer(self, client: httpx.Client, prompt: str, decoding: Decoding, seed: int) -> str:
-        body, last = self._body(prompt, decoding, seed), _AgainError("")
+    def _answer(self, client: httpx.Client, body: dict[str, Any], stop: threading.Event) -> str:
+        last, sleep = _AgainError(""), self._sleep or stop.wait
         for attempt in range(self._config.retries + 1):
             if attempt:
                 backoff = min(self._config.backoff * 2.0 ** (attempt - 1), _LONGEST_WAIT)
-                self._sleep(backoff if last.wait is None else max(min(last.wait, _LONGEST_WAIT), 0.0))
+                sleep(backoff if last.wait is None else max(min(last.wait, _LONGEST_WAIT), 0.0))
+            if stop.is_set():
+                break
             self.budget.spend_request()
             try:
                 return self._text(self._send(client, body))
@@ -162,7 +167,8 @@ class Server:
 
     def _body(self, prompt: str, decoding: Decoding, seed: int) -> dict[str, Any]:
         config = self._config
-        body: dict[str, Any] = {"model": config.model, "max_tokens": decoding.max_new_tokens, "temperature": decoding.temperature, "stream": False}
+        body: dict[str, Any] = {"model": config.model, "temperature": decoding.temperature, "stream": False}
+        body[config.length] = decoding.max_new_tokens
         if config.api == "chat":
             system = [{"role": "system", "content": config.system}] if config.system else []
             body["messages"] = [*system, {"role": "user", "content": prompt}]
