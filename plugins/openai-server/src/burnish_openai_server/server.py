@@ -141,7 +141,8 @@ class Server:
         # A connection a call: the object holds nothing open. Redirects are not followed, for the key would go along.
         stop = threading.Event()
         with httpx.Client(timeout=self._config.timeout, follow_redirects=False) as client, ThreadPoolExecutor(self._config.parallel) as pool:
-            waiting = [pool.submit(self._answer, client, self._body(prompt, decoding, seed), stop) for prompt, seed in zip(prompts, seeds, strict=True)]
+            bodies = [self._body(prompt, decoding, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+            waiting = [pool.submit(self._answer, client, body, stop) for body in bodies]
             try:
                 return [future.result() for future in waiting]
             except BaseException:
