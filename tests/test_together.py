@@ -50,7 +50,7 @@ def test_every_target_resolves(manager):
 
 GIVEN = {
     "data": {"folder": "./photos", "csv": "./texts.csv", "npz": "signs"},
-    "backbone": dict.fromkeys(("openclip", ""), "openclip:model=ViT-B-32,random_seed=0"),
+    "backbone": dict.fromkeys(("openclip", ""), "openclip:model=ViT-B-32,random_seed=0") | {"hf-lm": "hf-lm:model=gpt2,random_seed=0"},
 }
 """What stands in for data and weights that recipes leave to their user, by the component they name."""
 

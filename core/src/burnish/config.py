@@ -2,7 +2,7 @@
 
 A config is a frozen dataclass. Its fields are ``bool``, ``int``, ``float``, ``str``, ``Literal``, ``Path``, ``tuple[X, ...]``,
 ``X | None``, other unions, or another such dataclass; their metadata may hold ``help`` (text), ``range`` (lowest and highest value,
-None for an open end) and ``choices``.
+None for an open end), ``choices`` and ``running`` (True for an option that changes no number, such as a timeout: it is in no key).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from burnish.notation.part_text import Quoted
 ConfigT = TypeVar("ConfigT")
 
 __all__ = [
-    "REQUIRED", "Option", "describe", "expand", "from_options", "label", "make_config", "paths", "range_words", "say_value", "to_options",
+    "REQUIRED", "Option", "describe", "expand", "from_options", "label", "make_config", "paths", "range_words", "running", "say_value", "to_options",
 ]  # fmt: skip
 
 REQUIRED: Final = object()
@@ -183,6 +183,11 @@ def _json(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_json(item) for item in value]
     return to_options(value) if is_dataclass(value) else value
+
+
+def running(config: object) -> tuple[str, ...]:
+    """Return the options of the config itself that say how something runs and change no number: those marked ``running`` in their metadata."""
+    return tuple(item.name for item in fields(config) if item.metadata.get("running"))  # type: ignore[arg-type]
 
 
 def paths(config: object, prefix: str = "") -> dict[str, Path | tuple[Path, ...]]:

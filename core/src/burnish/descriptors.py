@@ -14,13 +14,13 @@ from burnish.errors import PluginError, suggestion
 
 _WORDS = """
 image text features tokens maps module text-tower compose-text generate score-text projects groups pool reference
-labels multi-labels truth assessment open-vocabulary transductive own-loss control
+labels multi-labels texts truth assessment open-vocabulary transductive own-loss control not-reproducible
 """
 NEEDS_AND_PROVIDES: Final = frozenset(_WORDS.split())
 """The closed vocabulary of `needs` and `provides`. Planning refuses a trial whose needs its data and backbone do not provide.
 
 What a tuner provides says how it is planned: ``own-loss``, the recipe's loss plays no part; ``control``, it does nothing with the features, so that
-its row shows what the others are worth.
+its row shows what the others are worth. A backbone that provides ``not-reproducible`` may answer otherwise tomorrow: a service that others run.
 """
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

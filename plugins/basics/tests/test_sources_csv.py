@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.data import Labels, MultiLabels, content_id
+from burnish.data import Labels, MultiLabels, Texts, content_id
 from burnish.data.checks import require_usable
 from burnish.errors import BurnishError, ConfigError, DataError
 from burnish_basics._data import CsvConfig
@@ -342,3 +342,39 @@ def test_provides_and_guess(table, tmp_path):
     assert _light.csv_guess(path) == {"path": str(path)}
     assert _light.csv_guess(tmp_path) is None
     assert _light.csv_guess(tmp_path / "a.npz") is None
+
+
+# -- acceptable answers -------------------------------------------------------------------------------------------------------
+
+
+def references(dataset):
+    """Return {text: acceptable answers}."""
+    return {dataset.read(p): dataset.supervision.references[p] for p in range(len(dataset))}
+
+
+def test_answers_instead_of_labels(table):
+    wanted = {"hot": ("cold", "icy"), "up": ("down",), "left": ()}
+    for text, options, name in (
+        ("text,answers\nhot,cold | icy|cold\nup,down\nleft,\n", {}, "t.csv"),
+        ("text,answers,label\nhot,cold;icy,x\nup,down,y\nleft, ,z\n", {"references_separator": ";"}, "t.csv"),
+        ('{"text": "hot", "answers": ["cold", "icy"]}\n{"text": "up", "answers": "down"}\n{"text": "left"}\n', {}, "t.jsonl"),
+    ):
+        path = table(text, name)
+        dataset = load(path, references="answers", **options)
+        assert isinstance(dataset.supervision, Texts)
+        assert references(dataset) == wanted
+        assert len(dataset.classes) == 0
+        require_usable(dataset)
+        assert _light.csv_provides(CsvConfig(path=path, references="answers", **options)) == {"text", "texts"}
+    whole = load(table("text,answers\na,x|y\n"), references="answers", references_separator="")
+    assert references(whole) == {"a": ("x|y",)}
+
+
+def test_answers_that_cannot_be_meant(table):
+    path = table("text,answers\na,b\n")
+    with pytest.raises(ConfigError, match="references"):
+        CsvConfig(path=path, references="answers", label="text")
+    with pytest.raises(DataError, match="no column 'answer' for references"):
+        load(path, references="answer")
+    with pytest.raises(DataError, match="label"):
+        require_usable(load(table("text,answers\na,\n"), references="answers"))

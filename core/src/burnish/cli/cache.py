@@ -39,16 +39,20 @@ def command() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List what is cached, the last used first."""
+    from burnish.engine.answers import kept_size
     from burnish.engine.cache import cache_bound, cache_folder
     from burnish.engine.cache_care import list_entries
 
-    entries, total = list_entries(cache_folder()), cache_bound()
+    entries, total, (models, bytes_) = list_entries(cache_folder()), cache_bound(), kept_size(cache_folder())
     if as_json:
-        echo_json({"folder": str(cache_folder()), "bound": total, "entries": [asdict(info) for info in entries]})
+        answers = {"models": models, "size": bytes_}
+        echo_json({"folder": str(cache_folder()), "bound": total, "answers": answers, "entries": [asdict(info) for info in entries]})
         return
     held = sum(info.size for info in entries)
     click.echo(f"{cache_folder()}: {_count(len(entries), 'entry', 'entries')}, {_size(held)} of at most {_size(total)}")
     echo(_listing(entries))
+    if models:
+        click.echo(f"answers of {_count(models, 'language model', 'language models')}, {_size(bytes_)}: {cache_folder() / 'answers'}")
 
 
 @command.command()

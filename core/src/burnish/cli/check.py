@@ -70,7 +70,8 @@ def _progress(done: int, total: int) -> None:
 def _summary(found: Check) -> list[str]:
     """Return what is there, a line each."""
     things = {"image": "images", "text": "texts"}.get(found.modality, "rows of features")
-    lines = [f"{found.name}: {found.items:,} {things}, {len(found.classes)} classes, {found.supervision}"]
+    targets = f"{len(found.classes)} classes, {found.supervision}" if found.classes else "acceptable answers"
+    lines = [f"{found.name}: {found.items:,} {things}, {targets}"]
     lines.append("splits    " + ", ".join(f"{name} {n:,}" for name, n in found.splits.items()))
     lines += [f"sizes     {_sizes(found)}"] if found.sizes else []
     lines += [f"groups    {found.groups:,}"] if found.groups is not None else []
@@ -92,7 +93,9 @@ def _sizes(found: Check) -> str:
 
 
 def _classes(found: Check) -> list[str]:
-    """Return a table of items by class and split; a line where there are many classes."""
+    """Return a table of items by class and split; a line where there are many classes, nothing where there are none."""
+    if not found.classes:
+        return []
     if len(found.classes) > _CLASSES_SHOWN:
         ranges = [f"{name} {min(counts):,} to {max(counts):,} items a class" for name, counts in found.counts.items()]
         return ["classes   " + ", ".join(ranges)]

@@ -48,7 +48,7 @@ def command(model: Path, data: str, out: str, form: Format | None, **values: Any
     skip = values["on_bad_input"] == "skip"
     layout = Layout(form or _by_ending(target), values["top"], values["min_confidence"], skip)
     items = new_items(data, loaded.modality, manager, column=values["column"])
-    texts = _told(written(loaded.stream(items, skip_bad=skip, workers=values["workers"]), loaded.classes, layout))
+    texts = _told(written(loaded.stream(items, skip_bad=skip, workers=values["workers"]), loaded.classes, layout, words=loaded.words))
     if target is None:
         for text in texts:
             click.echo(text, nl=False)

@@ -1,16 +1,17 @@
 """What the objects behind descriptors must look like: one module a kind. Importing it does not import torch."""
 
 from burnish.contracts.backbone import Encodes, Inputs, Pretrainer, PretrainTask, Runtime, View
-from burnish.contracts.evaluator import Curve, Evaluator, Measure, Measures, Outcome, Table, Terms
+from burnish.contracts.evaluator import Answers, Curve, Evaluator, Measure, Measures, Outcome, Table, Terms
 from burnish.contracts.language import Decoding, Generates, ScoresText
 from burnish.contracts.loss import Loss, LossInput, LossValue, Targets
 from burnish.contracts.noise import Assessment, Assessor, Corruption, CorruptionInput, Corruptor, Evidence
 from burnish.contracts.scores import Scores
 from burnish.contracts.towers import Attachable, Block, ComposesText, HasTextTower, Maps, Projects, Sites, Tokens
-from burnish.contracts.tuner import Adapted, Predictor, Run, SplitInputs, Task, Tuner
+from burnish.contracts.tuner import Adapted, Predictor, Prompted, Run, SplitInputs, Task, Tuner
 
 __all__ = [
     "Adapted",
+    "Answers",
     "Assessment",
     "Assessor",
     "Attachable",
@@ -38,6 +39,7 @@ __all__ = [
     "PretrainTask",
     "Pretrainer",
     "Projects",
+    "Prompted",
     "Run",
     "Runtime",
     "Scores",

@@ -90,6 +90,19 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
+class Answers:
+    """What a language model answered the items of a split.
+
+    Attributes:
+        names: P names of what was asked (`burnish.contracts.tuner.Prompted`).
+        texts: (M, P) object array of str.
+    """
+
+    names: tuple[str, ...]
+    texts: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Measures:
     """What an evaluator returns for one trial."""
 
@@ -129,6 +142,9 @@ class Outcome(Protocol):
 
     def embeddings(self, split: str) -> NDArray[Any] | None:
         """Return (M, E) float32 what the tuner's last layer reads; None where it has no such thing."""
+
+    def answers(self, split: str) -> Answers | None:
+        """Return what a language model answered, as it came; None where the tuner asked none."""
 
     def class_embeddings(self, templates: Sequence[str]) -> NDArray[Any]:
         """Return (P, C, D) float32 text features of every class name in P templates, as `burnish.contracts.Task` has them. Needs ``text-tower``."""

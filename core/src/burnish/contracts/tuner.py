@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from burnish.contracts.backbone import Encodes, Inputs
+    from burnish.contracts.language import Decoding
     from burnish.contracts.loss import Loss
     from burnish.contracts.noise import Assessment
     from burnish.contracts.scores import Scores
@@ -76,6 +77,9 @@ class Task:
         backbone: ``backbone()``: the backbone itself, of the protocols that the tuner's needs name; shared, so what is put into its module goes
             through a `burnish.blocks.lease.Lease`.
         inputs: ``inputs(split name)``: the items to run it on. For tuners that need ``module``.
+        texts: ``texts(split name)``: the M items of a split as texts. For tuners that need ``text``.
+        ask: ``ask(split name, prompts, decoding) -> (M, P) object array of str``: what the backbone answers P prompts for each of the M items of a
+            split; each item has its seed, and the engine keeps the answers. For tuners that need ``generate``.
     """
 
     classes: Classes
@@ -91,6 +95,8 @@ class Task:
     class_embeddings: Callable[[Sequence[str]], NDArray[Any]] = _none
     backbone: Callable[[], Any] = _none
     inputs: Callable[[str], SplitInputs] = _none
+    texts: Callable[[str], Sequence[str]] = _none
+    ask: Callable[[str, Sequence[Sequence[str]], Decoding], NDArray[Any]] = _none
 
 
 class Tuner(Protocol):
@@ -142,3 +148,23 @@ class Adapted(ABC):
         The encoder prepares items as the predictor wants them: crops of test-time ensembling belong to its inputs, and what it gives for
         them to a row of its features. Within, it is called as any `Encodes`: from several threads, in any order of items.
         """
+
+
+class Prompted(ABC):
+    """What a predictor also is whose items a language model answers: `Predictor.predict` reads the answers, (M, P) object array of str.
+
+    It asks nothing itself: the engine does, gives each item its seed, and keeps the answers.
+
+    Attributes:
+        names: P names of what an item is asked, such as of variants of a prompt.
+        decoding: how answers are made.
+        seed: what the seeds of the items follow from, beside their content; that of the task.
+    """
+
+    names: tuple[str, ...]
+    decoding: Decoding
+    seed: int
+
+    @abstractmethod
+    def prompts(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return P prompts for each of M texts; those of a text do not depend on the others."""

@@ -5,7 +5,7 @@ from burnish.data.content import canonical_order, content_id, content_id_of_file
 from burnish.data.dataset import Dataset, Item, Payload, Reader
 from burnish.data.findings import Finding
 from burnish.data.split import ROLES, Role, Split, role_of
-from burnish.data.supervision import Labels, MultiLabels, Supervision
+from burnish.data.supervision import Labels, MultiLabels, Supervision, Texts
 
 __all__ = [
     "ROLES",
@@ -20,6 +20,7 @@ __all__ = [
     "Role",
     "Split",
     "Supervision",
+    "Texts",
     "canonical_order",
     "content_id",
     "content_id_of_file",

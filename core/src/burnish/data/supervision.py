@@ -7,6 +7,7 @@ clean ones stay with the engine.
 from __future__ import annotations
 
 import hashlib
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -46,7 +47,7 @@ class Supervision(ABC):
     @property
     @abstractmethod
     def word(self) -> str:
-        """The word of needs and provides for this type: ``"labels"`` or ``"multi-labels"``."""
+        """The word of needs and provides for this type: ``"labels"``, ``"multi-labels"`` or ``"texts"``."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -181,6 +182,49 @@ class MultiLabels(Supervision):
         # scipy chooses the width of its indices by itself; what is said does not depend on it.
         arrays = {f"{name}.{kind}": getattr(part, kind).astype(np.int64) for name, part in parts.items() for kind in ("indices", "indptr")}
         return arrays | {"shape": np.array(self.positive.shape, dtype=np.int64)}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Texts(Supervision):
+    """Acceptable answers of an item, each of which is right: for tasks whose answers are texts and not classes.
+
+    Attributes:
+        references: of N items the acceptable texts; none where nobody gave one.
+    """
+
+    references: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "references", tuple(tuple(texts) for texts in self.references))
+        for row, texts in enumerate(self.references):
+            if any(not isinstance(text, str) or not text.strip() for text in texts):
+                raise DataError(f"a reference of item {row} is empty or no text", todo="Give each item texts, or nothing where none is known")
+        self._check_weights(len(self.references))
+
+    @property
+    def word(self) -> str:
+        """The word of needs and provides for this type."""
+        return "texts"
+
+    def __len__(self) -> int:
+        return len(self.references)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) bool: the item has a reference."""
+        return np.array([bool(texts) for texts in self.references], dtype=bool)
+
+    def take(self, index: NDArray[np.int64]) -> Texts:
+        """Return the supervision of the M items at `index` (M,) int64."""
+        references = tuple(self.references[int(at)] for at in index)
+        return Texts(references=references, weights=None if self.weights is None else self.weights[index])
+
+    def counts(self, classes: int) -> NDArray[np.float64]:
+        """Return (C,) zeros: texts are no classes."""
+        return np.zeros(classes, dtype=np.float64)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {"references": np.frombuffer(json.dumps(self.references).encode(), dtype=np.uint8)}
 
 
 def _boolean(matrix: Any) -> sp.csr_array:

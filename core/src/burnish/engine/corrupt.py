@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from burnish.contracts.noise import Corruption, CorruptionInput, Corruptor
-from burnish.data import Dataset, Labels, MultiLabels, Split, Supervision, uniforms
+from burnish.data import Dataset, Labels, MultiLabels, Split, Supervision, Texts, uniforms
 from burnish.engine.splits import Splits
 from burnish.errors import DataError
 
@@ -100,6 +100,8 @@ def differs(first: Supervision, second: Supervision) -> NDArray[np.bool_]:
         for mine, theirs in ((first.positive, second.positive), (_observed(first), _observed(second))):
             other |= np.diff((mine != theirs).tocsr().indptr) > 0
         return other
+    if isinstance(first, Texts) and isinstance(second, Texts):
+        return np.array([mine != theirs for mine, theirs in zip(first.references, second.references, strict=True)], dtype=bool)
     raise DataError(f"{second.word} in the place of {first.word}")
 
 
@@ -119,6 +121,9 @@ def hide(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
         rows = keep[:, None]
         observed = np.ones(supervision.positive.shape, dtype=bool) if supervision.observed is None else supervision.observed.toarray()
         return replace(supervision, positive=supervision.positive.toarray() & rows, observed=observed & rows)
+    if isinstance(supervision, Texts):
+        gone = set(positions.tolist())
+        return replace(supervision, references=tuple(() if row in gone else texts for row, texts in enumerate(supervision.references)))
     raise DataError(f"supervision of type {type(supervision).__name__} cannot be hidden")
 
 

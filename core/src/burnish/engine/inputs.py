@@ -11,9 +11,10 @@ import numpy as np
 
 from burnish.blocks.lease import frozen_digest
 from burnish.contracts.backbone import Runtime
-from burnish.contracts.tuner import Adapted
+from burnish.contracts.tuner import Adapted, Prompted
 from burnish.data import Classes, Dataset, Split, Supervision
 from burnish.data.checks import require_usable
+from burnish.engine.answers import AnswerCache, AnswerSpec, ask, item_seeds
 from burnish.engine.assess import apply, assess
 from burnish.engine.cache import FeatureCache, FeatureSpec
 from burnish.engine.corrupt import Corrupted, corrupt, study_salt
@@ -21,12 +22,13 @@ from burnish.engine.extract import Extracted, ExtractRun, extract
 from burnish.engine.parts import component_of, config_of, make
 from burnish.engine.progress import Progress
 from burnish.engine.splits import draw, units_of
-from burnish.engine.tasks import TaskSource, embed_classes
-from burnish.errors import PluginError
+from burnish.engine.tasks import TaskSource, embed_classes, texts_at
+from burnish.errors import DataError, ItemError, PluginError, RecipeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from burnish.contracts.language import Decoding
     from burnish.contracts.noise import Assessment
     from burnish.manager import Manager
     from burnish.plan import Cell, Part, Plan
@@ -95,11 +97,17 @@ class Inputs:
     # -- data and features ----------------------------------------------------------------------------------------------
 
     def prepare(self, cells: Iterable[Cell]) -> None:
-        """Load the data and extract the features of these cells. An item that one backbone cannot use is set aside for all of them."""
+        """Load the data and extract the features of these cells. An item that one backbone cannot use is set aside for all of them.
+
+        A backbone that provides no features, such as a server that answers with texts, is asked for none: its items are read, no more.
+        """
         cells = list(cells)
         for cell in cells:
             self._load(cell)
         for cell in cells:
+            if not self.has_features(cell):
+                self._bad.setdefault(self.plan.data_key(cell), set()).update(self._unreadable(cell))
+                continue
             for view in [None] if cell.views <= 1 else [None, *range(cell.views)]:
                 self._bad.setdefault(self.plan.data_key(cell), set()).update(self._extract(cell, view))
 
@@ -123,17 +131,57 @@ class Inputs:
         return self._units[self.plan.data_key(cell)]
 
     def features(self, cell: Cell) -> NDArray[np.float32]:
-        """Return (N, D) float32 of the evaluation view."""
+        """Return (N, D) float32 of the evaluation view.
+
+        Raises:
+            RecipeError: the cell's backbone makes none.
+        """
+        self._require_features(cell)
         return self._features[self.plan.features_key(cell, None)]
 
     def training_features(self, cell: Cell) -> NDArray[np.float32]:
-        """Return (N, V, D) float32 of the training views; cells with one backbone share the array."""
+        """Return (N, V, D) float32 of the training views; cells with one backbone share the array.
+
+        Raises:
+            RecipeError: the cell's backbone makes none.
+        """
+        self._require_features(cell)
         keys = [self.plan.features_key(cell, view) for view in ([None] if cell.views <= 1 else range(cell.views))]
         name = "+".join(keys)
         if name not in self._training:
             parts = [self._features[key] for key in keys]
             self._training[name] = parts[0][:, None, :] if len(parts) == 1 else np.stack(parts, axis=1)
         return self._training[name]
+
+    def has_features(self, cell: Cell) -> bool:
+        """Return whether the cell has features: its backbone makes them, and what asks for answers is not all there is."""
+        if "features" not in self._provides(cell):
+            return False
+        needs = [component_of(part, self.manager).descriptor.needs for part in (cell.tuner, *self.plan.evaluators)]
+        return cell.assess is not None or "generate" not in needs[0] or any("features" in words for words in needs)
+
+    def _provides(self, cell: Cell) -> frozenset[str]:
+        component = component_of(cell.backbone, self.manager)
+        return frozenset(self.manager.provides(component, config_of(cell.backbone, component)))
+
+    def _require_features(self, cell: Cell) -> None:
+        if not self.has_features(cell):
+            what = f"tuner {cell.tuner.label}, its assessor or an evaluator asks for features of {cell.backbone.label}, which has none to give"
+            raise RecipeError(what, where="backbone", todo="Take a backbone that provides features, and declare needs={'features'}")
+
+    def _unreadable(self, cell: Cell) -> list[int]:
+        """Read every item once; return the positions of those that cannot be read."""
+        dataset = self._datasets[self.plan.data_key(cell)]
+        bad: list[int] = []
+        for position in map(int, _needed(dataset, None)):
+            try:
+                dataset.read(position)
+            except (DataError, OSError) as error:
+                if self.plan.on_bad_input == "error":
+                    raise ItemError(position, str(getattr(error, "what", error)), dataset.origin(position)) from error
+                bad.append(position)
+                self.notes.append(("bad item", f"{dataset.origin(position)}: {error}"))
+        return bad
 
     def _load(self, cell: Cell) -> None:
         key = self.plan.data_key(cell)
@@ -213,6 +261,24 @@ class Inputs:
         finally:
             self.require_frozen(f"tuner {cell.tuner.label}")
 
+    # -- answers --------------------------------------------------------------------------------------------------------
+
+    def ask(self, cell: Cell, prompts: Sequence[Sequence[str]], decoding: Decoding, seeds: Sequence[int]) -> NDArray[Any]:
+        """Return what the cell's backbone answers P prompts for each of M items, (M, P) object array of str; answers are kept."""
+        elsewhere = "not-reproducible" in self._provides(cell)
+        kept = AnswerCache(self.cache.folder, AnswerSpec(cell.backbone, None if elsewhere else self.plan.numeric))
+        table = ask(lambda: self.backbone(cell), prompts, decoding, seeds, kept)
+        self.notes += [("warning", line) for line in kept.warnings]
+        return table
+
+    def answer_table(self, cell: Cell, predictor: Prompted, positions: NDArray[np.int64]) -> NDArray[Any]:
+        """Return (N, P) object array: what the backbone answers a predictor's prompts; empty texts where a position was not asked for."""
+        dataset = self.dataset(cell)
+        table = np.full((len(dataset), len(predictor.names)), "", dtype=object)
+        prompts = predictor.prompts(texts_at(dataset, positions))
+        table[positions] = self.ask(cell, prompts, predictor.decoding, item_seeds(dataset.ids[positions], predictor.seed))
+        return table
+
     # -- supervision ----------------------------------------------------------------------------------------------------
 
     def corrupted(self, cell: Cell, replicate: int) -> Corrupted:
@@ -258,9 +324,9 @@ class Inputs:
         """Return where the tasks of one replicate of a cell come from."""
         return TaskSource(
             dataset=self.dataset(cell), splits=seen.splits, supervision=seen.supervision, classes=seen.classes,
-            training=self.training_features(cell), table=self.features(cell), backbone=lambda: self.lend(cell),
+            features=(lambda: (self.training_features(cell), self.features(cell))), backbone=lambda: self.lend(cell),
             embed_classes=lambda classes, templates: self.class_embeddings(cell, classes, templates), replicate=replicate,
-            device=self.plan.numeric.device,
+            device=self.plan.numeric.device, ask=lambda prompts, decoding, seeds: self.ask(cell, prompts, decoding, seeds),
         )  # fmt: skip
 
 

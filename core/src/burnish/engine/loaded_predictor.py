@@ -17,9 +17,10 @@ from PIL import Image
 
 from burnish.contracts.backbone import Encodes, Inputs, Runtime, View
 from burnish.contracts.scores import Scores
-from burnish.contracts.tuner import Adapted
+from burnish.contracts.tuner import Adapted, Prompted
 from burnish.data import Classes, Dataset, Item, content_id, stack_ids
 from burnish.data.images import rgb_of
+from burnish.engine.answers import ask, item_seeds
 from burnish.engine.new_items import NewItem, items_of
 from burnish.engine.parts import make
 from burnish.errors import DataError, ItemError
@@ -80,12 +81,18 @@ class LoadedPredictor:
     manager: Manager
     runtime: Runtime
     _encoder: Encodes | None = None
+    _model: Any = None
     _open: ExitStack = field(default_factory=ExitStack)
 
     @property
     def classes(self) -> Classes:
         """The classes that scores stand for."""
         return self.predictor.classes
+
+    @property
+    def words(self) -> bool:
+        """Whether it answers in words, with a language model."""
+        return isinstance(self.predictor, Prompted)
 
     def predict(self, x: Dataset | NDArray[Any] | Sequence[Any]) -> Scores:
         """Return scores of M items.
@@ -118,7 +125,9 @@ class LoadedPredictor:
             ItemError: an item cannot be read.
             DataError: the items are not what the backbone reads.
         """
-        if self.modality != "features" and self._encoder is None:
+        if isinstance(self.predictor, Prompted):
+            self._model = self._model or make(self.backbone, self.manager, self.runtime)
+        elif self.modality != "features" and self._encoder is None:
             backbone = make(self.backbone, self.manager, self.runtime)
             # What was learnt stays in the backbone as long as this object lives: it is nobody else's.
             self._encoder = self._open.enter_context(self.predictor.adapt(backbone)) if isinstance(self.predictor, Adapted) else backbone
@@ -147,7 +156,7 @@ class LoadedPredictor:
                 bad[number] = f"cannot be read: {error.strerror or error}"
             except DataError as error:
                 bad[number] = _reason(error)
-        if self.modality == "features":
+        if self.modality == "features" or isinstance(self.predictor, Prompted):
             return _Cell(items, tuple(good), payloads, bad)
         try:
             return _Cell(items, tuple(good), self._inputs(payloads), bad)
@@ -174,6 +183,11 @@ class LoadedPredictor:
     def _scores(self, cell: _Cell) -> Scores:
         if not cell.good:
             return _joined([], self.classes)
+        if isinstance(self.predictor, Prompted):
+            ids = stack_ids([content_id("text", text) for text in cell.inputs])
+            prompts, model = self.predictor.prompts(cell.inputs), self._model
+            seeds = item_seeds(ids, self.predictor.seed)
+            return self.predictor.predict(ask(lambda: model, prompts, self.predictor.decoding, seeds))
         if self.modality == "features":
             return self.predictor.predict(_stacked(cell.inputs))
         assert self._encoder is not None  # noqa: S101 - `stream` made it
@@ -251,4 +265,5 @@ def _joined(parts: Sequence[Scores], classes: Classes) -> Scores:
     if not parts:
         return Scores("probabilities", np.empty((0, len(classes)), dtype=np.float32), classes)
     first = parts[0]
-    return Scores(first.meaning, np.concatenate([p.values for p in parts]), first.classes, first.activation, first.temperature)
+    texts = None if first.texts is None else tuple(text for part in parts for text in part.texts or ())
+    return Scores(first.meaning, np.concatenate([p.values for p in parts]), first.classes, first.activation, first.temperature, texts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.contracts.tuner import Adapted
+from burnish.contracts.tuner import Adapted, Prompted
 from burnish.engine.fits import Fitted
 from burnish.engine.inputs import Inputs
 from burnish.engine.outcome import TrialOutcome
@@ -18,6 +18,8 @@ from burnish.engine.store import Candidate, Record, StoredMeasure, extras_of
 from burnish.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from burnish.contracts.evaluator import Evaluator, Measure, Measures
     from burnish.contracts.tuner import Predictor
     from burnish.data import Split, Supervision
@@ -57,9 +59,9 @@ class Measuring:
         if fitted.predictor is not None:
             seen = self.inputs.seen(cell, trial.replicate)
             tests = {name: split for name, split in seen.splits.items() if split.role == "test" and len(split)}
-            outcome = self._outcome(fitted.predictor, cell, trial.replicate, tests, seen.corrupted.truth)
-            outcome = replace(outcome, truth=seen.corrupted.truth, judged_items=seen.corrupted.judged)
             try:
+                outcome = self._outcome(fitted.predictor, cell, trial.replicate, tests, seen.corrupted.truth)
+                outcome = replace(outcome, truth=seen.corrupted.truth, judged_items=seen.corrupted.judged)
                 measures = [self._measure(named, outcome) for named in self._evaluators if "assessment" not in named.needs or seen.assessment]
             except DataError as problem:
                 measures, error = [], str(problem)
@@ -90,8 +92,8 @@ class Measuring:
         split = seen.splits.get(self.plan.select.split)
         if split is None or not len(split):
             raise DataError(f"there is no {self.plan.select.split} split to tune on", where="tune", todo="Set split.validation above 0")
-        outcome = self._outcome(fitted.predictor, fitted.cell, fitted.trial.replicate, {split.name: split}, seen.supervision)
         try:
+            outcome = self._outcome(fitted.predictor, fitted.cell, fitted.trial.replicate, {split.name: split}, seen.supervision)
             measure = self._selected(outcome, split.name)
         except DataError as problem:
             return Candidate(math.nan, error=str(problem))
@@ -116,15 +118,21 @@ class Measuring:
 
     def _outcome(self, predictor: Predictor, cell: Cell, replicate: int, parts: Mapping[str, Split], shown: Supervision) -> TrialOutcome:
         seen = self.inputs.seen(cell, replicate)
-        table, read = self.inputs.features(cell), None
+        table: NDArray[np.float32] | None = self.inputs.features(cell) if self.inputs.has_features(cell) else None
+        positions = np.unique(np.concatenate([split.index for split in parts.values()]))
+        read: NDArray[Any]
         if isinstance(predictor, Adapted):
-            read = self.inputs.adapted_table(cell, predictor, np.unique(np.concatenate([split.index for split in parts.values()])))
+            read = self.inputs.adapted_table(cell, predictor, positions)
+        elif isinstance(predictor, Prompted):
+            read = self.inputs.answer_table(cell, predictor, positions)
+        else:
+            read = self.inputs.features(cell)
         return TrialOutcome(
             predictor=predictor,
             classes=seen.classes,
             parts=parts,
             table=table,
-            read=table if read is None else read,
+            read=read,
             shown=shown,
             unit=self.inputs.units(cell),
             train_counts=seen.supervision.take(seen.splits["train"].index).counts(len(seen.classes)),

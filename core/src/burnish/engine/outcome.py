@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from burnish.contracts.evaluator import Answers
 from burnish.contracts.scores import Scores
+from burnish.contracts.tuner import Prompted
 from burnish.engine.corrupt import hide
 from burnish.errors import PluginError
 
@@ -28,8 +30,8 @@ class TrialOutcome:
         predictor: what was trained.
         classes: the classes.
         parts: the splits to measure.
-        table: (N, D) features of the evaluation view.
-        read: (N, D') what the predictor reads: the same, unless the tuner changed the backbone.
+        table: (N, D) features of the evaluation view; None where the backbone makes none.
+        read: (N, D') what the predictor reads: the same, unless the tuner changed the backbone, or (N, P) answers of a language model.
         shown: the targets evaluators compare with: the truth on test sets, labels as observed on validation.
         unit: (N,) resampling unit of every item.
         train_counts: (C,) training items per class as observed.
@@ -43,8 +45,8 @@ class TrialOutcome:
     predictor: Predictor
     classes: Classes
     parts: Mapping[str, Split]
-    table: NDArray[np.float32]
-    read: NDArray[np.float32]
+    table: NDArray[np.float32] | None
+    read: NDArray[Any]
     shown: Supervision
     unit: NDArray[np.int64]
     train_counts: NDArray[np.float64]
@@ -62,10 +64,16 @@ class TrialOutcome:
         return list(self.parts)
 
     def features(self, split: str) -> NDArray[np.float32]:
-        """Return (M, D) float32 features of the backbone."""
+        """Return (M, D) float32 features of the backbone.
+
+        Raises:
+            PluginError: the backbone makes none, and the evaluator does not declare that it needs them.
+        """
+        if self.table is None:
+            raise PluginError("an evaluator asked for features without declaring needs={'features'}", where="evaluate")
         return np.asarray(self.table[self.parts[split].index])
 
-    def _read(self, split: str) -> NDArray[np.float32]:
+    def _read(self, split: str) -> NDArray[Any]:
         return np.asarray(self.read[self.parts[split].index])
 
     def scores(self, split: str) -> Scores:
@@ -88,6 +96,10 @@ class TrialOutcome:
             self._embeddings[split] = self.predictor.embed(self._read(split))
         embedded: NDArray[Any] | None = self._embeddings[split]
         return embedded
+
+    def answers(self, split: str) -> Answers | None:
+        """Return what a language model answered; None where the tuner asked none."""
+        return Answers(self.predictor.names, self._read(split)) if isinstance(self.predictor, Prompted) else None
 
     def class_embeddings(self, templates: Sequence[str]) -> NDArray[np.float32]:
         """Return (P, C, D) float32 text features of the class names in P templates.

@@ -13,14 +13,16 @@ from burnish.contracts.backbone import Inputs as Prepared
 from burnish.contracts.tuner import Run, Task
 from burnish.data import Classes, Dataset, Labels, Split, Supervision, content_id
 from burnish.engine import seeds
+from burnish.engine.answers import item_seeds
 from burnish.engine.cache import FeatureCache, FeatureSpec
 from burnish.engine.corrupt import hide
 from burnish.engine.extract import ExtractRun, extract
-from burnish.errors import BurnishError, ConfigError, DataError
+from burnish.errors import BurnishError, ConfigError, DataError, PluginError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from burnish.contracts.language import Decoding
     from burnish.contracts.loss import Loss
     from burnish.contracts.noise import Assessment
     from burnish.contracts.tuner import SplitInputs
@@ -38,24 +40,24 @@ class TaskSource:
         splits: all splits, test sets too, which no task shows.
         supervision: as observed.
         classes: the classes, known or new as observed.
-        training: (N, V, D) features of the training views.
-        table: (N, D) features of the evaluation view.
+        features: gives (N, V, D) features of the training views and (N, D) of the evaluation view.
         backbone: gives the live backbone.
         embed_classes: ``embed_classes(classes, templates) -> (P, C, D)``.
         replicate: whose randomness.
         device: torch device.
+        ask: ``ask(prompts, decoding, seeds) -> (M, P)`` answers of the backbone.
     """
 
     dataset: Dataset
     splits: Mapping[str, Split]
     supervision: Supervision
     classes: Classes
-    training: NDArray[Any]
-    table: NDArray[np.float32]
+    features: Callable[[], tuple[NDArray[Any], NDArray[np.float32]]]
     backbone: Callable[[], Any]
     embed_classes: Callable[[Classes, Sequence[str]], NDArray[np.float32]]
     replicate: int
     device: str
+    ask: Callable[[Sequence[Sequence[str]], Decoding, Sequence[int]], NDArray[Any]]
 
     def task(self, role: str, assessment: Assessment | None = None, loss: Loss | None = None) -> Task:
         """Return a task.
@@ -76,16 +78,25 @@ class TaskSource:
 
         def features(name: str) -> NDArray[np.float32]:
             index = split_of(name).index
-            return np.asarray(self.training[index] if name == "train" else self.table[index][:, None, :])
+            training, table = self.features()
+            return np.asarray(training[index] if name == "train" else table[index][:, None, :])
+
+        def answers(name: str, prompts: Sequence[Sequence[str]], decoding: Decoding) -> NDArray[Any]:
+            index = split_of(name).index
+            if len(prompts) != len(index):
+                raise PluginError(f"prompts for {len(prompts)} items of a split of {len(index)}", where="tuner")
+            return self.ask(prompts, decoding, item_seeds(self.dataset.ids[index], seed))
 
         def inputs(name: str) -> SplitInputs:
             return _SplitItems(self.dataset, split_of(name).index, self.backbone(), self.replicate)
 
+        seed = seeds.seed("init", self.replicate)
         return Task(
             classes=self.classes, splits=shown, supervision=hide(self.supervision, hidden), assessment=assessment, loss=loss,
             groups=dict(self.dataset.columns), features=features, generator=lambda part: seeds.generator(f"{role} {part}", self.replicate),
-            seed=seeds.seed("init", self.replicate), run=Run(self.device), backbone=self.backbone, inputs=inputs,
-            class_embeddings=lambda templates: self.embed_classes(self.classes, templates),
+            seed=seed, run=Run(self.device), backbone=self.backbone, inputs=inputs,
+            class_embeddings=lambda templates: self.embed_classes(self.classes, templates), ask=answers,
+            texts=lambda name: texts_at(self.dataset, split_of(name).index),
         )  # fmt: skip
 
 
@@ -106,6 +117,17 @@ class _SplitItems:
         positions = self.index[rows]
         view = View() if draw is None else View(draw, self.replicate)
         return self.backbone.prepare(list(self.dataset.items(positions)), view, self.dataset.ids[positions])
+
+
+def texts_at(dataset: Dataset, positions: NDArray[np.int64]) -> list[str]:
+    """Return the items at `positions` as texts.
+
+    Raises:
+        DataError: the items are no texts, or one cannot be read.
+    """
+    if dataset.modality != "text":
+        raise DataError(f"the items are {dataset.modality}, and prompts are made of texts", where=dataset.name)
+    return [str(item.payload) for item in dataset.items(positions)]
 
 
 @dataclass(frozen=True, eq=False)

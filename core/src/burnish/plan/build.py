@@ -21,7 +21,7 @@ from burnish.recipe import PARTS, Recipe
 DEFAULT_LOSS, DEFAULT_MULTI_LABEL_LOSS = "ce", "bce"
 DEFAULT_EVALUATORS = ("accuracy",)
 DEFAULT_FEATURES_BACKBONE = "features"
-MODALITIES, SUPERVISION = frozenset({"image", "text", "features"}), frozenset({"labels", "multi-labels"})
+MODALITIES, SUPERVISION = frozenset({"image", "text", "features"}), frozenset({"labels", "multi-labels", "texts"})
 
 MAX_TRIALS = 1_000_000
 """Most trials of a plan: more is a slip, and would take long only to be listed."""
@@ -101,7 +101,7 @@ class _Build:
         }  # fmt: skip
         return Plan(
             recipe.name, {key: value for key, value in normal.items() if value not in (None, [])}, cells, tuple(p.part for p in evaluators),
-            replicates, split, tune, select, report, numeric, bad, tried, code_identity.of_core(), self._advice(axes.tuner),
+            replicates, split, tune, select, report, numeric, bad, tried, code_identity.of_core(), self._advice(axes.tuner, axes.backbone),
         )  # fmt: skip
 
     def _read(self, read: Callable[[Recipe], ValueT]) -> ValueT:
@@ -182,10 +182,16 @@ class _Build:
             raise PluginError(f"{target} gives {views!r}, not a number of views", where=f"{tuner.component} of plugin {plugin}")
         return views
 
-    def _advice(self, tuners: Sequence[ResolvedPart]) -> tuple[str, ...]:
-        """Say which rows are transductive, and how to add the row that does nothing: no plan gets rows that its recipe does not name."""
+    def _advice(self, tuners: Sequence[ResolvedPart], backbones: Sequence[ResolvedPart]) -> tuple[str, ...]:
+        """Say which rows are transductive or cannot be reproduced, and how to add the row that does nothing.
+
+        No plan gets rows that its recipe does not name.
+        """
         together = dict.fromkeys(part.part.label for part in tuners if "transductive" in part.provides)
         found = [f"Transductive, an item's scores depend on the items it is predicted with: {', '.join(together)}."] if together else []
+        elsewhere = dict.fromkeys(part.part.label for part in backbones if "not-reproducible" in part.provides)
+        if elsewhere:
+            found.append(f"Not reproducible, others run the model and may change it without notice: {', '.join(elsewhere)}.")
         if not any("control" in part.provides for part in tuners):
             able = [self.manager.label(c) for c in self.manager.components("tuner") if "control" in _fixed(c.descriptor.provides)]
             found.append(f"No do-nothing row: add --tuner {able[0]}." if able else "No do-nothing row, and no installed tuner gives one.")

@@ -37,6 +37,7 @@ class Part:
         fingerprint: hash of the files and weights it reads; empty where it reads none.
         label: as a person would write it, with the options that differ from their defaults.
         paths: dotted names of the options that are paths. What lies there is in the fingerprint; where it lies identifies nothing.
+        running: names of the options that say how it runs, such as a timeout, and change no number: they identify nothing.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Part:
     fingerprint: str
     label: str
     paths: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Return what makes the part again, as JSON: everything but the label."""
@@ -56,8 +58,9 @@ class Part:
         }  # fmt: skip
 
     def identity(self) -> dict[str, Any]:
-        """Return what identifies the part in keys: the record without the places of files, whose contents are in the fingerprint."""
-        return self.record() | {"options": _without(self.options, self.paths) if self.fingerprint else dict(self.options)}
+        """Return what identifies the part in keys: the record without `running`, and without places of files that the fingerprint is of."""
+        left_out = (*self.paths, *self.running) if self.fingerprint else self.running
+        return self.record() | {"options": _without(self.options, left_out)}
 
     @cached_property
     def digest(self) -> str:

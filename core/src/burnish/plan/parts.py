@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish import fingerprint
-from burnish.config import describe, expand, label, make_config, paths, to_options
+from burnish.config import describe, expand, label, make_config, paths, running, to_options
 from burnish.descriptors import Backbone, Source
 from burnish.errors import BurnishError, CombinedError, RecipeError, suggestion
 from burnish.manager import Component, Manager
@@ -123,6 +123,7 @@ class Resolver:
             fingerprint=self._fingerprint(component, config, where),
             label=label(self.manager.label(component), config),
             paths=tuple(paths(config)),
+            running=running(config),
         )
         return ResolvedPart(part, component, config, self.manager.provides(component, config))
 

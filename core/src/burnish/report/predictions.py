@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from burnish.engine.loaded_predictor import ScoredCell
+from burnish.errors import RecipeError
 from burnish.report.exports import write_csv
 
 if TYPE_CHECKING:
@@ -93,14 +94,27 @@ def class_names(classes: Classes) -> tuple[str, ...]:
     return classes.names if len(set(classes.names)) == len(classes) else classes.ids
 
 
-def written(cells: Iterable[ScoredCell], classes: Classes, layout: Layout) -> Iterator[str]:
+def written(cells: Iterable[ScoredCell], classes: Classes, layout: Layout, *, words: bool = False) -> Iterator[str]:
     """Yield the text of a file, a cell at a time, in the order of the items.
 
     CSV has the columns ``item``, ``prediction`` (multi-labels with ``|`` between), ``confidence``, with `Layout.min_confidence` ``abstained``,
     with `Layout.reasons` ``error``, and ``p:<class>`` for every class, or ``class_1``, ``p_1``, ... with `Layout.top`. What a spreadsheet would run
     as a formula gets an apostrophe before it. JSON lines have the same keys, the prediction of a multi-label predictor as a list, and
-    ``probabilities`` as an object, the most probable first where `Layout.top` is given.
+    ``probabilities`` as an object, the most probable first where `Layout.top` is given. Answers in words have the keys ``item``, ``prediction`` (the
+    class that the answer names, or the answer itself where there are no classes), ``answer`` and, with `Layout.reasons`, ``error``.
+
+    Args:
+        cells: the scores.
+        classes: the classes.
+        layout: how to write them.
+        words: whether the predictor answers in words.
+
+    Raises:
+        RecipeError: the most probable classes or a confidence are asked of answers in words.
     """
+    if words:
+        yield from _in_words(cells, classes, layout)
+        return
     names = class_names(classes)
     if layout.format == "csv":
         yield write_csv([_head(names, layout)], folded=False)
@@ -111,6 +125,26 @@ def written(cells: Iterable[ScoredCell], classes: Classes, layout: Layout) -> It
             yield write_csv([_cells(answer, names, layout) for answer in found], folded=False)
         else:
             yield "".join(json.dumps(_record(answer, names, layout, several), ensure_ascii=False) + "\n" for answer in found)
+
+
+def _in_words(cells: Iterable[ScoredCell], classes: Classes, layout: Layout) -> Iterator[str]:
+    if layout.top or layout.min_confidence is not None:
+        option = "--top" if layout.top else "--min-confidence"
+        raise RecipeError("answers in words have no probabilities", where=option, todo="Leave it out")
+    head, names = ["item", "prediction", "answer", *["error"] * layout.reasons], class_names(classes)
+    if layout.format == "csv":
+        yield write_csv([head], folded=False)
+    for cell in cells:
+        top = dict(zip(cell.good, zip(cell.scores.top().tolist(), cell.scores.texts or (), strict=True), strict=True))
+        rows: list[list[str | None]] = []
+        for place, item in enumerate(cell.items):
+            column, text = top.get(place, (-1, ""))
+            said = names[column] if column >= 0 else text if not names and place in top else None
+            rows.append([item.name, said, text if place in top else None, cell.bad.get(place)][: len(head)])
+        if layout.format == "csv":
+            yield write_csv([[value or "" for value in row] for row in rows], folded=False)
+        else:
+            yield "".join(json.dumps(dict(zip(head, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
 
 
 def _head(names: Sequence[str], layout: Layout) -> list[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from burnish.testing.contract import PluginContract, missing_contracts
     from burnish.testing.corruptor import CorruptorContract
     from burnish.testing.evaluator import EvaluatorContract
+    from burnish.testing.language import LanguageModelContract
     from burnish.testing.loss import LossContract
     from burnish.testing.others import CommandContract, RecipeContract
     from burnish.testing.source import SourceContract
@@ -31,6 +32,7 @@ __all__ = [
     "CommandContract",
     "CorruptorContract",
     "EvaluatorContract",
+    "LanguageModelContract",
     "LossContract",
     "PluginContract",
     "RecipeContract",
@@ -45,6 +47,7 @@ _LAZY: Final = {
     "CommandContract": "others",
     "CorruptorContract": "corruptor",
     "EvaluatorContract": "evaluator",
+    "LanguageModelContract": "language",
     "LossContract": "loss",
     "PluginContract": "contract",
     "RecipeContract": "others",

@@ -29,16 +29,38 @@ _MODALITIES = ("image", "text", "features")
 _EVALUATION = View()
 
 
-class BackboneContract(PluginContract):
-    """Tests of a backbone.
+class FrozenContract(PluginContract):
+    """What every backbone is tested for.
 
     Attributes:
-        others: further sets of options whose features differ, so that their fingerprints must, too.
-        tolerance: how far an item's features alone may be from those in a batch, relative to the largest one.
+        others: further sets of options whose features or answers differ, so that their fingerprints must, too.
     """
 
     kind, key = "backbone", "backbone"
     others: ClassVar[Sequence[Mapping[str, Any]]] = ()
+
+    def test_its_fingerprint_is_light_and_follows_its_options(self, tmp_path: Path) -> None:
+        """The fingerprint needs no torch, is the same every time, and differs where `others` give other features."""
+        given = [to_options(self.config(tmp_path)), *map(dict, self.others)]
+        texts = (json.dumps(given), json.dumps([*given, given[0]]))
+        answers = [ask("component", self.plugin, self.kind, self.name, self.key, text) for text in texts]
+        expect(not answers[0]["heavy"], f"the fingerprint imports {answers[0]['heavy']}: compute it in a module without them")
+        prints = answers[0]["fingerprints"]
+        expect(all(isinstance(text, str) for text in prints), "a fingerprint is no text")
+        expect(prints == answers[1]["fingerprints"][: len(prints)], "fingerprints differ between two processes")
+        identities = {json.dumps([text, options], sort_keys=True, default=str) for text, options in zip(prints, given, strict=True)}
+        expect(len(identities) == len(given), "two sets of options have one fingerprint and one text")
+        described = self.component().descriptor.fingerprint
+        expect(not described or len(set(prints)) == len(prints), f"different options have the same fingerprint: {prints}")
+
+
+class BackboneContract(FrozenContract):
+    """Tests of a backbone that makes features.
+
+    Attributes:
+        tolerance: how far an item's features alone may be from those in a batch, relative to the largest one.
+    """
+
     tolerance: ClassVar[float] = 1e-5
 
     # -- making inputs ----------------------------------------------------------------------------------------------------------
@@ -158,20 +180,6 @@ class BackboneContract(PluginContract):
         array = pictures(1)[0]
         features = backbone.encode(backbone.prepare([Item(0, array)], _EVALUATION, ids[:1]))
         expect(torch.equal(features, self.encode(backbone, payloads("image", 1))), "an image as uint8 array has other features than as PNG file")
-
-    def test_its_fingerprint_is_light_and_follows_its_options(self, tmp_path: Path) -> None:
-        """The fingerprint needs no torch, is the same every time, and differs where `others` give other features."""
-        given = [to_options(self.config(tmp_path)), *map(dict, self.others)]
-        texts = (json.dumps(given), json.dumps([*given, given[0]]))
-        answers = [ask("component", self.plugin, self.kind, self.name, self.key, text) for text in texts]
-        expect(not answers[0]["heavy"], f"the fingerprint imports {answers[0]['heavy']}: compute it in a module without them")
-        prints = answers[0]["fingerprints"]
-        expect(all(isinstance(text, str) for text in prints), "a fingerprint is no text")
-        expect(prints == answers[1]["fingerprints"][: len(prints)], "fingerprints differ between two processes")
-        identities = {json.dumps([text, options], sort_keys=True, default=str) for text, options in zip(prints, given, strict=True)}
-        expect(len(identities) == len(given), "two sets of options have one fingerprint and one text")
-        described = self.component().descriptor.fingerprint
-        expect(not described or len(set(prints)) == len(prints), f"different options have the same fingerprint: {prints}")
 
 
 def modules_of(holder: object) -> Iterator[tuple[str, nn.Module]]:

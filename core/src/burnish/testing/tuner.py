@@ -24,6 +24,7 @@ from burnish.testing.checks import expect, global_randomness_untouched, nothing_
 from burnish.testing.contract import PluginContract, manager_of
 from burnish.testing.data import Practice, practice, practice_on_pictures
 from burnish.testing.probe import ask
+from burnish.testing.prompts import practice_on_texts
 from burnish.testing.stand_ins import CrossEntropy
 
 if TYPE_CHECKING:
@@ -60,7 +61,13 @@ class TunerContract(PluginContract):
         return found
 
     def practice(self, folder: Path, classes: int = 3, **options: Any) -> Practice:
-        """Return a task to fit; options are those of `burnish.testing.data.practice`, or of `practice_on_pictures` where it needs a module."""
+        """Return a task to fit.
+
+        Options are those of `burnish.testing.data.practice`, or of `practice_on_pictures` where it needs a module, or of
+        `burnish.testing.prompts.practice_on_texts` where it needs ``generate``.
+        """
+        if "generate" in self.component().descriptor.needs:
+            return practice_on_texts(classes, **options)
         if "module" in self.component().descriptor.needs:
             return practice_on_pictures(classes, loss=CrossEntropy(), **options)
         return practice(classes, views=self.views(folder), loss=CrossEntropy(), **options)

@@ -48,6 +48,8 @@ class CsvConfig:
     weight: str = field(default="", metadata={"help": "column of weights, at least 0; found by its name, - for none"})
     split: str = field(default="", metadata={"help": "column of splits; found by its name, - for none"})
     truth: str = field(default="", metadata={"help": "column of clean labels beside noisy ones"})
+    references: str = field(default="", metadata={"help": "column of acceptable answers, instead of labels, where answers are texts"})
+    references_separator: str = field(default="|", metadata={"help": "what stands between the answers of a cell; empty where a cell is one answer"})
     labels: Literal["auto", "single", "multi"] = field(
         default="auto", metadata={"help": "single: a cell is one name as it stands; multi: several; auto: by notation"}
     )
@@ -71,6 +73,8 @@ class CsvConfig:
         marks = [mark for mark in (self.all_of, self.one_of, self.absent, self.share) if mark]
         if len(set(marks)) != len(marks):
             raise ConfigError("two of all_of, one_of, absent and share are the same", where="csv")
+        if self.references and (self.label not in ("", "-") or self.truth or self.image):
+            raise ConfigError("references are answers to texts, and go with neither label, truth nor image", where="csv", todo="Leave them out")
 
 
 @dataclass(frozen=True)

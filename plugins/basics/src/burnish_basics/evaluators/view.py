@@ -112,7 +112,7 @@ def class_counts(outcome: Outcome, split: str) -> Counts:
     if isinstance(known, LabelView):
         top = scores.top()[known.rows]
         right = np.bincount(known.y[top == known.y], minlength=c)
-        counts = right, np.bincount(known.y, minlength=c), np.bincount(top, minlength=c)
+        counts = right, np.bincount(known.y, minlength=c), np.bincount(top[top >= 0], minlength=c)
     else:
         predicted = present(scores) & known.observed
         counts = (predicted & known.positive).sum(axis=0), (known.positive & known.observed).sum(axis=0), predicted.sum(axis=0)

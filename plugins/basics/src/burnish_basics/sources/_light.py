@@ -119,7 +119,7 @@ def _named_images(config: CsvConfig, table: Path) -> Iterable[tuple[str, bytes |
 
 def csv_provides(config: CsvConfig) -> set[str]:
     """Return what the table's items are; labels and multi-labels both where only reading all cells would tell."""
-    words = {"single": {"labels"}, "multi": {"multi-labels"}, "auto": {"labels", "multi-labels"}}[config.labels]
+    words = {"texts"} if config.references else {"single": {"labels"}, "multi": {"multi-labels"}, "auto": {"labels", "multi-labels"}}[config.labels]
     if config.path.suffix.lower() in PARQUET:
         content, group = ("image" if config.image else "text"), config.group
     else:

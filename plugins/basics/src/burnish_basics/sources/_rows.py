@@ -47,6 +47,7 @@ class Columns:
     weight: str = ""
     split: str = ""
     truth: str = ""
+    references: str = ""
 
     @property
     def content(self) -> str:
@@ -220,16 +221,18 @@ def columns_of(names: Sequence[str], config: CsvConfig, where: str) -> Columns:
     Raises:
         DataError: a named column is not there, or text, image or label cannot be told from the names.
     """
-    chosen = {part: _named(part, getattr(config, part), names, where) for part in ("text", "image", "label", "group", "weight", "split", "truth")}
+    parts = ("text", "image", "label", "group", "weight", "split", "truth", "references")
+    chosen = {part: _named(part, getattr(config, part), names, where) for part in parts}
+    answers = bool(config.references)
     if chosen["text"] and chosen["image"]:
         raise DataError("text and image are both given; an item is one of the two", where=where)
     if not (chosen["text"] or chosen["image"]):
         chosen |= _content(names, config, chosen, where)
-    for part in ("label", "group", "weight", "split"):
+    for part in ("group", "weight", "split") if answers else ("label", "group", "weight", "split"):
         if not chosen[part] and getattr(config, part) != NONE:
             free = [name for name in find(_KNOWN[part], names) if name not in chosen.values()]
             chosen[part] = free[0] if free else ""
-    if not chosen["label"] and config.label != NONE:
+    if not chosen["label"] and config.label != NONE and not answers:
         todo = f"Say label=COLUMN, or label={NONE} if nothing is labelled"
         raise DataError("which column is the label cannot be told from the names", where=where, possible=_listed(names), todo=todo)
     return Columns(**chosen)

@@ -24,6 +24,7 @@ class Collected:
         images: paths of the items, where they are images.
         label: label of each row; empty where there is no column.
         truth: clean labels.
+        references: acceptable answers.
         group: names of groups.
         weight: weights.
         split: split of each row; empty where nothing fixes it.
@@ -36,6 +37,7 @@ class Collected:
         self.images: list[str] = []
         self.label: list[Cell] = []
         self.truth: list[Cell] = []
+        self.references: list[Cell] = []
         self.group: list[str] = []
         self.weight: array[float] = array("d")
         self.split: list[str] = []
@@ -76,6 +78,8 @@ def collect(rows: Iterable[Row], columns: Columns, header: Sequence[str], into: 
         into.label.append(_label(record[at[columns.label]], same, where) if columns.label else "")
         if columns.truth:
             into.truth.append(_label(record[at[columns.truth]], same, where))
+        if columns.references:
+            into.references.append(_label(record[at[columns.references]], {}, where))
         if columns.group:
             into.group.append(_text(record[at[columns.group]]))
         if columns.weight:

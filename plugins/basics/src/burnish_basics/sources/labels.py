@@ -202,6 +202,17 @@ def _entries(columns: list[list[int]], shape: tuple[int, int]) -> sp.csr_array:
     return sp.csr_array((np.ones(len(indices), dtype=bool), indices, indptr), shape=shape)
 
 
+def references_of(cells: Sequence[Cell], separator: str) -> tuple[tuple[str, ...], ...]:
+    """Return the acceptable answers of every cell of a column; none where it is empty.
+
+    Args:
+        cells: as read: a text, or a list of answers.
+        separator: what stands between the answers of a text; empty where a text is one answer.
+    """
+    parts = (cell if isinstance(cell, list) else cell.split(separator) if separator else [cell] for cell in cells)
+    return tuple(tuple(dict.fromkeys(text for part in row if (text := part.strip()))) for row in parts)
+
+
 def class_names(parsed: Sequence[Parsed], given: Sequence[str], where: str) -> list[str]:
     """Return the classes in order: those given, else every class that is named, sorted.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from burnish.data import Dataset, Supervision
+from burnish.data import Dataset, Supervision, Texts
 from burnish.errors import DataError
 from burnish_basics._data import CsvConfig
 from burnish_basics.sources import parquet
@@ -17,8 +17,8 @@ from burnish_basics.sources._rows import PARQUET, Columns, columns_of, header_of
 from burnish_basics.sources.assemble import Places, classes_of
 from burnish_basics.sources.collect import Collected, collect
 from burnish_basics.sources.files import ImageFiles
-from burnish_basics.sources.labels import class_names, supervise
-from burnish_basics.sources.texts import Texts
+from burnish_basics.sources.labels import class_names, references_of, supervise
+from burnish_basics.sources.texts import Texts as TextRows
 
 
 class Csv:
@@ -72,6 +72,8 @@ class Csv:
             return origins[row]
 
         config = self.config
+        if columns.references:
+            return [], Texts(references=references_of(read.references, config.references_separator), weights=weights), None
         label = supervise(read.label, config, where)
         truth = supervise(read.truth, config, where, "truth") if columns.truth else None
         if truth is not None and truth.multi != label.multi:
@@ -80,7 +82,7 @@ class Csv:
         clean = truth.supervision(names, config, where) if truth else None
         return names, label.supervision(names, config, where, weights), clean
 
-    def _reader(self, columns: Columns, read: Collected) -> Texts | ImageFiles:
+    def _reader(self, columns: Columns, read: Collected) -> TextRows | ImageFiles:
         if columns.text:
             return read.texts
         reader = ImageFiles(Path(), read.images, read.unusable)
