@@ -33,6 +33,16 @@ class TestRecipe(RecipeContract):
     plugin, name = "deft", "deft"
 
 
+class TestCifar10(RecipeContract):
+    plugin, name = "deft", "deft-cifar10"
+    options_given = {"data": ["digits"]}
+
+
+class TestCifar10N(RecipeContract):
+    plugin, name = "deft", "deft-cifar10n"
+    options_given = {"data": ["digits"]}
+
+
 class TestFullRecipe(RecipeContract):
     plugin, name = "deft", "deft-full"
     options_given = {"data": ["digits"], "backbone": ["openclip:model=ViT-B-16,random_seed=0"]}
