@@ -247,3 +247,11 @@ def test_x_may_be_an_option_of_the_lines(made: Any) -> None:
     assert view.xs == [0.1, 0.2]
     assert without_option("mlp:lr=0.1", "lr") == "mlp"
     assert options_of("a/b:x=[1, 2],y='q,r'") == {"x": "[1, 2]", "y": "'q,r'"}
+
+
+def test_a_panel_of_test_sets_of_which_each_row_has_one(made: Any) -> None:
+    splits = ("test:blur", "test:noise")
+    rows = {(0, 0, tuner): {"out": made.number(0.5), split: made.number(0.5)} for tuner, split in zip(("mlp", "linear"), splits, strict=True)}
+    assert "out: mean of a row's test sets among blur, noise" in render(Summary.of(made.summary_of(rows)))
+    both = {key: numbers | {split: made.number(0.5) for split in splits} for key, numbers in rows.items()}
+    assert "out: mean of 2 test sets (blur, noise)" in render(Summary.of(made.summary_of(both)))

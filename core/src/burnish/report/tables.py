@@ -130,7 +130,12 @@ def panel_title(summary: Summary, place: str) -> str:
     splits = [split.removeprefix("test:") for split in summary.panels.get(place, (place,))]
     if splits in ([place], [place.removeprefix("test:")]):
         return place
-    return f"{place}: {splits[0]}" if len(splits) == 1 else f"{place}: mean of {len(splits)} test sets ({', '.join(splits)})"
+    if len(splits) == 1:
+        return f"{place}: {splits[0]}"
+    there = [[row.number(summary.measure, split) is not None for split in summary.panels[place]] for row in summary.rows]
+    if any(any(has) and not all(has) for has in there):
+        return f"{place}: mean of a row's test sets among {', '.join(splits)}"
+    return f"{place}: mean of {len(splits)} test sets ({', '.join(splits)})"
 
 
 def _footnotes(numbers: Sequence[Number], *, empty: bool) -> tuple[str, ...]:
