@@ -176,9 +176,13 @@ def test_a_folder_that_cannot_be_learnt_from_loads_and_is_refused(photos, layout
     assert str(caught.value) == message
 
 
-def test_a_class_without_training_items_is_not_known(photos):
-    classes = load(photos({"train/a": 2, "train/b": 2, "test/a": 1, "test/c": 2})).classes
-    assert dict(zip(classes.names, classes.known.tolist(), strict=True)) == {"a": True, "b": True, "c": False}
+def test_a_class_without_training_items_is_new_where_that_is_meant_and_an_error_elsewhere(photos):
+    root = photos({"train/a": 2, "train/b": 2, "test/a": 1, "test/c": 2})
+    meant = load(root, new_classes=True)
+    assert dict(zip(meant.classes.names, meant.classes.known.tolist(), strict=True)) == {"a": True, "b": True, "c": False}
+    require_usable(meant)
+    with pytest.raises(DataError, match="2 items in test or other fixed splits, and none to train on"):
+        require_usable(load(root))
 
 
 def test_groups_by_expression_and_by_table(tmp_path, picture):

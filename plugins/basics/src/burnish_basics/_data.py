@@ -24,6 +24,7 @@ class FolderConfig:
     groups: Path | None = field(default=None, metadata={"help": "table with columns file and group, instead of `group`"})
     endings: tuple[str, ...] = field(default=(), metadata={"help": "file endings of items instead of the usual ones, such as .jpg"})
     encoding: str = field(default="utf-8", metadata={"help": "encoding of texts"})
+    new_classes: bool = field(default=False, metadata={"help": "whether classes that only test items have are new, and no error"})
 
     def __post_init__(self) -> None:
         if self.group and self.groups is not None:
@@ -66,6 +67,7 @@ class CsvConfig:
     delimiter: str = field(default="", metadata={"help": "comma, tab, semicolon, pipe, space or the character; by the file's ending if not given"})
     quote: str = field(default='"', metadata={"help": "quote character of text tables; empty for none"})
     header: bool = field(default=True, metadata={"help": "whether the first row names the columns; else they are 1, 2, ..."})
+    new_classes: bool = field(default=False, metadata={"help": "whether classes that only test items have are new, and no error"})
 
     def __post_init__(self) -> None:
         if len(self.quote) > 1:
@@ -90,6 +92,7 @@ class NpzConfig:
     y_test: str = field(default="", metadata={"help": "array of their labels"})
     offsets_test: str = field(default="", metadata={"help": "array of their offsets"})
     rows_test: str = field(default="", metadata={"help": "rows of x_test to use"})
+    new_classes: bool = field(default=False, metadata={"help": "whether classes that only test items have are new, and no error"})
     group: str = field(default="", metadata={"help": "array (N,) of groups that are never split"})
     group_test: str = field(default="", metadata={"help": "array of the test items' groups"})
     weights: str = field(default="", metadata={"help": "array (N,) of weights, at least 0"})

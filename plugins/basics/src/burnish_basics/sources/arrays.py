@@ -186,7 +186,7 @@ class Npz:
             name=printable(config.path.stem),
             modality=roles.modality,
             ids=reader.ids(),
-            classes=classes_of(names, supervision, splits),
+            classes=classes_of(names, supervision, splits, config.new_classes),
             supervision=supervision,
             truth=None if truth is None else truth.supervision(names, given, None),
             reader=reader,

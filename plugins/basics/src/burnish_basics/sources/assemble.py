@@ -11,18 +11,18 @@ import numpy as np
 from burnish.data import Classes, Supervision, role_of
 
 
-def classes_of(names: Sequence[str], supervision: Supervision, splits: Sequence[str] | None) -> Classes:
-    """Return the classes; one without a training item is not known.
+def classes_of(names: Sequence[str], supervision: Supervision, splits: Sequence[str] | None, new: bool) -> Classes:
+    """Return the classes.
 
     Args:
         names: C class names.
         supervision: N targets in source order.
         splits: N split names, or None where the source fixes none.
+        new: whether a class that no item to train on has is meant to be new; else it is known, and its absence an error that others find.
     """
-    if splits is None:
-        trainable = np.arange(len(supervision), dtype=np.int64)
-    else:
-        trainable = np.array([row for row, split in enumerate(splits) if role_of(split) == "train"], dtype=np.int64)
+    if splits is None or not new:
+        return Classes.of(names)
+    trainable = np.array([row for row, split in enumerate(splits) if role_of(split) == "train"], dtype=np.int64)
     counts = supervision.take(trainable).with_weights(None).counts(len(names))
     return Classes(tuple(names), tuple(names), counts > 0)
 

@@ -52,7 +52,7 @@ class Folder:
             name=printable(config.path.name) or "folder",
             modality=config.modality,
             ids=reader.ids(),
-            classes=classes_of(listing.classes, supervision, splits),
+            classes=classes_of(listing.classes, supervision, splits, config.new_classes),
             supervision=supervision,
             reader=reader,
             columns={} if groups is None else {"group": np.array(number_groups(groups), dtype=np.int64)},

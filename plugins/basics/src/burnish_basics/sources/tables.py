@@ -58,7 +58,7 @@ class Csv:
             name=printable(self.config.path.stem),
             modality="text" if columns.text else "image",
             ids=reader.ids(),
-            classes=classes_of(names, supervision, splits),
+            classes=classes_of(names, supervision, splits, self.config.new_classes),
             supervision=supervision,
             truth=truth,
             reader=reader,
