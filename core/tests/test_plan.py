@@ -386,12 +386,12 @@ def test_a_large_plan_is_quickly_keyed(study):
 def changed_part(part, name):
     if name == "options":
         return replace(part, options={**part.options, "another": 1})
-    if name == "paths":
-        return replace(part, paths=("another",))
+    if name in ("paths", "running"):
+        return replace(part, **{name: ("another",)})
     return replace(part, **{name: getattr(part, name) + "x"})
 
 
-PART_FIELDS = {"plugin": True, "name": True, "options": True, "code": True, "fingerprint": True, "kind": True, "label": False, "paths": False}
+PART_FIELDS = dict.fromkeys(("plugin", "name", "options", "code", "fingerprint", "kind"), True) | dict.fromkeys(("label", "paths", "running"), False)
 
 
 @pytest.fixture

@@ -291,9 +291,9 @@ def test_knn_restores_what_it_saved(multi):
 
 def test_descriptors():
     by_name = {t.name: t for t in TUNERS}
-    assert list(by_name) == ["nothing", "nearest-class-mean", "linear", "ridge", "mlp", "knn"]
-    assert all(t.needs == {"features"} for t in TUNERS)
-    assert [t.name for t in TUNERS if "control" in t.provides] == ["nothing"]
+    assert list(by_name) == ["nothing", "zero-shot", "nearest-class-mean", "linear", "ridge", "mlp", "knn"]
+    assert all(t.needs == ({"features", "text-tower"} if t.name == "zero-shot" else {"features"}) for t in TUNERS)
+    assert [t.name for t in TUNERS if "control" in t.provides] == ["nothing", "zero-shot"]
     for name, target in {"nothing": Nothing, "nearest-class-mean": NearestClassMean, "linear": Linear, "ridge": Ridge, "mlp": MLP}.items():
         assert ("own-loss" in by_name[name].provides) is not target.uses_loss
 
