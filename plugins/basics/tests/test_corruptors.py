@@ -453,7 +453,8 @@ def test_instance_dependent_noise_refuses_texts():
 
 
 def test_roles():
-    assert {"train", "validation", "calibration", "pool", "reference"} == Symmetric.roles == Missing.roles == InstanceDependent.roles == NewClasses.roles
+    everywhere = {"train", "validation", "calibration", "pool", "reference"}
+    assert everywhere == Symmetric.roles == Missing.roles == InstanceDependent.roles == NewClasses.roles
     assert {"train", "pool"} == LongTail.roles == FewShot.roles
     names = [m.name for m in NOISE_MODELS if m.corrupt]
     assert names == ["none", "symmetric", "pair", "asymmetric", "instance-dependent", "missing", "long-tail", "few-shot", "new-classes"]
