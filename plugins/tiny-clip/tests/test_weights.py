@@ -47,6 +47,7 @@ def test_the_models_are_small():
 @pytest.mark.parametrize("noise", NOISES)
 def test_it_tells_unseen_scenes_apart_as_well_as_its_provenance_says(noise):
     backbone = load(TinyClipConfig(noise=noise), Runtime())
+    pytest.importorskip("burnish_signs", reason="scenes come from burnish-signs")
     source = get_manager().get("source", "scenes")
     dataset = get_manager().resolve(source, source.descriptor.target)(source.descriptor.config(per_class=1, test_per_class=10)).load()
     stated = read_provenance(folder_of(TinyClipConfig(noise=noise)))["zero_shot_accuracy"]
