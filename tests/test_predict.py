@@ -354,7 +354,8 @@ def crafted(place: Path, folder: Path, change) -> Path:
         (lambda meta: meta["tuner"].update(version="9.0"), "9.0"),
         (lambda meta: meta["backbone"]["options"].update(sneaky=1), "sneaky"),
         (lambda meta: meta["info"].update(dim=5), "weight"),
-        (lambda meta: meta["classes"].update(names=["a", "b"], ids=["a", "b"]), "weight"),
+        (lambda meta: meta["classes"].update(names=["a", "b"], ids=["a", "b"], known=[True, True]), "weight"),
+        (lambda meta: meta["classes"].update(known=[True]), "1 known flags"),
         (lambda meta: meta["numeric"].update(grid=10**9), "grid"),
     ],
 )
