@@ -9,11 +9,14 @@ import torch
 from burnish.errors import DataError, StoreError
 from burnish_tiny_clip.training.captions import CIFAR10, Words
 from burnish_tiny_clip.training.data import Images, read_cifar10
+from burnish_tiny_clip.training.hints import TAPS, Hints
 from burnish_tiny_clip.training.images import Order, jitter, normalise
-from burnish_tiny_clip.training.loop import CHECKPOINT, Material, Trainer
+from burnish_tiny_clip.training.loop import CHECKPOINT, Trainer
+from burnish_tiny_clip.training.material import Material
 from burnish_tiny_clip.training.model import MODEL, build
-from burnish_tiny_clip.training.objective import Language, Shown, contrast, make_batch
+from burnish_tiny_clip.training.objective import Language, Shown, contrast, make_captions, make_views
 from burnish_tiny_clip.training.settings import Settings
+from burnish_tiny_clip.training.teacher import MAPS, new_teacher
 from burnish_tiny_clip.training.towers import encode_images, encode_texts
 from burnish_tiny_clip.training.vocabulary import SIZE, learn
 
@@ -43,15 +46,15 @@ def test_the_model_is_small(model):
 def test_images_are_encoded_as_open_clip_encodes_them(model):
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        torch.testing.assert_close(encode_images(model, x, None), model.encode_image(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(encode_images(model, x, None)[0], model.encode_image(x), rtol=1e-4, atol=1e-4)
 
 
 def test_all_patches_in_another_order_are_the_same_image(model):
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     keep = torch.stack([torch.randperm(64, generator=torch.Generator().manual_seed(row)) for row in range(4)])
     with torch.no_grad():
-        torch.testing.assert_close(encode_images(model, x, keep), encode_images(model, x, None), rtol=1e-4, atol=1e-4)
-        assert not torch.allclose(encode_images(model, x, keep[:, :32]), encode_images(model, x, None), atol=1e-2)
+        torch.testing.assert_close(encode_images(model, x, keep)[0], encode_images(model, x, None)[0], rtol=1e-4, atol=1e-4)
+        assert not torch.allclose(encode_images(model, x, keep[:, :32])[0], encode_images(model, x, None)[0], atol=1e-2)
 
 
 def test_texts_are_encoded_as_open_clip_encodes_them_with_less_padding(model):
@@ -69,74 +72,111 @@ def test_a_build_follows_the_seed():
 
 
 def _shown():
-    rng = np.random.default_rng(0)
-    soft = torch.from_numpy(rng.dirichlet(np.ones(10), 3)).float()
     values = np.array([[0, 0, 0, 0, 0], [0, 0, 1, 0, 0], [1, 1, 0, 0, 0]])
-    return Shown(_images(3, 1, 10).pixels, np.array([2, 2, 7]), soft, _images(3, 1, 2).pixels, values)
+    return Shown(_images(3, 1, 10).pixels, np.array([2, 2, 7]), _images(3, 1, 2).pixels, values)
 
 
 COMBINATIONS = np.array([[0, 0], [0, 1], [1, 1]])
 LANGUAGE = Language(WORDS, COMBINATIONS)
 
 
-def _batch(whole=False, **settings):
-    return make_batch(_shown(), LANGUAGE, Settings(**settings), whole, np.random.default_rng(0))
+SOFT = torch.from_numpy(np.random.default_rng(0).dirichlet(np.ones(10), 3)).float()
+
+
+def _captions(**settings):
+    return make_captions(_shown(), SOFT, LANGUAGE, Settings(**settings), np.random.default_rng(0))
 
 
 def test_targets_of_photographs_are_the_captions_class_and_the_teachers():
-    shown, batch = _shown(), _batch(captions_per_class=2, teacher_weight=0.6)
-    assert batch.parts == (20, 3, 2, 3)
-    assert batch.rows.shape == (6, 28)
+    shown, captions = _shown(), _captions(captions_per_class=2, teacher_weight=0.6)
+    assert captions.parts == (20, 3, 2, 3)
+    assert captions.rows.shape == (6, 28)
     for image in range(3):
         for number in range(len(CIFAR10)):
-            mass = 0.6 * float(shown.soft[image, number]) + 0.4 * (shown.labels[image] == number)
-            assert batch.rows[image, 2 * number : 2 * number + 2].tolist() == pytest.approx([mass / 2] * 2)
-    assert float(batch.rows[:3, 20:].abs().sum()) == 0.0
+            mass = 0.6 * float(SOFT[image, number]) + 0.4 * (shown.labels[image] == number)
+            assert captions.rows[image, 2 * number : 2 * number + 2].tolist() == pytest.approx([mass / 2] * 2)
+    assert float(captions.rows[:3, 20:].abs().sum()) == 0.0
 
 
 def test_targets_of_scenes_are_their_combination_object_and_all_true_captions():
-    shown, batch = _shown(), _batch()
-    _, combinations, objects, scenes = batch.rows[3:].split(batch.parts, dim=1)
+    shown, captions = _shown(), _captions()
+    _, combinations, objects, scenes = captions.rows[3:].split(captions.parts, dim=1)
     assert combinations.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 1]]
     assert objects.tolist() == [[1, 0], [1, 0], [0, 1]]
     # Only the first two scenes can share a caption: they differ in the background alone.
     for scene in range(3):
         for other in range(3):
-            text, differs = batch.texts[25 + other], [w for w in ("plain", "striped") if shown.values[scene][2] != ("plain", "striped").index(w)]
+            text, differs = captions.texts[25 + other], [w for w in ("plain", "striped") if shown.values[scene][2] != ("plain", "striped").index(w)]
             true = scene == other or ({scene, other} == {0, 1} and not any(word in text for word in differs))
             assert bool(scenes[scene, other] > 0) == true
     torch.testing.assert_close(scenes.sum(1), torch.ones(3))
 
 
 def test_targets_of_captions_share_what_belongs_to_them():
-    batch = _batch()
-    torch.testing.assert_close(batch.columns.sum(0), torch.ones(23))
-    shared = batch.columns[3:, 20:]
-    assert torch.equal(shared > 0, batch.rows[3:, 25:] > 0)
+    captions = _captions()
+    torch.testing.assert_close(captions.columns.sum(0), torch.ones(23))
+    shared = captions.columns[3:, 20:]
+    assert torch.equal(shared > 0, captions.rows[3:, 25:] > 0)
 
 
 def test_contrast_is_cross_entropy_over_each_part():
     logits = torch.randn(6, 28, generator=torch.Generator().manual_seed(0))
-    batch = _batch()
-    losses = contrast(logits, batch)
+    captions = _captions()
+    losses = contrast(logits, captions)
     expected = torch.nn.functional.cross_entropy(logits[3:, 20:23], torch.tensor([0, 0, 2]))
     assert float(losses["combinations"]) == pytest.approx(float(expected), rel=1e-5)
     expected = torch.nn.functional.cross_entropy(logits[3:, 23:25], torch.tensor([0, 0, 1]))
     assert float(losses["objects"]) == pytest.approx(float(expected), rel=1e-5)
     outer = [*range(20), *range(25, 28)]
-    slow = [-sum(float(batch.columns[i, k]) * float(logits[:, j].log_softmax(0)[i]) for i in range(6)) for k, j in enumerate(outer)]
+    slow = [-sum(float(captions.columns[i, k]) * float(logits[:, j].log_softmax(0)[i]) for i in range(6)) for k, j in enumerate(outer)]
     assert float(losses["captions"]) == pytest.approx(sum(slow) / 23, rel=1e-4)
-    slow = [-sum(float(batch.rows[i, j]) * float(logits[i].log_softmax(0)[j]) for j in range(28)) for i in range(3)]
+    slow = [-sum(float(captions.rows[i, j]) * float(logits[i].log_softmax(0)[j]) for j in range(28)) for i in range(3)]
     assert float(losses["photographs"]) == pytest.approx(sum(slow) / 3, rel=1e-4)
 
 
-def test_batches_flip_photographs_and_leave_scenes_alone():
-    shown, batch = _shown(), _batch()
-    assert batch.keep.shape == (3, 32)
-    assert len(batch.texts) == 28
-    assert torch.equal(batch.images[3:], normalise(shown.scenes))
-    assert not torch.equal(batch.images[:3], normalise(shown.cifar))
-    assert _batch(whole=True).keep is None
+def test_views_flip_photographs_and_leave_scenes_alone():
+    shown = _shown()
+    views = make_views(shown, Settings(), False, np.random.default_rng(0))
+    assert views.keep.shape == (3, 32)
+    assert torch.equal(views.images[3:], normalise(shown.scenes))
+    assert not torch.equal(views.images[:3], normalise(shown.cifar))
+    assert make_views(shown, Settings(), True, np.random.default_rng(0)).keep is None
+
+
+def test_a_patch_begins_by_looking_at_its_neighbours():
+    visual = build(3).visual
+    block = visual.transformer.resblocks[0]
+    x = torch.randn(1, 64, 128, generator=torch.Generator().manual_seed(0)) * 0.1 + visual.positional_embedding[None, 1:]
+    with torch.no_grad():
+        _, weights = block.attn(*[block.ln_1(visual.ln_pre(x))] * 3, need_weights=True, average_attn_weights=False)
+    middle = [row * 8 + column for row in range(1, 7) for column in range(1, 7)]
+    for head, step in enumerate((-8, 8, -1, 1)):
+        assert all(int(weights[0, head, patch].argmax()) == patch + step for patch in middle)
+
+
+def test_hints_are_the_squared_error_of_standardised_maps():
+    hints, generator = Hints(4), torch.Generator().manual_seed(0)
+    maps = [torch.randn(2, 64, channels, generator=generator) * 3 + 1 for channels in MAPS]
+    taps = [torch.randn(2, 5, 4, generator=generator) for _ in TAPS]
+    keep = torch.tensor([[0, 3, 5, 60, 63], [1, 2, 3, 4, 5]])
+    hints.measure(maps)
+    errors = []
+    for tap, one, head in zip(taps, maps, hints.heads, strict=True):
+        target = (one - one.mean((0, 1))) / (one.std((0, 1)) + 0.1)
+        seen = torch.stack([torch.stack([target[image, place] for place in keep[image]]) for image in range(2)])
+        errors.append(((head(tap) - seen) ** 2).mean().item())
+    assert hints(taps, maps, keep).item() == pytest.approx(sum(errors) / 2, rel=1e-5)
+
+
+def test_the_teacher_answers_all_that_captions_say():
+    teacher = new_teacher(_material()).eval()
+    said = teacher(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert said.classes.shape == (2, 10)
+    assert [one.shape[1] for one in said.attributes] == [2] * 5
+    middle, last = said.maps
+    assert (middle.shape, last.shape) == ((2, 64, 80), (2, 64, 160))
+    grid = last.reshape(2, 8, 8, 160)
+    assert torch.equal(grid[:, ::2, ::2], grid[:, 1::2, 1::2])
 
 
 def test_jitter_moves_by_at_most_four_pixels():

@@ -24,7 +24,8 @@ from burnish_tiny_clip.backbone import open_folder
 from burnish_tiny_clip.training import captions, data, vocabulary
 from burnish_tiny_clip.training.evaluation import accuracies
 from burnish_tiny_clip.training.export import write_model, write_provenance
-from burnish_tiny_clip.training.loop import CHECKPOINT, Material, Trainer
+from burnish_tiny_clip.training.loop import CHECKPOINT, Trainer
+from burnish_tiny_clip.training.material import Material
 from burnish_tiny_clip.training.settings import THREADS, Settings
 
 if TYPE_CHECKING:

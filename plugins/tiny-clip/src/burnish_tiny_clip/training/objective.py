@@ -23,12 +23,23 @@ _LEAST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """M images of CIFAR-10 and S scenes, and captions in four parts: of classes of CIFAR-10, of combinations, of objects, of the scenes themselves.
+class Views:
+    """M images of CIFAR-10 and S scenes as the networks take them.
 
     Attributes:
         images: (M + S, 3, 32, 32) normalised, CIFAR-10 first.
         keep: the patches to look at in each of CIFAR-10's images, (M, K); None for all.
+    """
+
+    images: Tensor
+    keep: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class Captions:
+    """Captions in four parts: of classes of CIFAR-10, of combinations, of objects, of the scenes themselves.
+
+    Attributes:
         texts: captions, the parts one after the other.
         parts: how many captions each part has.
         rows: (M + S, captions) targets over the captions of an image; over the first part they sum to 1 for CIFAR-10's images, over each of the
@@ -37,8 +48,6 @@ class Batch:
             batch belongs to the caption.
     """
 
-    images: Tensor
-    keep: Tensor | None
     texts: list[str]
     parts: tuple[int, int, int, int]
     rows: Tensor
@@ -52,14 +61,12 @@ class Shown:
     Attributes:
         cifar: (M, 32, 32, 3) uint8 photographs.
         labels: (M,) their captions' classes, noise included.
-        soft: (M, classes) the teacher's answers.
         scenes: (S, 32, 32, 3) uint8.
         values: (S, attributes) what the scenes' captions say, noise included.
     """
 
     cifar: NDArray[np.uint8]
     labels: NDArray[np.int64]
-    soft: Tensor
     scenes: NDArray[np.uint8]
     values: NDArray[np.int64]
 
@@ -77,33 +84,45 @@ class Language:
     combinations: NDArray[np.int64]
 
 
-def make_batch(shown: Shown, language: Language, settings: Settings, whole: bool, rng: np.random.Generator) -> Batch:
-    """Draw views, patches and captions for what a batch shows.
+def make_views(shown: Shown, settings: Settings, whole: bool, rng: np.random.Generator) -> Views:
+    """Draw views and patches.
 
     Scenes are neither flipped nor shifted: their captions say where things are, and a mirrored digit is none.
 
     Args:
         shown: images and labels.
-        language: what captions are made of.
-        settings: how many captions and patches.
+        settings: how many patches.
         whole: whether CIFAR-10's images keep all patches; scenes, which are thin lines, always do.
         rng: source of all that is random.
     """
     images = torch.cat([normalise(jitter(shown.cifar, rng)), normalise(shown.scenes)])
     kept = round(_PATCHES * (1 - settings.patch_dropout))
     keep = None if whole else torch.from_numpy(rng.random((len(shown.cifar), _PATCHES)).argsort(1)[:, :kept].copy())
+    return Views(images, keep)
+
+
+def make_captions(shown: Shown, soft: Tensor, language: Language, settings: Settings, rng: np.random.Generator) -> Captions:
+    """Draw captions for what a batch shows.
+
+    Args:
+        shown: images and labels.
+        soft: (M, classes) the teacher's probabilities for the views of CIFAR-10's images.
+        language: what captions are made of.
+        settings: how many captions, and what the teacher's answer counts.
+        rng: source of all that is random.
+    """
     mentioned = rng.random((len(shown.values), len(ATTRIBUTES))) < np.array(MENTIONED)
     nouns = _nouns(shown, language, settings, mentioned)
     texts = [caption(noun, rng.random(3)) for part in nouns for noun in part]
     truth = torch.from_numpy(true_of(shown.values, mentioned)).float()
-    named, spread = _cifar_targets(shown, settings), truth / truth.sum(1, keepdim=True)
+    named, spread = _cifar_targets(shown, soft, settings), truth / truth.sum(1, keepdim=True)
     combination = (shown.values[:, None, :2] == language.combinations[None]).all(-1)
     own = functional.one_hot(torch.from_numpy(shown.values[:, 0]), len(language.words.object))
     scenes = torch.cat([torch.from_numpy(combination).float(), own, spread], dim=1)
     columns = _diagonal(named, truth)
     mass = columns.sum(0)
     parts = (len(nouns[0]), len(nouns[1]), len(nouns[2]), len(nouns[3]))
-    return Batch(images, keep, texts, parts, _diagonal(named, scenes), columns / mass.clamp_min(_LEAST) * (mass > _LEAST))
+    return Captions(texts, parts, _diagonal(named, scenes), columns / mass.clamp_min(_LEAST) * (mass > _LEAST))
 
 
 def _nouns(shown: Shown, language: Language, settings: Settings, mentioned: NDArray[np.bool_]) -> list[list[str]]:
@@ -117,14 +136,14 @@ def _nouns(shown: Shown, language: Language, settings: Settings, mentioned: NDAr
     ]
 
 
-def _cifar_targets(shown: Shown, settings: Settings) -> Tensor:
+def _cifar_targets(shown: Shown, soft: Tensor, settings: Settings) -> Tensor:
     """Return (M, captions of classes): the caption's class in part, and those that the teacher names; a class's captions share that alike."""
     named = functional.one_hot(torch.from_numpy(shown.labels), len(CIFAR10))
-    classes = settings.teacher_weight * shown.soft + (1 - settings.teacher_weight) * named
+    classes = settings.teacher_weight * soft + (1 - settings.teacher_weight) * named
     return classes.repeat_interleave(settings.captions_per_class, dim=1) / settings.captions_per_class
 
 
-def contrast(logits: Tensor, batch: Batch) -> dict[str, Tensor]:
+def contrast(logits: Tensor, captions: Captions) -> dict[str, Tensor]:
     """Return cross-entropies in nats, each a mean.
 
     ``photographs``: CIFAR-10's images over all captions. ``combinations``, ``objects`` and ``scenes``: scenes over these captions alone, so that
@@ -132,16 +151,16 @@ def contrast(logits: Tensor, batch: Batch) -> dict[str, Tensor]:
 
     Args:
         logits: (M + S, captions) scaled cosine similarities.
-        batch: the targets.
+        captions: the targets.
     """
-    scenes = len(batch.rows) - batch.parts[3]  # the first one: there are as many captions of scenes as scenes
-    out = {"photographs": _cross_entropy(logits[:scenes], batch.rows[:scenes])}
-    pieces = zip(*(torch.split(one[scenes:], list(batch.parts), dim=1) for one in (logits, batch.rows)), strict=True)
+    scenes = len(captions.rows) - captions.parts[3]  # the first one: there are as many captions of scenes as scenes
+    out = {"photographs": _cross_entropy(logits[:scenes], captions.rows[:scenes])}
+    pieces = zip(*(torch.split(one[scenes:], list(captions.parts), dim=1) for one in (logits, captions.rows)), strict=True)
     for name, (scores, target) in zip(("combinations", "objects", "scenes"), list(pieces)[1:], strict=True):
         out[name] = _cross_entropy(scores, target)
-    outer = torch.cat([logits[:, : batch.parts[0]], logits[:, -batch.parts[3] :]], dim=1)
-    used = batch.columns.sum(0) > 0
-    out["captions"] = _cross_entropy(outer.T[used], batch.columns.T[used])
+    outer = torch.cat([logits[:, : captions.parts[0]], logits[:, -captions.parts[3] :]], dim=1)
+    used = captions.columns.sum(0) > 0
+    out["captions"] = _cross_entropy(outer.T[used], captions.columns.T[used])
     return out
 
 

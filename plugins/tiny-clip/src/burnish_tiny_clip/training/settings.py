@@ -16,8 +16,9 @@ class Settings:
     Attributes:
         minutes: budget by the clock, teacher included; the learning rate falls to 0 at its end.
         teacher_share: fraction of the budget for the teacher.
-        teacher_batch: images in a batch of the teacher.
+        teacher_batch: photographs in a batch of the teacher, and scenes beside them, as many.
         teacher_lr: its peak learning rate of SGD, one cycle.
+        hint_weight: of the hints' loss, beside the other ones (`loop`).
         cifar_batch: images of CIFAR-10 in a batch of the model.
         scenes_batch: scenes beside them.
         captions_per_class: captions of each class of CIFAR-10 in a batch.
@@ -31,12 +32,13 @@ class Settings:
         whole_from: fraction of the budget after which these images are whole.
     """
 
-    minutes: float = 60.0
-    teacher_share: float = 0.12
-    teacher_batch: int = 128
+    minutes: float = 45.0
+    teacher_share: float = 0.1
+    teacher_batch: int = 64
     teacher_lr: float = 0.15
-    cifar_batch: int = 64
-    scenes_batch: int = 64
+    hint_weight: float = 4.0
+    cifar_batch: int = 48
+    scenes_batch: int = 80
     captions_per_class: int = 2
     teacher_weight: float = 0.6
     muon_lr: float = 0.02

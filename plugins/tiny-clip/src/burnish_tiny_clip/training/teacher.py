@@ -1,30 +1,53 @@
-"""The teacher: a small convolutional network, trained on the same noisy captions' classes, whose soft answers the visual tower learns from.
+"""The teacher: a small convolutional network, trained on what the same noisy captions name, whose answers and maps the visual tower learns from.
 
-A vision transformer of this size learns little from 25,000 images in half an hour on two cores; a convolutional network learns more
-and tells it (Touvron et al. 2021, arXiv:2012.12877). It sees nothing that the captions do not say, so their noise is its noise.
+A vision transformer of this size learns little from 25,000 photographs and thin lines in half an hour on two cores; a convolutional network learns
+more and tells it (Touvron et al. 2021, arXiv:2012.12877). It sees nothing that the captions do not say, so their noise is its noise.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from burnish_tiny_clip.training.captions import ATTRIBUTES, CIFAR10
 from burnish_tiny_clip.training.images import Order, jitter, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from burnish_tiny_clip.training.clock import Clock
+    from burnish_tiny_clip.training.material import Material
     from burnish_tiny_clip.training.settings import Settings
 
-_WIDTHS = (40, 80, 160)
+MAPS: Final = (80, 160)
+"""Channels of the two maps that a student is shown."""
+
+_WIDTH = 40
+_QUADRANTS = 4
+# What the other attributes of a scene count beside its object, which is the hard one.
+_REST = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What the teacher says of B images, float32.
+
+    Attributes:
+        classes: (B, classes) logits of CIFAR-10's classes.
+        attributes: for each attribute of a scene, (B, values) logits.
+        maps: (B, 64, 80) and (B, 64, 160): what it sees at each of 8 x 8 places, after its second and its third block.
+    """
+
+    classes: Tensor
+    attributes: list[Tensor]
+    maps: tuple[Tensor, Tensor]
 
 
 class _Block(nn.Module):
@@ -49,70 +72,83 @@ class _Block(nn.Module):
 
 
 class Teacher(nn.Module):
-    """Residual network from normalised images (B, 3, 32, 32) to logits (B, classes)."""
+    """Residual network of normalised images (B, 3, 32, 32).
 
-    def __init__(self, classes: int) -> None:
+    Args:
+        classes: how many classes photographs have.
+        attributes: how many values each attribute of a scene has.
+    """
+
+    def __init__(self, classes: int, attributes: Sequence[int]) -> None:
         super().__init__()
-        stem = [nn.Conv2d(3, _WIDTHS[0], 3, 1, 1, bias=False), nn.BatchNorm2d(_WIDTHS[0]), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
-        blocks = [_Block(_WIDTHS[0], _WIDTHS[0], 1), _Block(_WIDTHS[0], _WIDTHS[1], 2), _Block(_WIDTHS[1], _WIDTHS[2], 2)]
-        self.body = nn.Sequential(*stem, *blocks)
-        self.head = nn.Linear(_WIDTHS[-1], classes)
+        middle, last = MAPS
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, _WIDTH, 3, 1, 1, bias=False), nn.BatchNorm2d(_WIDTH), nn.ReLU(inplace=True), nn.MaxPool2d(2), _Block(_WIDTH, _WIDTH, 1)
+        )
+        self.middle, self.last = _Block(_WIDTH, middle, 2), _Block(middle, last, 2)
+        self.head = nn.Linear(last, classes)
+        # Where a thing is, is asked too: beside the largest value over the whole image, the mean over each quarter.
+        self.heads = nn.ModuleList(nn.Linear(last * (1 + _QUADRANTS), count) for count in attributes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes)."""
-        logits: Tensor = self.head(self.body(x).amax(dim=(2, 3)))
-        return logits
+    def forward(self, x: Tensor) -> Answers:
+        """Return what it says of images, computed in bfloat16."""
+        with torch.autocast("cpu", torch.bfloat16):
+            middle = self.middle(self.stem(x.contiguous(memory_format=torch.channels_last)))
+            last = self.last(middle)
+            whole = last.amax(dim=(2, 3))
+            parts = torch.cat([whole, functional.adaptive_avg_pool2d(last, 2).flatten(1)], dim=1)
+            classes, attributes = self.head(whole), [head(parts) for head in self.heads]
+        fine = last.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        return Answers(classes.float(), [one.float() for one in attributes], (_tokens(middle), _tokens(fine)))
 
 
-def train_teacher(
-    pixels: NDArray[np.uint8], labels: NDArray[np.int64], classes: int, settings: Settings, seed: int, clock: Clock, log: Callable[[str], None]
-) -> Teacher:
+def train_teacher(material: Material, settings: Settings, clock: Clock, log: Callable[[str], None]) -> Teacher:
     """Return a teacher that was trained for its share of the budget.
 
     Args:
-        pixels: (N, 32, 32, 3) images.
-        labels: (N,) the classes that the captions name, noise included.
-        classes: how many there are.
+        material: images with the labels that their captions name, noise included, and the seed.
         settings: for how long, and step sizes.
-        seed: of weights, order and views.
         clock: of the whole training.
         log: gets a line every 200 steps.
     """
-    torch.manual_seed(seed + 1)
-    network = Teacher(classes).to(memory_format=torch.channels_last)
+    torch.manual_seed(material.seed + 1)
+    network = new_teacher(material)
     matrices, rest = ([p for p in network.parameters() if (p.ndim > 1) == large] for large in (True, False))
     groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": 5e-4}, {"params": rest}]
     optimiser = torch.optim.SGD(groups, lr=settings.teacher_lr, momentum=0.9, nesterov=True)
-    budget, order = settings.minutes * 60 * settings.teacher_share, Order(len(pixels), settings.teacher_batch, seed + 1)
-    step, total = 0, 0.0
+    budget, size = settings.minutes * 60 * settings.teacher_share, settings.teacher_batch
+    photographs, scenes = Order(len(material.cifar), size, material.seed + 1), Order(len(material.scenes), size, material.seed + 1)
+    step, total = 0, np.zeros(2)
     while (progress := clock.seconds() / budget) < 1:
         for group in optimiser.param_groups:
             group["lr"] = settings.teacher_lr * min(progress / 0.2, (1 - progress) / 0.8)
-        rows = order.rows(step)
-        views = jitter(pixels[rows], np.random.default_rng([seed, 1, step]))
-        loss = functional.cross_entropy(answers(network, normalise(views)), torch.from_numpy(labels[rows]))
+        losses = _losses(network, material, photographs.rows(step), scenes.rows(step), np.random.default_rng([material.seed, 1, step]))
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (losses[0] + losses[1]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        step, total = step + 1, total + float(loss.detach())
+        step, total = step + 1, total + [float(loss.detach()) for loss in losses]
         if step % 200 == 0:
-            log(f"teacher: step {step}, pass {step * settings.teacher_batch / len(pixels):.1f}, loss {total / 200:.3f} nats, {clock.seconds():.0f} s")
-            total = 0.0
+            log(f"teacher: step {step}, {progress:.1%} of its time, losses in nats: photographs {total[0] / 200:.3f}, scenes {total[1] / 200:.3f}")
+            total = np.zeros(2)
     return network.eval()
 
 
-def answers(network: Teacher, images: Tensor) -> Tensor:
-    """Return logits (B, classes) float32 of normalised images, computed in bfloat16."""
-    with torch.autocast("cpu", torch.bfloat16):
-        logits: Tensor = network(images.contiguous(memory_format=torch.channels_last))
-    return logits.float()
+def new_teacher(material: Material) -> Teacher:
+    """Return a teacher with fresh weights."""
+    network = Teacher(len(CIFAR10), [len(getattr(material.words, key)) for key in ATTRIBUTES])
+    return network.to(memory_format=torch.channels_last)
 
 
-@torch.inference_mode()
-def soft_labels(network: Teacher, pixels: NDArray[np.uint8]) -> Tensor:
-    """Return class probabilities (N, classes), the mean over an image and its mirror image."""
-    parts = []
-    for start in range(0, len(pixels), 500):
-        x = normalise(pixels[start : start + 500])
-        parts.append((answers(network, x).softmax(1) + answers(network, x.flip(3)).softmax(1)) / 2)
-    return torch.cat(parts).clone()
+def _losses(network: Teacher, material: Material, cifar: Any, scenes: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropies in nats of photographs, and of the attributes of scenes."""
+    views = jitter(material.cifar.pixels[cifar], rng)
+    said = network(torch.cat([normalise(views), normalise(material.scenes.pixels[scenes])]))
+    values = torch.from_numpy(material.values[scenes])
+    first, *others = [functional.cross_entropy(one[len(cifar) :], values[:, number]) for number, one in enumerate(said.attributes)]
+    photographs = functional.cross_entropy(said.classes[: len(cifar)], torch.from_numpy(material.labels[cifar]))
+    return photographs, first + _REST * torch.stack(others).sum()
+
+
+def _tokens(map_: Tensor) -> Tensor:
+    """Return a map (B, C, H, W) as (B, H W, C) float32."""
+    return map_.flatten(2).transpose(1, 2).float()

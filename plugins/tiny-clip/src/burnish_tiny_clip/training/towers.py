@@ -12,17 +12,20 @@ import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from open_clip.model import CLIP
     from torch import Tensor
 
 
-def encode_images(model: CLIP, pixels: Tensor, keep: Tensor | None) -> Tensor:
-    """Return the features of images, as ``model.encode_image`` gives them.
+def encode_images(model: CLIP, pixels: Tensor, keep: Tensor | None, taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
+    """Return the features of images, as ``model.encode_image`` gives them, and the patches (B, K, width) after some blocks.
 
     Args:
         model: the model.
         pixels: (B, 3, H, W) normalised.
         keep: (B, K) int64 which patches to look at; None for all.
+        taps: which blocks, from 0.
     """
     visual: Any = model.visual
     size, width = visual.conv1.kernel_size[0], visual.conv1.out_channels
@@ -36,10 +39,12 @@ def encode_images(model: CLIP, pixels: Tensor, keep: Tensor | None) -> Tensor:
     x = functional.linear(patches, visual.conv1.weight.reshape(width, -1))
     start = (visual.class_embedding + visual.positional_embedding[0]).to(x.dtype).expand(len(x), 1, -1)
     x = _norm(visual.ln_pre, torch.cat([start, x + positions.to(x.dtype)], dim=1))
-    for block in visual.transformer.resblocks:
+    patches_after = []
+    for number, block in enumerate(visual.transformer.resblocks):
         x = _block(block, x, None)
-    features: Tensor = _norm(visual.ln_post, x[:, 0]) @ visual.proj
-    return features
+        if number in taps:
+            patches_after.append(x[:, 1:])
+    return _norm(visual.ln_post, x[:, 0]) @ visual.proj, patches_after
 
 
 def encode_texts(model: CLIP, tokens: Tensor) -> Tensor:
