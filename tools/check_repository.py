@@ -215,9 +215,16 @@ def check_text(name: str, text: str, paths: re.Pattern[str]) -> Iterator[str]:
         if found := paths.search(line):
             yield f"{name}, line {number}: an absolute path of some machine: {found[0]}"
         for url in _URL.findall(line):
-            host = urlsplit(url).hostname or ""
+            host = _host(url)
             if host in _configured_hosts() or (_PRIVATE.match(host) and not _EXAMPLE.search(host) and "{" not in url):
                 yield f"{name}, line {number}: a private host: {host}"
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # a pattern, such as http://[{address}]
+        return ""
 
 
 def _configured_hosts() -> set[str]:

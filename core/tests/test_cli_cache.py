@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from burnish.cli import main
+from burnish.engine.answers import AnswerCache, AnswerSpec
 from burnish.engine.cache import FeatureCache, FeatureSpec
 from burnish.manager import get_manager, use_plugin_files
 from burnish.plan import Numeric, Part, build_plan
@@ -101,6 +102,21 @@ def test_verify_tells_of_damage_with_its_exit_code(capsys, cache):
     assert out.splitlines() == [f"{cache}: 0 files are whole, 1 damaged", f"  {shard}: a damaged cache entry: it has {size} bytes, not {size + 1}"]
     assert "1 damaged" in burnish(capsys, "cache", "list")[1]
     assert json.loads(burnish(capsys, "cache", "verify", "--json")[1]) == {"whole": 0, "damaged": []}
+
+
+def test_answers_are_shown_and_go_only_when_asked_to(capsys, cache):
+    model = Part("backbone", "fake", "fake", {}, "1", "f", "fake:model=wise")
+    kept = AnswerCache(cache, AnswerSpec(model, None))
+    kept.add([(b"1" * 32, "yes"), (b"2" * 32, "no")])
+    lines = [line.split() for line in burnish(capsys, "cache", "list")[1].splitlines()]
+    assert lines[1:] == [["answers", "model", "number", "size", "used"], [kept.spec.key()[:12], "fake:model=wise", "2", *lines[2][3:]]]
+    assert json.loads(burnish(capsys, "cache", "list", "--json")[1])["answers"][0]["answers"] == 2
+    assert burnish(capsys, "cache", "verify")[1] == f"{cache}: 1 file is whole, 0 damaged\n"
+    assert "0 entries removed" in burnish(capsys, "cache", "prune", "--max-size", "0")[1]
+    assert kept.find([b"1" * 32]) == {b"1" * 32: "yes"}
+    out = burnish(capsys, "cache", "prune", "--entry", kept.spec.key()[:8])[1]
+    assert "0 entries and 1 file of answers removed" in out
+    assert not kept.path.exists()
 
 
 def test_prune(capsys, cache, monkeypatch):

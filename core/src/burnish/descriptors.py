@@ -42,6 +42,7 @@ class Descriptor:
         paper: where the method is from, such as ``"arXiv:1805.07836"``.
         needs: what it needs from data and backbone (words of `NEEDS_AND_PROVIDES`).
         provides: what it offers: a set of words, or the target string of a light function ``config -> set``.
+        example: options in short notation that `burnish show` puts into its example, such as ``"weights=DIR"``; by default those that are required.
     """
 
     kind: ClassVar[str] = ""
@@ -50,6 +51,7 @@ class Descriptor:
     paper: str = ""
     needs: frozenset[str] = frozenset()
     provides: frozenset[str] | str = frozenset()
+    example: str = ""
 
     def __post_init__(self) -> None:
         where = f"{type(self).__name__} {self.name!r}"

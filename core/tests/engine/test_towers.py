@@ -1,5 +1,6 @@
 """Studies with methods that work inside a backbone, or with its text tower: what they are given, and what is left of it."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,25 @@ def manager(tmp_path, monkeypatch):
     return Manager(files=[Path(towers_plugin.__file__)], only=frozenset())
 
 
-def study(manager, folder, tuner, **parts):
+class Heard:
+    """A progress that keeps what each stage was told."""
+
+    def __init__(self):
+        self.stages = {}
+
+    @contextmanager
+    def stage(self, name, total, unit):
+        told = self.stages.setdefault(f"{name}: {total} {unit}", [])
+        yield told.append
+
+    def say(self, line):
+        """Keep nothing of single lines."""
+
+
+def study(manager, folder, tuner, options=Options, **parts):
     recipe = {"data": "pictures", "backbone": "towers", "tuner": tuner, "evaluate": "known", "replicates": 2} | parts
     plan = build_plan(make_recipe(recipe), manager)
-    run_study(plan, folder, "plan", lambda: manager, Options)
+    run_study(plan, folder, "plan", lambda: manager, options)
     with Store(folder / "study.sqlite") as store:
         return list(store.records().values())
 
@@ -50,6 +66,15 @@ def test_a_tuner_inside_the_backbone_is_measured_on_what_it_made_of_it_and_predi
     top = loaded.predict([dataset.read(int(p)) for p in test]).top()
     right = float((top == dataset.supervision.take(test).y).mean())
     assert right == values(records[0], "accuracy")["test"]
+
+
+def test_an_opinion_is_a_stage_of_its_own_and_tells_how_far_it_is(manager, tmp_path):
+    heard = Heard()
+    study(manager, tmp_path / "study", "shift", lambda: Options(progress=heard), assess="training")
+    assert heard.stages["assessing: 2 opinions"] == [0.25, 1, 1.25, 2]
+    assert heard.stages["trials: 2 trials"][-1] == 2
+    study(manager, tmp_path / "other", "shift", lambda: Options(progress=heard))
+    assert list(heard.stages).count("assessing: 2 opinions") == 1
 
 
 def test_prompts_are_encoded_once_and_kept_in_the_cache(manager, tmp_path):

@@ -59,6 +59,12 @@ def test_show_is_looked_at():
     messy("open").test_burnish_show_prints_it()
 
 
+def test_an_example_that_is_refused_is_told():
+    with pytest.raises(AssertionError, match=r"the example of loss silent, 'gamma=2', is refused: .*gamma"):
+        messy("silent").test_its_example_is_valid()
+    messy("open").test_its_example_is_valid()
+
+
 def test_components_without_a_contract_are_listed():
     class TestOpen(LossContract):
         plugin, name = "messy", "open"

@@ -19,6 +19,7 @@ from burnish.manager import Manager, get_manager
 from burnish.plan import Cell, Plan, build_plan
 
 if TYPE_CHECKING:
+    from burnish.engine.answers_care import AnswersInfo
     from burnish.engine.cache import FeatureSpec
     from burnish.engine.cache_care import EntryInfo, Why
 
@@ -29,9 +30,10 @@ _MODALITIES: Final = ("image", "text", "features")
 
 @click.group()
 def command() -> None:
-    """Look after cached features.
+    """Look after cached features, and the answers of language models.
 
-    They lie in $BURNISH_CACHE (else ~/.cache/burnish), at most $BURNISH_CACHE_SIZE of them (else 20GB).
+    They lie in $BURNISH_CACHE (else ~/.cache/burnish), at most $BURNISH_CACHE_SIZE of features (else 20GB). Answers, which may have
+    cost money, go only when asked to.
     """
 
 
@@ -39,20 +41,19 @@ def command() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List what is cached, the last used first."""
-    from burnish.engine.answers import kept_size
+    from burnish.engine.answers_care import list_answers
     from burnish.engine.cache import cache_bound, cache_folder
     from burnish.engine.cache_care import list_entries
 
-    entries, total, (models, bytes_) = list_entries(cache_folder()), cache_bound(), kept_size(cache_folder())
+    entries, total, answers = list_entries(cache_folder()), cache_bound(), list_answers(cache_folder())
     if as_json:
-        answers = {"models": models, "size": bytes_}
-        echo_json({"folder": str(cache_folder()), "bound": total, "answers": answers, "entries": [asdict(info) for info in entries]})
+        found = {"answers": [asdict(info) for info in answers], "entries": [asdict(info) for info in entries]}
+        echo_json({"folder": str(cache_folder()), "bound": total} | found)
         return
     held = sum(info.size for info in entries)
     click.echo(f"{cache_folder()}: {_count(len(entries), 'entry', 'entries')}, {_size(held)} of at most {_size(total)}")
     echo(_listing(entries))
-    if models:
-        click.echo(f"answers of {_count(models, 'language model', 'language models')}, {_size(bytes_)}: {cache_folder() / 'answers'}")
+    echo(_answers_listing(answers))
 
 
 @command.command()
@@ -63,10 +64,12 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
     What is damaged is set aside, and made again when it is needed.
     """
+    from burnish.engine.answers_care import verify_answers
     from burnish.engine.cache import cache_folder
     from burnish.engine.cache_care import verify as verify_all
 
-    whole, damaged = verify_all(cache_folder())
+    (shards, damaged), (files, broken) = verify_all(cache_folder()), verify_answers(cache_folder())
+    whole, damaged = shards + files, damaged + broken
     if as_json:
         echo_json({"whole": whole, "damaged": [{"file": str(item.path), "reason": item.reason} for item in damaged]})
     else:
@@ -79,31 +82,35 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 @command.command()
 @click.option("--max-size", metavar="SIZE", help="Keep at most this much, such as 5GB [default: the cache's bound].")
 @click.option("--older-than", metavar="AGE", help="Remove what was not used for this long, such as 30d or 12h.")
-@click.option("--entry", metavar="KEY", help="Remove the entries whose key begins so.")
+@click.option("--entry", metavar="KEY", help="Remove the entries, or answers, whose key begins so.")
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 @json_option
 def prune(max_size: str | None, older_than: str | None, entry: str | None, everything: bool, as_json: bool) -> None:
     """Remove entries, least recently used first.
 
-    What a running process uses stays.
+    Features that a running process uses stay. Answers are removed by --older-than, --entry and --all alone.
     """
+    from burnish.engine.answers_care import list_answers, prune_answers
     from burnish.engine.cache import cache_bound, cache_folder, parse_size
     from burnish.engine.cache_care import find_entry
     from burnish.engine.cache_care import prune as prune_entries
 
-    if entry:
+    if entry and not any(info.key.startswith(entry) for info in list_answers(cache_folder())):
         find_entry(cache_folder(), entry)
     bound = 0 if everything else parse_size(max_size, "--max-size") if max_size else None
     if bound is None and not (older_than or entry):
         bound = cache_bound()
     age = None if older_than is None else _age(older_than)
     removed = prune_entries(cache_folder(), max_bytes=bound, spec=entry or "", older_than=age)
+    answers = prune_answers(cache_folder(), everything=everything, key=entry or "", older_than=age)
     if as_json:
-        echo_json({"removed": [asdict(info) for info in removed]})
+        echo_json({"removed": [asdict(info) for info in removed], "answers": [asdict(info) for info in answers]})
         return
-    freed = _size(sum(info.size for info in removed))
-    click.echo(f"{cache_folder()}: {_count(len(removed), 'entry', 'entries')} removed, {freed} freed")
+    freed = _size(sum(info.size for info in removed) + sum(info.size for info in answers))
+    kept = f" and {_count(len(answers), 'file', 'files')} of answers" if answers else ""
+    click.echo(f"{cache_folder()}: {_count(len(removed), 'entry', 'entries')}{kept} removed, {freed} freed")
     echo(_listing(removed))
+    echo(_answers_listing(answers))
 
 
 @command.command()
@@ -179,6 +186,17 @@ def _listing(entries: list[EntryInfo]) -> Iterator[str]:
         )
         for info in entries
     ]  # fmt: skip
+    yield from table([head, *rows])
+
+
+def _answers_listing(answers: list[AnswersInfo]) -> Iterator[str]:
+    if not answers:
+        return
+    now, head = time.time(), ("answers", "model", "number", "size", "used", "")
+    rows = [
+        (info.key[:_SHORT], one_line(info.label or "?"), f"{info.answers:,}", _size(info.size), _ago(now - info.used), "damaged" * info.damaged)
+        for info in answers
+    ]
     yield from table([head, *rows])
 
 

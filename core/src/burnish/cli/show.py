@@ -74,6 +74,8 @@ def examples(component: Component) -> list[str]:
     for key, section in _sections(component).items():
         needed = [option for option in section if option.default is REQUIRED] or [o for o in section if isinstance(o.default, int | float)][:1]
         text = ",".join(f"{option.name}={_value(option)}" for option in needed)
+        if key == component.kind and component.descriptor.example:
+            text = component.descriptor.example
         name = get_manager().label(component)
         notation = f"{name}:{text}" if text else name
         lines.append(f"{key}: {notation}" if key in PARTS else f"{key} {name}")

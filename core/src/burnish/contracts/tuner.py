@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from burnish.errors import FitError
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from burnish.data import Classes, Split, Supervision
 
 
+Tell = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+
+def untold(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Run:
     """How a fit runs: where, and whom it tells.
@@ -32,7 +40,7 @@ class Run:
     """
 
     device: str = "cpu"
-    progress: Callable[[int, int], None] = field(default=lambda done, total: None)
+    progress: Tell = untold
 
 
 class SplitInputs(Protocol):

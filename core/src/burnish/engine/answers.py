@@ -30,6 +30,15 @@ if TYPE_CHECKING:
 AT_ONCE: Final = 16
 """Prompts that a model is given in one call; their answers are committed together."""
 
+ANSWERS: Final = "answers"
+"""Folder of the answers within the cache's."""
+
+SUFFIX: Final = ".sqlite"
+"""End of the name of a file of answers."""
+
+DAMAGED: Final = ".damaged"
+"""End of the name of one that was set aside, after its own."""
+
 _FORMAT: Final = 1
 _LOOKED_UP: Final = 500
 _checked: set[Path] = set()
@@ -75,7 +84,7 @@ class AnswerCache:
     @property
     def path(self) -> Path:
         """The file."""
-        return self.folder / "answers" / f"{self.spec.key()}.sqlite"
+        return self.folder / ANSWERS / f"{self.spec.key()}{SUFFIX}"
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, str]:
         """Return the answers that are there, by key.
@@ -106,8 +115,8 @@ class AnswerCache:
     def _open(self) -> Iterator[sqlite3.Connection]:
         path = self.path
         ensure_folder(path.parent)
-        if path not in _checked and path.exists() and not _whole(path):
-            aside = path.with_name(path.name + ".damaged")
+        if path not in _checked and path.exists() and not answers_whole(path):
+            aside = path.with_name(path.name + DAMAGED)
             with translate_os_errors(path, "set aside"):
                 path.rename(aside)
             self.warnings.append(f"{path}: damaged answers are set aside, and asked for again")
@@ -115,13 +124,17 @@ class AnswerCache:
         try:
             with translate_os_errors(path), closing(sqlite3.connect(path, timeout=30)) as db:
                 db.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID")
+                db.execute("CREATE TABLE IF NOT EXISTS model (one INTEGER PRIMARY KEY CHECK (one = 0), label TEXT NOT NULL)")
+                with db:
+                    db.execute("INSERT OR IGNORE INTO model VALUES (0, ?)", (self.spec.backbone.label,))
                 yield db
         except sqlite3.DatabaseError as error:
             _checked.discard(path)
             raise CacheError(f"kept answers cannot be used: {error}", where=str(path), todo="Free some space, or remove the file") from error
 
 
-def _whole(path: Path) -> bool:
+def answers_whole(path: Path) -> bool:
+    """Return whether a file of answers can be read."""
     try:
         with closing(sqlite3.connect(path, timeout=30)) as db:
             return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
@@ -129,13 +142,6 @@ def _whole(path: Path) -> bool:
         return True
     except sqlite3.DatabaseError:
         return False
-
-
-def kept_size(folder: Path) -> tuple[int, int]:
-    """Return how many models the cache in a folder keeps answers of, and the bytes of these, damaged files too."""
-    with translate_os_errors(folder / "answers", "read"):
-        sizes = [path.stat().st_size for path in (folder / "answers").glob("*.sqlite*")]
-    return len(list((folder / "answers").glob("*.sqlite"))), sum(sizes)
 
 
 def ask(

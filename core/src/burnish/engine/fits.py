@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from burnish.blocks.buckets import Limits, stacks
 from burnish.blocks.head import HeadJob, HeadResult, HeadTuner
 from burnish.blocks.stacked import fit_heads
 from burnish.blocks.targets import target_arrays
-from burnish.contracts.tuner import Predictor, Run, Task
+from burnish.contracts.tuner import Predictor, Run, Task, Tell, untold
 from burnish.engine import seeds
 from burnish.engine.inputs import Inputs
 from burnish.engine.parts import make
 from burnish.errors import FitError
 
 if TYPE_CHECKING:
+    from burnish.engine.progress import Advance
     from burnish.plan import Cell, Part, Trial
+
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -70,6 +74,7 @@ class Fits:
         total = sum(wanted(trial) for trial, _ in trials)
         heads: list[tuple[int, HeadJob]] = []
         done = 0
+        self._assess([(cell, trial.replicate) for trial, cell, _ in resolved if wanted(trial) or isinstance(self._object(cell.tuner), HeadTuner)])
         with self.inputs.progress.stage(name, total, "trials") as advance:
             for number, (trial, cell, options) in enumerate(resolved):
                 job: HeadJob | FitError | None
@@ -80,7 +85,7 @@ class Fits:
                 if isinstance(job, HeadJob):
                     heads.append((number, job))
                 elif wanted(trial):
-                    yield [self._alone(trial, cell, options, job)]
+                    yield [self._alone(trial, cell, options, job, partial(_part, advance, done, 1))]
                     done += 1
                     advance(done)
             for members in stacks([job for _, job in heads], self.limits):
@@ -88,12 +93,8 @@ class Fits:
                 if not chosen:
                     continue
                 start = time.monotonic()
-
-                def tell(steps: int, of: int, before: int = done, size: int = len(chosen)) -> None:
-                    advance(before + size * steps / max(of, 1))
-
                 try:
-                    results = fit_heads([job for _, job in chosen], Run(self.device, tell))
+                    results = fit_heads([job for _, job in chosen], Run(self.device, partial(_part, advance, done, len(chosen))))
                 except FitError as error:
                     results = [HeadResult(None, str(error))] * len(chosen)
                 seconds = (time.monotonic() - start) / len(chosen)
@@ -103,6 +104,17 @@ class Fits:
                 ]
                 done += len(chosen)
                 advance(done)
+
+    def _assess(self, cells: Sequence[tuple[Cell, int]]) -> None:
+        """Form the opinions that fits are going to ask for: assessors may train for longer than tuners, and the time is theirs."""
+        waiting = {self.inputs.seen_key(*one): one for one in cells if one[0].assess is not None and not self.inputs.has_seen(*one)}
+        if not waiting:
+            return
+        with self.inputs.progress.stage("assessing", len(waiting), "opinions") as advance:
+            for done, (cell, replicate) in enumerate(waiting.values()):
+                with suppress(FitError):  # the trials that ask for this opinion meet the error themselves
+                    self.inputs.seen(cell, replicate, partial(_part, advance, done, 1))
+                advance(done + 1)
 
     def _object(self, part: Part) -> Any:
         """Return the tuner or loss behind a part; equal parts share one."""
@@ -136,19 +148,25 @@ class Fits:
             generator=seeds.generator("fit tuner", replicate),
         )
 
-    def _alone(self, trial: Trial, cell: Cell, options: Mapping[str, Any], problem: FitError | None) -> Fitted:
+    def _alone(self, trial: Trial, cell: Cell, options: Mapping[str, Any], problem: FitError | None, tell: Tell) -> Fitted:
         start = time.monotonic()
         predictor, error = None, str(problem) if problem else ""
         if problem is None:
             try:
-                predictor = self._object(cell.tuner).fit(self.task(cell, trial.replicate))
+                predictor = self._object(cell.tuner).fit(self.task(cell, trial.replicate, tell))
             except FitError as failure:
                 error = str(failure)
             finally:
                 self.inputs.require_frozen(f"tuner {cell.tuner.label}")
         return Fitted(trial, cell, options, predictor, error, time.monotonic() - start, 1)
 
-    def task(self, cell: Cell, replicate: int) -> Task:
+    def task(self, cell: Cell, replicate: int, tell: Tell = untold) -> Task:
         """Return what a tuner that trains by itself is given: nothing of a test set, and no truth."""
         seen = self.inputs.seen(cell, replicate)
-        return self.inputs.tasks(cell, replicate, seen).task("fit", seen.assessment, self._object(cell.loss) if cell.loss else None)
+        loss = self._object(cell.loss) if cell.loss else None
+        return self.inputs.tasks(cell, replicate, seen).task("fit", seen.assessment, loss, tell)
+
+
+def _part(advance: Advance, before: int, size: int, steps: int, of: int) -> None:
+    """Show how far `size` trials after `before` others are."""
+    advance(before + size * steps / max(of, 1))

@@ -11,7 +11,7 @@ import numpy as np
 
 from burnish.blocks.lease import frozen_digest
 from burnish.contracts.backbone import Runtime
-from burnish.contracts.tuner import Adapted, Prompted
+from burnish.contracts.tuner import Adapted, Prompted, Tell, untold
 from burnish.data import Classes, Dataset, Split, Supervision
 from burnish.data.checks import require_usable
 from burnish.engine.answers import AnswerCache, AnswerSpec, ask, item_seeds
@@ -295,9 +295,17 @@ class Inputs:
     def _corruptor(self, part: Part) -> Any:
         return make(part, self.manager)
 
-    def seen(self, cell: Cell, replicate: int) -> Seen:
-        """Return what a replicate of the cell is shown."""
-        key = self.plan.corrupt_key(cell, replicate) + self.plan.assess_key(cell, replicate)
+    def seen_key(self, cell: Cell, replicate: int) -> str:
+        """Return the key of what a replicate of the cell is shown."""
+        return self.plan.corrupt_key(cell, replicate) + self.plan.assess_key(cell, replicate)
+
+    def has_seen(self, cell: Cell, replicate: int) -> bool:
+        """Return whether `seen` is at hand."""
+        return self.seen_key(cell, replicate) in self._seen
+
+    def seen(self, cell: Cell, replicate: int, tell: Tell = untold) -> Seen:
+        """Return what a replicate of the cell is shown; `tell` hears how far an assessor that trains is."""
+        key = self.seen_key(cell, replicate)
         if key not in self._seen:
             corrupted = self.corrupted(cell, replicate)
             splits, supervision = corrupted.splits.splits, corrupted.supervision
@@ -305,7 +313,7 @@ class Inputs:
             seen = Seen(splits, supervision, None, corrupted, classes)
             if cell.assess is not None:
                 assessor = make(cell.assess, self.manager)
-                task = self.tasks(cell, replicate, seen).task("assess")
+                task = self.tasks(cell, replicate, seen).task("assess", tell=tell)
                 try:
                     opinion = assess(cell.assess.name, assessor, self.dataset(cell), corrupted, self.features(cell), replicate, task)
                 finally:

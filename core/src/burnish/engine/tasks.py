@@ -10,7 +10,7 @@ import numpy as np
 
 from burnish.contracts.backbone import Encodes, View
 from burnish.contracts.backbone import Inputs as Prepared
-from burnish.contracts.tuner import Run, Task
+from burnish.contracts.tuner import Run, Task, Tell, untold
 from burnish.data import Classes, Dataset, Labels, Split, Supervision, content_id
 from burnish.engine import seeds
 from burnish.engine.answers import item_seeds
@@ -59,13 +59,14 @@ class TaskSource:
     device: str
     ask: Callable[[Sequence[Sequence[str]], Decoding, Sequence[int]], NDArray[Any]]
 
-    def task(self, role: str, assessment: Assessment | None = None, loss: Loss | None = None) -> Task:
+    def task(self, role: str, assessment: Assessment | None = None, loss: Loss | None = None, tell: Tell = untold) -> Task:
         """Return a task.
 
         Args:
             role: who is asking, ``"fit"`` or ``"assess"``: its randomness is its own.
             assessment: the opinion that is applied already.
             loss: the recipe's loss.
+            tell: is told how far the fit is.
         """
         shown = {name: split for name, split in self.splits.items() if split.role != "test"}
         tests = [split.index for split in self.splits.values() if split.role == "test"]
@@ -94,7 +95,7 @@ class TaskSource:
         return Task(
             classes=self.classes, splits=shown, supervision=hide(self.supervision, hidden), assessment=assessment, loss=loss,
             groups=dict(self.dataset.columns), features=features, generator=lambda part: seeds.generator(f"{role} {part}", self.replicate),
-            seed=seed, run=Run(self.device), backbone=self.backbone, inputs=inputs,
+            seed=seed, run=Run(self.device, tell), backbone=self.backbone, inputs=inputs,
             class_embeddings=lambda templates: self.embed_classes(self.classes, templates), ask=answers,
             texts=lambda name: texts_at(self.dataset, split_of(name).index),
         )  # fmt: skip

@@ -11,8 +11,10 @@ from typing import Any, ClassVar, cast
 
 from burnish.config import describe, from_options, make_config, to_options
 from burnish.descriptors import KINDS
+from burnish.errors import BurnishError
 from burnish.hooks import HOOKS
 from burnish.manager import Component, Manager
+from burnish.notation.part_text import parse_text
 from burnish.testing.checks import expect
 from burnish.testing.probe import ask
 
@@ -135,6 +137,17 @@ class PluginContract:
         again = from_options(type(config), json.loads(text), where=self.name)
         expect(again == config, f"{config} is {again} after it was written as JSON and read again: __post_init__ should leave fields as they are")
         expect(json.dumps(to_options(again)) == text, f"the options of {self.name} change when they are read again")
+
+    def test_its_example_is_valid(self) -> None:
+        """What `burnish show` gives as an example can be written in a recipe."""
+        descriptor = self.component().descriptor
+        if not descriptor.example:
+            return
+        options = parse_text(f"{self.name}:{descriptor.example}").options
+        try:
+            make_config(descriptor.configs()[self.kind], options, where=self.name)
+        except BurnishError as error:
+            raise AssertionError(f"the example of {self.kind} {self.name}, {descriptor.example!r}, is refused: {error}") from error
 
     def test_its_targets_resolve_and_leave_torch_alone(self) -> None:
         """Importing a target gives something to call, and changes neither random numbers nor defaults of the process."""

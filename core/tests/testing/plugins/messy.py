@@ -36,7 +36,7 @@ def burnish_losses():
     target = "messy_targets:Loss"
     return [
         burnish.Loss(name="open", target=target, config=Open, summary="Not frozen"),
-        burnish.Loss(name="silent", target=target, config=Silent, summary="No help"),
+        burnish.Loss(name="silent", example="gamma=2", target=target, config=Silent, summary="No help"),
         burnish.Loss(name="shifting", target=target, config=Shifting, summary="Changes its options"),
         burnish.Loss(name="missing", target="messy_targets:Nowhere", summary="No such target"),
         burnish.Loss(name="seeding", target="messy_seeds:Loss", summary=f"Call {len(calls)}"),

@@ -105,6 +105,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
         burnish.Backbone(
             name="hf-clip",
             summary="CLIP and SigLIP of transformers: image features and a text tower in one space",
+            example="weights=DIR",
             target="burnish_huggingface.clip:Clip",
             config=ClipConfig,
             fingerprint=_FINGERPRINT,
@@ -115,6 +116,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
         burnish.Backbone(
             name="hf-vision",
             summary="ViT, DeiT and DINOv2 of transformers: image features",
+            example="weights=DIR",
             target="burnish_huggingface.vision:Vision",
             config=VisionConfig,
             fingerprint=_FINGERPRINT,
@@ -125,6 +127,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
         burnish.Backbone(
             name="hf-text",
             summary="BERT, RoBERTa and encoders like them of transformers: text features",
+            example="weights=DIR",
             target="burnish_huggingface.text:Text",
             config=TextConfig,
             fingerprint=_FINGERPRINT,
@@ -134,6 +137,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
         burnish.Backbone(
             name="hf-lm",
             summary="Causal and sequence-to-sequence language models of transformers: answers, likelihoods, text features",
+            example="weights=DIR",
             target="burnish_huggingface.lm:LanguageModel",
             config=LanguageConfig,
             fingerprint=_FINGERPRINT,

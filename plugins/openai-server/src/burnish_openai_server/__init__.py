@@ -88,6 +88,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
         burnish.Backbone(
             name="openai-server",
             summary="A language model behind any OpenAI-compatible server: answers, no features; not reproducible",
+            example="base_url=http://localhost:8000/v1,model=NAME",
             target="burnish_openai_server.server:Server",
             config=ServerConfig,
             fingerprint="burnish_openai_server:fingerprint",

@@ -47,6 +47,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
         burnish.Backbone(
             name="openclip",
             summary="Any model of open_clip: CLIP, SigLIP, CoCa and the like, from a folder, a file or a pinned hub id",
+            example="weights=DIR",
             paper="arXiv:2103.00020",
             target="burnish_openclip.loading:load",
             config=OpenClipConfig,

@@ -49,6 +49,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
         burnish.Backbone(
             name="timm",
             summary="Features before the classifier of any frozen timm model",
+            example="weights=DIR",
             target="burnish_timm.backbone:Timm",
             config=TimmConfig,
             fingerprint="burnish_timm.files:fingerprint",
