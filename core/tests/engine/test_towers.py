@@ -77,6 +77,21 @@ def test_an_opinion_is_a_stage_of_its_own_and_tells_how_far_it_is(manager, tmp_p
     assert list(heard.stages).count("assessing: 2 opinions") == 1
 
 
+def test_replicates_that_no_setting_can_be_trained_in_do_not_decide_about_the_others(manager, tmp_path):
+    towers_plugin.FAILED.clear()
+    tune = {"budget": 2, "space": {"tuner.how": ["stop", "whole"]}, "replicates": 3}
+    records = study(manager, tmp_path / "study", "shift", assess="fickle", replicates=3, tune=tune)
+    errors = [record.error for record in sorted(records, key=lambda record: record.replicate)]
+    assert "nothing to train on" in errors[0]
+    assert "it diverged" in errors[1]
+    assert errors[2] == ""
+    assert towers_plugin.FAILED == [1]
+    with Store(tmp_path / "study" / "study.sqlite") as store:
+        (choice,) = store.choices().values()
+    assert choice["options"] == {"tuner.how": "whole"}
+    assert [row["trials"] for row in choice["candidates"]] == [1, 1]
+
+
 def test_prompts_are_encoded_once_and_kept_in_the_cache(manager, tmp_path):
     first = study(manager, tmp_path / "one", "texts")
     prompts = {"a black", "a red", "a green", "a blue", "black black", "red red", "green green", "blue blue"}

@@ -70,6 +70,8 @@ class Shift:
         from burnish.errors import FitError
 
         towers, items = task.backbone(), task.inputs("train")
+        if not len(items):
+            raise FitError("nothing to train on")
         if self.config.how == "vandal":
             with torch.no_grad():
                 towers.module.get_parameter("first").add_(1e-3)
@@ -160,6 +162,30 @@ class Training:
         return Assessment(evidence.index, keep=np.ones(len(evidence.index), dtype=bool))
 
 
+FAILED = []
+
+
+class Fickle:
+    """An assessor that keeps nothing in the first replicate, cannot be trained in the second, and keeps all in the others."""
+
+    def __init__(self, config):
+        del config
+        self.replicate = -1
+
+    def assess(self, evidence):
+        import numpy as np
+
+        from burnish.contracts.noise import Assessment
+        from burnish.engine import seeds
+        from burnish.errors import FitError
+
+        replicate = next(r for r in range(9) if seeds.seed("init", r) == evidence.task.seed)
+        if replicate == 1:
+            FAILED.append(replicate)
+            raise FitError("it diverged", where="fickle")
+        return Assessment(evidence.index, keep=np.full(len(evidence.index), replicate > 1))
+
+
 class Known:
     """Measures how many classes are known."""
 
@@ -206,7 +232,10 @@ def burnish_tuners():
 
 @burnish.hookimpl
 def burnish_noise_models():
-    return [burnish.NoiseModel(name="training", assess="towers_plugin:Training", summary="x", needs={"module"})]
+    return [
+        burnish.NoiseModel(name="training", assess="towers_plugin:Training", summary="x", needs={"module"}),
+        burnish.NoiseModel(name="fickle", assess="towers_plugin:Fickle", summary="x"),
+    ]
 
 
 @burnish.hookimpl

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from burnish.data import Classes, MultiLabels, Split
-from burnish.errors import FitError
+from burnish.errors import DataError, FitError
 from burnish.testing.data import outcome, practice
 from burnish_cmm import TEMPLATES, CPEConfig, MarginConfig, MeanConfig
 from burnish_cmm.ensemble import WeightedPromptEnsemble, prompt_weights
@@ -56,31 +56,59 @@ def test_pseudo_labels_are_the_plain_ensembles_predictions():
 
 def test_one_weight_a_template_is_the_mean_over_classes_that_have_items():
     margins = np.array([[0.1, 0.3, np.nan], [0.2, 0.0, np.nan]])
-    omega = prompt_weights(margins, np.ones((2, 3), dtype=bool), 0.1, each=False)
+    omega = prompt_weights(margins, 0.1, each=False)
     first = np.exp(2) / (np.exp(2) + np.exp(1))
     assert np.allclose(omega[0], first)
     assert np.allclose(omega.sum(axis=0), 1)
-    own = prompt_weights(margins, np.ones((2, 3), dtype=bool), 0.1, each=True)
+    own = prompt_weights(margins, 0.1, each=True)
     assert np.allclose(own[:, 2], 0.5)  # a class without items: every prompt alike
-    cold = prompt_weights(margins, np.ones((2, 3), dtype=bool), 1e-6, each=True)
+    cold = prompt_weights(margins, 1e-6, each=True)
     assert np.allclose(cold[:, :2], [[0, 1], [1, 0]])
 
 
-def test_enriched_prompts_are_for_the_worst_classes_alone():
+def _hard():
+    """Return a task of three classes in five dimensions whose class 2 has a poor name, and alone a description."""
     given = practice(3, dim=5)
-    described = Classes.of(given.task.classes.names, [["one"], ["two"], ["three"]])
+    described = Classes.of(given.task.classes.names, [[], [], ["three"]])
 
-    def embed(templates):
+    def embed(templates, at=None):
         texts = given.task.class_embeddings(templates)
-        texts[0, 2] = texts[0, 1]  # class 2 is hard to tell from class 1
-        return texts
+        if not any("{description}" in template for template in templates):
+            texts[0, 2] = texts[0, 0] + texts[0, 1]
+        elif at is None or any(not described.descriptions[i] for i in at):
+            raise DataError("no description")
+        return texts if at is None else texts[:, at]
 
-    task = replace(given.task, classes=described, class_embeddings=embed)
-    config = CPEConfig(("a {}",), labels="given")
+    return replace(given.task, classes=described, class_embeddings=embed)
+
+
+def test_enriched_prompts_are_for_the_worst_classes_alone_and_need_no_other_description():
+    task, config = _hard(), CPEConfig(("a {}",), labels="given")
+    enriched = replace(config, worst=1, enriched=("a {}: {description}",))
     plain = WeightedPromptEnsemble(config).fit(task).state()["weights"].numpy()
-    more = WeightedPromptEnsemble(replace(config, worst=1, enriched=("a {}: {description}",))).fit(task).state()["weights"].numpy()
+    more = WeightedPromptEnsemble(enriched).fit(task).state()["weights"].numpy()
     assert np.array_equal(plain[:2], more[:2])
     assert not np.allclose(plain[2], more[2])
+    with pytest.raises(DataError, match="no description"):
+        WeightedPromptEnsemble(replace(enriched, worst=2)).fit(task)
+
+
+@pytest.mark.parametrize("weights", ["class", "template"])
+def test_a_prompt_is_compared_on_the_worst_classes_with_the_texts_its_rivals_keep(weights):
+    task, temperature = _hard(), 0.05
+    config = CPEConfig(("a {}",), labels="given", worst=1, enriched=("a {}: {description}",), weights=weights, temperature=temperature)
+    made = WeightedPromptEnsemble(config).fit(task).state()["weights"].numpy()
+    y = task.supervision.y[task.splits["train"].index]
+    v = task.features("train")[:, 0].astype(np.float64)
+    v = v[y == 2] / np.linalg.norm(v[y == 2], axis=1, keepdims=True)
+    texts = task.class_embeddings(("a {}",))[0].astype(np.float64)
+    own = task.class_embeddings(("a {}: {description}",), np.array([2]))[0, 0].astype(np.float64)
+    texts, own = texts / np.linalg.norm(texts, axis=1, keepdims=True), own / np.linalg.norm(own)
+    rival = max((v @ texts[k]).mean() for k in (0, 1))
+    e = np.exp(np.array([(v @ texts[2]).mean() - rival, (v @ own).mean() - rival]) / temperature)
+    assert e[1] > 2 * e[0]
+    expected = (e[0] * texts[2] + e[1] * own) / e.sum()
+    assert np.allclose(made[2], expected / np.linalg.norm(expected), atol=1e-5)
 
 
 def test_the_pool_can_be_asked_for_and_must_be_there():
@@ -135,11 +163,14 @@ def test_the_rank_correlation_is_spearmans():
     assert np.isnan(perfect.value)
 
 
-def test_a_class_that_is_never_predicted_is_told():
-    found = PredictedMargin(MarginConfig()).measure(outcome("constant").without_truth())
-    worst = next(m for m in found.scalars if m.name == "worst-1-matching-margin")
-    assert np.isnan(worst.value)
-    assert "2 of 3 classes have no item here; they count as worst" in worst.how
+def test_a_class_that_is_never_predicted_does_not_count_and_is_told():
+    made = outcome("constant").without_truth()
+    found = {m.name: m for m in PredictedMargin(MarginConfig(k=2)).measure(made).scalars}
+    texts = made.class_embeddings(("a photo of a {}.",))[0]
+    margins = matching_margin(similarity(*class_sums(made.features("test"), made.scores("test").top(), 3), texts))
+    assert np.isnan(margins).sum() == 2
+    assert found["worst-2-matching-margin"].value == found["matching-margin"].value == pytest.approx(np.nanmean(margins), abs=1e-6)
+    assert all("2 of 3 classes have no item here and do not count" in one.how for one in found.values())
 
 
 class _Accuracies:

@@ -61,7 +61,14 @@ class SplitInputs(Protocol):
         """
 
 
-def _none(*_: object) -> NoReturn:
+class ClassEmbeddings(Protocol):
+    """What a backbone's text tower makes of class names (`Task.class_embeddings`)."""
+
+    def __call__(self, templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return (P, C, D) float32; (P, K, D) of the K classes at `at` alone, of which alone a template may then ask for a description."""
+
+
+def _none(*_: object, **__: object) -> NoReturn:
     raise FitError("this task has features alone, and no backbone to run", where="tuner")
 
 
@@ -80,8 +87,9 @@ class Task:
         generator: ``generator(role) -> numpy Generator`` of this replicate.
         seed: seed of initialisation, from the replicate alone, so that two tuners of one replicate are paired.
         run: device and progress.
-        class_embeddings: ``class_embeddings(templates) -> (P, C, D) float32``: features that the backbone's text tower gives the name of every class
-            in every template, as they come, not normalised; ``{}`` in a template stands for the name. For tuners that need ``text-tower``.
+        class_embeddings: ``class_embeddings(templates, at=None) -> (P, C, D) float32``: features that the backbone's text tower gives the name of
+            every class in every template, as they come, not normalised; ``{}`` in a template stands for the name, ``{description}`` for its first
+            description. ``at`` asks for some classes alone. For tuners that need ``text-tower``.
         backbone: ``backbone()``: the backbone itself, of the protocols that the tuner's needs name; shared, so what is put into its module goes
             through a `burnish.blocks.lease.Lease`.
         inputs: ``inputs(split name)``: the items to run it on. For tuners that need ``module``.
@@ -100,7 +108,7 @@ class Task:
     generator: Callable[[str], Any]
     seed: int
     run: Run
-    class_embeddings: Callable[[Sequence[str]], NDArray[Any]] = _none
+    class_embeddings: ClassEmbeddings = _none
     backbone: Callable[[], Any] = _none
     inputs: Callable[[str], SplitInputs] = _none
     texts: Callable[[str], Sequence[str]] = _none

@@ -115,11 +115,16 @@ class Execution:
             self._decide(choice, tried)
 
     def _decide(self, choice: Choice, tried: Mapping[str, Candidate]) -> None:
-        """Store the candidate with the best mean validation measure; the first one where several are equal."""
+        """Store the candidate with the best mean validation measure; the first one where several are equal.
+
+        A trial that no candidate could be trained in, such as one whose assessor kept nothing, says nothing about any of them.
+        """
+        tried_here = [[tried[self.plan.validation_key(trial)] for trial in trials] for _, trials in choice.candidates]
+        there = [any(math.isfinite(one.value) for one in column) for column in zip(*tried_here, strict=True)]
         table: list[dict[str, Any]] = []
         directions: set[str] = set()
-        for options, trials in choice.candidates:
-            found = [tried[self.plan.validation_key(trial)] for trial in trials]
+        for (options, _), row in zip(choice.candidates, tried_here, strict=True):
+            found = [one for one, kept in zip(row, there, strict=True) if kept or not any(there)]
             directions |= {one.better for one in found if one.better}
             mean = sum(one.value for one in found) / len(found)
             error = next((one.error for one in found if one.error), "")

@@ -131,8 +131,11 @@ class Fits:
         rows = seen.splits["train"].index
         dataset = self.inputs.dataset(cell)
         supervision = seen.supervision.take(rows)
-        if not len(rows) or not supervision.known.any():
-            raise FitError("no training item has a label", where=f"{dataset.name}, replicate {replicate}")
+        where = f"{dataset.name}, replicate {replicate}"
+        if not len(rows) and cell.assess is not None:
+            raise FitError(f"{cell.assess.label} keeps no training item", where=where)
+        if not supervision.known.any():
+            raise FitError("no training item has a label", where=where)
         targets, weights = target_arrays(supervision, len(dataset.classes))
         return HeadJob(
             tuner=tuner,

@@ -23,7 +23,7 @@ from burnish.engine.parts import component_of, config_of, make
 from burnish.engine.progress import Progress
 from burnish.engine.splits import draw, units_of
 from burnish.engine.tasks import TaskSource, embed_classes, texts_at
-from burnish.errors import DataError, ItemError, PluginError, RecipeError
+from burnish.errors import DataError, FitError, ItemError, PluginError, RecipeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +90,7 @@ class Inputs:
         self._features: dict[str, NDArray[np.float32]] = {}
         self._training: dict[str, NDArray[np.float32]] = {}
         self._corrupted: dict[str, Corrupted] = {}
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, Seen | FitError] = {}
         self._class_embeddings: dict[tuple[str, ...], NDArray[np.float32]] = {}
         self._live: _Live | None = None
 
@@ -304,24 +304,37 @@ class Inputs:
         return self.seen_key(cell, replicate) in self._seen
 
     def seen(self, cell: Cell, replicate: int, tell: Tell = untold) -> Seen:
-        """Return what a replicate of the cell is shown; `tell` hears how far an assessor that trains is."""
+        """Return what a replicate of the cell is shown; `tell` hears how far an assessor that trains is.
+
+        Raises:
+            FitError: the assessor could not be trained.
+        """
         key = self.seen_key(cell, replicate)
         if key not in self._seen:
-            corrupted = self.corrupted(cell, replicate)
-            splits, supervision = corrupted.splits.splits, corrupted.supervision
-            classes = self._classes(cell, supervision, splits)
-            seen = Seen(splits, supervision, None, corrupted, classes)
-            if cell.assess is not None:
-                assessor = make(cell.assess, self.manager)
-                task = self.tasks(cell, replicate, seen).task("assess", tell=tell)
-                try:
-                    opinion = assess(cell.assess.name, assessor, self.dataset(cell), corrupted, self.features(cell), replicate, task)
-                finally:
-                    self.require_frozen(f"assess {cell.assess.label}")
-                supervision, splits = apply(opinion, supervision, splits)
-                seen = Seen(splits, supervision, opinion, corrupted, classes)
-            self._seen[key] = seen
-        return self._seen[key]
+            try:
+                self._seen[key] = self._assessed(cell, replicate, tell)
+            except FitError as error:  # who asks again is told at once: an assessor may train for hours until it fails
+                self._seen[key] = error
+        found = self._seen[key]
+        if isinstance(found, FitError):
+            raise found
+        return found
+
+    def _assessed(self, cell: Cell, replicate: int, tell: Tell) -> Seen:
+        corrupted = self.corrupted(cell, replicate)
+        splits, supervision = corrupted.splits.splits, corrupted.supervision
+        classes = self._classes(cell, supervision, splits)
+        seen = Seen(splits, supervision, None, corrupted, classes)
+        if cell.assess is None:
+            return seen
+        assessor = make(cell.assess, self.manager)
+        task = self.tasks(cell, replicate, seen).task("assess", tell=tell)
+        try:
+            opinion = assess(cell.assess.name, assessor, self.dataset(cell), corrupted, self.features(cell), replicate, task)
+        finally:
+            self.require_frozen(f"assess {cell.assess.label}")
+        supervision, splits = apply(opinion, supervision, splits)
+        return Seen(splits, supervision, opinion, corrupted, classes)
 
     def _classes(self, cell: Cell, supervision: Supervision, splits: Mapping[str, Split]) -> Classes:
         classes = self.dataset(cell).classes

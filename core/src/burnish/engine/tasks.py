@@ -88,6 +88,9 @@ class TaskSource:
                 raise PluginError(f"prompts for {len(prompts)} items of a split of {len(index)}", where="tuner")
             return self.ask(prompts, decoding, item_seeds(self.dataset.ids[index], seed))
 
+        def class_embeddings(templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[np.float32]:
+            return self.embed_classes(self.classes if at is None else self.classes.subset(at), templates)
+
         def inputs(name: str) -> SplitInputs:
             return _SplitItems(self.dataset, split_of(name).index, self.backbone(), self.replicate)
 
@@ -96,7 +99,7 @@ class TaskSource:
             classes=self.classes, splits=shown, supervision=hide(self.supervision, hidden), assessment=assessment, loss=loss,
             groups=dict(self.dataset.columns), features=features, generator=lambda part: seeds.generator(f"{role} {part}", self.replicate),
             seed=seed, run=Run(self.device, tell), backbone=self.backbone, inputs=inputs,
-            class_embeddings=lambda templates: self.embed_classes(self.classes, templates), ask=answers,
+            class_embeddings=class_embeddings, ask=answers,
             texts=lambda name: texts_at(self.dataset, split_of(name).index),
         )  # fmt: skip
 

@@ -171,7 +171,7 @@ def practice(
     task = Task(
         classes=class_names(classes), splits=shown, supervision=Labels(y=observed), assessment=None, loss=loss, groups={}, features=features_of,
         generator=lambda role: seeds.generator(f"fit {role}", replicate), seed=seeds.seed("init", replicate), run=Run(),
-        class_embeddings=lambda templates: text_features(classes, dim, templates),
+        class_embeddings=lambda templates, at=None: text_features(classes, dim, templates)[:, slice(None) if at is None else at],
     )  # fmt: skip
     test = splits["test"].index
     return Practice(task, features[test], y[test], asked)
@@ -212,10 +212,11 @@ def practice_on_pictures(
 
     everything = towers.encode(towers.prepare(items, View(), ids)).numpy()
 
-    def embed(templates: Sequence[str]) -> NDArray[np.float32]:
-        ids = towers.tokenise([template.replace("{}", name) for template in templates for name in names.names])
+    def embed(templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[np.float32]:
+        asked_for = names if at is None else names.subset(at)
+        ids = towers.tokenise([template.replace("{}", name) for template in templates for name in asked_for.names])
         with torch.no_grad():
-            return np.array(towers.encode_embedded(towers.embed_tokens(ids), ids).numpy()).reshape(len(templates), classes, -1)
+            return np.array(towers.encode_embedded(towers.embed_tokens(ids), ids).numpy()).reshape(len(templates), len(asked_for), -1)
 
     task = Task(
         classes=names, splits=shown, supervision=Labels(y=observed), assessment=None, loss=loss, groups={},

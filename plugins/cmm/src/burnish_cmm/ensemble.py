@@ -12,7 +12,7 @@ from burnish.blocks.text_classifier import TextClassifier, ensemble
 from burnish.data import Labels
 from burnish.errors import FitError
 from burnish_cmm import CPEConfig
-from burnish_cmm.margin import class_sums, matching_margin, similarity, unit, worst
+from burnish_cmm.margin import class_sums, matching_margin, prompt_margins, similarity, unit, worst
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,20 +24,19 @@ if TYPE_CHECKING:
 _WHERE = "tuner cpe"
 
 
-def prompt_weights(margins: NDArray[np.float64], allowed: NDArray[np.bool_], temperature: float, each: bool) -> NDArray[np.float64]:
-    """Return omega (P, C): softmax over the allowed prompts of their margin / temperature.
+def prompt_weights(margins: NDArray[np.float64], temperature: float, each: bool) -> NDArray[np.float64]:
+    """Return omega (P, C): softmax over prompts of their margin / temperature.
 
     Args:
         margins: CMM of every prompt and class (P, C); NaN for a class without items, whose prompts then weigh the same.
-        allowed: (P, C) bool: the prompt is in the class's pool.
         temperature: of the softmax.
         each: a class's own margins decide about its weights, else their mean over the classes that have items.
     """
     if not each:
-        there = allowed & ~np.isnan(margins)
+        there = ~np.isnan(margins)
         total, count = np.where(there, margins, 0).sum(axis=1), there.sum(axis=1)
         margins = np.repeat(np.divide(total, count, out=np.zeros_like(total), where=count > 0)[:, None], margins.shape[1], axis=1)
-    z = np.where(allowed, np.nan_to_num(margins) / temperature, -np.inf)
+    z = np.nan_to_num(margins) / temperature
     e = np.exp(z - z.max(axis=0, keepdims=True))
     weights: NDArray[np.float64] = e / e.sum(axis=0, keepdims=True)
     return weights
@@ -55,26 +54,33 @@ class WeightedPromptEnsemble:
         Raises:
             FitError: there is no such split or item, or an item may have several classes.
             burnish.errors.ConfigError: a template has no place for the name.
-            burnish.errors.DataError: the classes have no names, or no description that an enriched prompt asks for.
+            burnish.errors.DataError: the classes have no names, or one of the worst has no description that an enriched prompt asks for.
         """
         features, y = self._items(task)
-        templates = self.config.templates + (self.config.enriched if self.config.worst else ())
-        texts = unit(task.class_embeddings(templates))
-        plain = ensemble(texts[: len(self.config.templates)].astype(np.float32)).numpy()
+        texts = unit(task.class_embeddings(self.config.templates))
+        plain = ensemble(texts.astype(np.float32)).numpy()
         if self.config.labels == "pseudo":
             y = (unit(features) @ plain.T).argmax(axis=1).astype(np.int64)
         sums, counts = class_sums(features, y, len(task.classes))
-        allowed = np.ones(texts.shape[:2], dtype=bool)
+        margins = prompt_margins(sums, counts, texts)
+        weights = self._mixed(margins, texts)
         if self.config.worst:
-            allowed[len(self.config.templates) :] = False
-            allowed[len(self.config.templates) :, worst(matching_margin(similarity(sums, counts, plain)), self.config.worst)] = True
-        margins = matching_margin(similarity(sums, counts, texts))
-        if self.config.weights == "uniform":
-            margins = np.zeros_like(margins)
-        omega = prompt_weights(margins, allowed, self.config.temperature, self.config.weights == "class")
-        weights = unit((omega[:, :, None] * texts).sum(axis=0))
+            hard = worst(matching_margin(similarity(sums, counts, plain)), self.config.worst)
+            more = unit(task.class_embeddings(self.config.enriched, hard))
+            # An enriched prompt is for the hard classes alone: its rivals keep the texts that the classifier has for them.
+            asked = np.repeat(plain[None].astype(np.float64), len(more), axis=0)
+            asked[:, hard] = more
+            both = np.concatenate([margins, prompt_margins(sums, counts, asked)])
+            weights[hard] = self._mixed(both[:, hard], np.concatenate([texts[:, hard], more]))
         task.run.progress(1, 1)
         return TextClassifier(torch.from_numpy(weights.astype(np.float32)), self.config.scale, task.classes)
+
+    def _mixed(self, margins: NDArray[np.float64], texts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (K, D) unit sums of the prompts (P, K, D) of K classes, which are compared on these classes."""
+        if self.config.weights == "uniform":
+            margins = np.zeros_like(margins)
+        omega = prompt_weights(margins, self.config.temperature, self.config.weights == "class")
+        return unit((omega[:, :, None] * texts).sum(axis=0))
 
     def _items(self, task: Task) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         if not isinstance(task.supervision, Labels):

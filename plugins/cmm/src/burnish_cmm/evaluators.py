@@ -12,7 +12,7 @@ from burnish.contracts.evaluator import Direction, Measure, Measures, Outcome, T
 from burnish.data import Labels
 from burnish.errors import DataError
 from burnish_cmm import MarginConfig, MeanConfig
-from burnish_cmm.margin import class_sums, matching_margin, similarity, worst
+from burnish_cmm.margin import class_sums, matching_margin, similarity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,11 +42,10 @@ class _Margin:
         sums, counts = class_sums(outcome.features(split), self.labels(outcome, split), len(outcome.classes))
         s = similarity(sums, counts, texts)
         margins = matching_margin(s)
-        empty, lowest = int((counts == 0).sum()), worst(margins, self.config.k)
-        how = f"{empty} of {len(counts)} classes have no item here; they count as worst" if empty else ""
-        there = margins[~np.isnan(margins)]
-        mean = float(there.mean()) if len(there) else float("nan")
-        low = float(margins[lowest].mean())
+        there = np.sort(margins[~np.isnan(margins)])
+        empty = len(margins) - len(there)
+        how = f"{empty} of {len(counts)} classes have no item here and do not count" if empty else ""
+        mean, low = (float(part.mean()) if len(part) else float("nan") for part in (there, there[: self.config.k]))
         n = int(counts.sum())
         names = outcome.classes.names
         rivals = np.where(np.eye(len(s), dtype=bool), -np.inf, np.nan_to_num(s, nan=-1.0)).argmax(axis=1)
@@ -55,7 +54,7 @@ class _Margin:
             "rival": [names[r] if counts[i] else "" for i, r in enumerate(rivals)],
         })  # fmt: skip
         return [
-            Measure(self.name, split, mean, "1", self.better, n, "mean over the classes that have items" if empty else ""),
+            Measure(self.name, split, mean, "1", self.better, n, how),
             Measure(f"worst-{self.config.k}-{self.name}", split, low, "1", self.better, n, how),
         ], table
 

@@ -12,6 +12,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Items at a time: more of them in float64 would only take memory.
+_CHUNK = 65_536
+
 
 def unit(x: NDArray[Any]) -> NDArray[np.float64]:
     """Return x (..., D) with rows of length 1; a row of zeros stays."""
@@ -31,10 +34,15 @@ def class_sums(features: NDArray[Any], y: NDArray[np.int64], classes: int) -> tu
         y: (N,) classes; -1 is left out.
         classes: C.
     """
-    known = y >= 0
-    member = np.zeros((classes, len(y)))
-    member[y[known], np.flatnonzero(known)] = 1
-    return member @ unit(features), member.sum(axis=1)
+    sums, counts = np.zeros((classes, features.shape[1])), np.zeros(classes)
+    for start in range(0, len(y), _CHUNK):
+        part = y[start : start + _CHUNK]
+        order = np.argsort(part, kind="stable")[(part < 0).sum() :]
+        there, first, many = np.unique(part[order], return_index=True, return_counts=True)
+        if len(there):
+            sums[there] += np.add.reduceat(unit(features[start : start + _CHUNK][order]), first, axis=0)
+            counts[there] += many
+    return sums, counts
 
 
 def similarity(sums: NDArray[np.float64], counts: NDArray[np.float64], texts: NDArray[Any]) -> NDArray[np.float64]:
@@ -57,6 +65,11 @@ def matching_margin(s: NDArray[np.float64]) -> NDArray[np.float64]:
     own = np.diagonal(s, axis1=-2, axis2=-1)
     rivals = np.where(np.eye(s.shape[-1], dtype=bool), -np.inf, s)
     return own - rivals.max(axis=-1) if s.shape[-1] > 1 else own
+
+
+def prompt_margins(sums: NDArray[np.float64], counts: NDArray[np.float64], texts: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the margins (P, C) of texts (P, C, D), one prompt after the other: all similarities at once would be P times C times C numbers."""
+    return np.stack([matching_margin(similarity(sums, counts, prompt)) for prompt in texts])
 
 
 def worst(margins: NDArray[np.float64], k: int) -> NDArray[np.int64]:
