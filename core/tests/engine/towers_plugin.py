@@ -135,6 +135,7 @@ class Texts:
     def fit(self, task):
         from burnish.blocks.text_classifier import TextClassifier, ensemble
 
+        assert task.logit_scale() == task.backbone().logit_scale
         return TextClassifier(ensemble(task.class_embeddings(("a {}", "{} {}"))), task.backbone().logit_scale, task.classes)
 
     def restore(self, state, info, classes):

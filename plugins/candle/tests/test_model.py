@@ -18,10 +18,10 @@ ALL_MASKS = ("queries", "none", "in-visual", "in-text", "between")
 HEADS, DIM, CLASSES, ITEMS = 2, 8, 3, 4
 
 
-def made(seed=0, **options):
+def made(seed=0, scale=100.0, **options):
     """Return a model none of whose tensors is at its start, features and prototypes."""
     torch.manual_seed(seed)
-    model = CandleModel(DIM, CLASSES, CandleConfig(heads=HEADS, **options)).double().eval()
+    model = CandleModel(DIM, CLASSES, CandleConfig(heads=HEADS, **options), scale).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -103,7 +103,7 @@ def test_dropout_drops_attention_weights_in_training_alone():
 def test_the_number_of_parameters(dim):
     """2 d^2 + 4 d^2 + 4 d + 2 d + 1; with the virtual prototypes of 50 new classes and d = 512 that is the specification's 1,601,537."""
     with torch.device("meta"):
-        model = CandleModel(dim, 100, CandleConfig())
+        model = CandleModel(dim, 100, CandleConfig(), 100.0)
     count = sum(parameter.numel() for parameter in model.parameters())
     assert count == 6 * dim**2 + 6 * dim + 1
     assert dim != 512 or count + 50 * dim == 1_601_537
@@ -111,7 +111,7 @@ def test_the_number_of_parameters(dim):
 
 def test_at_its_start_the_first_similarity_is_zero_shot():
     torch.manual_seed(0)
-    model, v = CandleModel(DIM, CLASSES, CandleConfig(heads=HEADS)).eval(), torch.randn(ITEMS, DIM)
+    model, v = CandleModel(DIM, CLASSES, CandleConfig(heads=HEADS), 100.0).eval(), torch.randn(ITEMS, DIM)
     model.texts.copy_(torch.randn(CLASSES, DIM))
     model.prototypes.copy_(torch.randn(CLASSES, DIM))
     found = model(v, model.prototypes)

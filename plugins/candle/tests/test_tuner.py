@@ -117,10 +117,22 @@ def test_replicates_differ_and_progress_is_told():
     assert not torch.equal(first["attention.qkv.weight"], fit(other, batch=16).state()["attention.qkv.weight"])
 
 
+def test_the_scale_is_the_one_given_or_what_the_backbone_learnt():
+    given = practice(3)
+    learnt = replace(given.task, logit_scale=lambda: 17.0)
+    found = [Candle(CandleConfig(**SMALL, scale=scale)).fit(task).info()["scale"] for task in (given.task, learnt) for scale in (None, 5.0)]
+    assert found == [100.0, 5.0, 17.0, 5.0]
+    predictor = Candle(CandleConfig(**SMALL)).fit(learnt)
+    again = Candle(CandleConfig(**SMALL)).restore(predictor.state(), predictor.info(), learnt.classes)
+    assert np.array_equal(again.predict(given.test_features).values, predictor.predict(given.test_features).values)
+    with pytest.raises(ModelFileError, match="the scale is given as 'x'"):
+        Candle(CandleConfig(**SMALL)).restore(predictor.state(), {**predictor.info(), "scale": "x"}, learnt.classes)
+
+
 def test_the_schedule():
-    """One epoch at 1e-5, then a cosine over the epochs, as released."""
+    """One epoch at 1e-5, then a cosine that begins after it and is as long as all epochs, as released."""
     config = CandleConfig(lr=1e-2, epochs=4)
-    expected = [1e-5, 1e-2 * (1 + np.cos(np.pi / 4)) / 2, 1e-2 / 2, 1e-2 * (1 + np.cos(3 * np.pi / 4)) / 2]
+    expected = [1e-5, 1e-2, 1e-2 * (1 + np.cos(np.pi / 4)) / 2, 1e-2 / 2]
     np.testing.assert_allclose([learning_rate(config, epoch) for epoch in range(4)], expected)
     assert learning_rate(replace(config, warmup=0), 0) == 1e-2
 

@@ -78,6 +78,12 @@ def test_unknown_column():
         divided("stile", None, items([0, 1], style=["a", "b"], group=[0, 1]))
 
 
+@pytest.mark.parametrize("values", [["a", None, "b"], [1.0, float("nan"), 2.0], ["a", "", "b"]])
+def test_items_of_nobody(values):
+    with pytest.raises(FitError, match="1 of 3 labelled training items have nothing in column 'style'"):
+        divided("style", None, items([0, 1, 0], style=values), items([1], style=["a"]))
+
+
 def test_one_client():
     with pytest.raises(FitError, match="'style' is 'a' for all labelled training items: one client alone"):
         divided("style", None, items([0, 1], style=["a", "a"]), items([1], style=["a"]))

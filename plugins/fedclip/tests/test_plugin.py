@@ -41,4 +41,4 @@ def test_targets_resolve_and_need_no_flower(name):
 def test_the_defaults_are_the_released_codes():
     config = burnish_fedclip.FedCLIPConfig()
     assert (config.variant, config.loss, config.rounds, config.local_epochs, config.batch) == ("released", "infonce", 200, 1, 32)
-    assert (config.lr, config.weight_decay, config.scale, config.templates) == (5e-5, 0.2, 100.0, ("a picture of a {}",))
+    assert (config.lr, config.weight_decay, config.scale, config.templates) == (5e-5, 0.2, None, ("a picture of a {}",))

@@ -156,18 +156,33 @@ def styled(task: Task, styles=("ink", "oil", "pen")) -> Task:
     return replace(task, groups={"style": np.array(styles)[np.arange(len(task.supervision)) % len(styles)]})
 
 
-def test_variants_differ_in_average_and_round():
+def test_variants_differ_in_the_average():
     given = practice(3)
     config = FedCLIPConfig(rounds=4, lr=0.01, number=4)
     states = {}
     for name, one in {
-        "released": config, "best of equals": replace(config, variant="paper", aggregate="uniform", keep="best"),
-        "paper": replace(config, variant="paper"), "last by size": replace(config, aggregate="size", keep="last"),
+        "released": config, "equal": replace(config, variant="paper", aggregate="uniform"),
+        "paper": replace(config, variant="paper"), "by size": replace(config, aggregate="size"), "last": replace(config, keep="last"),
     }.items():  # fmt: skip
         states[name] = FedCLIP(one).fit(given.task).state()["w1"]
-    assert torch.equal(states["released"], states["best of equals"])
-    assert torch.equal(states["paper"], states["last by size"])
+    assert torch.equal(states["released"], states["equal"])
+    assert torch.equal(states["paper"], states["by size"])
     assert not torch.equal(states["released"], states["paper"])
+    assert not torch.equal(states["released"], states["last"])
+
+
+def test_the_scale_is_the_one_given_or_what_the_backbone_learnt():
+    task = replace(practice(3).task, logit_scale=lambda: 17.0)
+    config = FedCLIPConfig(rounds=1, number=4)
+    assert [FedCLIP(one).fit(task).info()["scale"] for one in (config, replace(config, scale=5.0))] == [17.0, 5.0]
+
+
+def test_clients_of_one_item_each_have_nothing_to_tell_apart():
+    task = practice(3).task
+    task = replace(task, groups={"own": np.arange(len(task.supervision))})
+    with pytest.raises(FitError, match="no client has the 2 labelled training items that the loss infonce tells apart"):
+        FedCLIP(FedCLIPConfig(rounds=1, clients="own")).fit(task)
+    FedCLIP(FedCLIPConfig(rounds=1, clients="own", loss="class-ce", keep="last")).fit(task)
 
 
 def test_items_without_label_or_weight_play_no_part():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -16,9 +16,21 @@ from burnish.errors import DataError, ModelFileError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from burnish.contracts.tuner import Task
     from burnish.data import Classes
 
+CLIP_SCALE: Final = 100.0
+"""What CLIP (arXiv:2103.00020) multiplies cosine similarities with, for backbones that learnt no factor."""
+
 _CHUNK = 256
+
+
+def scale_of(task: Task, given: float | None) -> float:
+    """Return what cosine similarities are multiplied with to be logits: the number given, else what the backbone learnt, else `CLIP_SCALE`."""
+    if given is not None:
+        return given
+    learnt = task.logit_scale()
+    return CLIP_SCALE if learnt is None else learnt
 
 
 def ensemble(embeddings: NDArray[Any]) -> Tensor:

@@ -90,6 +90,7 @@ class Task:
         class_embeddings: ``class_embeddings(templates, at=None) -> (P, C, D) float32``: features that the backbone's text tower gives the name of
             every class in every template, as they come, not normalised; ``{}`` in a template stands for the name, ``{description}`` for its first
             description. ``at`` asks for some classes alone. For tuners that need ``text-tower``.
+        logit_scale: ``logit_scale()``: what the backbone multiplies cosine similarities of images and texts with; None where it says nothing of it.
         backbone: ``backbone()``: the backbone itself, of the protocols that the tuner's needs name; shared, so what is put into its module goes
             through a `burnish.blocks.lease.Lease`.
         inputs: ``inputs(split name)``: the items to run it on. For tuners that need ``module``.
@@ -109,6 +110,7 @@ class Task:
     seed: int
     run: Run
     class_embeddings: ClassEmbeddings = _none
+    logit_scale: Callable[[], float | None] = lambda: None
     backbone: Callable[[], Any] = _none
     inputs: Callable[[str], SplitInputs] = _none
     texts: Callable[[str], Sequence[str]] = _none

@@ -251,6 +251,10 @@ class Inputs:
             self._class_embeddings[key] = found
         return self._class_embeddings[key]
 
+    def logit_scale(self, cell: Cell) -> float | None:
+        """Return what the cell's backbone multiplies cosine similarities with; None where images and texts share no learnt space."""
+        return float(self.backbone(cell).logit_scale) if "projects" in self._provides(cell) else None
+
     def adapted_table(self, cell: Cell, predictor: Adapted, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return (N, D') float32 what a predictor reads of the backbone it changed; NaN where a position was not asked for."""
         dataset = self.dataset(cell)
@@ -347,6 +351,7 @@ class Inputs:
             dataset=self.dataset(cell), splits=seen.splits, supervision=seen.supervision, classes=seen.classes,
             features=(lambda: (self.training_features(cell), self.features(cell))), backbone=lambda: self.lend(cell),
             embed_classes=lambda classes, templates: self.class_embeddings(cell, classes, templates), replicate=replicate,
+            logit_scale=lambda: self.logit_scale(cell),
             device=self.plan.numeric.device, ask=lambda prompts, decoding, seeds: self.ask(cell, prompts, decoding, seeds),
         )  # fmt: skip
 

@@ -55,6 +55,7 @@ class TaskSource:
     features: Callable[[], tuple[NDArray[Any], NDArray[np.float32]]]
     backbone: Callable[[], Any]
     embed_classes: Callable[[Classes, Sequence[str]], NDArray[np.float32]]
+    logit_scale: Callable[[], float | None]
     replicate: int
     device: str
     ask: Callable[[Sequence[Sequence[str]], Decoding, Sequence[int]], NDArray[Any]]
@@ -99,7 +100,7 @@ class TaskSource:
             classes=self.classes, splits=shown, supervision=hide(self.supervision, hidden), assessment=assessment, loss=loss,
             groups=dict(self.dataset.columns), features=features, generator=lambda part: seeds.generator(f"{role} {part}", self.replicate),
             seed=seed, run=Run(self.device, tell), backbone=self.backbone, inputs=inputs,
-            class_embeddings=class_embeddings, ask=answers,
+            class_embeddings=class_embeddings, ask=answers, logit_scale=self.logit_scale,
             texts=lambda name: texts_at(self.dataset, split_of(name).index),
         )  # fmt: skip
 

@@ -52,7 +52,10 @@ class ZeroShotConfig:
     """Options of `zero-shot`."""
 
     templates: tuple[str, ...] = field(default=("a photo of a {}.",), metadata={"help": "prompts; {} stands for the class name"})
-    scale: float = field(default=100.0, metadata={"help": "what cosine similarities are multiplied with to be logits", "range": (0.01, 1e4)})
+    scale: float | None = field(
+        default=None,
+        metadata={"help": "what cosine similarities are multiplied with to be logits; none: what the backbone learnt, or 100", "range": (0.01, 1e4)},
+    )
 
 
 _FEATURES = frozenset({"features"})

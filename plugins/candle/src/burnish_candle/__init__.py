@@ -19,7 +19,10 @@ MASKS: Final[dict[str, Mask]] = {"paper": "queries", "released": "none"}
 
 @dataclass(frozen=True)
 class CandleConfig:
-    """The method's constants and its optimiser; defaults are those of the released code, with the epochs of its example."""
+    """The method's constants and its optimiser; defaults are those of the released code, with the epochs of its example.
+
+    The code searches learning rate and kappa on a grid; its example has 3e-4 and 1.
+    """
 
     variant: Literal["paper", "released"] = field(
         default="paper",
@@ -35,7 +38,10 @@ class CandleConfig:
     templates: tuple[str, ...] = field(
         default=("a photo of a {}.",), metadata={"help": "prompts; {} stands for the class name; text features of several are averaged"}
     )
-    scale: float = field(default=100.0, metadata={"help": "s: what cosine similarities are multiplied with to be logits", "range": (0.01, 1e4)})
+    scale: float | None = field(
+        default=None,
+        metadata={"help": "s: factor of cosine similarities that makes logits of them; none: what the backbone learnt, or 100", "range": (0.01, 1e4)},
+    )
     kappa: float = field(default=0.5, metadata={"help": "weight of the similarities with prototypes", "range": (0, 100)})
     tau: float = field(default=1.0, metadata={"help": "strength of the logit adjustment; 0 is plain cross-entropy", "range": (0, 100)})
     virtual: Literal["text", "visual"] = field(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from burnish.blocks import class_means
 from burnish.blocks.batches import batch_rows, rows_in_last_batch, steps_per_epoch
 from burnish.blocks.predictor import check_state
+from burnish.blocks.text_classifier import scale_of
 from burnish.blocks.threads import intra_op_threads
 from burnish.data import Labels
 from burnish.errors import FitError, ModelFileError
@@ -78,7 +79,7 @@ class Candle:
         # Layers draw from torch's global generator; whoever else draws from it must not notice.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(task.seed)
-            model = CandleModel(dim, len(task.classes), self.config)
+            model = CandleModel(dim, len(task.classes), self.config, scale_of(task, self.config.scale))
             model.texts.copy_(texts)
             model.prototypes.copy_(_prototypes(rows, texts, self.config.virtual))
         with intra_op_threads(threads_for(min(len(rows.y), self.config.batch) * rows.x.shape[1], len(task.classes), dim)):
@@ -121,16 +122,23 @@ class Candle:
         dim = info.get("dim")
         if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= 2**20 or dim % self.config.heads:
             raise ModelFileError(f"the width of the features is given as {dim!r}", where=_WHERE, possible=f"a multiple of {self.config.heads}")
+        scale = info.get("scale")
+        if not isinstance(scale, int | float) or isinstance(scale, bool) or not 0 < scale < math.inf:
+            raise ModelFileError(f"the scale is given as {scale!r}", where=_WHERE, possible="a finite number above 0")
         with torch.device("meta"):
-            model = CandleModel(dim, len(classes), self.config)
+            model = CandleModel(dim, len(classes), self.config, float(scale))
         check_state(model, state)
         model.load_state_dict({name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}, assign=True)
         return CandlePredictor(self.config, model.eval().requires_grad_(requires_grad=False), classes)
 
 
 def learning_rate(config: CandleConfig, epoch: int) -> float:
-    """Return the learning rate of an epoch from 0: a constant 1e-5 in the warm-up, else lr (1 + cos(pi epoch / epochs)) / 2."""
-    return _WARMUP_LR if epoch < config.warmup else 0.5 * config.lr * (1 + math.cos(math.pi * epoch / config.epochs))
+    """Return the learning rate of an epoch from 0: a constant 1e-5 in the warm-up, then lr (1 + cos(pi e / epochs)) / 2, e from 0 after it.
+
+    The cosine is as long as the whole training, so it does not come to its end: so it is in the released code.
+    """
+    after = epoch - config.warmup
+    return _WARMUP_LR if after < 0 else 0.5 * config.lr * (1 + math.cos(math.pi * after / config.epochs))
 
 
 def _rows(task: Task) -> _Rows:

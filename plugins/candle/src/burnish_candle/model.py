@@ -57,14 +57,15 @@ class CandleModel(nn.Module):
         dim: d, a multiple of ``config.heads``.
         classes: C.
         config: options.
+        scale: s.
     """
 
     prototypes: Tensor
     texts: Tensor
 
-    def __init__(self, dim: int, classes: int, config: CandleConfig) -> None:
+    def __init__(self, dim: int, classes: int, config: CandleConfig, scale: float) -> None:
         super().__init__()
-        self.config, self.mask = config, mask_of(config)
+        self.config, self.mask, self.scale = config, mask_of(config), scale
         self.project_items = nn.Parameter(torch.eye(dim))
         self.project_texts = nn.Parameter(torch.eye(dim))
         self.attention = CrossModalAttention(dim, config.heads, config.dropout, config.rho)
@@ -80,7 +81,7 @@ class CandleModel(nn.Module):
         """
         v, u, t = features @ self.project_items, prototypes @ self.project_items, self.texts @ self.project_texts
         fused = self._fuse(v, u, t)
-        rows, s = torch.cat([fused.items, fused.prototypes]), self.config.scale
+        rows, s = torch.cat([fused.items, fused.prototypes]), self.scale
         return Similarities(
             cosines(torch.cat([v, u]), t) * s,
             cosines(rows, fused.texts) * s,
@@ -105,7 +106,7 @@ class CandleModel(nn.Module):
 
     def scores(self, fused: Fused) -> Tensor:
         """Return the scores Zvt + Zvv (B, C) of the items."""
-        s = self.config.scale
+        s = self.scale
         return cosines(fused.items, fused.texts) * s + cosines(fused.items, fused.prototypes) * (s * self.config.kappa)
 
     def _fuse(self, v: Tensor, u: Tensor, t: Tensor) -> Fused:

@@ -88,5 +88,5 @@ class CandlePredictor:
         return {name: tensor.detach() for name, tensor in self._model.state_dict().items()}
 
     def info(self) -> Mapping[str, Any]:
-        """Return the width d of the features."""
-        return {"dim": self._dim}
+        """Return the width d of the features and the scale s."""
+        return {"dim": self._dim, "scale": self._model.scale}

@@ -35,7 +35,10 @@ class CPEConfig:
         default=("a photo of a {}, {description}.",),
         metadata={"help": "further prompts for the worst classes; {description} stands for the class's description in the data"},
     )
-    scale: float = field(default=100.0, metadata={"help": "what cosine similarities are multiplied with to be logits", "range": (0.01, 1e4)})
+    scale: float | None = field(
+        default=None,
+        metadata={"help": "what cosine similarities are multiplied with to be logits; none: what the backbone learnt, or 100", "range": (0.01, 1e4)},
+    )
 
 
 @dataclass(frozen=True)

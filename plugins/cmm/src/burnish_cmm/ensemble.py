@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from burnish.blocks.text_classifier import TextClassifier, ensemble
+from burnish.blocks.text_classifier import TextClassifier, ensemble, scale_of
 from burnish.data import Labels
 from burnish.errors import FitError
 from burnish_cmm import CPEConfig
@@ -73,7 +73,7 @@ class WeightedPromptEnsemble:
             both = np.concatenate([margins, prompt_margins(sums, counts, asked)])
             weights[hard] = self._mixed(both[:, hard], np.concatenate([texts[:, hard], more]))
         task.run.progress(1, 1)
-        return TextClassifier(torch.from_numpy(weights.astype(np.float32)), self.config.scale, task.classes)
+        return TextClassifier(torch.from_numpy(weights.astype(np.float32)), scale_of(task, self.config.scale), task.classes)
 
     def _mixed(self, margins: NDArray[np.float64], texts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (K, D) unit sums of the prompts (P, K, D) of K classes, which are compared on these classes."""

@@ -82,10 +82,10 @@ class FederatedConfig(ClientsConfig):
 
 @dataclass(frozen=True)
 class FedCLIPConfig(ClientsConfig):
-    """Options of `fedclip`; aggregate and keep, where they are not given, are the variant's."""
+    """Options of `fedclip`; aggregate, where it is not given, is the variant's."""
 
     variant: Literal["paper", "released"] = field(
-        default="released", metadata={"help": "released: equal weights, best round; paper: weights by size, last round"}
+        default="released", metadata={"help": "released: clients weigh the same in the average; paper: by their labelled items"}
     )
     loss: Literal["infonce", "class-ce"] = field(
         default="infonce", metadata={"help": "infonce: captions of the batch against its images, both ways; class-ce: cross-entropy over the classes"}
@@ -97,11 +97,14 @@ class FedCLIPConfig(ClientsConfig):
     aggregate: Literal["uniform", "size"] | None = field(
         default=None, metadata={"help": "weight of a client in the average: equal (released), or its number of labelled items (paper)"}
     )
-    keep: Literal["best", "last"] | None = field(
-        default=None, metadata={"help": "best: the round with the best mean of the clients' validation accuracies (released); last (paper)"}
+    keep: Literal["best", "last"] = field(
+        default="best", metadata={"help": "best: the round with the best mean of the clients' validation accuracies; last: the last round"}
     )
     templates: tuple[str, ...] = field(default=("a picture of a {}",), metadata={"help": "prompts; {} stands for the class name"})
-    scale: float = field(default=100.0, metadata={"help": "what cosine similarities are multiplied with to be logits", "range": (0.01, 1e4)})
+    scale: float | None = field(
+        default=None,
+        metadata={"help": "what cosine similarities are multiplied with to be logits; none: what the backbone learnt, or 100", "range": (0.01, 1e4)},
+    )
     engine: Literal["in-process", "flower"] = field(
         default="in-process", metadata={"help": "in-process: clients side by side as a batch; flower: Flower's simulation, a Ray actor a core"}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,11 @@ def _by_column(column: str, train: Items, validation: Items, where: str) -> list
         columns = ", ".join([*sorted(train.columns), f"{DIRICHLET}:ALPHA", BY_CLASS])
         hint = suggestion(column, [*train.columns, BY_CLASS])
         raise ConfigError(f"clients: the data has no column {column!r}. {hint}".strip(), where=where, possible=columns)
-    names, owners = np.unique(train.columns[column].astype(str), return_inverse=True)
+    values = train.columns[column]
+    absent = sum(value is None or value == "" or (isinstance(value, float) and math.isnan(value)) for value in values.tolist())
+    if absent:
+        raise FitError(f"{absent} of {len(values)} labelled training items have nothing in column {column!r}: they are nobody's", where=where)
+    names, owners = np.unique(values.astype(str), return_inverse=True)
     if len(names) < 2:
         todo = f"Take another column, {DIRICHLET}:ALPHA or {BY_CLASS}"
         raise FitError(f"column {column!r} is {str(names[0])!r} for all labelled training items: one client alone", where=where, todo=todo)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burnish.api import plan_of
-from burnish.blocks.text_classifier import ensemble
+from burnish.blocks.text_classifier import ensemble, scale_of
 from burnish.engine.cache import FeatureCache
 from burnish.engine.fits import Fits
 from burnish.engine.inputs import Inputs
@@ -60,7 +60,7 @@ def make(task: Task, config: FedCLIPConfig, number: int | None, out: Path) -> tu
     texts = ensemble(task.class_embeddings(config.templates))
     group = make_group(task, config, _WHERE) if number is None else only_client(task, number, _WHERE)
     out.mkdir(parents=True, exist_ok=True)
-    write_clients(out, AttentionAdapter(texts, config.scale, config.loss), group)
+    write_clients(out, AttentionAdapter(texts, scale_of(task, config.scale), config.loss), group)
     return group, len(texts)
 
 

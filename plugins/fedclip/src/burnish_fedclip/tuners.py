@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from burnish.blocks.text_classifier import ensemble
+from burnish.blocks.text_classifier import ensemble, scale_of
 from burnish.blocks.trial import finite_rows
 from burnish.data import Labels
 from burnish.errors import ConfigError, FitError
@@ -44,11 +44,15 @@ class FedCLIP:
         group = make_group(task, config, "tuner fedclip")
         texts = ensemble(task.class_embeddings(config.templates))
         federation = Federation(
-            config.rounds, config.aggregate or ("uniform" if released else "size"), config.keep or ("best" if released else "last"),
+            config.rounds, config.aggregate or ("uniform" if released else "size"), config.keep,
             local_training(task, config, config.local_epochs), task.seed,
         )  # fmt: skip
-        model = AttentionAdapter(texts.to(task.run.device), config.scale, config.loss)
-        return AdaptedClassifier(run(config.engine, model, group, federation, task, "tuner fedclip"), texts, config.scale, task.classes)
+        scale = scale_of(task, config.scale)
+        model = AttentionAdapter(texts.to(task.run.device), scale, config.loss)
+        if max(len(part.rows) for part in group.parts) < model.least:
+            what = f"no client has the {model.least} labelled training items that the loss {config.loss} tells apart"
+            raise FitError(what, where="tuner fedclip", todo="Take clients with more items, or loss=class-ce")
+        return AdaptedClassifier(run(config.engine, model, group, federation, task, "tuner fedclip"), texts, scale, task.classes)
 
     def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> AdaptedClassifier:
         """Return the predictor with this state.

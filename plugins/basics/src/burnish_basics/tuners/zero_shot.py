@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from burnish.blocks.text_classifier import TextClassifier, ensemble
+from burnish.blocks.text_classifier import TextClassifier, ensemble, scale_of
 from burnish.data import Labels
 from burnish.errors import FitError
 from burnish_basics._tuners import ZeroShotConfig
@@ -36,7 +36,7 @@ class ZeroShot:
             raise FitError(f"similarities cannot be thresholded for {task.supervision.word}", where="tuner zero-shot", possible="labels", todo=todo)
         weights = ensemble(task.class_embeddings(self.config.templates))
         task.run.progress(1, 1)
-        return TextClassifier(weights, self.config.scale, task.classes)
+        return TextClassifier(weights, scale_of(task, self.config.scale), task.classes)
 
     def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> TextClassifier:
         """Return the predictor with this state.
