@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pretrained import CLASSES, evidence, pretrained
+from torch.nn.functional import normalize
 
 from burnish.blocks.module_training import ModuleBatch
 from burnish.data import Labels, MultiLabels
@@ -65,7 +66,7 @@ def gradients(epoch, config=QUICK, only=None):
     shown, _ = evidence(wrong=0.25)
     task = shown.task
     items = judged(task, "tests")
-    with prompting(task, items, config, PROMPTS) as prompted:
+    with prompting(task, items, config, PROMPTS, "tests") as prompted:
         detector = Detector(task, items, config, prompted)
         at = np.arange(16)
         loss = detector.loss(ModuleBatch(epoch, at, task.inputs("train").prepared(items.rows[at])))
@@ -110,7 +111,7 @@ def losses_of(config, epoch, monkeypatch):
     for name in ("dual_prompt_loss", "similarity_loss", "symmetric_cross_entropy"):
         monkeypatch.setattr(objective, name, lambda *args, name=name: calls.setdefault(name, args) and torch.zeros((), requires_grad=True))
     items, task, at = judged(shown.task, "tests"), shown.task, np.arange(40)
-    with prompting(task, items, config, PROMPTS) as prompted:
+    with prompting(task, items, config, PROMPTS, "tests") as prompted:
         with torch.no_grad():
             prompted._texts["negative"].context.add_(0.5)
         detector = Detector(task, items, config, prompted)
@@ -136,6 +137,25 @@ def test_later_only_clean_labels_count_and_others_are_replaced(monkeypatch):
     assert torch.equal(target, torch.where(clean, y, positive.argmax(dim=1)))
     assert (complementary != y).all()
     assert p_yes.shape == (40, CLASSES)
+
+
+def test_real_noise_asks_that_no_class_is_a_likelier_yes(monkeypatch):
+    """The detector decides by z+ - z-: with a large scale p_yes of several classes is 1 in float32."""
+    monkeypatch.setattr(pretrained(), "logit_scale", 1e4)
+    shown, _ = evidence(wrong=0.4)
+    items, task, at = judged(shown.task, "tests"), shown.task, np.arange(60)
+    with prompting(task, items, replace(QUICK, noise="real"), PROMPTS, "tests") as prompted:
+        detector = Detector(task, items, replace(QUICK, noise="real"), prompted)
+        inputs = task.inputs("train").prepared(items.rows[at])
+        detector.loss(ModuleBatch(0, at, inputs))
+        with torch.no_grad():
+            image, (positive, negative) = prompted.image(inputs), prompted.texts()
+            margin = (normalize(image, dim=1) @ (normalize(positive, dim=1) - normalize(negative, dim=1)).T).double().numpy()
+    saturated = (torch.sigmoid(torch.from_numpy(1e4 * margin).float()) == 1).sum(dim=1).numpy()
+    assert (saturated > 1).any()
+    clear = np.abs(1e4 * margin).min(axis=1) > 1
+    wanted = (margin.argmax(axis=1) == items.y[at]) & (margin.max(axis=1) > 0)
+    assert np.array_equal(detector.keep()[at][clear], wanted[clear])
 
 
 def test_real_noise_warms_up_with_symmetric_cross_entropy(monkeypatch):
@@ -203,8 +223,7 @@ def test_what_cannot_be_assessed_is_refused():
     task = shown.task
     cases = {
         "no task": replace(shown, task=None),
-        "no training item has a label": replace(shown, task=replace(task, supervision=Labels(y=np.full(40, -1)))),
-        "one class alone": replace(shown, task=replace(task, classes=task.classes.with_known(np.array([True, False, False])),
+        "one class alone": replace(shown, task=replace(task, classes=task.classes.subset(np.array([0])),
                                                        supervision=Labels(y=np.zeros(40, dtype=np.int64)))),
         "multi-labels": replace(shown, task=replace(task, supervision=MultiLabels(positive=np.eye(40, 3, dtype=bool)))),
         "no names": replace(shown, task=replace(task, classes=replace(task.classes, named=False))),
@@ -214,6 +233,32 @@ def test_what_cannot_be_assessed_is_refused():
             DeFT(QUICK).assess(given_)
     with pytest.raises(DataError, match="learnt ones"):
         DeFT(replace(QUICK, context=30)).assess(shown)
+
+
+@pytest.mark.parametrize("assessor", [DeFT(QUICK), SmallLoss(SmallLossConfig(rate=0.2)), LabelMatch(LabelMatchConfig())])
+def test_a_replicate_without_labels_or_with_one_class_cannot_be_fitted_and_others_can(assessor):
+    shown, _ = evidence_on_pictures(3, n=40)
+    task = shown.task
+    cases = {
+        "no training item has a label": replace(task, supervision=Labels(y=np.full(40, -1))),
+        "one class alone": replace(task, classes=task.classes.with_known(np.array([True, False, False])),
+                                   supervision=Labels(y=np.zeros(40, dtype=np.int64))),
+    }  # fmt: skip
+    for message, task_ in cases.items():
+        with pytest.raises(FitError, match=message):
+            assessor.assess(replace(shown, task=task_))
+
+
+@pytest.mark.parametrize(
+    ("assessor", "where"), [(DeFT(QUICK), "assess deft"), (SmallLoss(SmallLossConfig(context=1, visual=2, rate=0.2)), "assess small-loss")]
+)
+def test_a_tower_of_maps_takes_no_visual_prompts(assessor, where):
+    shown, _ = evidence_on_pictures(3, n=40)
+    towers = shown.task.backbone()
+    towers.sites = replace(towers.sites, layout="BCHW")
+    with pytest.raises(FitError, match=f"^{where}: prompts are tokens, and this tower has maps. Give visual=0"):
+        assessor.assess(shown)
+    assert len(type(assessor)(replace(assessor.config, visual=0, epochs=1)).assess(shown).index) == len(shown.index)
 
 
 def test_a_loss_that_is_not_finite_ends_it_and_leaves_the_backbone_alone():

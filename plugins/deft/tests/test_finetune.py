@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from burnish.contracts.noise import Assessment
 from burnish.data import Labels
 from burnish.errors import FitError, ModelFileError
 from burnish.testing.data import practice_on_pictures
@@ -52,6 +53,17 @@ def test_items_that_an_assessor_dropped_play_no_part():
     tasks = [replace(practice.task, supervision=Labels(y=one), **options) for one in (y, practice.task.supervision.y)]
     states = [FullFineTune(QUICK).fit(task).state() for task in tasks]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_an_assessor_that_kept_nothing_is_named():
+    task = given().task
+    index = task.splits["train"].index
+    nothing = replace(task, splits={**task.splits, "train": replace(task.splits["train"], index=index[:0])})
+    opinion = Assessment(index, keep=np.zeros(len(index), dtype=bool))
+    with pytest.raises(FitError, match=f"the assessor kept none of {len(index)} items"):
+        FullFineTune(QUICK).fit(replace(nothing, assessment=opinion))
+    with pytest.raises(FitError, match="no training item has a label"):
+        FullFineTune(QUICK).fit(nothing)
 
 
 def test_the_head_begins_as_torchs_linear_layers_do():

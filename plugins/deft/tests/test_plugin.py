@@ -58,5 +58,7 @@ def test_the_full_study_asks_for_the_weights(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "one.png").write_bytes(b"no image, but planning reads none")
     plan = build_plan(with_settings(recipe, [f"data.path={tmp_path}", "backbone.model=ViT-B-16", "backbone.random_seed=0"]))
-    assert {cell.labels()["tuner"] for cell in plan.cells} == {"zero-shot", "linear", "full-finetune"}
+    assert {cell.tuner.name for cell in plan.cells} == {"zero-shot", "linear", "full-finetune"}
+    # The released script for real noise: five epochs, and a schedule that is never stepped.
+    assert plan.cells[-1].labels()["tuner"] == "full-finetune:epochs=5,schedule=constant"
     assert plan.cells[-1].assess.label == "deft:noise=real"

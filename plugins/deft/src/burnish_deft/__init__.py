@@ -31,15 +31,15 @@ class DeFTConfig(_PromptedConfig):
 
     noise: Literal["synthetic", "real"] = field(
         default="synthetic",
-        metadata={"help": "the paper's protocol for simulated or for human noise: real also asks that no class is a likelier yes than the label"},
+        metadata={
+            "help": "the released scripts' protocol for simulated or for human noise: real also asks that no class is a likelier yes than the label"
+        },
     )
     variant: Literal["paper", "released"] = field(
         default="paper",
         metadata={"help": "paper: the trained detector judges plain views; released: the last epoch's own training steps judge their views"},
     )
-    warmup: int | None = field(
-        default=None, metadata={"help": "epochs that trust every label: 1 (synthetic), 5 (real)", "range": (0, 100_000)}
-    )
+    warmup: int | None = field(default=None, metadata={"help": "epochs that trust every label: 1 (synthetic), 5 (real)", "range": (0, 100_000)})
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class SmallLossConfig(_PromptedConfig):
     """Options of the assessor `small-loss`."""
 
     rate: float = field(kw_only=True, metadata={"help": "share of labels taken to be wrong; the paper gives it the true one", "range": (0, 1)})
-    warmup: int = field(default=1, metadata={"help": "epochs over which the share grows from 0 to the rate", "range": (0, 100_000)})
+    warmup: int = field(
+        default=1, metadata={"help": "epochs over which the share grows from 0 to the rate; in a single one it is 0", "range": (0, 100_000)}
+    )
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from burnish.contracts.noise import Assessment, Evidence
 from burnish_deft import DeFTConfig
-from burnish_deft.detector import PROMPTS, WHERE, Detector
+from burnish_deft.detector import PROMPTS, Detector
 from burnish_deft.items import judged, task_of
 from burnish_deft.prompted import prompting
+
+_WHERE = "assess deft"
 
 
 class DeFT:
     """Trains the detector on the labelled training items and says which of them have a wrong label.
 
-    The opinion covers these items: `keep` is the paper's selection, `clean_probability` is p_yes of the label.
+    The opinion covers these items: `keep` is the selection for phase two, `clean_probability` is p_yes of the label.
     """
 
     def __init__(self, config: DeFTConfig) -> None:
@@ -22,13 +24,12 @@ class DeFT:
         """Return the opinion, with the course of the training as the table ``deft``.
 
         Raises:
-            burnish.errors.DataError: there is no task, the targets are no labels, none is known, all are of one class, or the classes have no
-                names or too long ones.
-            burnish.errors.FitError: the training broke off.
+            burnish.errors.DataError: there is no task, the targets are no labels, the data has one class, or classes have no names or too long ones.
+            burnish.errors.FitError: no label is known, or all are of one class; the image tower takes no prompts; or the training broke off.
         """
-        task = task_of(evidence, WHERE)
-        items = judged(task, WHERE)
-        with prompting(task, items, self.config, PROMPTS) as prompted:
+        task = task_of(evidence, _WHERE)
+        items = judged(task, _WHERE)
+        with prompting(task, items, self.config, PROMPTS, _WHERE) as prompted:
             detector = Detector(task, items, self.config, prompted)
             detector.run()
         return Assessment(items.index, detector.clean_probability(), detector.keep(), tables={"deft": detector.table()})

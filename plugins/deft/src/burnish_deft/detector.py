@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from burnish_deft.prompted import Prompted
 
 PROMPTS = ("positive", "negative")
-WHERE = "assess deft"
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the two protocols of the paper, for simulated and for real noise, do differently; epochs are counted from 0.
+    """What the two protocols of the released scripts, for simulated and for real noise, do differently; epochs are counted from 0.
 
     Attributes:
         agree: whether a clean label must also be the likeliest yes.
@@ -77,13 +76,13 @@ class Detector:
 
     def run(self) -> None:
         """Train, and judge every item."""
-        self._prompted.train(self.loss, WHERE)
+        self._prompted.train(self.loss)
         if self._config.variant == "paper":
             with torch.no_grad():
                 positive, negative = self._prompted.texts()
             for at, image in self._prompted.plain():
                 z_pos, z_neg = o.logits(image, positive, negative, self._prompted.scale)
-                self._judge(at.to(image.device), o.yes(z_pos, z_neg))
+                self._judge(at.to(image.device), z_pos, z_neg)
 
     def loss(self, batch: ModuleBatch) -> Tensor:
         """Return L = L_dp + L_sim of a batch, and note what it says of the items."""
@@ -93,7 +92,7 @@ class Detector:
         positive, negative = self._prompted.texts()
         z_pos, z_neg = o.logits(self._prompted.image(batch.inputs), positive, negative, self._prompted.scale)
         p_yes = o.yes(z_pos, z_neg)
-        clean = self._judge(at, p_yes.detach())
+        clean = self._judge(at, z_pos, z_neg)
         target = y if batch.epoch < rule.trusting else torch.where(clean, y, z_pos.detach().argmax(dim=1))
         dual = o.dual_prompt_loss(p_yes, target, self._complementary[at], weights)
         if batch.epoch < rule.warmup:
@@ -109,10 +108,11 @@ class Detector:
             drawn = complementary_labels(self._task, self._judged.y, len(self._judged.classes), epoch)
             self._complementary = torch.as_tensor(drawn, device=self._y.device)
 
-    def _judge(self, at: Tensor, p_yes: Tensor) -> Tensor:
+    def _judge(self, at: Tensor, z_pos: Tensor, z_neg: Tensor) -> Tensor:
         """Note and return (B,) bool which items are clean."""
-        clean = o.clean(p_yes, self._y[at], self._protocol.agree)
-        self._said[at], self._kept[at] = p_yes.gather(1, self._y[at][:, None])[:, 0].float(), clean
+        y = self._y[at]
+        clean = o.clean(z_pos, z_neg, y, self._protocol.agree)
+        self._said[at], self._kept[at] = o.yes(z_pos, z_neg).detach().gather(1, y[:, None])[:, 0].float(), clean
         return clean
 
     def clean_probability(self) -> NDArray[np.float32]:

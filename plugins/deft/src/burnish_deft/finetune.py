@@ -18,7 +18,7 @@ from burnish.blocks.module_training import ModuleBatch, train_module
 from burnish.blocks.text_classifier import in_chunks
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Adapted
-from burnish.errors import ModelFileError
+from burnish.errors import FitError, ModelFileError
 from burnish_deft import FullFineTuneConfig
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class FullFineTune:
         Raises:
             burnish.errors.FitError: no training item has a label, the tower has fewer blocks, or the training broke off.
         """
+        _require_kept(task)
         train, backbone, items = task.splits["train"].index, task.backbone(), task.inputs("train")
         loss = ItemLoss(task.loss, task.supervision.take(train), len(task.classes), task.run.device, _WHERE)
         with Lease(backbone.module) as lease:
@@ -175,6 +176,13 @@ def linear_head(width: int, classes: int, generator: torch.Generator) -> nn.Line
     for parameter in (head.weight, head.bias):
         parameter.data.copy_((torch.rand(parameter.shape, generator=generator) * 2 - 1) * bound)
     return head
+
+
+def _require_kept(task: Task) -> None:
+    """Say that it was the assessor where it left nothing to train on."""
+    opinion, known = task.assessment, task.supervision.take(task.splits["train"].index).known
+    if opinion is not None and opinion.keep is not None and not opinion.keep.any() and not known.any():
+        raise FitError(f"the assessor kept none of {len(opinion.keep)} items", where=_WHERE, todo="See its opinion in the report")
 
 
 def _told(tensor: Tensor) -> str:

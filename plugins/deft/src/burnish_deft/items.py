@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from burnish.data import Classes, Labels
-from burnish.errors import DataError
+from burnish.errors import DataError, FitError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +59,8 @@ def judged(task: Task, where: str) -> Judged:
     """Return the labelled training items of a task.
 
     Raises:
-        DataError: the targets are no labels, none is known, or all are of one class.
+        DataError: the targets are no labels, or the data has one class.
+        FitError: no label of this replicate is known, or all are of one class.
     """
     index = task.splits["train"].index
     supervision = task.supervision.take(index)
@@ -67,10 +68,11 @@ def judged(task: Task, where: str) -> Judged:
         raise DataError(f"the targets are {supervision.word}", where=where, possible="labels, one class an item")
     rows = np.flatnonzero(supervision.known)
     if not len(rows):
-        raise DataError("no training item has a label", where=where)
+        raise FitError("no training item has a label", where=where)
     y = supervision.y[rows]
     columns = np.flatnonzero(task.classes.known | np.isin(np.arange(len(task.classes)), y))
     if len(columns) < 2:
-        raise DataError("there is one class alone, and a label can only be wrong beside another", where=where)
+        kind = DataError if len(task.classes) < 2 else FitError  # data of one class fail in every replicate
+        raise kind("the training items have one class alone, and a label can only be wrong beside another", where=where)
     weights = np.ones(len(rows), dtype=np.float32) if supervision.weights is None else supervision.weights[rows]
     return Judged(index[rows], rows, np.searchsorted(columns, y), weights, columns, task.classes.subset(columns))

@@ -24,8 +24,8 @@ class LabelMatch:
         """Return the opinion on the labelled training items; `clean_probability` is the zero-shot probability of the label.
 
         Raises:
-            burnish.errors.DataError: there is no task, the targets are no labels, none is known, all are of one class, or the classes have no
-                names.
+            burnish.errors.DataError: there is no task, the targets are no labels, the data has one class, or the classes have no names.
+            burnish.errors.FitError: no label is known, or all are of one class.
             burnish.errors.ConfigError: a template has no place for the name.
         """
         task = task_of(evidence, _WHERE)

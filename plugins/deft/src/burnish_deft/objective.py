@@ -34,16 +34,20 @@ def yes(positive: Tensor, negative: Tensor) -> Tensor:
     return torch.sigmoid(positive.detach() - negative)
 
 
-def clean(p_yes: Tensor, y: Tensor, agree: bool) -> Tensor:
+def clean(positive: Tensor, negative: Tensor, y: Tensor, agree: bool) -> Tensor:
     """Return (B,) bool, which labels are taken to be right: p_yes of the label is above 1/2.
 
+    It is decided by z+ - z-, of which p_yes is the sigmoid: p_yes in float32 is 1 from a difference of 17 on, whatever the class.
+
     Args:
-        p_yes: (B, C).
+        positive: z+ (B, C).
+        negative: z- (B, C).
         y: labels (B,).
-        agree: the rule for real noise: p_yes of the label must also be the largest.
+        agree: the rule for real noise: no class may have a larger p_yes than the label.
     """
-    above = p_yes.gather(1, y[:, None])[:, 0] > 0.5
-    return above & (p_yes.argmax(dim=1) == y) if agree else above
+    margin = positive.detach() - negative.detach()
+    of_label = margin.gather(1, y[:, None])[:, 0]
+    return (of_label > 0) & (of_label >= margin.amax(dim=1)) if agree else of_label > 0
 
 
 def dual_prompt_loss(p_yes: Tensor, target: Tensor, complementary: Tensor, weights: Tensor) -> Tensor:
@@ -77,8 +81,11 @@ def symmetric_cross_entropy(positive: Tensor, y: Tensor, weights: Tensor) -> Ten
 
 
 def forget_rate(epoch: int, rate: float, warmup: int) -> float:
-    """Return R(e), the share of a batch that small-loss selection leaves out in epoch e from 0: from 0 to `rate` over the warm-up, then `rate`."""
-    return rate if epoch >= warmup else rate * epoch / warmup
+    """Return R(e), the share of a batch that small-loss selection leaves out in epoch e from 0.
+
+    It is 0 in the first epoch of the warm-up and `rate` in its last one, in equal steps, and `rate` from then on; a warm-up of one epoch is 0.
+    """
+    return rate if epoch >= warmup else rate * epoch / max(1, warmup - 1)
 
 
 def small_losses(losses: Tensor, share: float) -> Tensor:

@@ -14,6 +14,7 @@ from burnish.blocks.adapters import visual_prompts
 from burnish.blocks.lease import Lease
 from burnish.blocks.module_training import ModuleBatch, prepared, train_module
 from burnish.blocks.prompts import LearntContext
+from burnish.errors import FitError
 from burnish_deft import DeFTConfig, SmallLossConfig
 from burnish_deft.items import Judged
 
@@ -31,10 +32,11 @@ class Prompted:
         judged: whose classes.
         config: numbers of prompts, and how they are trained.
         prompts: names of the text prompts.
+        where: who prompts, for messages.
     """
 
-    def __init__(self, lease: Lease, task: Task, judged: Judged, config: DeFTConfig | SmallLossConfig, prompts: Sequence[str]) -> None:
-        self._lease, self._task, self._judged, self._config = lease, task, judged, config
+    def __init__(self, lease: Lease, task: Task, judged: Judged, config: DeFTConfig | SmallLossConfig, prompts: Sequence[str], where: str) -> None:
+        self._lease, self._task, self._judged, self._config, self._where = lease, task, judged, config, where
         self._backbone: Any = task.backbone()
         self.scale = float(self._backbone.logit_scale)
         self._texts: dict[str, LearntContext] = {}
@@ -43,7 +45,13 @@ class Prompted:
             lease.add(name, part)
             self._texts[name] = part
         if config.visual:
-            visual_prompts(lease, self._backbone.sites, count=config.visual, generator=_generator(task, "visual"))
+            self._prompt_image_tower()
+
+    def _prompt_image_tower(self) -> None:
+        try:
+            visual_prompts(self._lease, self._backbone.sites, count=self._config.visual, generator=_generator(self._task, "visual"))
+        except FitError as error:
+            raise FitError(error.what, where=self._where, todo="Give visual=0, which learns prompts of the text tower alone") from error
 
     def image(self, inputs: Inputs) -> Tensor:
         """Return features of images (B, D)."""
@@ -54,7 +62,7 @@ class Prompted:
         """Return features of the classes (C, D) by each of the text prompts."""
         return tuple(part() for part in self._texts.values())
 
-    def train(self, loss: Callable[[ModuleBatch], Tensor], where: str) -> None:
+    def train(self, loss: Callable[[ModuleBatch], Tensor]) -> None:
         """Minimise a loss over the items.
 
         Raises:
@@ -63,7 +71,7 @@ class Prompted:
         order = int(self._task.generator("order").integers(2**63))
         train_module(
             self._lease.parameters().values(), self._task.inputs("train"), self._judged.rows, self._config, loss,
-            order=order, run=self._task.run, views=self._backbone.views, where=where,
+            order=order, run=self._task.run, views=self._backbone.views, where=self._where,
         )  # fmt: skip
 
     def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -76,15 +84,15 @@ class Prompted:
 
 
 @contextmanager
-def prompting(task: Task, judged: Judged, config: DeFTConfig | SmallLossConfig, prompts: Sequence[str]) -> Iterator[Prompted]:
+def prompting(task: Task, judged: Judged, config: DeFTConfig | SmallLossConfig, prompts: Sequence[str], where: str) -> Iterator[Prompted]:
     """Prompt a task's backbone for the length of the block.
 
     Raises:
         burnish.errors.DataError: the classes have no names, or a name is too long beside the context.
-        burnish.errors.FitError: the tower cannot be prompted.
+        burnish.errors.FitError: the image tower takes no prompts, and visual ones are asked for.
     """
     with Lease(task.backbone().module) as lease:
-        yield Prompted(lease, task, judged, config, prompts)
+        yield Prompted(lease, task, judged, config, prompts, where)
 
 
 def _generator(task: Task, role: str) -> torch.Generator:

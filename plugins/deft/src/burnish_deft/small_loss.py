@@ -35,15 +35,14 @@ class SmallLoss:
         """Return the opinion on the labelled training items; `clean_probability` is the softmax of z+ at the label.
 
         Raises:
-            burnish.errors.DataError: there is no task, the targets are no labels, none is known, all are of one class, or the classes have no
-                names or too long ones.
-            burnish.errors.FitError: the training broke off.
+            burnish.errors.DataError: there is no task, the targets are no labels, the data has one class, or classes have no names or too long ones.
+            burnish.errors.FitError: no label is known, or all are of one class; the image tower takes no prompts; or the training broke off.
         """
         task = task_of(evidence, _WHERE)
         items = judged(task, _WHERE)
         y, weights = items.tensors(task.run.device)
-        with prompting(task, items, self.config, ("positive",)) as prompted:
-            prompted.train(lambda batch: self._loss(prompted, batch, y, weights), _WHERE)
+        with prompting(task, items, self.config, ("positive",), _WHERE) as prompted:
+            prompted.train(lambda batch: self._loss(prompted, batch, y, weights))
             losses = _plain_losses(prompted, y).cpu()
         kept = o.small_losses(losses, 1 - self.config.rate).numpy()
         return Assessment(items.index, np.exp(-losses.numpy()).astype(np.float32), kept)
