@@ -215,6 +215,18 @@ def test_lora_is_the_same_map_in_fused_and_in_separate_projections():
     assert torch.equal(fused[W : 2 * W], layer.weight)
 
 
+@pytest.mark.parametrize("which", ["fused", "separate"])
+def test_lora_begins_as_in_lifts_released_code(which):
+    """There A is (w, r), and ``kaiming_uniform_(A, a=sqrt(5))`` takes r for the fan-in."""
+    reference = torch.empty(400, 16)
+    nn.init.kaiming_uniform_(reference, a=math.sqrt(5))
+    part = LowRankQueryValue(400, 400, 16, generator())
+    found = part.query_a if which == "fused" else adapters._peft_linear(nn.Linear(400, 400), 16, generator()).lora_A["default"].weight
+    assert found.shape == (16, 400)
+    assert found.abs().max().item() == pytest.approx(0.25, rel=0.01)
+    assert found.std().item() == pytest.approx(reference.std().item(), rel=0.03)
+
+
 @pytest.mark.parametrize(("rank", "adaptformer", "lora"), [(4, 101_436, 147_456), (8, 175_212, 294_912), (32, 617_868, 1_179_648)])
 def test_how_many_numbers_they_hold_in_a_vit_b(rank, adaptformer, lora):
     def numbers(part):
@@ -321,6 +333,7 @@ def test_a_tower_in_bfloat16_keeps_its_type():
         (KINDS["adaptformer"], {"layout": "BCHW"}, "no normalisation before its MLP"),
         (KINDS["adapter"], {"blocks": (Block("blocks.0"),)}, "no MLP"),
         (KINDS["lora"], {"blocks": (Block("blocks.0"),)}, "no attention"),
+        (KINDS["adaptformer"], {"blocks": (Block("blocks.0", norms=("a", "b"), norms_first=False),)}, "no normalisation before its MLP"),
         (KINDS["ssf"], {"blocks": (Block("blocks.0"),)}, "no attention"),
         (KINDS["layer-norm"], {"blocks": (Block("blocks.0"),), "norms": ()}, "no normalisation layers"),
         (KINDS["vpt-deep"], {"width": 999}, "side of its patches"),

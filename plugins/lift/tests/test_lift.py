@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, linear, normalize
 from burnish.blocks.lease import Lease, frozen_digest
 from burnish.contracts.backbone import View
 from burnish.data import Classes, Labels, MultiLabels
-from burnish.errors import DataError, FitError, ModelFileError
+from burnish.errors import DataError, FitError, ModelFileError, PluginError
 from burnish.testing.data import practice_on_pictures
 from burnish_lift import Adapter, LiftConfig, LossName
 from burnish_lift.lift import Lift
@@ -76,6 +76,23 @@ def test_without_a_text_tower_it_begins_with_class_means():
     for k in range(3):
         assert torch.allclose(predictor.state()[WEIGHT][k], normalize(h[torch.from_numpy(y.copy()) == k].mean(0), dim=0), atol=1e-5)
     assert predictor.info()["start"] == "class-mean"
+    with pytest.raises(FitError, match="no text tower"):
+        fit(replace(QUICK, start="text"), given)
+
+
+@pytest.mark.parametrize("error", [PluginError("its tokenizer is not there"), ModelFileError("the folder has no tokenizer")])
+def test_a_text_tower_that_cannot_be_used_is_none(error):
+    given = practice_on_pictures(3)
+
+    class Speechless(type(given.backbone)):
+        @property
+        def text_tower(self):
+            raise error
+
+    given.backbone.__class__ = Speechless
+    vars(given.backbone).pop("text_tower", None)
+    assert fit(replace(QUICK, lr=0.0), given)[1].info()["start"] == "class-mean"
+    assert fit(replace(QUICK, lr=0.0, start="random"), given)[1].info()["start"] == "random"
     with pytest.raises(FitError, match="no text tower"):
         fit(replace(QUICK, start="text"), given)
 

@@ -63,14 +63,14 @@ class LowRankQueryValue(nn.Module):
         width: w, input width of the projection.
         out: v, output width of each third, mostly w.
         rank: r.
-        generator: draws A, Kaiming uniform with a = sqrt(5).
+        generator: draws A (`low_rank`).
     """
 
     def __init__(self, width: int, out: int, rank: int, generator: Generator) -> None:
         super().__init__()
         self.rank = rank
-        self.query_a, self.query_b = nn.Parameter(kaiming((rank, width), "uniform", generator)), nn.Parameter(torch.zeros(out, rank))
-        self.value_a, self.value_b = nn.Parameter(kaiming((rank, width), "uniform", generator)), nn.Parameter(torch.zeros(out, rank))
+        self.query_a, self.query_b = nn.Parameter(low_rank(rank, width, generator)), nn.Parameter(torch.zeros(out, rank))
+        self.value_a, self.value_b = nn.Parameter(low_rank(rank, width, generator)), nn.Parameter(torch.zeros(out, rank))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight (3v, w) to use."""
@@ -161,6 +161,15 @@ class ScaledBias(nn.Module):
         """Return the bias (w,) to use."""
         shifted: Tensor = self._behind[0](bias)
         return shifted
+
+
+def low_rank(rank: int, width: int, generator: Generator) -> Tensor:
+    """Return LoRA's A (r, w) as LIFT's released code draws it: uniform within 1 / sqrt(r).
+
+    Its Kaiming draw takes the rank for the fan-in. peft's, and LoRA's own, is within 1 / sqrt(w): sqrt(w / r) times smaller, so that B A grows w / r
+    times more slowly at first.
+    """
+    return (torch.rand((rank, width), generator=generator) * 2 - 1) / math.sqrt(rank)
 
 
 def kaiming(shape: tuple[int, int], init: Init, generator: Generator) -> Tensor:

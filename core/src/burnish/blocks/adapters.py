@@ -24,7 +24,7 @@ from burnish.blocks.adapter_parts import (
     ScaleShift,
     Sequential,
     WithoutPrompts,
-    kaiming,
+    low_rank,
 )
 from burnish.blocks.lease import Lease
 from burnish.contracts.towers import Block, Sites
@@ -66,7 +66,7 @@ def adaptformer(
     for number, block in _blocks(sites, blocks):
         inside = tuple(f"{name}." for name in (block.attention, block.mlp) if name)
         norms = [norm for norm in block.norms if not norm.startswith(inside)]  # some attention normalises queries, some MLPs what they hold
-        if len(norms) < 2 or sites.layout == "BCHW":
+        if len(norms) < 2 or sites.layout == "BCHW" or not block.norms_first:
             raise FitError(f"{block.name} has no normalisation before its MLP", where=_WHERE, todo="Use another kind of adapter, such as bias")
         part = Bottleneck(sites.width, rank, scaled=True, init=init, generator=generator)
         lease.parallel(f"adaptformer.{number}", block.name, part.to(lease.device), reads=norms[-1])
@@ -108,7 +108,7 @@ def lora(lease: Lease, sites: Sites, *, rank: int, generator: Generator, blocks:
         lease: the module.
         sites: of its tower.
         rank: r.
-        generator: draws A, Kaiming uniform with a = sqrt(5); B is 0.
+        generator: draws A, uniform within 1 / sqrt(r) (`burnish.blocks.adapter_parts.low_rank`); B is 0.
         blocks: which blocks.
 
     Raises:
@@ -228,6 +228,8 @@ def require_reached(lease: Lease, features: Tensor) -> None:
     parts = {name: p for name, p in lease.parameters().items() if name.startswith("parts.")}
     if not parts:
         return
+    if not features.requires_grad:
+        raise FitError("the model runs none of the parts that were put into it", where=_WHERE, todo="Use another kind of adapter")
     gradients = torch.autograd.grad(features.sum(), list(parts.values()), allow_unused=True)
     if silent := [name for name, gradient in zip(parts, gradients, strict=True) if gradient is None]:
         what = f"the model does not run {silent[0].removeprefix('parts.')} where it was put"
@@ -298,6 +300,6 @@ def _peft_linear(original: nn.Module, rank: int, generator: Generator) -> nn.Mod
     layer.lora_A.float()
     layer.lora_B.float()
     with torch.no_grad():
-        layer.lora_A["default"].weight.copy_(kaiming((rank, original.in_features), "uniform", generator))
+        layer.lora_A["default"].weight.copy_(low_rank(rank, original.in_features, generator))
     module: nn.Module = layer
     return module

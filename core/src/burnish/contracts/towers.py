@@ -87,6 +87,7 @@ class Block:
         mlp: its feed-forward part.
         linears: the linear modules of `mlp`, first to last.
         norms: its normalisation layers, in the order they are applied.
+        norms_first: whether attention and MLP read what is normalised; else their outputs are normalised.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Block:
     mlp: str = ""
     linears: tuple[str, ...] = ()
     norms: tuple[str, ...] = ()
+    norms_first: bool = True
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from burnish.blocks.module_training import ModuleBatch, prepared, train_module
 from burnish.blocks.targets import class_prior, target_arrays
 from burnish.blocks.text_classifier import ensemble
 from burnish.data import Labels
-from burnish.errors import FitError
+from burnish.errors import FitError, ModelFileError, PluginError
 from burnish_lift import LiftConfig
 from burnish_lift.classifier import Cosine, Linear, from_class_means, from_text, random_directions
 from burnish_lift.losses import LongTailLoss
@@ -134,16 +134,26 @@ def _training_items(task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64], N
     return rows, targets["hard"][rows], weights[rows], class_prior(targets, weights, len(task.classes))
 
 
+def _reads_text(backbone: Any) -> bool:
+    """Return whether a backbone has a text tower that can be used: one whose tokenizer is not there says so when it is asked for."""
+    try:
+        return hasattr(backbone, "text_tower") and hasattr(backbone, "projection")
+    except (PluginError, ModelFileError):
+        return False
+
+
 def _start(config: LiftConfig, backbone: Any, classes: Classes) -> str:
     """Return what the classifier is made from: ``"text"``, ``"class-mean"`` or ``"random"``.
 
     Raises:
         FitError: text is asked for, and the backbone has no text tower.
     """
-    tower = hasattr(backbone, "text_tower") and hasattr(backbone, "projection")
+    if config.start not in ("auto", "text") or (config.start == "auto" and not classes.named):
+        return "class-mean" if config.start == "auto" else config.start
+    tower = _reads_text(backbone)
     if config.start == "auto":
-        return "text" if tower and classes.named else "class-mean"
-    if config.start == "text" and not tower:
+        return "text" if tower else "class-mean"
+    if not tower:
         todo = "Give start=class-mean, or a backbone with a text tower"
         raise FitError("the backbone has no text tower to make the classifier of", where=_WHERE, todo=todo)
     return config.start

@@ -52,6 +52,7 @@ def _block(block: nn.Module, name: str) -> Block:
         mlp="" if mlp is None else f"{name}.mlp",
         linears=() if mlp is None else tuple(f"{name}.mlp.{n}" for n, m in mlp.named_modules() if isinstance(m, nn.Linear)),
         norms=_norms(block, name),
+        norms_first="Post" not in type(block).__name__,  # ResPostBlock, ResPostRelPosBlock, EvaBlockPostNorm
     )
 
 
