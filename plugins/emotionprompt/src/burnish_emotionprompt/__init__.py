@@ -14,7 +14,7 @@ PAPER = "arXiv:2307.11760"
 
 Stimulus = Literal["EP01", "EP02", "EP03", "EP04", "EP05", "EP06", "EP07", "EP08", "EP09", "EP10", "EP11", "best", "all"]
 Placement = Literal["after-instruction", "after-input"]
-STAGES = ("markers", "first-line", "first-sentence", "lower", "hyphens", "punctuation")
+STAGES = ("markers", "contractions", "first-line", "first-sentence", "lower", "hyphens", "punctuation")
 """Stages of normalisation, in the order in which the released code of the same authors applies them."""
 
 
@@ -22,13 +22,14 @@ STAGES = ("markers", "first-line", "first-sentence", "lower", "hyphens", "punctu
 class ScoringConfig:
     """How an answer is compared with what is right."""
 
-    metric: Literal["exact", "set", "contains", "f1", "choice"] = field(
-        default="exact", metadata={"help": "exact: same text; set: same words; contains: as whole words; f1: of words; choice: same letter"}
+    metric: Literal["exact", "set", "contains", "substring", "f1", "choice"] = field(
+        default="exact",
+        metadata={"help": "exact: same text; set: same words; contains: as whole words; substring: anywhere; f1: of words; choice: same letter"},
     )
     stages: tuple[str, ...] = field(default=STAGES, metadata={"help": "stages of normalisation, of answers and references, in this order"})
     salvage: Literal["none", "any-word", "class-name"] = field(
-        default="none",
-        metadata={"help": "leniency: any-word: one word of the answer is enough; class-name: the only class named anywhere in the answer counts"},
+        default="class-name",
+        metadata={"help": "leniency: any-word: one word of the answer is enough; class-name: the only class named anywhere counts, if there is one"},
     )
 
     def __post_init__(self) -> None:
@@ -53,6 +54,11 @@ class PromptConfig(ScoringConfig):
     top_p: float = field(default=1.0, metadata={"help": "share of probability that tokens are drawn from", "range": (0.01, 1)})
     max_new_tokens: int = field(default=50, metadata={"help": "most tokens of an answer", "range": (1, 4096)})
     stop: tuple[str, ...] = field(default=(), metadata={"help": "texts that end an answer"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pool < self.shots:
+            raise ConfigError(f"a pool of {self.pool} cannot give {self.shots} demonstrations", where="pool", possible=f"{self.shots} and more")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from burnish.contracts.evaluator import Measure, Measures, Outcome, Table, Terms
 from burnish.data import Labels
-from burnish_emotionprompt.scoring import names_of, references_of, score
+from burnish_emotionprompt.scoring import check_names, check_references, names_of, references_of, score
 from burnish_emotionprompt.stimuli import ORIGINAL, STIMULI
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WHERE = "evaluate answers"
 NO_TARGET = "no item has a known target"
-_NAMES = {"exact": "exact-match", "set": "exact-set", "contains": "contains", "f1": "f1", "choice": "multiple-choice"}
+_NAMES = {"exact": "exact-match", "set": "exact-set", "contains": "contains", "substring": "substring", "f1": "f1", "choice": "multiple-choice"}
 
 
 class AnswerScores:
@@ -38,12 +38,14 @@ class AnswerScores:
         """Return the metric; ``unparsed`` for labels; and where several stimuli were asked with, those that `_of_stimuli` makes.
 
         Raises:
-            DataError: the targets are neither labels nor texts.
+            DataError: the targets are neither labels nor texts, or answers cannot tell the classes apart.
         """
+        check_names(names_of(outcome.classes), self.config, WHERE)
         scalars: list[Measure] = []
         tables: list[Table] = []
         for split in outcome.splits:
             references = references_of(outcome.targets(split), outcome.classes, WHERE)
+            check_references(references, self.config, f"{WHERE}, {split}")
             known = [row for row, texts in enumerate(references) if texts]
             units = outcome.units(split)[known]
             names = names_of(outcome.classes)

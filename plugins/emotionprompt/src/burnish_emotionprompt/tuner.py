@@ -10,7 +10,7 @@ import numpy as np
 
 from burnish.errors import DataError, FitError
 from burnish_emotionprompt.predictor import WHERE, Config, StimulusPredictor
-from burnish_emotionprompt.scoring import names_of, references_of, score
+from burnish_emotionprompt.scoring import check_names, check_references, names_of, references_of, score
 from burnish_emotionprompt.stimuli import ORIGINAL, STIMULI
 
 if TYPE_CHECKING:
@@ -39,14 +39,16 @@ class EmotionPrompt:
         """Draw the pool of demonstrations, and choose the stimulus where that is asked for.
 
         Raises:
-            FitError: no training item can be a demonstration, no validation item has a target, there is no instruction, or a prompt is longer
-                than the context of the model.
+            FitError: no training item can be a demonstration, no validation item has a target, there is no instruction, answers cannot tell the
+                classes apart, or a prompt is longer than the context of the model.
         """
         config = self.config
         try:
             references = references_of(task.supervision, task.classes, WHERE)
             if not task.classes.named and len(task.classes):
                 raise DataError("the classes have no names to answer with", where=WHERE, todo="Name the classes in the data")
+            check_names(names_of(task.classes), config, WHERE)
+            check_references(references, config, WHERE)
             instruction, pool = self._instruction(task.classes), self._pool(task, references)
             asked = {"best": tuple(STIMULI), "all": (ORIGINAL, *STIMULI)}.get(config.stimulus, (config.stimulus,))
             predictor = StimulusPredictor(task.classes, config, instruction, asked, 0, pool, task.seed, {})
@@ -67,13 +69,13 @@ class EmotionPrompt:
         return text.replace("{classes}", ", ".join(names_of(classes)))
 
     def _pool(self, task: Task, references: Sequence[tuple[str, ...]]) -> tuple[Demonstration, ...]:
-        """Return at most `pool` training items with a target; the answer of one with several references is its first."""
+        """Return at most `pool` training items with a target and a weight; the answer of one with several references is its first."""
         if not self.config.shots:
             return ()
         split = task.splits["train"]
-        known = [row for row, position in enumerate(split.index) if references[position]]
+        known = _usable(task, references, "train")
         if len(known) < self.config.shots:
-            what = f"{len(known)} training items have a target, for {self.config.shots} demonstrations"
+            what = f"{len(known)} training items have a target and a weight, for {self.config.shots} demonstrations"
             raise FitError(what, where=WHERE, todo="Ask for fewer shots")
         drawn = np.sort(task.generator("demonstrations").permutation(len(known))[: self.config.pool])
         texts = task.texts("train")
@@ -83,7 +85,7 @@ class EmotionPrompt:
         """Return the mean score of each stimulus on validation, over items with a target, by weight."""
         split = task.splits.get("validation")
         weights = task.supervision.weights
-        rows = [] if split is None else [row for row, at in enumerate(split.index) if references[at] and (weights is None or weights[at] > 0)]
+        rows = [] if split is None else _usable(task, references, "validation")
         if split is None or not rows:
             todo = "Set split.validation above 0, or name a stimulus"
             raise FitError("no validation item has a target to choose a stimulus by", where=WHERE, todo=todo)
@@ -100,3 +102,9 @@ class EmotionPrompt:
             burnish.errors.ModelFileError: it is garbled.
         """
         return StimulusPredictor.restore(state, info, classes, self.config)
+
+
+def _usable(task: Task, references: Sequence[tuple[str, ...]], split: str) -> list[int]:
+    """Return the rows of a split's items that have a target and a weight above 0."""
+    weights = task.supervision.weights
+    return [row for row, at in enumerate(task.splits[split].index) if references[at] and (weights is None or weights[at] > 0)]
