@@ -35,6 +35,11 @@ class TestSpectrum(EvaluatorContract):
     targets = ("labels", "multi-labels")
 
 
+class TestSpectrumAsReleased(EvaluatorContract):
+    plugin, name = "nmtune", "spectrum"
+    example = {"normalise": True, "center": "row"}
+
+
 class TestNoisyPretraining(RecipeContract):
     plugin, name = "nmtune", "noisy-pretraining"
 

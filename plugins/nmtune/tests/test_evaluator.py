@@ -67,6 +67,33 @@ def test_centring(center, axis):
     assert scalars["lsvr", "test"].how == f"{center} means subtracted"
 
 
+def slowly(matrix, center):
+    """Return the shares of the released script's singular values: rows to length 1, then less a mean, one number after the other."""
+    rows = []
+    for row in matrix.tolist():
+        length = math.sqrt(sum(value * value for value in row))
+        rows.append([value / length if length else value for value in row])
+    means = [sum(row) / len(row) for row in rows]
+    columns = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+    less = {"none": lambda i, j: 0.0, "row": lambda i, j: means[i], "column": lambda i, j: columns[j]}[center]
+    moved = np.array([[value - less(i, j) for j, value in enumerate(row)] for i, row in enumerate(rows)])
+    sigma = np.linalg.svd(moved, compute_uv=False)
+    return sigma / sigma.sum()
+
+
+@pytest.mark.parametrize("center", ["none", "row", "column"])
+def test_rows_of_length_one_before_centring(center):
+    features = F * np.array([[3.0], [0.01], [1], [20], [0], [5]])  # rows of unequal length, and one of zeros
+    scalars, curves = measured(outcome(features=features), center=center, normalise=True)
+    p = slowly(features, center)
+    assert scalars["sve", "test"].value == pytest.approx(-sum(x * math.log(x) for x in p if x > 1e-12), abs=1e-6)
+    assert scalars["lsvr", "test"].value == pytest.approx(-math.log(p[0]), abs=1e-6)
+    assert curves["spectrum", "test"].y == pytest.approx(p, abs=1e-5)
+    assert scalars["lsvr", "test"].how == "rows of length 1" + (f", {center} means subtracted" if center != "none" else "")
+    plain, _ = measured(outcome(features=features), center=center)
+    assert abs(plain["sve", "test"].value - scalars["sve", "test"].value) > 0.01
+
+
 def test_constant_and_zero_features():
     scalars, _ = measured(outcome(features=np.ones((5, 3), np.float32)), of="backbone")
     assert scalars["sve", "test"].value == pytest.approx(0, abs=1e-6)

@@ -53,7 +53,8 @@ class SpectrumConfig:
     of: Literal["backbone", "tuner", "both"] = field(
         default="both", metadata={"help": "whose features: the backbone's, what the tuner's last layer reads (where it has such a thing), or both"}
     )
-    center: Literal["none", "row", "column"] = field(default="none", metadata={"help": "which mean is subtracted before"})
+    normalise: bool = field(default=False, metadata={"help": "bring each row to length 1 first; with center=row it is what the released script does"})
+    center: Literal["none", "row", "column"] = field(default="none", metadata={"help": "which mean is subtracted then"})
 
 
 def views(config: NMTuneConfig) -> int:

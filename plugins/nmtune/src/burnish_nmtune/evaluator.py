@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from burnish.contracts.evaluator import Curve, Measure, Measures, Outcome
 from burnish_nmtune import SpectrumConfig
 from burnish_nmtune.eigen import on_one_core
-from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values
+from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values, unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,8 +48,10 @@ class Spectrum:
 
     def _of(self, prefix: str, split: str, features: NDArray[Any]) -> tuple[list[Measure], list[Curve]]:
         matrix = torch.from_numpy(features.astype("float64"))
-        values = on_one_core(lambda x: singular_values(centered(x, self.config.center)), matrix)
-        how = "" if self.config.center == "none" else f"{self.config.center} means subtracted"
+        values = on_one_core(lambda x: singular_values(self._prepared(x)), matrix)
+        done = ["rows of length 1"] if self.config.normalise else []
+        done += [f"{self.config.center} means subtracted"] if self.config.center != "none" else []
+        how = ", ".join(done)
         if not values.any():
             how = "all singular values are 0" + (f" with {how}" if how else "")
         entropy, ratio = singular_value_entropy(values).item(), largest_singular_value_ratio(values).item()
@@ -58,3 +61,6 @@ class Spectrum:
         ]
         heights = [float(f"{p:.{DIGITS}g}") for p in shares(values).tolist()] if values.any() else []
         return scalars, [Curve(prefix + "spectrum", split, x=[float(i) for i in range(1, len(heights) + 1)], y=heights)]
+
+    def _prepared(self, features: Tensor) -> Tensor:
+        return centered(unit_rows(features) if self.config.normalise else features, self.config.center)

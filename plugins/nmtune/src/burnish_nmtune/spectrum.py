@@ -72,10 +72,17 @@ def _roots(eigenvalues: Tensor) -> Tensor:
     return eigenvalues.masked_fill(eigenvalues <= noise, 0).sqrt()
 
 
+def unit_rows(features: Tensor) -> Tensor:
+    """Return features (M, D) with each row divided by its length; a row of zeros stays."""
+    lengths: Tensor = torch.linalg.vector_norm(features, dim=-1, keepdim=True)
+    return features / lengths.masked_fill(lengths == 0, 1)
+
+
 def centered(features: Tensor, center: Center) -> Tensor:
     """Return features (M, D) less the mean of each row, less the mean of each column, or as they are.
 
-    NMTune's released script subtracts row means; column means are what principal component analysis subtracts.
+    NMTune's released script subtracts row means, of rows brought to unit length before (`unit_rows`); column means are what principal component
+    analysis subtracts.
     """
     if center == "row":
         return features - features.mean(-1, keepdim=True)
