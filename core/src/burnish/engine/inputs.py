@@ -318,7 +318,7 @@ class Inputs:
             try:
                 self._seen[key] = self._assessed(cell, replicate, tell)
             except FitError as error:  # who asks again is told at once: an assessor may train for hours until it fails
-                self._seen[key] = error
+                self._seen[key] = error.with_traceback(None)  # which would keep all that the assessor held
         found = self._seen[key]
         if isinstance(found, FitError):
             raise found
