@@ -124,6 +124,16 @@ def test_a_damaged_file_goes_without_the_one_that_took_its_place(kept):
     assert list_answers(kept.folder / "nowhere") == []
 
 
+def test_a_file_that_cannot_be_read_stays_until_it_is_verified(kept):
+    ask(lambda: Model(), [["p"]], GREEDY, [0], kept)
+    kept.path.write_bytes(b"this is no database " * 100)
+    assert [info.damaged for info in list_answers(kept.folder)] == [True]
+    assert prune_answers(kept.folder) == []
+    assert kept.path.exists()
+    assert [info.file for info in prune_answers(kept.folder, everything=True)] == [kept.path.name]
+    assert not kept.path.exists()
+
+
 def test_a_cache_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "answers").write_text("a file in the way")
     with pytest.raises(MachineError):

@@ -125,8 +125,9 @@ class AnswerCache:
             with translate_os_errors(path), closing(sqlite3.connect(path, timeout=30)) as db:
                 db.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID")
                 db.execute("CREATE TABLE IF NOT EXISTS model (one INTEGER PRIMARY KEY CHECK (one = 0), label TEXT NOT NULL)")
-                with db:
-                    db.execute("INSERT OR IGNORE INTO model VALUES (0, ?)", (self.spec.backbone.label,))
+                if db.execute("SELECT 1 FROM model").fetchone() is None:
+                    with db:
+                        db.execute("INSERT OR IGNORE INTO model VALUES (0, ?)", (self.spec.backbone.label,))
                 yield db
         except sqlite3.DatabaseError as error:
             _checked.discard(path)

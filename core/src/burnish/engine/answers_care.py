@@ -25,6 +25,7 @@ class AnswersInfo:
     """The kept answers of one model.
 
     Attributes:
+        file: name of the file.
         key: the spec's key.
         label: the model as a person would write it; empty where the file does not say.
         answers: how many there are; 0 where the file is damaged.
@@ -33,6 +34,7 @@ class AnswersInfo:
         damaged: whether the file is one that was set aside, or cannot be read.
     """
 
+    file: str
     key: str
     label: str
     answers: int
@@ -53,7 +55,7 @@ def list_answers(folder: Path) -> list[AnswersInfo]:
             stat = path.stat()
             label, count = _read(path)
             damaged = path.name.endswith(DAMAGED) or count is None
-            found.append(AnswersInfo(path.name.split(".")[0], label, count or 0, stat.st_size, stat.st_mtime, damaged))
+            found.append(AnswersInfo(path.name, path.name.split(".")[0], label, count or 0, stat.st_size, stat.st_mtime, damaged))
     return sorted(found, key=lambda info: -info.used)
 
 
@@ -80,7 +82,9 @@ def verify_answers(folder: Path) -> tuple[int, list[Damage]]:
 
 
 def prune_answers(folder: Path, *, everything: bool = False, key: str = "", older_than: float | None = None) -> list[AnswersInfo]:
-    """Remove answers, and what is damaged; a study that runs asks again for those it misses.
+    """Remove answers, and files that were set aside; a study that runs asks again for those it misses.
+
+    A file that cannot be read just now is no reason to remove it: `verify_answers` decides that.
 
     Args:
         folder: the cache's folder.
@@ -97,13 +101,12 @@ def prune_answers(folder: Path, *, everything: bool = False, key: str = "", olde
     removed = []
     for info in list_answers(folder):
         old = older_than is not None and time.time() - info.used > older_than
-        if not (everything or old or info.damaged or (key and info.key.startswith(key))):
+        if not (everything or old or info.file.endswith(DAMAGED) or (key and info.key.startswith(key))):
             continue
-        for path in _files(folder):
-            if path.name.split(".")[0] == info.key and path.name.endswith(DAMAGED) >= info.damaged:
-                for one in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
-                    with translate_os_errors(one, "removed"):
-                        one.unlink(missing_ok=True)
+        for name in (info.file, *(info.file + end for end in _BESIDE)):
+            path = folder / ANSWERS / name
+            with translate_os_errors(path, "removed"):
+                path.unlink(missing_ok=True)
         removed.append(info)
     return removed
 
