@@ -134,12 +134,13 @@ def _training_items(task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64], N
     return rows, targets["hard"][rows], weights[rows], class_prior(targets, weights, len(task.classes))
 
 
-def _reads_text(backbone: Any) -> bool:
-    """Return whether a backbone has a text tower that can be used: one whose tokenizer is not there says so when it is asked for."""
+def _without_text(backbone: Any) -> str:
+    """Return why a backbone has no text tower to use, empty where it has one: one whose tokenizer is not there says so when it is asked for."""
     try:
-        return hasattr(backbone, "text_tower") and hasattr(backbone, "projection")
-    except (PluginError, ModelFileError):
-        return False
+        there = hasattr(backbone, "text_tower") and hasattr(backbone, "projection")
+    except (PluginError, ModelFileError) as error:
+        return f"the backbone's text tower cannot be used: {error.what}"
+    return "" if there else "the backbone has no text tower to make the classifier of"
 
 
 def _start(config: LiftConfig, backbone: Any, classes: Classes) -> str:
@@ -148,12 +149,9 @@ def _start(config: LiftConfig, backbone: Any, classes: Classes) -> str:
     Raises:
         FitError: text is asked for, and the backbone has no text tower.
     """
-    if config.start not in ("auto", "text") or (config.start == "auto" and not classes.named):
-        return "class-mean" if config.start == "auto" else config.start
-    tower = _reads_text(backbone)
     if config.start == "auto":
-        return "text" if tower else "class-mean"
-    if not tower:
+        return "text" if classes.named and not _without_text(backbone) else "class-mean"
+    if config.start == "text" and (why := _without_text(backbone)):
         todo = "Give start=class-mean, or a backbone with a text tower"
-        raise FitError("the backbone has no text tower to make the classifier of", where=_WHERE, todo=todo)
+        raise FitError(why, where=_WHERE, todo=todo)
     return config.start
