@@ -27,6 +27,13 @@ def test_a_difference_that_excludes_zero_is_said(made: Any) -> None:
     assert "From `backbone.noise` 0 to 0.3, in “in” `nmtune` goes from 90.0 to 87.0 and `mlp` from 80.0 to 77.0." in text
 
 
+def test_words_on_the_axis_are_no_way_from_one_to_the_other(made: Any) -> None:
+    cells = {(x, 0, tuner): {"in": made.number(value)} for tuner, value in (("mlp", 0.8), ("nmtune", 0.9)) for x in ("solid", "sketch")}
+    text = " ".join(answer(Summary.of(made.summary_of(cells))))
+    assert "has the highest mean" in text
+    assert "From" not in text
+
+
 @pytest.mark.parametrize(("low", "high", "p"), [(-0.05, 0.15, 0.3), (0.01, 0.15, 0.06), (-0.15, 0.0, 0.01), (math.nan, math.nan, math.nan)])
 def test_a_difference_that_may_be_chance_is_never_called_one(made: Any, low: float, high: float, p: float) -> None:
     text = said(made, {"mlp": 0.8, "nmtune": 0.9}, [made.difference("nmtune", "in", 0.1, low, high, p)])

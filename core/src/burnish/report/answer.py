@@ -117,9 +117,9 @@ def _difference(summary: Summary, difference: Difference) -> str:
 
 
 def _along(summary: Summary) -> list[str]:
-    """Say how the leading line and the baseline change from the first x to the last."""
+    """Say how the leading line and the baseline change from the first x to the last, where x is a number: words lead from nowhere to nowhere."""
     xs = _values(summary)
-    if len(xs) < 2:
+    if len(xs) < 2 or any(isinstance(x, bool) or not isinstance(x, int | float) for x in xs):
         return []
     first, last = xs[0], xs[-1]
     wanted = distinct(
