@@ -23,7 +23,7 @@ from torch.func import grad_and_value
 from torch.nn.functional import cross_entropy, normalize
 
 from burnish.blocks.heads import MLPHead
-from burnish_nmtune.regularisers import consistency, covariance, spectrum
+from burnish_nmtune.regularisers import consistency, covariance_and_spectrum, spectrum
 
 DIM, CLASSES, BATCHES, LAM = 768, 10, 8, 0.01
 
@@ -31,7 +31,8 @@ Regulariser = Callable[[Tensor, Tensor], Tensor]
 
 
 def ours(f: Tensor, z: Tensor) -> Tensor:
-    return consistency(f, z).mean() + covariance(z) + spectrum(z)
+    l_cov, l_svd = covariance_and_spectrum(z)
+    return consistency(f, z).mean() + l_cov + l_svd
 
 
 def svd_term(z: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.func import grad_and_value, vmap
 
-from burnish_nmtune.regularisers import consistency, covariance, spectrum
+from burnish_nmtune.regularisers import consistency, covariance, covariance_and_spectrum, spectrum
 
 
 def pattern(n, d, a, b):
@@ -101,8 +101,44 @@ def test_gradient_against_autograd_through_svdvals(shape, top):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gradcheck(shape):
     z, f = normal(*shape, seed=4).requires_grad_(), normal(*shape)
-    for function in (covariance, spectrum, lambda x: spectrum(x, top=2), lambda x: consistency(f, x)):
+    for function in (covariance, spectrum, covariance_and_spectrum, lambda x: spectrum(x, top=2), lambda x: consistency(f, x)):
         assert torch.autograd.gradcheck(function, z)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("mean", [0.5, 1000.0])
+def test_two_together_give_what_each_gives_alone(shape, mean):
+    z = normal(*shape, seed=5, mean=mean)
+    both = covariance_and_spectrum(z, top=2)
+    assert both[0].item() == pytest.approx(plain_covariance(z.numpy()))
+    assert both[1].item() == pytest.approx(plain_spectrum(z.numpy(), 2))
+    for weights in ((1.0, 0.0), (0.0, 1.0), (0.3, -2.0)):
+        found = torch.func.grad(lambda x, w=weights: sum(a * b for a, b in zip(w, covariance_and_spectrum(x), strict=True)))(z)
+        expected = weights[0] * plain_covariance_gradient(z.numpy()) + weights[1] * plain_spectrum_gradient(z.numpy())
+        assert np.linalg.norm(found.numpy() - expected) <= 1e-7 * np.linalg.norm(expected)
+
+
+def test_only_one_of_two_is_asked_for():
+    z = 1e12 * normal(4, 9, seed=5, dtype=torch.float32).requires_grad_()  # whose covariance is too large for a float32
+    for function in (spectrum, lambda x: covariance_and_spectrum(x)[1]):
+        (found,) = torch.autograd.grad(function(z), z)
+        assert found.norm().item() == pytest.approx(np.linalg.norm(plain_spectrum_gradient(z.detach().double().numpy())), rel=1e-4)
+
+
+def test_rows_of_zeros_are_as_far_as_one_and_get_no_gradient():
+    f, z = normal(4, 3), normal(4, 3, seed=1)
+    f[1], z[2], f[3], z[3] = 0, 0, 0, 0
+    gradient, value = grad_and_value(lambda x: consistency(f, x).sum())(z)
+    assert consistency(f, z)[1:].tolist() == pytest.approx([1, 1, 0])
+    assert value.item() == pytest.approx(consistency(f[:1], z[:1]).item() + 2)
+    assert gradient[0].abs().max() > 0
+    assert (gradient[1:] == 0).all()
+
+
+def test_consistency_keeps_its_digits_where_z_has_hardly_turned():
+    f = normal(5, 8, dtype=torch.float32)
+    z = 3 * f + 1e-4 * normal(5, 8, seed=1, dtype=torch.float32)
+    assert consistency(f, z).numpy() == pytest.approx(plain_consistency(f, z), rel=1e-2)
 
 
 @pytest.mark.parametrize("function", [covariance, spectrum])
@@ -135,7 +171,7 @@ def test_rank_deficient_and_repeated_singular_values():
 @pytest.mark.parametrize("shape", [(5, 8, 6), (5, 6, 8)])
 def test_under_vmap_as_one_by_one(shape):
     z = normal(*shape, seed=8)
-    for function in (covariance, spectrum):
+    for function in (covariance, spectrum, lambda x: sum(covariance_and_spectrum(x)), lambda x: consistency(z[0], x).mean()):
         gradients, values = vmap(grad_and_value(function))(z)
         moved, _ = vmap(grad_and_value(function), in_dims=2)(z.movedim(0, 2))
         assert torch.allclose(moved, gradients)
@@ -184,15 +220,15 @@ def test_a_large_matrix_is_decomposed_in_float64_where_float32_would_lose_the_gr
     from burnish_nmtune import spectrum as module
 
     used = []
-    whole = module._smaller_gram
-    monkeypatch.setattr(module, "_smaller_gram", lambda z, dtype: used.append(dtype) or whole(z, dtype))
+    whole = module.eigh
+    monkeypatch.setattr(module, "eigh", lambda matrix: used.append((len(matrix), matrix.dtype)) or whole(matrix))
     rows = module.LARGE
     benign = normal(rows, 2 * rows, seed=13)
     left, right = torch.linalg.qr(normal(rows, rows, seed=14))[0], torch.linalg.qr(normal(2 * rows, rows, seed=15))[0]
     hard = left * torch.logspace(0, -4, rows, dtype=torch.float64) @ right.T
     both = torch.stack([benign, hard]).float()
     gradients = vmap(torch.func.grad(spectrum))(both)
-    assert used == [torch.float32, torch.float32, torch.float64]
+    assert used == [(2, torch.float32), (1, torch.float64)]
     for single, gradient in zip(both, gradients, strict=True):
         expected = torch.from_numpy(plain_spectrum_gradient(single.double().numpy()))
         assert (gradient - expected).norm() <= 1e-3 * expected.norm()

@@ -6,22 +6,16 @@ matrices are decomposed by one thread, whatever the number of torch's threads; t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from threading import current_thread
-from typing import TypeVar
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
-ResultT = TypeVar("ResultT")
+from burnish.blocks.threads import intra_op_threads
 
-SMALL = 256
-"""Up to this shorter side a matrix is left to one thread; larger ones to all of torch's threads together."""
-
-_THREAD = "eigen"
+LARGE = 128
+"""From this size on a matrix is decomposed by all of torch's threads together, as it is multiplied; smaller ones by one."""
 
 
 def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,31 +33,16 @@ def eigvalsh(matrices: Tensor) -> Tensor:
     return _decompose(lambda stack: (torch.linalg.eigvalsh(stack),), matrices)[0]
 
 
-def on_one_core(function: Callable[[Tensor], ResultT], x: Tensor) -> ResultT:
-    """Return ``function(x)`` of matrices x (..., R, D), computed by one core where they are small and on the CPU."""
-    threads = torch.get_num_threads()
-    if threads == 1 or x.device.type != "cpu" or min(x.shape[-2:]) > SMALL or current_thread().name.startswith(_THREAD):
-        return function(x)
-    return _single_core(os.getpid(), threads).submit(function, x).result()
+def one_core_if_small(x: Tensor) -> AbstractContextManager[None]:
+    """Return a context in which torch uses one thread if matrices x (..., R, D) are on the CPU and their shorter side is below `LARGE`."""
+    return intra_op_threads(1) if x.device.type == "cpu" and min(x.shape[-2:]) < LARGE else nullcontext()
 
 
 def _decompose(lapack: Callable[[Tensor], tuple[Tensor, ...]], matrices: Tensor) -> tuple[Tensor, ...]:
     matrices = matrices.detach()
-    broken = ~matrices.sum((-2, -1)).isfinite()
-    matrices = matrices.masked_fill(broken[..., None, None], 0)
-    found = on_one_core(lapack, matrices)
-    return tuple(part.masked_fill(broken.view(*broken.shape, *[1] * (part.ndim - broken.ndim)), torch.nan) for part in found)
-
-
-@lru_cache(maxsize=4)
-def _single_core(_process: int, threads: int) -> ThreadPoolExecutor:
-    """Return a thread that computes on one core. A forked process, whose threads are gone, gets its own."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix=_THREAD)
-    pool.submit(_use_one_core).result()
-    torch.set_num_threads(threads)  # a thread's own setting also becomes the default of all that follow: put that back
-    return pool
-
-
-def _use_one_core() -> None:
-    torch.set_num_threads(1)
-    torch.get_num_threads()  # a thread takes the default over at its first use of threads: let that be now
+    with one_core_if_small(matrices):
+        if matrices.sum().isfinite():
+            return lapack(matrices)
+        broken = ~matrices.isfinite().all(-1).all(-1)
+        found = lapack(matrices.masked_fill(broken[..., None, None], 0))
+        return tuple(part.masked_fill(broken.view(*broken.shape, *[1] * (part.ndim - broken.ndim)), torch.nan) for part in found)

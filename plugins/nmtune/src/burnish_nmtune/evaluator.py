@@ -10,7 +10,7 @@ from torch import Tensor
 
 from burnish.contracts.evaluator import Curve, Measure, Measures, Outcome
 from burnish_nmtune import SpectrumConfig
-from burnish_nmtune.eigen import on_one_core
+from burnish_nmtune.eigen import one_core_if_small
 from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values, unit_rows
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Spectrum:
 
     def _of(self, prefix: str, split: str, features: NDArray[Any]) -> tuple[list[Measure], list[Curve]]:
         matrix = torch.from_numpy(features.astype("float64"))
-        values = on_one_core(lambda x: singular_values(self._prepared(x)), matrix)
+        with one_core_if_small(matrix):
+            values = singular_values(self._prepared(matrix))
         done = ["rows of length 1"] if self.config.normalise else []
         done += [f"{self.config.center} means subtracted"] if self.config.center != "none" else []
         how = ", ".join(done)

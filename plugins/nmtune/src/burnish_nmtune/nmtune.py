@@ -19,7 +19,7 @@ from torch import Tensor
 from burnish.blocks import Batch, Fit, HeadTuner, Outputs, Term
 from burnish.blocks.heads import MLPHead
 from burnish_nmtune import NMTuneConfig, views
-from burnish_nmtune.regularisers import consistency, covariance, spectrum
+from burnish_nmtune.regularisers import consistency, covariance_and_spectrum
 
 WEIGHTS: Final = {
     "paper": {"lam": 0.01, "w_mse": 1.0, "w_cov": 1.0, "w_svd": 1.0},
@@ -62,9 +62,10 @@ class NMTune(HeadTuner[NMTuneConfig]):
         paper = self.config.variant == "paper"
         # As released: across the views, and a mean over the elements instead of their sum.
         l_mse = consistency(f, z).mean() if paper else consistency(batch.view(f, 0), batch.view(z, 1)).mean() / f.shape[-1]
+        l_cov, l_svd = covariance_and_spectrum(z, top=TOP[self.config.variant])
         return [
             Term("loss", 1.0, fit.loss(out, batch)),
             Term("mse", c["lam"] * c["w_mse"], l_mse),
-            Term("cov", c["lam"] * c["w_cov"], covariance(z)),
-            Term("svd", c["lam"] * c["w_svd"], spectrum(z, top=TOP[self.config.variant])),
+            Term("cov", c["lam"] * c["w_cov"], l_cov),
+            Term("svd", c["lam"] * c["w_svd"], l_svd),
         ]

@@ -11,12 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from burnish_nmtune.eigen import eigh, eigvalsh
+from burnish_nmtune.eigen import LARGE, eigh, eigvalsh
 
 Center = Literal["none", "row", "column"]
-
-LARGE = 128
-"""From this size of the shorter side on, float32 is tried first."""
 
 TOLERANCE = 1e-3
 """Relative error of the gradient of sum sigma up to which a float32 decomposition is good enough."""
@@ -31,31 +28,33 @@ def singular_values(z: Tensor) -> Tensor:
     return _roots(eigvalsh(_smaller_gram(z, torch.float64))).flip(-1).to(z.dtype)
 
 
-def singular_system(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Return singular values (..., r), ascending and float64, and the singular vectors (..., r, r) of z's shorter side.
+def singular_system(z: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Return singular values (..., r), ascending, and the singular vectors (..., r, r) of z's shorter side, in columns.
 
-    The vectors are the left ones (columns) of z (..., R, D) where R <= D, else the right ones. No gradient flows. All is float64, except
-    for a large float32 matrix, well away from square, whose float32 decomposition turns out to be good enough.
+    The vectors are the left ones of z (..., R, D) where R <= D, else the right ones. No gradient flows. All is float64, except for float32
+    matrices that are large and well away from square: these are decomposed in float32, again in float64 if that is not good enough, and
+    what is returned is float32.
+
+    Args:
+        z: (..., R, D).
+        gram: Z Z^T or Z^T Z, (..., r, r) in z's dtype, whichever is smaller: the caller has use for it, too.
     """
     r, longer = sorted(z.shape[-2:])
-    if z.dtype == torch.float32 and LARGE <= r <= 0.75 * longer:
-        systems = [_single_or_double(matrix) for matrix in z.reshape(-1, *z.shape[-2:])]
-        values, vectors = (torch.stack(parts) for parts in zip(*systems, strict=True))
-        return values.reshape(*z.shape[:-2], r), vectors.reshape(*z.shape[:-2], r, r)
-    return _double(z)
-
-
-def _single_or_double(z: Tensor) -> tuple[Tensor, Tensor]:
-    values, vectors = eigh(_smaller_gram(z, torch.float32))
+    if gram.dtype != torch.float32 or r < LARGE or r > 0.75 * longer:
+        return _double(z, gram)
+    values, vectors = eigh(gram)
+    sigma = values.sqrt()
     # Squaring leaves an eigenvalue with an error of eps times the largest one, and so its u v^T with one of eps (sigma_1 / sigma_i)^2.
-    error = torch.finfo(torch.float32).eps * (values[-1] / values).square().mean().sqrt()
-    if values[0] > 0 and error <= TOLERANCE:
-        return values.to(torch.float64).sqrt(), vectors.to(torch.float64)
-    return _double(z)
+    most = (TOLERANCE / torch.finfo(torch.float32).eps * r**0.5) ** 0.5
+    good = torch.linalg.vector_norm(sigma[..., -1:] / sigma, ord=4, dim=-1) <= most  # of a negative eigenvalue: NaN, so not good
+    if not good.all():
+        better, their_vectors = _double(z[~good], gram[~good])
+        sigma[~good], vectors[~good] = better.to(torch.float32), their_vectors.to(torch.float32)
+    return sigma, vectors
 
 
-def _double(z: Tensor) -> tuple[Tensor, Tensor]:
-    values, vectors = eigh(_smaller_gram(z, torch.float64))
+def _double(z: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
+    values, vectors = eigh(gram if gram.dtype == torch.float64 else _smaller_gram(z, torch.float64))
     return _roots(values), vectors
 
 
