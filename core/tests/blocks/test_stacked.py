@@ -10,7 +10,7 @@ from torch import nn
 from burnish.blocks import Dropout, HeadTuner, Outputs, Term
 from burnish.blocks.batches import batch_rows, rows_in_last_batch
 from burnish.blocks.head import head_config
-from burnish.blocks.stacked import fit_heads, fit_task, head_job
+from burnish.blocks.stacked import _balanced, fit_heads, fit_task, head_job
 from burnish.blocks.trial import build_module
 from burnish.contracts.loss import LossValue
 from burnish.contracts.tuner import Run, Task
@@ -100,6 +100,27 @@ def test_threads_change_no_bit(heads):
         torch.set_num_threads(threads)
         assert all(map(equal, states(fit_heads(jobs, RUN)), whole))
         assert torch.get_num_threads() == threads
+
+
+def makespan(trials, size, workers):
+    """When the last of the workers is done, each taking the next part as soon as it is free; a part takes as long as it has trials."""
+    busy = [0] * workers
+    while trials:
+        part = min(size, trials)
+        busy[busy.index(min(busy))] += part
+        trials -= part
+    return max(busy)
+
+
+def test_parts_keep_all_workers_busy_to_the_end():
+    assert [_balanced(6, 2, 2), _balanced(7, 2, 2), _balanced(60, 30, 2), _balanced(3, 2, 1)] == [3, 2, 30, 2]
+    for trials in range(1, 40):
+        for workers in (1, 2, 3, 8):
+            for most in (1, 2, 5, 12):
+                size = min(trials, most)
+                chosen = _balanced(trials, size, workers)
+                assert size <= chosen <= 1.5 * size
+                assert makespan(trials, chosen, workers) <= makespan(trials, size, workers)
 
 
 def test_a_large_head_is_trained_alone_by_all_threads(heads, monkeypatch):

@@ -164,9 +164,19 @@ def _parts(trials: dict[int, Trial], most: int, workers: int) -> list[list[int]]
     for numbers in alike.values():
         numbers.sort(key=lambda n: (head_config(trials[n].job.tuner).lr, head_config(trials[n].job.tuner).weight_decay, n))
         count = max(-(-len(numbers) // most), min(workers, len(numbers) // 2))
-        size = -(-len(numbers) // count)
+        size = _balanced(len(numbers), -(-len(numbers) // count), workers)
         parts += [numbers[start : start + size] for start in range(0, len(numbers), size)]
     return parts
+
+
+def _balanced(trials: int, size: int, workers: int) -> int:
+    """Return a size of part, up to half as large again, with which the workers together are done first: all should be busy to the end."""
+
+    def takes(size: int) -> int:
+        rounds, at_last = divmod(-(-trials // size) - 1, workers)
+        return rounds * size + (size if at_last else trials - rounds * workers * size)
+
+    return min(range(size, size + size // 2 + 1), key=takes)
 
 
 class _Monitor:

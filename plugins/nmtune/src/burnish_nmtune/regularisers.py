@@ -133,7 +133,8 @@ class _OfGram(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None]:
         z, s_cov, s_svd, base, factor = ctx.saved_tensors
-        of_cov, of_svd = (None if g is None else g[..., None, None] for g in grads[:2])
+        rates = (4 * _per_square(z), 1.0)
+        of_cov, of_svd = (None if g is None else rate * g[..., None, None] for rate, g in zip(rates, grads[:2], strict=True))
         if of_cov is None and of_svd is None:
             return None, None
         slope = of_svd * s_svd if of_cov is None else of_cov * s_cov if of_svd is None else torch.addcmul(of_svd * s_svd, s_cov, of_cov)
@@ -145,19 +146,26 @@ class _OfGram(torch.autograd.Function):
         return _OfGram.apply(z.movedim(in_dims[0], 0), top), (0,) * 6
 
 
+def _per_square(z: Tensor) -> float:
+    """Return 1 / (D (R - 1)^2): what a squared entry of c^T c counts in the covariance term."""
+    return 1 / (z.shape[-1] * max(z.shape[-2] - 1, 1) ** 2)
+
+
 def _covariance(c: Tensor, mean: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return value (...), S and two factors of the excess.
+    """Return value (...), S and two factors of the excess, all but the value still to be multiplied by 4 / (D (R - 1)^2).
 
     dL/dZ = 4 / (D (R - 1)) c (C - diag C), where C = c^T c / (R - 1); for wide Z, c C = c c^T c / (R - 1) = c c^T Z / (R - 1).
     """
-    per_value = 1 / (c.shape[-1] * max(c.shape[-2] - 1, 1) ** 2)
     if c.shape[-2] <= c.shape[-1]:
         squares = c.square().sum(-2, keepdim=True)
-        value = (gram.square().sum((-2, -1)) - squares.square().sum((-2, -1))) * per_value
-        return value, 4 * per_value * gram, c, 4 * per_value * squares
+        value = _sum_of_squares(gram) - _sum_of_squares(squares)
+        return value * _per_square(c), gram, c, squares
     others = gram - torch.diag_embed(gram.diagonal(dim1=-2, dim2=-1))
-    slope = 4 * per_value * others
-    return others.square().sum((-2, -1)) * per_value, slope, mean @ slope, torch.ones_like(mean[..., :1])
+    return _sum_of_squares(others) * _per_square(c), others, mean @ others, torch.ones_like(mean[..., :1])
+
+
+def _sum_of_squares(x: Tensor) -> Tensor:
+    return x.square().sum((-2, -1))
 
 
 def _spectrum(z: Tensor, gram: Tensor, top: int) -> tuple[Tensor, Tensor]:
