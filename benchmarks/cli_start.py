@@ -27,7 +27,7 @@ FAKES, PAIRS, MOST_SECONDS, MOST_RATIO = 40, 15, 0.25, 2.5
 HEAD = "| command | wall, s | least wall, s | CPU, s | `pytest --version`: wall and CPU, s | ratio of wall | ratio of CPU |"
 COMMANDS = (("--help",), ("list",), ("plugins",))
 
-PLUGIN = '''
+PLUGIN = """
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,7 +55,7 @@ def burnish_losses():
 @burnish.hookimpl
 def burnish_commands():
     return [burnish.Command(name="fake-{n}", target="fake_{n}_heavy:command", summary="A command that is not there")]
-'''
+"""
 
 
 @dataclass(frozen=True)

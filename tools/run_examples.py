@@ -292,7 +292,7 @@ def make_photos(folder: Path) -> None:
     digits = load_digits()
     for digit, name in ((3, "three"), (8, "eight")):
         chosen = digits.images[digits.target == digit]
-        for number, pixels in enumerate(chosen[:WITH_LABEL + 8]):
+        for number, pixels in enumerate(chosen[: WITH_LABEL + 8]):
             place = folder / ("photos" if number < WITH_LABEL else "new-photos")
             place = place / name if number < WITH_LABEL else place
             place.mkdir(parents=True, exist_ok=True)

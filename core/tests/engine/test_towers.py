@@ -132,5 +132,3 @@ def test_prompts_need_names_and_a_place_for_them():
         prompts_of(Classes(("0", "1"), ("0", "1"), np.ones(2, dtype=bool), named=False), ["a {}"])
     with pytest.raises(DataError, match="the classes have no names"):
         prompts_of(Classes((" ", "dog"), ("0", "1"), np.ones(2, dtype=bool)), ["a {}"])
-
-

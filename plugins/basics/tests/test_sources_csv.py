@@ -288,9 +288,7 @@ def entries(dataset):
     positive = supervision.positive.toarray()
     observed = np.ones_like(positive) if supervision.observed is None else supervision.observed.toarray()
     names = dataset.classes.names
-    return {
-        dataset.read(p): {name: bool(positive[p, c]) if observed[p, c] else None for c, name in enumerate(names)} for p in range(len(dataset))
-    }
+    return {dataset.read(p): {name: bool(positive[p, c]) if observed[p, c] else None for c, name in enumerate(names)} for p in range(len(dataset))}
 
 
 def test_all_of_makes_multi_labels(table):

@@ -13,9 +13,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def folder(tmp_path_factory):
     """A BERT of two layers for letters, with mean pooling; texts are cut at 20 tokens."""
     base = tmp_path_factory.mktemp("made")
-    config = BertConfig(
-        vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=40
-    )
+    config = BertConfig(vocab_size=64, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, max_position_embeddings=40)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         BertModel(config).save_pretrained(base / "transformer")

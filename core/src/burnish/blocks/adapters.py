@@ -45,9 +45,7 @@ def chosen_blocks(sites: Sites, last: int | None = None) -> tuple[int, ...]:
     return tuple(range(count - (count if last is None else last), count))
 
 
-def adaptformer(
-    lease: Lease, sites: Sites, *, rank: int, generator: Generator, init: Init = "normal", blocks: Sequence[int] | None = None
-) -> None:
+def adaptformer(lease: Lease, sites: Sites, *, rank: int, generator: Generator, init: Init = "normal", blocks: Sequence[int] | None = None) -> None:
     """Let each block give y + alpha Up(ReLU(Down(LN(x)))) for its output y, where x is what the normalisation before its MLP reads.
 
     That is x + MLP(LN2(x)) with a branch beside the MLP (AdaptFormer, arXiv:2205.13535): 2w + (wr + r) + (rw + w) + 1 numbers a block.

@@ -127,9 +127,7 @@ def train_module(
     return size
 
 
-def _gradients(
-    optimiser: SGD, loss: Callable[[ModuleBatch], Tensor], batch: ModuleBatch, weights: Tensor | None, size: int, where: str
-) -> int:
+def _gradients(optimiser: SGD, loss: Callable[[ModuleBatch], Tensor], batch: ModuleBatch, weights: Tensor | None, size: int, where: str) -> int:
     """Leave the gradients of a batch in the parameters; return how many items were run at once, fewer than `size` where those did not fit."""
     while True:
         optimiser.zero_grad()

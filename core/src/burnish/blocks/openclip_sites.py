@@ -64,9 +64,7 @@ def _blocks(transformer: Any, name: str) -> tuple[Block, ...]:
 
 def _block(block: Any, name: str) -> Block:
     """Return the parts of a residual attention block, whose query, key and value are bare parameters of ``attn``."""
-    return Block(
-        name, attention=f"{name}.attn", mlp=f"{name}.mlp", linears=(f"{name}.mlp.c_fc", f"{name}.mlp.c_proj"), norms=_norms(block, name)
-    )
+    return Block(name, attention=f"{name}.attn", mlp=f"{name}.mlp", linears=(f"{name}.mlp.c_fc", f"{name}.mlp.c_proj"), norms=_norms(block, name))
 
 
 def _norms(module: nn.Module, name: str, besides: str = "\0") -> tuple[str, ...]:

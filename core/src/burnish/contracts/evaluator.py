@@ -119,6 +119,7 @@ class Outcome(Protocol):
     """
 
     classes: Classes
+
     @property
     def splits(self) -> Sequence[str]:
         """The splits to measure: the test sets, or ``validation`` while selecting."""

@@ -290,8 +290,7 @@ class Store:
         wanted = None if keys is None else set(keys)
         with self._errors():
             heads = self._db.execute(
-                "SELECT key, labels, replicate, options, versions, error, seconds, stack "
-                "FROM trials JOIN costs ON trial = key ORDER BY trials.rowid"
+                "SELECT key, labels, replicate, options, versions, error, seconds, stack FROM trials JOIN costs ON trial = key ORDER BY trials.rowid"
             ).fetchall()
             heads = [head for head in heads if wanted is None or head[0] in wanted]
             measures = self._grouped(_MEASURES_WITH_TERMS if terms else _MEASURES)

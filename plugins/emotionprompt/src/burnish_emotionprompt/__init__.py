@@ -116,7 +116,7 @@ def burnish_tuners() -> list[burnish.Tuner]:
             config=EmotionPromptConfig,
             needs=frozenset({"text", "generate"}),
             provides=frozenset({"own-loss"}),
-        )
+        ),
     ]
 
 

@@ -93,9 +93,7 @@ def _measure(name: str, split: str, values: NDArray[np.float64], units: NDArray[
     return Measure(name, split, float(values.mean()), better=better, n=len(values), how=how, terms=terms)  # type: ignore[arg-type]
 
 
-def _of_stimuli(
-    metric: str, split: str, by_stimulus: dict[str, NDArray[np.float64]], units: NDArray[np.int64]
-) -> tuple[list[Measure], Table]:
+def _of_stimuli(metric: str, split: str, by_stimulus: dict[str, NDArray[np.float64]], units: NDArray[np.int64]) -> tuple[list[Measure], Table]:
     """Return the mean over the eleven stimuli, the prompt alone, the oracle, and a table of every stimulus against the prompt alone."""
     eleven = [by_stimulus[name] for name in STIMULI]
     scalars = [

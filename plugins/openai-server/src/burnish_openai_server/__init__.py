@@ -42,9 +42,7 @@ class ServerConfig:
         default=10_000_000,
         metadata={"running": True, "help": "tokens of prompts and answers that a run may use, as the server counts them", "range": (1, 10**12)},
     )
-    timeout: float = field(
-        default=60.0, metadata={"running": True, "help": "seconds after which a request is given up", "range": (0.01, 3600)}
-    )
+    timeout: float = field(default=60.0, metadata={"running": True, "help": "seconds after which a request is given up", "range": (0.01, 3600)})
     retries: int = field(default=4, metadata={"running": True, "help": "how often a failed request is repeated", "range": (0, 20)})
     backoff: float = field(
         default=1.0,

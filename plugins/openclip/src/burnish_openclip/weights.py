@@ -80,4 +80,3 @@ def _differences(wanted: dict[str, Tensor], state: dict[str, Tensor]) -> str:
     shaped = [f"{n} is {tuple(state[n].shape)} instead of {tuple(t.shape)}" for n, t in wanted.items() if n in state and state[n].shape != t.shape]
     kinds = ([f"{n} is missing" for n in missing], [f"{n} is unknown" for n in unknown], shaped)
     return ", ".join(f"{found[0]}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}" for found in kinds if found)
-

@@ -67,7 +67,7 @@ def delimiter_of(path: Path, given: str) -> str:
     """
     if given:
         one = DELIMITERS.get(given, given)
-        if len(one) != 1 or one in "\r\n\"":
+        if len(one) != 1 or one in '\r\n"':
             raise DataError(f"delimiter {given!r} is not one character", where=str(path), possible=f"{', '.join(DELIMITERS)}, or the character")
         return one
     ending = path.suffix.lower()

@@ -13,8 +13,7 @@ from burnish.errors import DataError
 from burnish_basics.sources._names import SPLIT_NAMES, class_order, printable, split_of
 
 IMAGE_ENDINGS: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif",
-     ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"}
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"}
 )
 TEXT_ENDINGS: Final = frozenset({".txt"})
 

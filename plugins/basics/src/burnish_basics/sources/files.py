@@ -123,4 +123,3 @@ def checked_text(text: str) -> str:
 def unreadable_id(name: str, row: int) -> bytes:
     """Return an id for a row without content: distinct, so that it is no copy of another."""
     return hashlib.sha256(b"burnish-unreadable\0" + os.fsencode(name) + row.to_bytes(8, "little")).digest()
-
