@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import burnish
+from burnish.errors import DataError
 
 BURNISH_API = 1
 
@@ -52,6 +53,8 @@ class Model:
         del config, runtime
 
     def generate(self, prompts, decoding, seeds):
+        if any("endless" in prompt for prompt in prompts):
+            raise DataError("a prompt is longer than the context of the model")
         Model.asked += prompts
         return [self.answer(prompt) for prompt in prompts]
 

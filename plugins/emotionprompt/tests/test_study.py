@@ -8,10 +8,11 @@ import scripted_plugin
 from scripted_plugin import Model
 
 from burnish.engine.execute import Options
+from burnish.engine.new_items import NewItem
 from burnish.engine.predictors import load_predictor
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
-from burnish.errors import BurnishError, FitError
+from burnish.errors import BurnishError, DataError, FitError, ItemError
 from burnish.manager import Manager
 from burnish.plan import build_plan
 from burnish.recipe import make_recipe
@@ -79,8 +80,6 @@ def test_what_predict_writes(manager, tmp_path):
     run(RECIPE | {"tuner": "plain-prompt:temperature=0", "replicates": 1}, manager, tmp_path / "study")
     (folder,) = (tmp_path / "study" / "predictors").iterdir()
     loaded = load_predictor(folder, manager)
-    from burnish.engine.new_items import NewItem
-
     items = [NewItem(str(n), lambda n=n, c=c: f"number {n} is {c}") for n, c in ((3, "good"), (4, "so_so"))]
     text = "".join(written(loaded.stream(items), loaded.classes, Layout(), words=loaded.words))
     assert text.splitlines()[0] == "item,prediction,answer"
@@ -90,6 +89,27 @@ def test_what_predict_writes(manager, tmp_path):
     assert '"prediction": null' in lines[0]
     with pytest.raises(BurnishError, match="no probabilities"):
         list(written(loaded.stream(items), loaded.classes, Layout(top=1), words=True))
+
+
+def test_a_prompt_that_the_model_refuses_costs_one_item(manager, tmp_path):
+    run(RECIPE | {"tuner": "plain-prompt:temperature=0", "replicates": 1}, manager, tmp_path / "study")
+    (folder,) = (tmp_path / "study" / "predictors").iterdir()
+    loaded = load_predictor(folder, manager)
+
+    def items(*texts):
+        return [NewItem(f"line {n}", lambda text=text: text) for n, text in enumerate(texts, 1)]
+
+    (cell,) = loaded.stream(items("number 4 is bad", "number 5 is endless", "number 8 is good"), skip_bad=True)
+    assert cell.good == (0, 2)
+    assert [text.split(".")[0] for text in cell.scores.texts] == ["Bad", "Good"]
+    assert cell.bad == {1: "a prompt is longer than the context of the model"}
+    (cell,) = loaded.stream(items("number 5 is endless"), skip_bad=True)
+    assert (cell.good, list(cell.bad)) == ((), [0])
+    with pytest.raises(ItemError, match="line 2: a prompt is longer than the context of the model"):
+        list(loaded.stream(items("number 4 is bad", "number 5 is endless")))
+    with pytest.raises(DataError, match="longer than the context") as raised:  # all are refused: no item's fault
+        list(loaded.stream(items("number 5 is endless", "number 6 is endless"), skip_bad=True))
+    assert not isinstance(raised.value, ItemError)
 
 
 def test_the_plan_says_what_cannot_be_reproduced(manager):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -133,6 +133,8 @@ class LoadedPredictor:
             self._encoder = self._open.enter_context(self.predictor.adapt(backbone)) if isinstance(self.predictor, Adapted) else backbone
         count = 0
         for cell in _ahead(self._prepare, _chunks(items, self.numeric.grid), workers or physical_cores()):
+            if isinstance(self.predictor, Prompted):
+                cell = self._asked(cell, self.predictor)
             if cell.bad and not skip_bad:
                 first = min(cell.bad)
                 raise ItemError(count + first, cell.bad[first], cell.items[first].name)
@@ -184,10 +186,7 @@ class LoadedPredictor:
         if not cell.good:
             return _joined([], self.classes)
         if isinstance(self.predictor, Prompted):
-            ids = stack_ids([content_id("text", text) for text in cell.inputs])
-            prompts, model = self.predictor.prompts(cell.inputs), self._model
-            seeds = item_seeds(ids, self.predictor.seed)
-            return self.predictor.predict(ask(lambda: model, prompts, self.predictor.decoding, seeds))
+            return self.predictor.predict(cell.inputs)
         if self.modality == "features":
             return self.predictor.predict(_stacked(cell.inputs))
         assert self._encoder is not None  # noqa: S101 - `stream` made it
@@ -195,6 +194,28 @@ class LoadedPredictor:
         if not np.isfinite(features).all():
             raise DataError("the backbone gave features that are not finite", where=self.backbone.label)
         return self.predictor.predict(features)
+
+    def _asked(self, cell: _Cell, predictor: Prompted) -> _Cell:
+        """Return the cell with the answers to its texts as inputs; where the model refuses a prompt, find out whose it is."""
+        if not cell.good:
+            return cell
+        try:
+            return replace(cell, inputs=self._answers(cell.inputs, predictor))
+        except DataError:
+            answers: dict[int, NDArray[Any]] = {}
+            bad = dict(cell.bad)
+            for number, text in zip(cell.good, cell.inputs, strict=True):
+                try:
+                    answers[number] = self._answers([text], predictor)
+                except DataError as error:
+                    bad[number] = _reason(error)
+            if not answers and len(cell.good) > 1:
+                raise  # what all prompts share, such as the decoding, is no item's fault
+            return _Cell(cell.items, tuple(answers), np.concatenate(list(answers.values())) if answers else None, bad)
+
+    def _answers(self, texts: Sequence[str], predictor: Prompted) -> NDArray[Any]:
+        ids, model = stack_ids([content_id("text", text) for text in texts]), self._model
+        return ask(lambda: model, predictor.prompts(texts), predictor.decoding, item_seeds(ids, predictor.seed))
 
 
 def _name(item: Any, number: int) -> str:
