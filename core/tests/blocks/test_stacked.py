@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.blocks import Dropout, HeadTuner, Outputs, Term
+from burnish.blocks import Dropout, Outputs, Term
 from burnish.blocks.batches import batch_rows, rows_in_last_batch
 from burnish.blocks.head import head_config
 from burnish.blocks.stacked import _balanced, fit_heads, fit_task, head_job
@@ -16,7 +16,6 @@ from burnish.contracts.loss import LossValue
 from burnish.contracts.tuner import Run, Task
 from burnish.data import Labels, MultiLabels, Split
 from burnish.errors import FitError
-from burnish.options import HeadConfig
 
 RUN = Run()
 
@@ -259,74 +258,6 @@ def test_views_are_view_major_and_share_targets(heads):
     assert results[0].terms["same"] == [1.0, 1.0]
 
 
-class Remembering:
-    """Counts how often each row was seen, and adds nothing to the loss."""
-
-    accepts = frozenset({"hard"})
-
-    def memory(self, n, classes):
-        return {"seen": torch.zeros(n), "logits": torch.full((n, classes), 7.0)}
-
-    def __call__(self, x, rows):
-        value = torch.nn.functional.cross_entropy(x.logits, x.targets.hard, reduction="none")
-        return LossValue(value + 0 * rows["seen"]), {"seen": rows["seen"] + 1, "logits": rows["logits"] + x.progress * 0 + 1}
-
-
-@pytest.fixture
-def memories(monkeypatch):
-    """Return the list that gets each stack's memory when it is done, and the rows that the stack's trials begin at."""
-    from burnish.blocks.training import StackTraining
-
-    kept, results = [], StackTraining.results
-
-    def spy(self):
-        kept.append({name: m.clone() for name, m in self._memory.tensors.items()} | {"offsets": self._data.offsets.tolist()})
-        return results(self)
-
-    monkeypatch.setattr(StackTraining, "results", spy)
-    torch.set_num_threads(1)
-    return kept
-
-
-def test_memory_is_kept_per_item_and_per_trial(heads, memories):
-    loss = Remembering()
-    jobs = heads.jobs(3, loss=loss, n=50, batch=16, epochs=3)
-    fit_heads([jobs[0]], RUN)
-    # 50 = 3 * 16 + 2: the rows that complete the last batch write nothing, so each item is seen once an epoch.
-    assert memories[0]["seen"][:50].tolist() == [3.0] * 50
-    assert memories[0]["logits"][:50].unique().tolist() == [10.0]
-    jobs[1] = replace(jobs[1], weights=np.r_[np.zeros(10), np.ones(40)].astype(np.float32))
-    fit_heads(jobs, RUN)
-    by_trial = sorted(tuple(memories[1]["seen"][o : o + 50].tolist()) for o in memories[1]["offsets"])
-    assert by_trial == [(0.0,) * 10 + (3.0,) * 40, (3.0,) * 50, (3.0,) * 50]
-
-
-def test_memory_outlives_the_death_of_another_trial(heads, memories):
-    class Sick(Remembering):
-        def __call__(self, x, rows):
-            value, new = super().__call__(x, rows)
-            return LossValue(value.values + torch.where((x.prior[0] == 0) & (x.progress > 0.4), torch.nan, 0.0)), new
-
-    jobs = heads.jobs(3, loss=Sick(), n=50, batch=16, epochs=3)
-    jobs[0] = replace(jobs[0], targets={"hard": np.ones(50, dtype=np.int64)})
-    assert [bool(r.error) for r in fit_heads(jobs, RUN)] == [True, False, False]
-    assert memories[0]["offsets"] == [0, 50]
-    assert memories[0]["seen"][:100].tolist() == [3.0] * 100
-
-
-def test_an_item_written_twice_gets_the_mean(heads, memories):
-    class Both(Remembering):
-        def __call__(self, x, rows):
-            value, _ = super().__call__(x, rows)
-            return value, {"seen": torch.arange(len(x.index), dtype=torch.float32), "logits": rows["logits"]}
-
-    job = heads.jobs(1, loss=Both(), n=16, views=2, batch=16, epochs=1)[0]
-    fit_heads([job], RUN)
-    expected = np.empty(16)
-    expected[batch_rows(16, 16, job.order, 0)[0]] = np.arange(16) + 8  # row r stands at r and at r + 16
-    assert memories[0]["seen"][:16].tolist() == expected.tolist()
-
-
 def test_multi_label_targets_train_and_predict_with_sigmoid(heads):
     class BCE:
         accepts = frozenset({"multi"})
@@ -362,96 +293,6 @@ def test_dropout_stacks_and_torchs_is_refused(heads):
     assert not torch.equal(whole[0]["0.weight"], states(fit_heads(heads.jobs(1, tuner(nn.Identity)), RUN))[0]["0.weight"])
     (refused,) = fit_heads(heads.jobs(1, tuner(lambda: nn.Dropout(0.5))), RUN)
     assert refused.error == "Tuner.build, layer 1, Dropout: a random layer cannot be stacked. Use burnish.blocks.Dropout."
-
-
-def test_code_that_cannot_be_stacked_is_named_with_its_line(heads):
-    class Branching(heads.Linear):
-        def objective(self, out, batch, fit):
-            loss = fit.loss(out, batch)
-            if loss > 0:  # the culprit
-                loss = loss * 2
-            return [Term("loss", 1.0, loss)]
-
-    with pytest.raises(FitError) as caught:
-        fit_heads(heads.jobs(2, Branching), RUN)
-    text = str(caught.value)
-    assert text.startswith("test_stacked.py, line ")
-    assert "if loss > 0:" in text
-    assert "Branching cannot be trained" in text
-
-
-@pytest.mark.parametrize(
-    ("method", "message"),
-    [
-        ("build", "BadTuner cannot build a head for 12 features and 4 classes: no such width"),
-        ("prepare", "BadTuner cannot prepare: no such width"),
-    ],
-)
-def test_errors_of_an_authors_code_are_named_with_their_line(heads, method, message):
-    def bad(self, *arguments):
-        raise KeyError("no such width")
-
-    tuner = type("BadTuner", (heads.Linear,), {method: bad})
-    (result,) = fit_heads(heads.jobs(1, tuner), RUN)
-    assert message.replace("no such width", "'no such width'") in result.error
-    assert result.error.startswith("test_stacked.py, line ")
-
-
-def test_more_views_than_there_are_is_refused(heads):
-    tuner = type("Two", (heads.Linear,), {"views": 2})
-    (result,) = fit_heads(heads.jobs(1, tuner), RUN)
-    assert result.error == "features of shape (80, 1, 12). Possible: (N, V, D) with at least 2 views."
-
-
-@pytest.mark.parametrize(
-    ("terms", "message"),
-    [
-        (lambda loss: [], "at least one term, names that differ"),
-        (lambda loss: [Term("a", 1.0, loss), Term("a", 1.0, loss)], "at least one term, names that differ"),
-        (lambda loss: [Term("a", 1.0, loss.repeat(2))], "term 'a' has shape (2,). Possible: 0-d values"),
-    ],
-)
-def test_odd_terms_are_refused(heads, terms, message):
-    class Odd(heads.Linear):
-        def objective(self, out, batch, fit):
-            return terms(fit.loss(out, batch))
-
-    with pytest.raises(FitError) as caught:
-        fit_heads(heads.jobs(1, Odd), RUN)
-    assert message in str(caught.value)
-
-
-class ClassMeans(HeadTuner[None]):
-    uses_loss = False
-
-    def build(self, dim, classes):
-        return nn.Linear(dim, classes, bias=False)
-
-    def solve(self, data):
-        if data.prior[0] == 0:
-            raise FitError("class 0 is empty")
-        means = [data.x[data.targets.hard == c].mean((0, 1)) for c in range(len(data.classes))]
-        return {"weight": torch.stack(means).nan_to_num(0)}
-
-
-def test_closed_forms_are_solved(heads):
-    jobs = [replace(job, tuner=ClassMeans(None), loss=None) for job in heads.jobs(3)]
-    jobs[1] = replace(jobs[1], targets={"hard": np.ones(50, dtype=np.int64)})
-    first, second, third = fit_heads(jobs, RUN)
-    x, y = jobs[0].features[jobs[0].rows, 0], jobs[0].targets["hard"]
-    means = np.stack([x[y == c].mean(0) for c in range(4)])
-    assert np.allclose(first.predictor.predict(x).values, x @ means.T, atol=1e-5)
-    assert second.error == "class 0 is empty."
-    assert third.error == ""
-
-
-def test_a_closed_form_of_another_shape_is_refused(heads):
-    class Wrong(ClassMeans):
-        def solve(self, data):
-            return {"weight": torch.zeros(2, 2)}
-
-    (result,) = fit_heads([replace(heads.jobs(1)[0], tuner=Wrong(None), loss=None)], RUN)
-    assert "Wrong.solve: tensor 'weight' is (2, 2) torch.float32. Possible: (4, 12)" in result.error
 
 
 def test_prepared_tensors_are_stacked_and_those_of_other_shapes_set_apart(heads):
@@ -540,7 +381,3 @@ def test_no_compiler_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-
-
-def test_config_defaults_hold_where_a_config_is_none(heads):
-    assert head_config(ClassMeans(None)) == HeadConfig()

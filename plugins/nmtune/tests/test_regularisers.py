@@ -233,6 +233,8 @@ def test_a_large_matrix_is_decomposed_in_float64_where_float32_would_lose_the_gr
         expected = torch.from_numpy(plain_spectrum_gradient(single.double().numpy()))
         assert (gradient - expected).norm() <= 1e-3 * expected.norm()
         assert torch.equal(vmap(torch.func.grad(spectrum))(torch.stack([single, single]))[0], gradient)
+        alone = torch.func.grad(spectrum)(single)
+        assert (alone - expected).norm() <= 1e-3 * expected.norm()
 
 
 @settings(max_examples=40, deadline=None)

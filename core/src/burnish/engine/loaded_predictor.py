@@ -209,8 +209,6 @@ class LoadedPredictor:
                     answers[number] = self._answers([text], predictor)
                 except DataError as error:
                     bad[number] = _reason(error)
-            if not answers and len(cell.good) > 1:
-                raise  # what all prompts share, such as the decoding, is no item's fault
             return _Cell(cell.items, tuple(answers), np.concatenate(list(answers.values())) if answers else None, bad)
 
     def _answers(self, texts: Sequence[str], predictor: Prompted) -> NDArray[Any]:

@@ -15,7 +15,8 @@ from torch import Tensor
 from burnish.blocks.threads import intra_op_threads
 
 LARGE = 128
-"""From this size on a matrix is decomposed by all of torch's threads together, as it is multiplied; smaller ones by one."""
+"""From this size on a matrix is decomposed by all of torch's threads together, as it is multiplied, and by `spectrum.singular_system` in
+float32 first; smaller ones by one thread."""
 
 
 def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:

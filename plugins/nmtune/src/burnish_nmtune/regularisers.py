@@ -135,9 +135,11 @@ class _OfGram(torch.autograd.Function):
         z, s_cov, s_svd, base, factor = ctx.saved_tensors
         rates = (4 * _per_square(z), 1.0)
         of_cov, of_svd = (None if g is None else rate * g[..., None, None] for rate, g in zip(rates, grads[:2], strict=True))
-        if of_cov is None and of_svd is None:
+        slope = None if of_svd is None else of_svd * s_svd
+        if of_cov is not None:
+            slope = of_cov * s_cov if slope is None else torch.addcmul(slope, s_cov, of_cov)
+        if slope is None:
             return None, None
-        slope = of_svd * s_svd if of_cov is None else of_cov * s_cov if of_svd is None else torch.addcmul(of_svd * s_svd, s_cov, of_cov)
         gradient = slope @ z if z.shape[-2] <= z.shape[-1] else z @ slope
         return gradient if of_cov is None else torch.addcmul(gradient, base, of_cov * factor, value=-1), None
 
