@@ -10,8 +10,8 @@ from torch import Tensor
 
 from burnish.contracts.evaluator import Curve, Measure, Measures, Outcome
 from burnish_nmtune import SpectrumConfig
-from burnish_nmtune.eigen import one_core_if_small
 from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values, unit_rows
+from burnish_nmtune.symmetric import one_core_if_small
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import threshold
 
 from burnish_nmtune.spectrum import singular_system
+from burnish_nmtune.symmetric import symmetric_product
 
 _ZERO: Final = 1e-12
 """A shorter row counts as one of zeros."""
@@ -111,7 +112,7 @@ class _OfGram(torch.autograd.Function):
         wide, rows = z.shape[-2] <= z.shape[-1], z.shape[-2]
         mean = z.mean(-2, keepdim=True)
         c = z - mean
-        centred = c @ c.mT if wide else c.mT @ c
+        centred = symmetric_product(c, c) if wide else symmetric_product(c.mT, c.mT)
         l_cov, s_cov, *excess = _covariance(c, mean, centred)
         if top is None:
             return l_cov, torch.zeros_like(l_cov), s_cov, torch.zeros_like(s_cov), *excess
@@ -180,5 +181,5 @@ def _spectrum(z: Tensor, gram: Tensor, top: int) -> tuple[Tensor, Tensor]:
     scaled = share / sigma
     scaled[..., -top:] -= leading.reciprocal() / top
     scaled = (scaled / total).masked_fill(sigma == 0, 0)
-    slope = (vectors * scaled.unsqueeze(-2)) @ vectors.mT
+    slope = symmetric_product(vectors * scaled.unsqueeze(-2), vectors)
     return -share.squeeze(-1).to(z.dtype), slope.to(z.dtype)

@@ -11,9 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from burnish_nmtune.eigen import LARGE, eigh, eigvalsh
+from burnish_nmtune.symmetric import eigh, eigvalsh, symmetric_product
 
 Center = Literal["none", "row", "column"]
+
+FLOAT32_FROM = 128
+"""Size from which on `singular_system` decomposes a float32 matrix in float32 first."""
 
 TOLERANCE = 1e-3
 """Relative error of the gradient of sum sigma up to which a float32 decomposition is good enough."""
@@ -40,7 +43,7 @@ def singular_system(z: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
         gram: Z Z^T or Z^T Z, (..., r, r) in z's dtype, whichever is smaller: the caller has use for it, too.
     """
     r, longer = sorted(z.shape[-2:])
-    if gram.dtype != torch.float32 or r < LARGE or r > 0.75 * longer:
+    if gram.dtype != torch.float32 or r < FLOAT32_FROM or r > 0.75 * longer:
         return _double(z, gram)
     values, vectors = eigh(gram)
     sigma = values.sqrt()
@@ -61,7 +64,8 @@ def _double(z: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
 def _smaller_gram(z: Tensor, dtype: torch.dtype) -> Tensor:
     """Return Z Z^T or Z^T Z, whichever is smaller; squaring costs half of the digits, which only float64 can spare."""
     z = z.detach().to(dtype)
-    return z @ z.mT if z.shape[-2] <= z.shape[-1] else z.mT @ z
+    side = z if z.shape[-2] <= z.shape[-1] else z.mT
+    return symmetric_product(side, side)
 
 
 def _roots(eigenvalues: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""Matrices shared out among threads give what one call of LAPACK gives, and leave torch's threads as they were."""
+"""Symmetric products and decompositions are what torch gives for one matrix, whatever their size and company, and threads stay as they were."""
 
 import pytest
 import torch
 
-from burnish_nmtune.eigen import LARGE, eigh, eigvalsh
+from burnish_nmtune.symmetric import LARGE, eigh, eigvalsh, symmetric_product
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -65,3 +65,28 @@ def test_wide_matrices(threads):
     matrix = symmetric(LARGE)
     assert torch.allclose(eigh(matrix)[0], torch.linalg.eigvalsh(matrix))
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("m", [5, LARGE - 1, LARGE, LARGE + 1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_symmetric_product(m, dtype):
+    x = torch.randn(2, m, 7, dtype=dtype, generator=torch.Generator().manual_seed(m))
+    y = torch.linspace(-1, 2, 7, dtype=dtype) * x
+    product = symmetric_product(x, y)
+    assert torch.allclose(product, torch.einsum("tik,tjk->tij", x.double(), y.double()).to(dtype), atol=1e-5)
+    assert torch.allclose(symmetric_product(x[1], y[1]), product[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, -1.0, 1e-30, 0.0])
+def test_a_size_that_suits_the_cache_badly(scale):
+    """512 rows go to LAPACK as 513: nothing of that is to be seen."""
+    matrices = scale * symmetric(2, 512)
+    values, vectors = eigh(matrices)
+    assert torch.allclose(values, torch.linalg.eigvalsh(matrices), rtol=1e-9, atol=abs(scale) * 1e-9)
+    assert torch.allclose(vectors.mT @ vectors, torch.eye(512, dtype=torch.float64), atol=1e-10)
+    assert torch.allclose(vectors * values.unsqueeze(-2) @ vectors.mT, matrices, rtol=1e-9, atol=abs(scale) * 1e-9)
+    assert eigh(matrices[:0])[1].shape == (0, 512, 512)
+    matrices[1, 3, 4] = torch.nan
+    broken = eigh(matrices)
+    assert broken[1][1].isnan().all()
+    assert torch.equal(broken[1][0], vectors[0])
