@@ -1,5 +1,6 @@
 """A backbone, a data set and a spec for tests of cache and extraction; run as a script, one extraction in a process of its own."""
 
+import errno
 import json
 import sys
 import threading
@@ -40,6 +41,14 @@ def dataset(n, *, seed=0, repeat=(), broken=None, modality="text"):
         supervision=Labels(y=np.zeros(len(texts), dtype=np.int64)), reader=FakeReader(texts, broken or {}),
         origins=[f"row {row}" for row in range(len(texts))],
     )  # fmt: skip
+
+
+def broken(n):
+    """Rows 3 and 70 cannot be read, texts 0-9 and 0-90 cannot be prepared, 0-20 and 0-140 have odd features."""
+    rows = {3: OSError(errno.EIO, "Input/output error"), 70: DataError("the row is ragged")}
+    values = {"0-20": np.array([0, np.nan, 0, 0, 0], np.float32), "0-140": np.array([0, 0, 0, np.inf, 0], np.float32)}
+    data = dataset(n, broken=rows)
+    return data, {"bad": frozenset({"0-9", "0-90"}), "values": values}
 
 
 def expected(text, view=None):
