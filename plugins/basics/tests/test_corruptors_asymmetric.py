@@ -9,26 +9,23 @@ import pytest
 from burnish.contracts.noise import CorruptionInput
 from burnish.data import Classes, Labels, content_id, stack_ids, uniforms
 from burnish.errors import ConfigError, DataError
-from burnish_basics._noise import (
-    AsymmetricConfig,
-)
+from burnish_basics._noise import AsymmetricConfig
 from burnish_basics.corruptors import Asymmetric
 from burnish_basics.corruptors.draws import pick
 
 NAMES = ["cat", "dog", "bird", "fish", "frog", "newt", "toad", "swan"]
 
 
-def refuse(*_):
-    raise DataError("the items are texts")
+def make(supervision, classes, replicate=0):
+    def refuse(*_):
+        raise DataError("asymmetric noise looks at no item")
 
-
-def make(supervision, classes, index=None, replicate=0, rows=refuse, pixels=refuse):
     n = len(supervision)
-    index = np.arange(n) if index is None else index
+    index = np.arange(n)
     ids = stack_ids([content_id("text", f"item {i}") for i in range(n)])
     return CorruptionInput(
         supervision=supervision, index=index, role="train", classes=Classes.of(NAMES[:classes]),
-        uniforms=lambda k: uniforms(ids[index], "noise", replicate, "x", k=k), pixels=pixels, rows=rows,
+        uniforms=lambda k: uniforms(ids[index], "noise", replicate, "x", k=k), pixels=refuse, rows=refuse,
     )  # fmt: skip
 
 
