@@ -16,16 +16,14 @@ from burnish_basics.corruptors.draws import pick
 NAMES = ["cat", "dog", "bird", "fish", "frog", "newt", "toad", "swan"]
 
 
-def make(supervision, classes, replicate=0):
+def make(supervision, classes, index):
     def refuse(*_):
         raise DataError("asymmetric noise looks at no item")
 
-    n = len(supervision)
-    index = np.arange(n)
-    ids = stack_ids([content_id("text", f"item {i}") for i in range(n)])
+    ids = stack_ids([content_id("text", f"item {i}") for i in range(len(supervision))])
     return CorruptionInput(
         supervision=supervision, index=index, role="train", classes=Classes.of(NAMES[:classes]),
-        uniforms=lambda k: uniforms(ids[index], "noise", replicate, "x", k=k), pixels=refuse, rows=refuse,
+        uniforms=lambda k: uniforms(ids[index], "noise", 0, "x", k=k), pixels=refuse, rows=refuse,
     )  # fmt: skip
 
 
