@@ -201,6 +201,25 @@ def test_texts_a_line_or_a_row_each(burnish, place) -> None:
     assert rows_of(burnish("predict", "texts", "odd.csv", "--column", "satz", "--plugin", "letters.py").out)[0]["prediction"] == "a"
 
 
+def test_tables_of_other_notations(burnish, place) -> None:
+    """They are no plain lines: what stands around a text is not predicted."""
+    (place / "new.tab").write_text("id\ttext\n1\tabab\n2\tzzzz\n")
+    (place / "new.jsonl").write_text('\ufeff{"id": 1, "text": "abab"}\n\n{"text": "zzzz"}\n[1]\n{"id": 3}\n{"text": 7}\nno\n')
+    table = rows_of(burnish("predict", "texts", "new.tab", "--plugin", "letters.py").out)
+    assert [(row["item"], row["prediction"]) for row in table] == [("1", "a"), ("2", "z")]
+    lines = rows_of(burnish("predict", "texts", "new.jsonl", "--plugin", "letters.py", "--on-bad-input", "skip").out)
+    assert [(row["item"], row["prediction"]) for row in lines[:2]] == [("1", "a"), ("2", "z")]
+    assert [row["error"].partition(":")[0] for row in lines[2:]] == [
+        "the line is no JSON object", "'text' is empty or no text", "'text' is empty or no text", "the line is no JSON",
+    ]  # fmt: skip
+    assert "burnish: 3: the line is no JSON object." in burnish("predict", "texts", "new.jsonl", "--plugin", "letters.py").err
+    (place / "new.parquet").write_bytes(b"PAR1")
+    refused = burnish("predict", "texts", "new.parquet", "--plugin", "letters.py")
+    assert (refused.code, refused.out) == (1, "")
+    assert "no text inputs can be read from it" in refused.err
+    assert "such as csv:path=FILE" in refused.err
+
+
 def test_a_source_gives_its_items_in_its_own_order(burnish, place) -> None:
     rows = rows_of(burnish("predict", "images", "npz:path=images.npz").out)
     _, y = pictures(90, 0)

@@ -3,10 +3,12 @@
 import math
 import sqlite3
 
+import numpy as np
 import pytest
 
 import burnish
-from burnish.errors import RecipeError, StoreError
+from burnish.errors import FitError, RecipeError, StoreError
+from burnish.report.opened import open_study
 
 DIGITS = "digits:features=true"
 QUICK = {"use": "linear", "with": {"epochs": 8, "batch": 256, "lr": 0.1}}
@@ -84,3 +86,68 @@ def test_a_kept_predictor_gives_the_accuracy_of_the_table(tmp_path):
     assert (scores.top() == y).mean() > 0.8
     with pytest.raises(StoreError, match="was not kept"):
         made.predictor(type(record)(**{**record.__dict__, "key": "0" * 64}))
+
+
+def npz(path, rows=120, groups=None, **arrays):
+    """Three classes that a neighbour tells apart."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    y = np.arange(rows) % 3
+    x = (np.random.default_rng(0).normal(size=(rows, 6)) + 3 * np.eye(6)[y]).astype(np.float32)
+    np.savez(path, **{"x": x, "y": y} | ({"group": np.arange(rows) // 4 % groups} if groups else {}) | arrays)
+    return str(path)
+
+
+def test_one_test_group_says_nothing_about_another(tmp_path):
+    data = f"npz:path={npz(tmp_path / 'few.npz', groups=3)},group=group"
+    keys = {"data": data, "tuner": ["knn", "nothing"], "evaluate": ["accuracy"], "report": {"baseline": "nothing"}}
+    (difference,) = {(c["difference"] > 0, c["low"], c["p"]) for c in study(tmp_path, "one", **keys).summary()["comparisons"]}
+    assert difference == (True, None, None)
+    twice = study(tmp_path, "two", **keys | {"replicates": 2}).summary()
+    assert {c["p"] for c in twice["comparisons"]} == {0.5}
+    assert twice["rows"][0]["numbers"]["accuracy"]["test"]["how"].startswith("95 % percentile bootstrap over 2 replicates,")
+
+
+def test_data_in_files_of_one_name_are_compared_each_with_itself(tmp_path):
+    easy, hard = npz(tmp_path / "easy" / "day.npz"), npz(tmp_path / "hard" / "day.npz", y=np.random.default_rng(1).integers(0, 3, 120))
+    made = study(tmp_path, data=[easy, hard], tuner=["knn", "nothing"], evaluate=["accuracy"], report={"baseline": "nothing"})
+    value = {(row["labels"]["data"], row["line"]): row["numbers"]["accuracy"]["test"]["value"] for row in made.summary()["rows"]}
+    assert {data for data, _ in value} == {"npz:path=easy/day.npz", "npz:path=hard/day.npz"}
+    found = {c["labels"]["data"]: c["difference"] for c in made.summary()["comparisons"] if c["labels"]}
+    assert found == {data: pytest.approx(value[data, "knn"] - value[data, "nothing"]) for data in found}
+    again = open_study(made.folder).against("nothing").summary.comparisons
+    assert {c.labels["data"]: c.difference for c in again if c.labels} == found
+
+
+def test_a_study_in_which_nothing_can_be_trained_fails_each_time_and_ties_the_folder_to_nothing(tmp_path):
+    for _ in range(2):  # a linear head on the features has no embeddings
+        with pytest.raises(FitError, match=r"no trial could be trained: .*embeddings"):
+            study(tmp_path, tuner=QUICK, loss="consistency:base=none")
+    assert study(tmp_path, tuner=QUICK, loss="ce").complete
+
+
+def test_a_report_of_a_measure_that_is_not_there_leaves_a_finished_study_readable(tmp_path):
+    made = study(tmp_path)
+    with pytest.raises(RecipeError, match="no trial has the measure 'ece'"):
+        study(tmp_path, report={"measure": "ece"})
+    assert made.table() == open_study(made.folder).table("text", 100)
+    assert "nll" in study(tmp_path, report={"measure": "nll"}).table()
+
+
+def test_two_measures_of_one_name_are_refused(tmp_path):
+    with pytest.raises(RecipeError, match="evaluate: ece:bins=2 and ece:bins=9 both give a measure 'ece'"):
+        study(tmp_path, evaluate=["ece:bins=2", "ece:bins=9"])
+
+
+def test_items_are_counted_as_observed_whatever_they_weigh(tmp_path):
+    data = f"npz:path={npz(tmp_path / 'w.npz', weight=np.full(120, 0.1, np.float32))},weights=weight"
+    made = study(tmp_path, data=data, tuner="knn", evaluate=["groups:many=20,few=10"])
+    (row,) = made.summary()["rows"]
+    assert {name for name, at in row["numbers"].items() if at["test"]["value"] is not None} == {"many-observed"}
+
+
+def test_predictors_by_number(tmp_path):
+    made = study(tmp_path, data=npz(tmp_path / "a.npz"), tuner="knn", evaluate=["accuracy"])
+    x = 3 * np.eye(6, dtype=np.float32)[:3]
+    assert np.array_equal(made.predictor(0).predict(x).probabilities(), made.predictor(made.trials()[0]).predict(x).probabilities())
+    with pytest.raises(StoreError, match=r"there is no trial 1\. Possible: 0 to 0"):
+        made.predictor(1)

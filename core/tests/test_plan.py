@@ -145,6 +145,22 @@ def test_errors_of_all_keys_come_at_once_with_their_lines(study):
         ({"report": {"panels": {"in": 3}}}, "report: panels names something that is no split. Write panels: {in: test, out: [test:blur]}."),
         ({"report": {"x": "backbone.depth"}}, "report: nothing in the plan has 'backbone.depth'. x is a key and an option, such as backbone.noise."),
         ({"report": {"lines": "loss", "baseline": "linear"}}, "report: the baseline 'linear' is no loss of the plan. Possible: ce."),
+        (
+            {"report": {"panels": {"test": ["test", "test:blur"]}}},
+            "report: the panel 'test' has the name of a test set, and is not that alone. Give it another name.",
+        ),
+        (
+            {"report": {"panels": {"test:blur": ["test"]}}},
+            "report: the panel 'test:blur' has the name of a test set, and is not that alone. Give it another name.",
+        ),
+        ({"noise": []}, "noise: the list of noise is empty. Write none for nothing."),
+        ({"evaluate": []}, "evaluate: the list of evaluate is empty. Leave it out for the default."),
+        ({"views": []}, "views: the list of views is empty. Leave it out for the default."),
+        ({"tuner": {"use": "mlp", "with": {"lr": []}}}, "tuner, mlp: the list of values of lr is empty. Leave it out for the default."),
+        (
+            {"tuner": ["mlp:lr=1", "mlp:lr=2"], "report": {"baseline": "mlp"}},
+            "report: the baseline 'mlp' may be any of them. Possible: mlp:lr=1, mlp:lr=2.",
+        ),
         ({"report": {"baseline": "lineer"}}, "report: the baseline 'lineer' is no tuner of the plan. Did you mean 'linear'? Possible: linear."),
         ({"assess": [["joint", "joint"]]}, "assess: several assessors in one row. A list is an axis; a list in a list is not for assess."),
         ({"assess": "symmetric"}, "assess: symmetric only corrupts. Write it under noise:."),
@@ -249,6 +265,17 @@ def test_data_is_known_by_its_contents_not_by_its_place(study, tmp_path):
     (tmp_path / "two" / "a.txt").write_text("b")
     assert plan(study, data=f"files:path={tmp_path / 'two'}").key() != one.key()
     assert "there is no file or folder" in fails(study, data=f"files:path={tmp_path / 'gone'}")
+
+
+def test_data_in_files_of_one_name_are_told_apart_by_their_folders(study, tmp_path):
+    """Rows are paired and drawn by their labels."""
+    for number, folder in enumerate(("old/day", "new/day", "new/night")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.txt").write_text(str(number))
+    paths = [str(tmp_path / folder) for folder in ("old/day", "new/day", "new/night")]
+    labels = [cell.labels()["data"] for cell in plan(study, data=paths).cells]
+    assert labels == ["files:path=old/day", "files:path=new/day", "files:path=night"]
+    assert {cell.labels()["data"] for cell in plan(study, data=paths[0]).cells} == {"files:path=day"}
 
 
 def test_one_part_outside_of_a_recipe(study, tmp_path):

@@ -75,14 +75,22 @@ class Study:
 
         return open_study(self.folder).table(format, width)
 
-    def predictor(self, trial: Record) -> LoadedPredictor:
+    def predictor(self, trial: Record | int) -> LoadedPredictor:
         """Return the saved predictor of a trial.
 
+        Args:
+            trial: one of `trials`, or its number there.
+
         Raises:
-            StoreError: it was not kept.
+            StoreError: it was not kept, or there is no such trial.
         """
         from burnish.engine.predictors import load_predictor
 
+        if isinstance(trial, int):
+            trials = self.trials()
+            if not 0 <= trial < len(trials):
+                raise StoreError(f"there is no trial {trial}", where=str(self.folder), possible=f"0 to {len(trials) - 1}")
+            trial = trials[trial]
         folder = self.folder / PREDICTORS / trial.key[:16]
         if not folder.is_dir():
             todo = "Predictors of replicate 0 are kept by default; run with --save all to keep every one"

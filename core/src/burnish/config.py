@@ -132,7 +132,7 @@ def expand(cls: type[Any], options: Mapping[str, Any], where: str = "") -> list[
     """Return the product over options that are given a list but take a single value: each such list is an axis.
 
     Raises:
-        ConfigError: there are more than `MAX_COMBINATIONS`.
+        ConfigError: such a list is empty, or there are more than `MAX_COMBINATIONS`.
     """
     hints = _hints(cls)
     axes: list[list[tuple[str, Any]]] = []
@@ -141,6 +141,8 @@ def expand(cls: type[Any], options: Mapping[str, Any], where: str = "") -> list[
         if is_dataclass(hint) and isinstance(value, Mapping):
             axes.append([(name, inner) for inner in expand(typing.cast("type[Any]", hint), value, where)])
         elif isinstance(value, list) and hint is not None and _list_depth(value) > _tuple_depth(hint):
+            if not value:
+                raise ConfigError(f"the list of values of {name} is empty", where=where, todo="Leave it out for the default")
             axes.append([(name, item) for item in value])
         else:
             axes.append([(name, value)])

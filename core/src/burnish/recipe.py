@@ -264,6 +264,12 @@ def with_numeric(recipe: Recipe, *, numeric: str | None = None, device: str | No
     return replace(recipe, values={**recipe.values, "numeric": {**entries, **changed}})
 
 
+def empty_list(key: str, where: str) -> RecipeError:
+    """Return the error of an axis without a value: there would be no rows."""
+    todo = "Write none for nothing" if key in {"noise", "assess"} else "Leave it out for the default"
+    return RecipeError(f"the list of {key} is empty", where=where, todo=todo)
+
+
 def axis(value: Any) -> Iterator[tuple[int | None, Any]]:
     """Yield the values along an axis, each with its position; a single value has the position None."""
     if isinstance(value, list):

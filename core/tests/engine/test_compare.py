@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
 
-from burnish.engine.compare import Compared, compare, is_named
+from burnish.engine.compare import Compared, compare
 from burnish.engine.statistics import Bootstrap, Ratio
+from burnish.notation.part_text import called
 
 
 def row(labels: dict[str, str], values: list[float], draws: object = None) -> Compared:
     array = np.full(200, np.nanmean(values)) if draws is None else np.asarray(draws)
-    return Compared(labels, {"in": values}, {"in": array})
+    return Compared(labels, {"in": values}, {"in": array}, {"in": 1_000})
 
 
 def labels(tuner: str, backbone: str = "b", loss: str = "ce") -> dict[str, str]:
@@ -78,9 +80,37 @@ def test_rows_without_a_value_are_left_out() -> None:
     assert compare(rows, ["in"], lines="tuner", baseline="absent") == []
 
 
+@pytest.mark.parametrize(
+    ("values", "units", "least"),
+    [
+        ([0.5] * 10, 0, 2**-9), ([0.5] * 3, 0, 0.25), ([0.5], 0, 1.0), ([0.5] * 2, 5, 2**-4), ([0.5], 2, 0.5),
+        ([0.5, 0.5, *[math.nan] * 8], 0, 0.5),
+    ],
+)  # fmt: skip
+def test_few_replicates_and_groups_bound_what_a_p_value_can_say(values, units, least) -> None:
+    """All draws differ in one direction: only what was resampled tells how sure that is."""
+    made = [
+        Compared(labels(name), {"in": [v + up for v in values]}, {"in": np.full(9_999, 0.5 + up)}, {"in": units})
+        for name, up in (("mlp", 0.0), ("new", 0.1))
+    ]
+    found = compare(made, ["in"], lines="tuner", baseline="mlp")
+    assert [entry["p"] for entry in found] == [least, least]
+
+
 def test_a_baseline_is_named_with_or_without_plugin_and_options() -> None:
-    assert all(is_named("basics/mlp:lr=0.1", name) for name in ("basics/mlp:lr=0.1", "basics/mlp", "mlp"))
-    assert not is_named("basics/mlp:lr=0.1", "basics")
+    labels = ["basics/mlp:lr=0.1", "linear", "linear:epochs=1", "lift/linear", "mlp:lr=2"]
+    assert called("basics/mlp:lr=0.1", labels) == called("basics/mlp", labels) == ["basics/mlp:lr=0.1"]
+    assert called("linear", labels) == ["linear"], "an exact label comes first"
+    assert called("linear", labels[2:]) == ["linear:epochs=1"], "then the name with its plugin, if any"
+    assert called("mlp", labels[:4]) == ["basics/mlp:lr=0.1"]
+    assert called("mlp", [*labels, "mlp:lr=3"]) == ["mlp:lr=2", "mlp:lr=3"]
+    assert called("basics", labels) == []
+
+
+def test_the_baseline_is_the_row_of_that_label_and_no_other_of_the_component() -> None:
+    rows = [row(labels(t), [v]) for t, v in (("linear", 0.9), ("linear:epochs=1", 0.4), ("nothing", 0.1))]
+    found = [e for e in compare(rows, ["in"], lines="tuner", baseline="linear") if not e["labels"]]
+    assert [(e["line"], round(e["difference"], 6)) for e in found] == [("linear:epochs=1", -0.5), ("nothing", -0.8)]
 
 
 def test_a_panel_is_the_mean_of_the_test_sets_that_a_row_has():
@@ -90,7 +120,7 @@ def test_a_panel_is_the_mean_of_the_test_sets_that_a_row_has():
 
     def drawn(value: float) -> _Drawn:
         sample = StoredMeasure("accuracy", "test:ink", value, "fraction", "up", 4, "", None)
-        return _Drawn([value], np.array([value, value]), "drawn", sample, True)
+        return _Drawn([value], np.array([value, value]), "drawn", sample, 4)
 
     panels = {"in": ("test",), "out": ("test:ink", "test:oil")}
     both = {("accuracy", "test"): drawn(0.9), ("accuracy", "test:ink"): drawn(0.2), ("accuracy", "test:oil"): drawn(0.4)}

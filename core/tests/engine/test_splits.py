@@ -70,6 +70,13 @@ def test_without_groups_every_class_is_on_either_side():
         assert set(dataset.supervision.y[split.index]) == {0, 1, 2}
 
 
+def test_where_every_class_has_one_item_something_is_left_to_test_and_select_on():
+    splits = draw(make(range(4), range(4), classes=4), SplitSpec(), 0).splits
+    assert {name: len(split) for name, split in splits.items()} == {"test": 1, "validation": 1, "train": 2}
+    none = draw(make(range(4), range(4), classes=4), SplitSpec(validation=0), 0).splits
+    assert {name: len(split) for name, split in none.items()} == {"test": 1, "validation": 0, "train": 3}
+
+
 def test_trainable_copies_of_test_items_leave_and_are_mentioned():
     dataset = make([0, 0, *range(1, 40)], [0] * 41, splits=["test", "train", *["train"] * 39])
     drawn = draw(dataset, SplitSpec(), 0)

@@ -53,7 +53,9 @@ def test_against_another_baseline(made_study: Path) -> None:
     assert over_all["mlp", "in"] == pytest.approx(-stored["linear", "in"])
     assert over_all["nmtune", "out"] == pytest.approx(stored["nmtune", "out"] - stored["linear", "out"])
     assert "worst-1: difference from linear in points" in run(made_study, "--against", "linear", "--measure", "worst-1").output
-    with pytest.raises(RecipeError, match=r"no tuner is called 'liner'. Did you mean 'linear'\? Possible: nothing, nearest-class-mean, linear, mlp"):
+    with pytest.raises(
+        RecipeError, match=r"'liner' is no tuner of the study. Did you mean 'linear'\? Possible: nothing, nearest-class-mean, linear, mlp"
+    ):
         run(made_study, "--against", "liner")
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from burnish.blocks.step import reduce_loss
-from burnish.blocks.targets import as_targets, class_prior, target_arrays, target_kind, target_tensors
+from burnish.blocks.targets import as_targets, class_prior, require_accepted, target_arrays, target_kind, target_tensors
 from burnish.contracts.loss import LossInput
 from burnish.errors import FitError
 
@@ -47,8 +47,7 @@ class ItemLoss:
             raise FitError("no training item has a label and a positive weight", where=where)
         if loss is None:
             raise FitError("the task has no loss", where=where, todo="Name one in the recipe, such as loss: ce")
-        if kind not in loss.accepts:
-            raise FitError(f"loss {type(loss).__name__} does not take {kind} targets", where=where, possible=", ".join(sorted(loss.accepts)))
+        require_accepted(loss, targets, where)
         self.activation = "sigmoid" if kind == "multi" else "softmax"
         self._loss, self._targets = loss, target_tensors(targets, device)
         self._weights = torch.as_tensor(weights, device=device)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from burnish.contracts.loss import Accepts, Targets
+from burnish.contracts.loss import Accepts, Loss, Targets
 from burnish.data import Labels, MultiLabels
 from burnish.errors import FitError
 
@@ -89,3 +89,15 @@ def class_prior(targets: Mapping[str, NDArray[Any]], weights: NDArray[Any], clas
         return np.bincount(y[known], weights=weights[known].astype(np.float64), minlength=classes).astype(np.float32)
     rows = targets["soft"] if "soft" in targets else targets["multi"] * targets["observed"]
     return np.asarray(weights.astype(np.float64) @ rows.astype(np.float64), dtype=np.float32)
+
+
+def require_accepted(loss: Loss, targets: Mapping[str, NDArray[Any]], where: str = "") -> None:
+    """Check that a loss takes the targets there are.
+
+    Raises:
+        FitError: it does not.
+    """
+    kind = target_kind(targets)
+    if kind not in loss.accepts:
+        todo = "Name a loss that does, such as bce for several labels an item" if kind == "multi" else "Name a loss that does: see burnish list loss"
+        raise FitError(f"loss {type(loss).__name__} does not take {kind} targets", where=where, possible=", ".join(sorted(loss.accepts)), todo=todo)

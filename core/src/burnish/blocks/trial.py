@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from burnish.blocks.blame import author_error
 from burnish.blocks.head import HeadJob, HeadTuner, TrainingData
 from burnish.blocks.normalisation import stackable
-from burnish.blocks.targets import as_targets, class_prior, target_kind, target_tensors
+from burnish.blocks.targets import as_targets, class_prior, require_accepted, target_kind, target_tensors
 from burnish.errors import BurnishError, FitError
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def check_job(job: HeadJob) -> None:
         raise FitError(f"a training label is {int(job.targets['hard'].max())}", possible=f"0 to {classes - 1}, or -1 for unknown")
     if kind != "hard" and job.targets[kind].shape != (n, classes):
         raise FitError(f"targets of shape {job.targets[kind].shape} for {n} items and {classes} classes")
-    if job.loss is not None and kind not in job.loss.accepts:
-        raise FitError(f"loss {type(job.loss).__name__} does not take {kind} targets", possible=", ".join(sorted(job.loss.accepts)))
+    if job.loss is not None:
+        require_accepted(job.loss, job.targets)
     usable = job.weights > 0 if kind != "hard" else (job.weights > 0) & (job.targets["hard"] >= 0)
     if not usable.any():
         raise FitError("no training item has both a known label and a weight above 0")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from burnish.engine.statistics import holm, interval, least_p, p_value
+from burnish.notation.part_text import called
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,13 +26,14 @@ class Compared:
         labels: label of every axis.
         values: by panel, (R,) the row's value in each replicate, NaN where it is missing.
         draws: by panel, (draws,) its bootstrap draws, the same for all rows.
-        by_replicate: panels in which only replicates were resampled: their few values bound what a p-value can say.
+        units: by panel, how many test groups were resampled beside the replicates; none where a panel is not in it. Few of either bound
+            what a p-value can say.
     """
 
     labels: Mapping[str, str]
     values: Mapping[str, Sequence[float]]
     draws: Mapping[str, NDArray[np.float64]]
-    by_replicate: frozenset[str] = frozenset()
+    units: Mapping[str, int] = field(default_factory=dict)
 
     def has(self, panel: str) -> bool:
         """Return whether the row has a value in a panel."""
@@ -53,7 +55,8 @@ def compare(rows: Sequence[Compared], panels: Sequence[str], *, lines: str, base
     Returns:
         ``{line, panel, difference, low, high, p, p_holm, over, labels}``: those over all rows first (no labels), then those of single rows.
     """
-    base = [row for row in rows if is_named(row.labels.get(lines, ""), baseline)]
+    meant = called(baseline, (row.labels.get(lines, "") for row in rows))
+    base = [row for row in rows if row.labels.get(lines, "") in meant]
     others = dict.fromkeys(row.labels.get(lines, "") for row in rows if row not in base)
     overall, by_row = [], []
     for line in others:
@@ -62,13 +65,12 @@ def compare(rows: Sequence[Compared], panels: Sequence[str], *, lines: str, base
             pairs = [(row, there) for row, found in mine if row.has(panel) and (there := [b for b in found if b.has(panel)])]
             if not pairs:
                 continue
-            points, draws = zip(*(_pair(row, there, panel) for row, there in pairs), strict=True)
-            least = least_p(len(pairs[0][0].values[panel])) if panel in pairs[0][0].by_replicate else 0.0
+            points, draws, leasts = zip(*(_pair(row, there, panel) for row, there in pairs), strict=True)
             over = f"{len(pairs)} row{'s' if len(pairs) != 1 else ''}"
-            overall.append(_difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0), least) | {"over": over, "labels": {}})
+            overall.append(_difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0), max(leasts)) | {"over": over, "labels": {}})
             by_row += [
                 _difference(line, panel, point, drawn, least) | {"over": "1 row", "labels": {k: v for k, v in row.labels.items() if k != lines}}
-                for (row, _), point, drawn in zip(pairs, points, draws, strict=True)
+                for (row, _), point, drawn, least in zip(pairs, points, draws, leasts, strict=True)
             ]
     for table in (overall, by_row):
         for entry, adjusted in zip(table, holm([e["p"] for e in table]), strict=True):
@@ -76,30 +78,25 @@ def compare(rows: Sequence[Compared], panels: Sequence[str], *, lines: str, base
     return overall + by_row
 
 
-def is_named(label: str, name: str) -> bool:
-    """Return whether a label is that of a component, which may be named with or without its plugin and options."""
-    full = label.partition(":")[0]
-    return name in (label, full, full.rpartition("/")[2])
-
-
 def _paired(mine: Mapping[str, str], base: Mapping[str, str], lines: str) -> bool:
     own = OWN_LOSS in (mine.get("loss"), base.get("loss"))
     return all(value == base.get(key) for key, value in mine.items() if key != lines and not (own and key == "loss"))
 
 
-def _pair(row: Compared, baseline: Sequence[Compared], panel: str) -> tuple[float, NDArray[np.float64]]:
-    """Return a row's difference over the replicates that it and the baseline share, and its draws.
+def _pair(row: Compared, baseline: Sequence[Compared], panel: str) -> tuple[float, NDArray[np.float64], float]:
+    """Return a row's difference over the replicates that it and the baseline share, its draws, and the least p-value they can support.
 
     Where one of them lacks a replicate the draws are NaN: their means are over different replicates, and nothing is paired any more.
     """
     values = np.array([row.values[panel], *(b.values[panel] for b in baseline)])
     shared = np.isfinite(values).all(axis=0)
     if not shared.any():
-        return float("nan"), np.full_like(row.draws[panel], np.nan)
+        return float("nan"), np.full_like(row.draws[panel], np.nan), 1.0
     point = float(values[0, shared].mean() - values[1:, shared].mean())
     paired = bool((np.isfinite(values) == shared).all())
     draws = row.draws[panel] - np.mean([b.draws[panel] for b in baseline], axis=0)
-    return point, draws if paired else np.full_like(draws, np.nan)
+    resampled = max(int(shared.sum()), min(r.units.get(panel, 0) for r in (row, *baseline)))
+    return point, draws if paired else np.full_like(draws, np.nan), least_p(resampled)
 
 
 def _difference(line: str, panel: str, value: float, draws: NDArray[np.float64], least: float) -> dict[str, Any]:

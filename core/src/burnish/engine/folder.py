@@ -83,9 +83,10 @@ def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
 
     Raises:
         StoreError: the folder belongs to another plan; the message names what differs.
+        RecipeError: all trials are there, and the report names a measure or a split that none of them has.
     """
     wanted = [plan.measure_key(trial) for trial in plan.trials()]
-    # A run that ended before anything was trained, say at a bad image, ties the folder to nothing: what it stumbled over may be mended.
+    # A run that ended before anything could be trained, say at a bad image, ties the folder to nothing: what it stumbled over may be mended.
     known = json.loads(store.meta("trials") or "[]") if store.holds_results() else []
     state = "new" if not known else "resume" if set(wanted) == set(known) else "extend"
     if state == "extend" and not set(known) <= set(wanted):
@@ -94,6 +95,11 @@ def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
             where=str(folder), todo="Give another --out, or --fresh to start beside it",
         )  # fmt: skip
     if state != "resume" or store.meta("plan") != plan_text:
+        if set(wanted) <= store.finished():
+            from burnish.engine.summarise import check_names
+
+            # Before the folder is told what to show: it can still show what it did.
+            check_names(plan.report, store.records(wanted).values())
         # The file first: where it cannot be written, the store does not say that it is there.
         write_atomic(folder / PLAN, plan_text.encode())
         known_by = {"trials": json.dumps(wanted), "identity": json.dumps(identity(plan)), "plan": plan_text}

@@ -286,11 +286,18 @@ class Inputs:
     # -- supervision ----------------------------------------------------------------------------------------------------
 
     def corrupted(self, cell: Cell, replicate: int) -> Corrupted:
-        """Return a replicate's splits and supervision after noise."""
+        """Return a replicate's splits and supervision after noise.
+
+        Raises:
+            DataError: the splits cannot be drawn, or no test item is left.
+        """
         key = self.plan.corrupt_key(cell, replicate)
         if key not in self._corrupted:
             dataset = self.dataset(cell)
             splits = draw(dataset, self.plan.split, replicate).without(sorted(self._bad.get(self.plan.data_key(cell), ())))
+            if not any(len(splits.splits[name]) for name in splits.tests()):
+                todo = "Add items, or let the source fix a test set whose items can be used"
+                raise DataError("no test item is left to measure on", where=dataset.name, todo=todo)
             self.notes += [("data", f"{dataset.name}: {line}") for line in splits.notes]
             corruptors = [(part.name, self._corruptor(part)) for part in cell.noise]
             self._corrupted[key] = corrupt(dataset, splits, corruptors, replicate, study_salt(dataset))

@@ -52,6 +52,9 @@ class Measuring:
         """Return everything that is stored of a trained trial, measured on its test sets against the truth.
 
         A trial that cannot be measured is stored with the reason, and ends no other.
+
+        Raises:
+            RecipeError: two evaluators give a measure of one name, of which the report could show only one.
         """
         trial, cell = fitted.trial, fitted.cell
         measures: list[Measures] = []
@@ -62,7 +65,9 @@ class Measuring:
             try:
                 outcome = self._outcome(fitted.predictor, cell, trial.replicate, tests, seen.corrupted.truth)
                 outcome = replace(outcome, truth=seen.corrupted.truth, judged_items=seen.corrupted.judged)
-                measures = [self._measure(named, outcome) for named in self._evaluators if "assessment" not in named.needs or seen.assessment]
+                able = [named for named in self._evaluators if "assessment" not in named.needs or seen.assessment]
+                measures = [self._measure(named, outcome) for named in able]
+                _require_distinct({named.name: found for named, found in zip(able, measures, strict=True)})
             except DataError as problem:
                 measures, error = [], str(problem)
         return Record(
@@ -135,7 +140,7 @@ class Measuring:
             read=read,
             shown=shown,
             unit=self.inputs.units(cell),
-            train_counts=seen.supervision.take(seen.splits["train"].index).counts(len(seen.classes)),
+            train_counts=seen.supervision.take(seen.splits["train"].index).with_weights(None).counts(len(seen.classes)),
             assessment=seen.assessment,
             observed=seen.corrupted.supervision,
             embed=lambda templates: self.inputs.class_embeddings(cell, seen.classes, templates),
@@ -153,3 +158,12 @@ class Measuring:
     def _versions(self, cell: Cell) -> dict[str, Any]:
         parts = [cell.data, cell.backbone, *cell.noise, cell.assess, cell.tuner, cell.loss, *self.plan.evaluators]
         return {p.plugin: component_of(p, self.inputs.manager).plugin.version for p in parts if p is not None}
+
+
+def _require_distinct(measures: Mapping[str, Measures]) -> None:
+    known: dict[tuple[str, str], str] = {}
+    for label, found in measures.items():
+        for measure in found.scalars:
+            other = known.setdefault((measure.name, measure.split), label)
+            if other != label:
+                raise RecipeError(f"{other} and {label} both give a measure {measure.name!r}", where="evaluate", todo="Name one of them")

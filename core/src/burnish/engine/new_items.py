@@ -6,6 +6,7 @@ Sources insist on supervision or classes, and load a table whole; what is to be 
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,11 +32,17 @@ IMAGES: Final = frozenset(
 )
 """File endings of images."""
 
-TABLES: Final = {".csv": ",", ".tsv": "\t"}
+TABLES: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 """File endings of tables, with what separates their columns."""
+
+JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
+"""File endings of tables with a JSON object a line."""
 
 ARRAYS: Final = frozenset({".npy", ".npz"})
 """File endings of arrays."""
+
+_NO_LINES: Final = ARRAYS | {".json", ".parquet", ".pq", ".safetensors"}
+"""Endings of files whose lines are no texts."""
 
 _COLUMNS: Final = {"text": ("text", "sentence", "document"), "image": ("image", "path", "file", "filename")}
 _NAMES: Final = ("x", "features", "images", "X")
@@ -59,7 +66,7 @@ def new_items(data: str, modality: str, manager: Manager, *, column: str = "") -
 
     Args:
         data: an image, or a folder with images in it or anywhere below (by name); a text file with a text a line; a CSV or TSV table with a header;
-            an ``.npy`` or ``.npz`` file; or a source with its options, such as ``digits``, whose labels play no part.
+            JSON lines; an ``.npy`` or ``.npz`` file; or a source with its options, such as ``digits``, whose labels play no part.
         modality: what the predictor reads: ``"image"``, ``"text"`` or ``"features"``.
         manager: finds sources.
         column: the table's column or the file's array; found by its name if not given.
@@ -77,17 +84,20 @@ def new_items(data: str, modality: str, manager: Manager, *, column: str = "") -
         return _in_folder(path)
     if ending in TABLES and modality != "features":
         return _in_table(path, modality, column, TABLES[ending])
+    if ending in JSON_LINES and modality != "features":
+        return _in_json_lines(path, modality, column)
     if ending in ARRAYS and modality != "text":
         return _in_array(path, modality, column)
-    if path.is_file() and modality == "text" and ending not in ARRAYS:
+    if path.is_file() and modality == "text" and ending not in _NO_LINES:
         return _in_lines(path)
     if path.is_file() and modality == "image":
         return iter([NewItem(str(path), path.read_bytes)])
     readable = {
-        "image": "an image, a folder of images, a .csv or .tsv table with paths, .npy, .npz", "text": "a text file, a .csv or .tsv table",
+        "image": "an image, a folder of images, a .csv, .tsv or .jsonl table with paths, .npy, .npz",
+        "text": "a text file, a .csv, .tsv or .jsonl table",
         "features": ".npy, .npz",
     }  # fmt: skip
-    todo = "Or name a source with its options, such as npz:path=FILE,x=NAME"
+    todo = f"Or name a source with its options, such as {'npz:path=FILE,x=NAME' if modality == 'features' else 'csv:path=FILE'}"
     raise DataError(f"no {modality} inputs can be read from it", where=data, possible=readable.get(modality, ""), todo=todo)
 
 
@@ -165,6 +175,39 @@ def _cell(row: Sequence[str], at: int, width: int, where: str) -> str:
     if not row[at].strip():
         raise DataError("the cell is empty", where=where)
     return row[at]
+
+
+def _in_json_lines(path: Path, modality: str, column: str) -> Iterator[NewItem]:
+    name = ""
+    with translate_os_errors(path, "read"), path.open("rb") as file:
+        for number, raw in enumerate((line for line in file if line.strip()), start=1):
+            where = f"{path}, row {number}"
+            if not name:
+                names = list(_object(raw, where))
+                name = names[_column(names, modality, column, str(path))]
+            read = partial(_member, raw, name, where) if modality == "text" else partial(_member_file, raw, name, path.parent, where)
+            yield NewItem(str(number), read)
+
+
+def _object(raw: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(raw.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the line is no JSON: {error}", where=where) from error
+    if not isinstance(value, dict):
+        raise DataError("the line is no JSON object", where=where, todo='Write for instance {"text": "..."}')
+    return value
+
+
+def _member(raw: bytes, name: str, where: str) -> str:
+    value = _object(raw, where).get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"{name!r} is empty or no text", where=where)
+    return value
+
+
+def _member_file(raw: bytes, name: str, root: Path, where: str) -> bytes:
+    return (root / _member(raw, name, where).strip()).read_bytes()
 
 
 def _file(row: Sequence[str], at: int, width: int, root: Path, where: str) -> bytes:

@@ -167,4 +167,6 @@ def _stratified(
         if len(mine) > 1 and share > 0:
             count = min(max(count, 1), len(mine) - 1)
         chosen.append(members[mine[np.argsort(draws[mine], kind="stable")[:count]]])
-    return np.concatenate(chosen)
+    found = np.concatenate(chosen)
+    # Where every class has a single item, rounding would leave nothing to test or select on.
+    return found if len(found) or not share else members[[np.argmin(draws)]]

@@ -31,6 +31,10 @@ class Ratio:
     numerator: NDArray[np.float64]
     denominator: NDArray[np.float64]
 
+    def units(self) -> int:
+        """Return how many units the measure is of."""
+        return int((self.denominator > 0).any(axis=0).sum())
+
 
 def fold(units: Sequence[int], seed: int = 0) -> dict[int, int]:
     """Return the column of each unit number: one each, or, where there are more than `MOST_UNITS`, one of that many random blocks."""
@@ -123,9 +127,9 @@ def p_value(differences: NDArray[np.float64]) -> float:
     return float(min(1.0, 2 * (1 + tail) / (1 + len(differences))))
 
 
-def least_p(replicates: int) -> float:
-    """Return the smallest two-sided p-value that R paired replicates can support: that of all R differences having one sign."""
-    return min(1.0, 2.0 ** (1 - replicates))
+def least_p(resampled: int) -> float:
+    """Return the smallest two-sided p-value that so many paired replicates or test groups can support: that of all differences having one sign."""
+    return min(1.0, 2.0 ** (1 - resampled))
 
 
 def holm(p: Sequence[float]) -> list[float]:

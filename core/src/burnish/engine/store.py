@@ -246,9 +246,10 @@ class Store:
             return {key for (key,) in self._db.execute("SELECT key FROM trials")}
 
     def holds_results(self) -> bool:
-        """Return whether anything was trained: a candidate of tuning, a choice or a trial."""
+        """Return whether anything was trained without an error: a candidate of tuning, a choice or a trial."""
+        tables = ("candidates", "choices", "trials")
         with self._errors():
-            return any(self._db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in ("candidates", "choices", "trials"))  # noqa: S608
+            return any(self._db.execute(f"SELECT 1 FROM {table} WHERE error = '' LIMIT 1").fetchone() for table in tables)  # noqa: S608
 
     def add(self, records: Iterable[Record]) -> None:
         """Write finished trials, all or none.

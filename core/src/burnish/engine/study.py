@@ -58,7 +58,7 @@ def run_study(
         if command:
             store.set_meta({"command": command})
         Execution(plan, store, folder, manager(), how).run()
-        errors = [record.error for record in store.records().values()]
+        errors = [record.error for record in store.records(map(plan.measure_key, plan.trials())).values()]
         if errors and all(errors):
             raise FitError(f"no trial could be trained: {errors[0]}", where=str(folder))
     return folder, state

@@ -31,7 +31,8 @@ class _Drawn:
     draws: NDArray[np.float64]
     how: str
     sample: StoredMeasure
-    with_units: bool
+    units: int
+    """Test groups that were resampled, 0 for none."""
 
     def number(self) -> dict[str, Any]:
         low, high = interval(self.draws)
@@ -140,7 +141,7 @@ def _bootstrap(replicates: int, measured: Sequence[StoredMeasure]) -> tuple[Boot
 def _compared(labels: Mapping[str, str], drawn: Mapping[Place, _Drawn], measure: str, panels: Iterable[str]) -> Compared:
     there = {panel: drawn[measure, panel] for panel in panels if (measure, panel) in drawn}
     values, draws = {panel: n.values for panel, n in there.items()}, {panel: n.draws for panel, n in there.items()}
-    return Compared(labels, values, draws, frozenset(panel for panel, n in there.items() if not n.with_units))
+    return Compared(labels, values, draws, {panel: n.units for panel, n in there.items()})
 
 
 def _terms(measure: StoredMeasure) -> NDArray[np.float64]:
@@ -154,20 +155,22 @@ def _row(row: Sequence[Record | None], boot: Bootstrap, column: Mapping[int, int
         for measure in record.measures if record else ():
             by_place.setdefault((measure.name, measure.split), [None] * len(row))[replicate] = measure
     ratios = {place: _ratio(ms, boot, column) for place, ms in by_place.items() if boot.units and all(m is None or m.terms for m in ms)}
+    # A single group, drawn over and over, is always the same: only replicates are left to tell how sure a number is.
+    ratios = {place: ratio for place, ratio in ratios.items() if ratio.units() > 1}
     ratio_draws = boot.ratios(list(ratios.values())) if ratios else None
     others = [place for place in by_place if place not in ratios]
     mean_draws = boot.means(np.array([_values(by_place[place]) for place in others])) if others else None
     out: dict[Place, _Drawn] = {}
     for place, measures in by_place.items():
         if place in ratios and ratio_draws is not None:
-            draws, with_units = ratio_draws[:, list(ratios).index(place)], True
+            draws, units = ratio_draws[:, list(ratios).index(place)], ratios[place].units()
         else:
             assert mean_draws is not None  # noqa: S101 - every place is in one of the two
-            draws, with_units = mean_draws[:, others.index(place)], False
+            draws, units = mean_draws[:, others.index(place)], 0
             if boot.replicates == 1:
                 draws = np.full_like(draws, np.nan)  # one number has no interval
         sample = next(m for m in measures if m)
-        out[place] = _Drawn(_values(measures), draws, _how(boot, with_units), sample, with_units)
+        out[place] = _Drawn(_values(measures), draws, _how(boot, bool(units)), sample, units)
     return out
 
 
@@ -212,7 +215,7 @@ def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]])
             draws = np.mean([m.draws for m in parts], axis=0)
             count = f"{len(parts)} of {len(splits)}" if len(parts) < len(splits) else str(len(parts))
             how = parts[0].how + (f"; mean of {count} test sets" if len(splits) > 1 else "")
-            row[name, panel] = _Drawn(values, draws, how, parts[0].sample, all(m.with_units for m in parts))
+            row[name, panel] = _Drawn(values, draws, how, parts[0].sample, min(m.units for m in parts))
 
 
 def _describe(plan: Plan, cell: Cell, row: Sequence[Record | None], drawn: Mapping[Place, _Drawn]) -> dict[str, Any]:

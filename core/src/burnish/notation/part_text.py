@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,3 +146,12 @@ def _split(text: str, where: str) -> Iterator[str]:
     if quoted or stack:
         raise RecipeError(f"{quoted or stack[-1]!r} is missing in {text!r}", where=where, todo="Put the value in quotes")
     yield text[start:]
+
+
+def called(name: str, labels: Iterable[str]) -> list[str]:
+    """Return those of some labels that a name means: the one it is; else those of its component, with its plugin or bare."""
+    distinct = {label: label.partition(":")[0] for label in labels}
+    if name in distinct:
+        return [name]
+    found = [label for label, full in distinct.items() if full == name]
+    return found or [label for label, full in distinct.items() if full.rpartition("/")[2] == name]

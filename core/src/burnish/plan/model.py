@@ -84,6 +84,12 @@ class Part:
         shown = {**_flat(use.options), **options}
         return f"{use.name}:" + ",".join(f"{name}={say_value(value)}" for name, value in shown.items()) if shown else use.name
 
+    def label_with_folders(self, depth: int) -> str:
+        """Return the label with that many last parts of every path in it, where it has the file's or folder's name alone."""
+        shown = _flat(parse_text(self.label).options)
+        tails = {name: _tail(self.option(name), depth) for name in self.paths if name in shown}
+        return self._label_with(tails) if tails else self.label
+
     def option(self, dotted: str) -> Any:
         """Return an option by its dotted name; None where there is no such option."""
         return _flat(self.options).get(dotted)
@@ -91,6 +97,12 @@ class Part:
     def has(self, dotted: str) -> bool:
         """Return whether the part has an option."""
         return dotted in _flat(self.options)
+
+
+def _tail(value: Any, depth: int) -> Any:
+    if isinstance(value, list):
+        return [_tail(item, depth) for item in value]
+    return "/".join(value.rstrip("/").split("/")[-depth:]) if isinstance(value, str) else value
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

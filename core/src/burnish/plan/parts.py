@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from burnish.errors import BurnishError, CombinedError, RecipeError, suggestion
 from burnish.manager import Component, Manager
 from burnish.notation.part_text import Use, read_use, set_option
 from burnish.plan.model import Part
-from burnish.recipe import PARTS, Override, Recipe, axis, make_recipe
+from burnish.recipe import PARTS, Override, Recipe, axis, empty_list, make_recipe
 
 NO_PART = "none"
 """What stands in a recipe for no noise and no assessor."""
@@ -36,6 +36,10 @@ class ResolvedPart:
     component: Component
     config: Any
     provides: frozenset[str]
+
+    def relabelled(self, labels: Mapping[str, str]) -> ResolvedPart:
+        """Return the part with its label among those, by digest; the same where it has none there."""
+        return replace(self, part=replace(self.part, label=labels[self.part.digest])) if self.part.digest in labels else self
 
     @property
     def needs(self) -> frozenset[str]:
@@ -59,7 +63,7 @@ class Resolver:
 
     def axis(self, key: str, default: Any = None) -> list[ResolvedPart]:
         """Return the parts along the axis under a key; the default where the recipe has none. None stands for nothing."""
-        value = self.recipe.values.get(key)
+        value = self._given(key)
         address: tuple[str | int, ...] = (key,)
         if value is None:
             value = default
@@ -67,11 +71,12 @@ class Resolver:
         for position, item in axis(value) if value is not None else ():
             found += self._collected(key, item, address if position is None else (key, position))
         self._check_overrides(key)
-        return found
+        labels = told_apart(found)
+        return [part.relabelled(labels) for part in found]
 
     def chains(self, key: str) -> list[tuple[ResolvedPart, ...]]:
         """Return the values along an axis where a list inside is one value, applied in order, and ``none`` is no part."""
-        value = self.recipe.values.get(key)
+        value = self._given(key)
         found: list[tuple[ResolvedPart, ...]] = []
         for position, item in axis(value):
             address: tuple[str | int, ...] = (key,) if position is None else (key, position)
@@ -85,7 +90,14 @@ class Resolver:
                 chains = [(*chain, *added) for chain in chains for added in link]
             found += chains
         self._check_overrides(key)
-        return found
+        labels = told_apart(part for chain in found for part in chain)
+        return [tuple(part.relabelled(labels) for part in chain) for chain in found]
+
+    def _given(self, key: str) -> Any:
+        value = self.recipe.values.get(key)
+        if value == [] and key not in {"data", "tuner"}:  # of these two, which have no default, planning says that they are missing
+            self.errors.append(empty_list(key, self.recipe.where(key)))
+        return value
 
     def _links(self, key: str, item: Any, address: tuple[str | int, ...]) -> list[tuple[ResolvedPart, ...]]:
         if item is None or item == NO_PART:
@@ -158,6 +170,23 @@ class Resolver:
                 self.errors.append(
                     RecipeError(f"no part under {key} has an option {override.option!r}", where=override.text, todo="See burnish show")
                 )
+
+
+def told_apart(parts: Iterable[ResolvedPart]) -> dict[str, str]:
+    """Return labels, by digest, for those parts of an axis whose label others have, too: their paths with as many folders as it takes.
+
+    Rows are paired and drawn by their labels, so two data sets in files of one name must not share one.
+    """
+    by_label: dict[str, dict[str, Part]] = {}
+    for resolved in parts:
+        by_label.setdefault(resolved.part.label, {})[resolved.part.digest] = resolved.part
+    labels: dict[str, str] = {}
+    for alike in by_label.values():
+        if len(alike) > 1:
+            deepest = max(str(part.options).count("/") for part in alike.values())
+            tried = ({digest: part.label_with_folders(depth) for digest, part in alike.items()} for depth in range(2, deepest + 2))
+            labels |= next((found for found in tried if len(set(found.values())) == len(alike)), {})
+    return labels
 
 
 def _config_class(component: Component, key: str, where: str) -> type[Any]:

@@ -12,10 +12,11 @@ from typing import Any, Literal, cast
 from burnish.config import from_options, make_config, to_options
 from burnish.errors import BurnishError, RecipeError, raise_all, suggestion
 from burnish.installed.requirements import unmet
+from burnish.notation.part_text import called
 from burnish.numeric import Numeric, detect
 from burnish.plan.model import Cell, ReportSpec, SelectSpec, SplitSpec, TuneSpec, merkle
 from burnish.plan.parts import ResolvedPart
-from burnish.recipe import Recipe, axis
+from burnish.recipe import Recipe, axis, empty_list
 
 REPLICATES = 5
 """Replicates of a recipe that does not say."""
@@ -50,6 +51,8 @@ def read_views(recipe: Recipe) -> list[int | None]:
     """Return the values along the axis ``views``: None leaves the number of views to the tuner."""
     found: list[int | None] = []
     value = recipe.values.get("views")
+    if value == []:
+        raise empty_list("views", recipe.where("views"))
     for position, item in axis(value):
         match = re.fullmatch(r"fixed:([1-9][0-9]{0,2})", item) if isinstance(item, str) else None
         if item is not None and match is None:
@@ -119,6 +122,9 @@ def read_report(recipe: Recipe) -> ReportSpec:
     groups = {name: tuple(v for _, v in axis(value)) for name, value in (panels or {}).items()}
     if not all(splits and all(isinstance(split, str) for split in splits) for splits in groups.values()):
         raise RecipeError("panels names something that is no split", where=where, todo="Write panels: {in: test, out: [test:blur]}")
+    for name, splits in groups.items():
+        if (name == "test" or name.startswith("test:")) and splits != (name,):
+            raise RecipeError(f"the panel {name!r} has the name of a test set, and is not that alone", where=where, todo="Give it another name")
     spec = make_config(_ReportOptions, options, where=where)
     return ReportSpec(spec.x, spec.lines, groups or None, spec.measure, spec.baseline)
 
@@ -132,11 +138,11 @@ def check_report(report: ReportSpec, cells: Sequence[Cell], where: str) -> None:
     key, _, option = report.x.partition(".")
     if report.x and not any(part.has(option) for cell in cells for part in cell.parts().get(key, ())):
         raise RecipeError(f"nothing in the plan has {report.x!r}", where=where, todo="x is a key and an option, such as backbone.noise")
-    lines = report.lines
-    names = dict.fromkeys(name for cell in cells for name in (cell.labels()[lines], *(part.name for part in cell.parts().get(lines, ()))))
-    if report.baseline and report.baseline not in names:
-        what = f"the baseline {report.baseline!r} is no {lines} of the plan. {suggestion(report.baseline, names)}"
-        raise RecipeError(what, where=where, possible=", ".join(names))
+    lines = dict.fromkeys(cell.labels()[report.lines] for cell in cells)
+    meant = called(report.baseline, lines)
+    if report.baseline and len(meant) != 1:
+        which = "may be any of them" if meant else f"is no {report.lines} of the plan. {suggestion(report.baseline, lines)}".strip()
+        raise RecipeError(f"the baseline {report.baseline!r} {which}", where=where, possible=", ".join(meant or lines))
 
 
 # -- tuning ---------------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 
 from burnish.errors import one_line
 from burnish.report.formatting import from_to, interval, mean, probability, shown, signed, x_name
-from burnish.report.summary import Difference, Number, Summary, distinct, names_of
+from burnish.report.summary import Difference, Number, Summary, distinct
 from burnish.report.tables import means, replicates
 
 _MOST = 4
@@ -122,9 +122,8 @@ def _along(summary: Summary) -> list[str]:
     if len(xs) < 2 or any(isinstance(x, bool) or not isinstance(x, int | float) for x in xs):
         return []
     first, last = xs[0], xs[-1]
-    wanted = distinct(
-        [name for name, _ in leaders(summary).values()] + [s for s in summary.all_series if summary.baseline and summary.baseline in names_of(s)]
-    )
+    of_baseline = [summary.series(row) for row in summary.rows if summary.is_baseline(row)]
+    wanted = distinct([name for name, _ in leaders(summary).values()] + of_baseline)
     parts: list[str] = []
     for place in summary.shown():
         changes: list[str] = []

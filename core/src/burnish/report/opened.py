@@ -11,7 +11,8 @@ from typing import Any
 from burnish.engine.folder import STORE
 from burnish.engine.store import Record, Store
 from burnish.errors import RecipeError, StoreError, suggestion
-from burnish.report.summary import Difference, Summary, names_of
+from burnish.notation.part_text import called
+from burnish.report.summary import Difference, Summary
 from burnish.report.tables import render
 
 
@@ -62,13 +63,14 @@ class OpenedStudy:
         """Return the study with comparisons of its shown measure from another baseline. Imports numpy.
 
         Raises:
-            RecipeError: no row of the study is called that.
+            RecipeError: no line of the study is called that, or several are.
         """
         shown = self.summary
         lines = list(dict.fromkeys(row.line for row in shown.rows))
-        if not any(baseline in names_of(line) for line in lines):
-            what = f"no {shown.lines} is called {baseline!r}. {suggestion(baseline, lines)}"
-            raise RecipeError(what.strip(), where="results", possible=", ".join(lines))
+        meant = called(baseline, lines)
+        if len(meant) != 1:
+            which = "may be any of them" if meant else f"is no {shown.lines} of the study. {suggestion(baseline, lines)}".strip()
+            raise RecipeError(f"{baseline!r} {which}", where="results", possible=", ".join(meant or lines))
         from burnish.engine.summarise import compare_again
 
         panels = {name: list(splits) for name, splits in shown.panels.items()}

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Final, Self, TypeVar
 
 from burnish.errors import RecipeError, suggestion
+from burnish.notation.part_text import called
 
 T = TypeVar("T")
 
@@ -236,7 +237,12 @@ class Summary:
 
     def is_baseline(self, row: Row) -> bool:
         """Return whether a row is one of the baseline's."""
-        return bool(self.baseline) and self.baseline in names_of(row.line)
+        return row.line in self.baselines
+
+    @cached_property
+    def baselines(self) -> list[str]:
+        """The line that the baseline's name means; several in a study that was made before that was refused."""
+        return called(self.baseline, (row.line for row in self.rows)) if self.baseline else []
 
     # -- another view -------------------------------------------------------------------------------------------------
 
@@ -273,12 +279,6 @@ def distinct(items: Iterable[T]) -> list[T]:
 def key_of(x: object) -> object:
     """Return a hashable stand-in for an option's value."""
     return tuple(map(key_of, x)) if isinstance(x, list) else x
-
-
-def names_of(label: str) -> tuple[str, str, str]:
-    """Return a label, its component with its plugin, and the bare component: what a baseline may be called."""
-    full = label.partition(":")[0]
-    return label, full, full.rpartition("/")[2]
 
 
 def options_of(label: str) -> dict[str, str]:
