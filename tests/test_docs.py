@@ -73,6 +73,7 @@ def test_the_runner_finds_what_is_wrong(tmp_path, runner):
         "```python\n1 / 0\n```": "ZeroDivisionError",
         "```console\n$ burnish list tunar\n```": "ends with 2",
         "```console\n$ burnish show loss ce\nnothing\n```": "prints",
+        "```console\n$ false\n...\n```": "ends with 1, and the page shows no error",
         "```yaml\nreplicate: 3\n```": "Did you mean 'replicates'",
         "```yaml\ndata: digits:features=true\ntuner: no-such-tuner\n```": "unknown tuner",
     }.items():

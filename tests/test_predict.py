@@ -301,6 +301,8 @@ def test_bad_rows_of_features_and_bad_lines_are_skipped(burnish, place) -> None:
         (("several", "photos"), "no features inputs can be read from it"),
         (("several", "images.npz"), "the array is uint8"),
         (("several", "rows.npz", "--column", "z"), "there is no array 'z'"),
+        (("several", "digits"), "digits: its items are image, and the predictor reads features"),
+        (("texts", "semi.csv", "--plugin", "letters.py"), "the only column is 'text;id': ';' seems to separate its columns"),
         (("photos", "photos"), "there is no predictor here"),
         (("images", "empty"), "there is no image in it or below"),
         (("images", "broken.npz"), "the file is damaged"),
@@ -314,6 +316,7 @@ def test_errors_are_one_line(burnish, place, photos, arguments, said) -> None:
     (place / "empty").mkdir(exist_ok=True)
     (place / "broken.npz").write_bytes((place / "rows.npz").read_bytes()[:300])
     np.save(place / "narrow.npy", np.zeros((2, 3)))
+    (place / "semi.csv").write_text("text;id\nabab;1\n")
     ended = burnish("predict", *arguments)
     assert ended.code in (1, 2)
     assert said in ended.err
@@ -416,5 +419,24 @@ def test_inputs_of_another_kind_are_refused(place) -> None:
         saved.predict(np.array([["a", "text"]]))
     with pytest.raises(DataError, match="not finite"):
         saved.predict(np.full((2, 4), np.nan))
-    with pytest.raises(DataError, match="item 0: features are"):
+    with pytest.raises(DataError, match=r"item 0: features are .* Mend or remove it\.$"):
         saved.predict(["a text"])
+
+
+@pytest.mark.parametrize("one", ["a text", b"bytes", Path("a.png"), Image.new("RGB", (4, 4)), np.zeros((4, 4, 3), dtype=np.uint8)])
+def test_one_item_is_no_list_of_items(place, one) -> None:
+    """The characters of a text are no texts, and the rows of an image no images."""
+    with pytest.raises(DataError, match=r"one \w+ is given, and many items are wanted\. Put it into a list\."):
+        package.load(model(place, "images")).predict(one)
+
+
+def test_a_frame_of_features_is_an_array(place) -> None:
+    class Frame:
+        def __init__(self, rows: np.ndarray) -> None:
+            self.rows = rows
+
+        def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+            return self.rows
+
+    saved, rows = package.load(model(place, "several")), np.arange(8).reshape(2, 4)
+    assert np.array_equal(saved.predict(Frame(rows)).values, saved.predict(rows).values)

@@ -31,6 +31,8 @@ NO_RUN = re.compile(r"<!-- no-run: [^\n]+ -->\s*\Z")
 NUMBER = re.compile(r"[<+\u2212-]?\d+\.\d+(?:e-?\d+)?")
 WITH_LABEL = 90
 """Images of each class in the folder `photos`."""
+ERROR = re.compile(r"^burnish: |\berrors?\b")
+"""What a page shows of a command that is to fail."""
 HASH = re.compile(r"\b[0-9a-f]{12,64}\b")
 TOLERANCE = 12.0
 """How far numbers of a study, in points, may be from those in a page: last bits differ between machines."""
@@ -200,6 +202,8 @@ class Runner:
             if command.output is None:
                 if code:
                     raise ExampleError(f"{command.text!r} ends with {code}: {printed}")
+            elif code and not (any(map(ERROR.search, command.output)) or command.text.startswith("burnish check")):  # which found something
+                raise ExampleError(f"{command.text!r} ends with {code}, and the page shows no error: {printed}")
             elif not agrees(command.output, shown):
                 if not write:
                     raise ExampleError(f"{command.text!r} prints\n{printed}\nand not\n" + "\n".join(command.output))

@@ -164,6 +164,14 @@ def test_texts_become_the_type_of_their_option(text, name, value):
     assert type(getattr(config, name)) is type(value)
 
 
+@pytest.mark.parametrize(("name", "value", "expected"), [("epochs", "int64", 7), ("lr", "float32", 7.0), ("lr", "int32", 7.0), ("limit", "uint8", 7)])
+def test_numbers_of_numpy_are_numbers(name, value, expected):
+    import numpy as np
+
+    found = getattr(make_config(Options, {name: getattr(np, value)(7)}), name)
+    assert (found, type(found)) == (expected, type(expected))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -258,7 +266,8 @@ def test_a_list_for_a_single_value_is_an_axis():
     assert expand(Options, {"widths": [[1, 2], [3]]}) == [{"widths": [1, 2]}, {"widths": [3]}]
     assert expand(Options, {"inner": {"size": [1, 2]}}) == [{"inner": {"size": 1}}, {"inner": {"size": 2}}]
     assert expand(Options, {"nope": [1, 2]}) == [{"nope": [1, 2]}]
-    assert expand(Options, {"lr": []}) == []
+    with pytest.raises(ConfigError, match="the list of values of lr is empty"):
+        expand(Options, {"lr": []})
 
 
 # -- there and back ---------------------------------------------------------------------------------------------------------------

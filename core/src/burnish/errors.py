@@ -75,8 +75,8 @@ class ItemError(DataError):
         origin: file or row it came from.
     """
 
-    def __init__(self, position: int, reason: str, origin: str = "") -> None:
-        super().__init__(reason, where=origin or f"item {position}", todo="Mend or remove it, or set on_bad_input: skip")
+    def __init__(self, position: int, reason: str, origin: str = "", todo: str = "Mend or remove it, or set on_bad_input: skip") -> None:
+        super().__init__(reason, where=origin or f"item {position}", todo=todo)
         self.position, self.reason, self.origin = position, one_line(reason), one_line(origin)
 
 

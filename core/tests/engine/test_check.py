@@ -139,6 +139,12 @@ def test_test_sets_may_share_groups_and_items():
     assert told(found, "straddling") == []
 
 
+def test_a_class_whose_items_cannot_be_read_is_in_no_test_set():
+    found = check(build([*texts(6), OSError(5, "Input/output error"), OSError(5, "Input/output error")], [0] * 6 + [1] * 2))
+    assert told(found, "only-in-test") == []
+    assert told(found, "unusable-class") == [("warning", "class 'b'", "none of its 2 items can be used")]
+
+
 def test_small_and_missing_classes():
     labels = [0] * 8 + [1] * 4 + [2]
     found = check(build(texts(13), labels, classes=("a", "b", "c", "d"), splits=["train"] * 12 + ["test"]))

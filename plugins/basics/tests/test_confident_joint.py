@@ -55,6 +55,14 @@ def test_calibration_scales_rows_to_the_labels_and_leaves_silent_rows_alone():
     assert whole(calibrated_joint(counts, y)).tolist() == [[6, 2, 0], [0, 5, 0], [2, 0, 1]]
 
 
+def test_a_class_that_no_model_has_seen_takes_no_part():
+    """Its only item was held out: a threshold of 0 would count every item that is unsure of its own class for it."""
+    y, p = np.append(Y, 2), np.pad(P, ((0, 1), (0, 1)))
+    p[-1] = [0.7, 0.3, 0]
+    assert thresholds(y, p).tolist() == [*thresholds(Y, P), np.inf]
+    assert confident_class(y, p)[:-1].tolist() == confident_class(Y, P).tolist()
+
+
 def test_collisions_go_to_the_most_probable_class():
     y = np.array([0, 1, 2, 2])
     p = np.array([[0.3, 0.3, 0.4], [0.4, 0.2, 0.4], [0.45, 0.35, 0.2], [0.1, 0.1, 0.8]])
@@ -83,7 +91,7 @@ def slow(y, p, kind):
         total = sum(counts[a])
         exact = [counts[a][b] * n / total if total else float(n * (a == b)) for b in range(c)]
         base = [int(np.floor(round(v, 9))) for v in exact]
-        rest = sorted(range(c), key=lambda b: (-(exact[b] - base[b]), b))
+        rest = sorted(range(c), key=lambda b: (-round(exact[b] - base[b], 9), b))
         for b in rest[: n - sum(base)]:
             base[b] += 1
         member = [i for i in range(m) if y[i] == a]
@@ -105,6 +113,12 @@ def test_equal_to_plain_loops(kind, seed, m, c):
     assert set(np.flatnonzero(~opinion.keep)) == slow(y.tolist(), p.tolist(), kind)
     assert opinion.clean_probability.dtype == np.float32
     assert np.array_equal(opinion.clean_probability, p[np.arange(m), y].astype(np.float32))
+
+
+def test_of_equal_remainders_the_first_is_rounded_up():
+    """12 x 7 / 10 and 12 x 2 / 10 both leave 0.4, but not to the last bit."""
+    joint = calibrated_joint(np.array([[7, 1, 2], [0, 1, 0], [0, 0, 1]]), np.array([0] * 12 + [1, 2]))
+    assert whole(joint)[0].tolist() == [9, 1, 2]
 
 
 def test_rows_of_the_whole_joint_keep_their_sums():

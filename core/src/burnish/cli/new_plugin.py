@@ -118,6 +118,6 @@ def _next_steps(name: str, kind: str, folder: Path) -> Iterator[str]:
     yield f"{folder}: a plugin that offers the {kind} {name!r}, and works as it stands. Next:"
     yield f"  pip install -e '{folder}[test]'"
     yield f"  pytest {folder}"
-    yield f"  burnish show {kind} {name}"
+    yield f"  burnish show {kind} {name}/{name}"
     yield f"Then write your own: src/{package}/{kind}.py computes, src/{package}/__init__.py announces it and its options,"
     yield "tests/test_contract.py says what of burnish's promises it is tested for."

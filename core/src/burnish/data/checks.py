@@ -44,13 +44,17 @@ def structure(dataset: Dataset) -> list[Finding]:
         findings.append(Finding("error", "no-label", "no item to train on has a label", dataset.name))
     everywhere = class_counts(dataset, np.arange(len(dataset), dtype=np.int64))
     in_train = class_counts(dataset, train)
-    for name, known, total, usable in zip(names, dataset.classes.known, everywhere, in_train, strict=True):
+    fixed = np.concatenate([np.empty(0, dtype=np.int64), *(index for split, index in dataset.assigned.items() if split != "train")])
+    elsewhere = class_counts(dataset, fixed)
+    for name, known, total, apart, usable in zip(names, dataset.classes.known, everywhere, elsewhere, in_train, strict=True):
         where = f"class {name!r}"
         if not total and where not in told:
             findings.append(Finding("warning", "empty-class", "it has no item", where, "Remove it, or add items"))
-        if total and not usable and known:
-            what = f"{total} item{'s' if total > 1 else ''} in test or other fixed splits, and none to train on"
+        if apart and not usable and known:
+            what = f"{apart} item{'s' if apart > 1 else ''} in test or other fixed splits, and none to train on"
             findings.append(Finding("error" if single else "warning", "only-in-test", what, where, "Add items to train, or remove the class"))
+        elif total and not apart and not usable:
+            findings.append(Finding("warning", "unusable-class", f"none of its {total} items can be used", where, "Mend them, or remove the class"))
     return findings
 
 

@@ -98,18 +98,20 @@ class LoadedPredictor:
         """Return scores of M items.
 
         Args:
-            x: a data set, in the order of its source; feature rows (M, D); images as file names, file bytes, uint8 arrays (H, W, 3) or Pillow
-                images; or texts.
+            x: a data set, in the order of its source; feature rows (M, D), an array or a data frame; images as file names, file bytes,
+                uint8 arrays (H, W, 3) or Pillow images; or texts.
 
         Raises:
             ItemError: an item cannot be read.
             DataError: the items are not what the backbone reads.
         """
-        if self.modality == "features" and isinstance(x, np.ndarray):
-            return self.predictor.predict(_rows(x))
+        if self.modality == "features" and hasattr(x, "__array__"):
+            return self.predictor.predict(_rows(np.asarray(x)))
         if isinstance(x, Dataset):
             self._check_modality(x.modality, x.name)
             return _joined([cell.scores for cell in self.stream(items_of(x))], self.classes)
+        if _is_one(x):
+            raise DataError(f"one {type(x).__name__} is given, and many items are wanted", where="predict", todo="Put it into a list")
         items = (NewItem(_name(item, number), partial(_payload, item, self.modality)) for number, item in enumerate(x))
         return _joined([cell.scores for cell in self.stream(items)], self.classes)
 
@@ -137,7 +139,7 @@ class LoadedPredictor:
                 cell = self._asked(cell, self.predictor)
             if cell.bad and not skip_bad:
                 first = min(cell.bad)
-                raise ItemError(count + first, cell.bad[first], cell.items[first].name)
+                raise ItemError(count + first, cell.bad[first], cell.items[first].name, "Mend or remove it")
             count += len(cell.items)
             yield ScoredCell(cell.items, cell.good, self._scores(cell), cell.bad)
 
@@ -219,6 +221,12 @@ class LoadedPredictor:
 def _name(item: Any, number: int) -> str:
     """Return what an error calls an item of Python's."""
     return str(item) if isinstance(item, Path) else f"item {number}"
+
+
+def _is_one(x: Any) -> bool:
+    """Return whether something is an item, and no sequence of items: the characters of a text are no texts."""
+    picture = isinstance(x, np.ndarray) and x.ndim == 3 and x.shape[2] in (1, 3)
+    return picture or isinstance(x, str | bytes | Path | Image.Image)
 
 
 def _payload(item: Any, modality: str) -> Any:

@@ -77,8 +77,10 @@ def new_items(data: str, modality: str, manager: Manager, *, column: str = "") -
     """
     path = Path(data).expanduser()
     if not path.exists():
-        part = read_part("data", data, manager, where="DATA")
-        return items_of(make(part.part, manager).load())
+        dataset = make(read_part("data", data, manager, where="DATA").part, manager).load()
+        if dataset.modality != modality:
+            raise DataError(f"its items are {dataset.modality}, and the predictor reads {modality}", where=data)
+        return items_of(dataset)
     ending = path.suffix.lower()
     if path.is_dir() and modality == "image":
         return _in_folder(path)
@@ -162,6 +164,9 @@ def _column(header: Sequence[str], modality: str, column: str, where: str) -> in
     wanted = (column,) if column else _COLUMNS[modality]
     found = [at for at, name in enumerate(header) if (name if column else name.strip().lower()) in wanted]
     if not column and len(header) == 1:
+        if odd := next((mark for mark in (";", "\t", "|") if mark in header[0]), ""):
+            todo = "Separate them by commas (.csv) or tabs (.tsv), or say --column NAME where it is one column"
+            raise DataError(f"the only column is {header[0]!r}: {odd!r} seems to separate its columns", where=where, todo=todo)
         found = [0]
     if len(found) != 1:
         what = f"there is no column {column!r}" if column else f"which column is the {modality} cannot be told from the names"

@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import Field, fields, is_dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -114,8 +115,9 @@ def _number(value: object, wanted: str) -> int | float:
                 number = float(value)
             except ValueError:
                 number = None
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
+    if isinstance(number, bool) or not isinstance(number, Real):
         raise BadValueError(f"is {_say(value)}, not {wanted}")
+    number = int(number) if isinstance(number, Integral) else float(number)  # numpy's numbers, too
     if not math.isfinite(number):
         raise BadValueError(f"is {_say(value)}, not a finite number")
     return number

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from numbers import Integral
 from typing import Any, Literal, cast
 
 from burnish.config import from_options, make_config, to_options
@@ -264,8 +265,9 @@ def _mapping(recipe: Recipe, key: str, example: str) -> Mapping[str, Any]:
 def _whole(value: Any, low: int, high: int, where: str) -> int:
     if isinstance(value, str) and value.isdigit():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise RecipeError(f"{value!r} is no whole number", where=where, possible=f"{low} to {high}")
-    if not low <= value <= high:
-        raise RecipeError(f"{value} is out of range", where=where, possible=f"{low} to {high}")
-    return value
+    number = int(value)
+    if not low <= number <= high:
+        raise RecipeError(f"{number} is out of range", where=where, possible=f"{low} to {high}")
+    return number

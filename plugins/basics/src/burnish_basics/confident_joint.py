@@ -62,10 +62,14 @@ class ConfidentJoint:
 
 
 def thresholds(y: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (C,) the mean confidence in class j of the items labelled j (equation 2); infinite for a class nobody is labelled as."""
+    """Return (C,) the mean confidence in class j of the items labelled j (equation 2).
+
+    Infinite for a class nobody is labelled as, and where it would be 0: no model has seen such a class (its only item was held out), and
+    every item would reach the threshold.
+    """
     counts = np.bincount(y, minlength=p.shape[1])
     total = np.bincount(y, weights=p[np.arange(len(y)), y], minlength=p.shape[1])
-    return np.asarray(np.divide(total, counts, out=np.full(p.shape[1], np.inf), where=counts > 0))
+    return np.asarray(np.divide(total, counts, out=np.full(p.shape[1], np.inf), where=total > 0))
 
 
 def confident_class(y: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -100,7 +104,7 @@ def whole(joint: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the joint in whole items by largest remainders, so that the rows keep their sums; of equal remainders the first."""
     floor = np.floor(np.round(joint, 9))
     missing = np.rint(joint.sum(axis=1)).astype(np.int64) - floor.sum(axis=1).astype(np.int64)
-    order = np.argsort(-(joint - floor), axis=1, kind="stable")
+    order = np.argsort(-np.round(joint - floor, 9), axis=1, kind="stable")
     rank = np.argsort(order, axis=1, kind="stable")
     return np.asarray(floor + (rank < missing[:, None]), dtype=np.int64)
 

@@ -121,7 +121,9 @@ class KNNPredictor:
         strength = torch.ones_like(nearest.values)
         if self._config.vote == "distance":
             # Bounded: an equal item outvotes the rest and stays finite.
-            strength = 1 / nearest.values.sqrt().clamp(min=1e-6)
+            # |a - b|^2 of unit vectors is twice their cosine distance.
+            distance = nearest.values / 2 if self._config.metric == "cosine" else nearest.values.sqrt()
+            strength = 1 / distance.clamp(min=1e-6)
         if "hard" in self._state:
             strength = strength * self._state["weights"][nearest.indices]
             votes = strength.new_zeros(len(x), len(self.classes)).scatter_add(1, self._state["hard"][nearest.indices], strength)
