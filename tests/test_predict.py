@@ -212,6 +212,11 @@ def test_tables_of_other_notations(burnish, place) -> None:
     assert [row["error"].partition(":")[0] for row in lines[2:]] == [
         "the line is no JSON object", "'text' is empty or no text", "'text' is empty or no text", "the line is no JSON",
     ]  # fmt: skip
+    (place / "broken.jsonl").write_text('no\n{"text": "abab"}\n')
+    ended = burnish("predict", "texts", "broken.jsonl", "--plugin", "letters.py", "--on-bad-input", "skip")
+    assert [row["prediction"] for row in rows_of(ended.out)] == ["", "a"]
+    (place / "zero.jsonl").write_text('{"image": "a\\u0000b.png"}\n')
+    assert "is no path" in burnish("predict", "images", "zero.jsonl", "--on-bad-input", "skip").out
     assert "burnish: 3: the line is no JSON object." in burnish("predict", "texts", "new.jsonl", "--plugin", "letters.py").err
     (place / "new.parquet").write_bytes(b"PAR1")
     refused = burnish("predict", "texts", "new.parquet", "--plugin", "letters.py")

@@ -122,7 +122,48 @@ def test_a_study_in_which_nothing_can_be_trained_fails_each_time_and_ties_the_fo
     for _ in range(2):  # a linear head on the features has no embeddings
         with pytest.raises(FitError, match=r"no trial could be trained: .*embeddings"):
             study(tmp_path, tuner=QUICK, loss="consistency:base=none")
-    assert study(tmp_path, tuner=QUICK, loss="ce").complete
+    made = study(tmp_path, tuner=QUICK, loss="ce")
+    assert made.complete
+    assert [(record.labels["loss"], record.error) for record in made.trials()] == [("ce", "")]
+
+
+def test_what_another_plan_left_does_not_count(tmp_path):
+    """Five failed trials are no five trials of this plan, nor are their choices its choices."""
+    tune = {"budget": 2, "space": {"tuner.lr": [0.01, 0.05]}}
+    with pytest.raises(FitError):
+        study(tmp_path, tuner=QUICK, loss="consistency:base=none", replicates=5, tune=tune)
+    made = study(tmp_path, tuner=["knn", "nothing"], evaluate=["accuracy"])
+    assert made.complete
+    assert len(made.trials()) == 2
+    assert not open_study(made.folder).choices
+
+
+def test_data_that_was_mended_after_nothing_could_be_trained(tmp_path):
+    x = np.random.default_rng(0).normal(size=(120, 6)).astype(np.float32)
+    broken = x.copy()
+    broken[3, 0] = np.nan
+    keys = {"tuner": QUICK, "on_bad_input": "skip", "data": npz(tmp_path / "a.npz", x=broken)}
+    with pytest.raises(FitError):
+        study(tmp_path, loss="consistency:base=none", **keys)
+    npz(tmp_path / "a.npz", x=x)
+    assert study(tmp_path, loss="ce", **keys).complete
+
+
+def test_trials_are_labelled_as_the_rows_after_an_extension(tmp_path):
+    easy, hard = npz(tmp_path / "easy" / "day.npz"), npz(tmp_path / "hard" / "day.npz", y=np.random.default_rng(1).integers(0, 3, 120))
+    study(tmp_path, data=[easy], tuner="knn", evaluate=["accuracy"])
+    made = study(tmp_path, data=[easy, hard], tuner="knn", evaluate=["accuracy"])
+    assert [record.labels["data"] for record in made.trials()] == ["npz:path=easy/day.npz", "npz:path=hard/day.npz"]
+
+
+def test_a_row_without_an_interval_is_told_beside_the_mean_that_has_none_for_it(tmp_path):
+    many = f"npz:path={npz(tmp_path / 'many.npz', rows=360, groups=40)},group=group"
+    one = f"npz:path={npz(tmp_path / 'one.npz', groups=3)},group=group"
+    made = study(tmp_path, data=[many, one], tuner=["knn", "nothing"], evaluate=["accuracy"], report={"baseline": "nothing"})
+    overall, first, second = made.summary()["comparisons"]
+    assert (overall["over"], overall["low"], overall["p"]) == ("2 rows, 1 without interval", None, None)
+    assert first["p"] < 0.05
+    assert second["p"] is None
 
 
 def test_a_report_of_a_measure_that_is_not_there_leaves_a_finished_study_readable(tmp_path):
@@ -149,5 +190,6 @@ def test_predictors_by_number(tmp_path):
     made = study(tmp_path, data=npz(tmp_path / "a.npz"), tuner="knn", evaluate=["accuracy"])
     x = 3 * np.eye(6, dtype=np.float32)[:3]
     assert np.array_equal(made.predictor(0).predict(x).probabilities(), made.predictor(made.trials()[0]).predict(x).probabilities())
+    assert made.predictor(np.int64(0)).classes.names == made.predictor(0).classes.names
     with pytest.raises(StoreError, match=r"there is no trial 1\. Possible: 0 to 0"):
         made.predictor(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,9 +58,15 @@ class Study:
             return store.summary(store.meta("key") or "")
 
     def trials(self) -> list[Record]:
-        """Return the finished trials."""
+        """Return the finished trials in the order of the plan; where all are, labelled as the rows of the summary are."""
+        if self.complete:
+            from burnish.report.opened import open_study
+
+            return open_study(self.folder).records()
         with self._store() as store:
-            return list(store.records().values())
+            keys = json.loads(store.meta("trials") or "[]")
+            found = store.records(keys)
+        return [found[key] for key in keys if key in found]
 
     def table(self, format: str = "text", width: int = 100) -> str:  # noqa: A002 - the word users know
         """Return the result table.
@@ -86,11 +93,12 @@ class Study:
         """
         from burnish.engine.predictors import load_predictor
 
-        if isinstance(trial, int):
+        if not isinstance(trial, Record):
             trials = self.trials()
-            if not 0 <= trial < len(trials):
+            number = int(trial)
+            if not 0 <= number < len(trials):
                 raise StoreError(f"there is no trial {trial}", where=str(self.folder), possible=f"0 to {len(trials) - 1}")
-            trial = trials[trial]
+            trial = trials[number]
         folder = self.folder / PREDICTORS / trial.key[:16]
         if not folder.is_dir():
             todo = "Predictors of replicate 0 are kept by default; run with --save all to keep every one"

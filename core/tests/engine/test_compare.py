@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,15 @@ def test_few_replicates_and_groups_bound_what_a_p_value_can_say(values, units, l
     assert [entry["p"] for entry in found] == [least, least]
 
 
+def test_the_mean_over_rows_says_what_the_row_with_most_groups_can_say() -> None:
+    made = [
+        Compared(labels(name, b), {"in": [v]}, {"in": np.full(9_999, v)}, {"in": units})
+        for name, v in (("mlp", 0.5), ("new", 0.6))
+        for b, units in (("b0", 10), ("b1", 2))
+    ]
+    assert [e["p"] for e in compare(made, ["in"], lines="tuner", baseline="mlp")] == [2**-9, 2**-9, 0.5]
+
+
 def test_a_baseline_is_named_with_or_without_plugin_and_options() -> None:
     labels = ["basics/mlp:lr=0.1", "linear", "linear:epochs=1", "lift/linear", "mlp:lr=2"]
     assert called("basics/mlp:lr=0.1", labels) == called("basics/mlp", labels) == ["basics/mlp:lr=0.1"]
@@ -132,6 +142,10 @@ def test_a_panel_is_the_mean_of_the_test_sets_that_a_row_has():
     assert one["accuracy", "out"].values == [0.2]
     assert one["accuracy", "out"].how == "drawn; mean of 1 of 2 test sets"
     assert one["accuracy", "in"].how == "drawn"
+    both["accuracy", "test:oil"] = replace(drawn(0.4), draws=np.full(2, np.nan), how="one replicate: no interval")
+    del both["accuracy", "out"]
+    _add_panels(both, panels)
+    assert both["accuracy", "out"].how == "one replicate: no interval; mean of 2 test sets"
     without = {("accuracy", "test"): drawn(0.9)}
     _add_panels(without, panels)
     assert ("accuracy", "out") not in without

@@ -66,8 +66,10 @@ def compare(rows: Sequence[Compared], panels: Sequence[str], *, lines: str, base
             if not pairs:
                 continue
             points, draws, leasts = zip(*(_pair(row, there, panel) for row, there in pairs), strict=True)
-            over = f"{len(pairs)} row{'s' if len(pairs) != 1 else ''}"
-            overall.append(_difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0), max(leasts)) | {"over": over, "labels": {}})
+            without = sum(not np.isfinite(drawn).any() for drawn in draws)
+            over = f"{len(pairs)} row{'s' if len(pairs) != 1 else ''}" + (f", {without} without interval" if 0 < without < len(pairs) else "")
+            # What is resampled in the row that has most of it is resampled in the mean over rows.
+            overall.append(_difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0), min(leasts)) | {"over": over, "labels": {}})
             by_row += [
                 _difference(line, panel, point, drawn, least) | {"over": "1 row", "labels": {k: v for k, v in row.labels.items() if k != lines}}
                 for (row, _), point, drawn, least in zip(pairs, points, draws, leasts, strict=True)

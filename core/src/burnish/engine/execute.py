@@ -84,7 +84,7 @@ class Execution:
             self._trials({self.plan.measure_key(trial) for trial in missing})
             self._keep_notes()
             self.inputs.release()
-        if len(self.store.finished()) >= len(list(self.plan.trials())):
+        if {self.plan.measure_key(trial) for trial in self.plan.trials()} <= self.store.finished():
             self._summarise()
 
     def _check_set_aside(self) -> None:

@@ -86,8 +86,12 @@ def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
         RecipeError: all trials are there, and the report names a measure or a split that none of them has.
     """
     wanted = [plan.measure_key(trial) for trial in plan.trials()]
-    # A run that ended before anything could be trained, say at a bad image, ties the folder to nothing: what it stumbled over may be mended.
-    known = json.loads(store.meta("trials") or "[]") if store.holds_results() else []
+    known = json.loads(store.meta("trials") or "[]")
+    if not store.holds_results():
+        # A run that ended before anything could be trained, say at a bad image, ties the folder to nothing: what it stumbled over may be mended.
+        if known and set(wanted) != set(known):
+            store.clear()
+        known = []
     state = "new" if not known else "resume" if set(wanted) == set(known) else "extend"
     if state == "extend" and not set(known) <= set(wanted):
         raise StoreError(

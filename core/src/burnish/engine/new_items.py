@@ -151,6 +151,9 @@ def _in_table(path: Path, modality: str, column: str, delimiter: str) -> Iterato
         with translate_os_errors(path, "read"), path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter=delimiter, strict=True)
             header = next(rows, [])
+            if not column and len(header) == 1 and (odd := next((mark for mark in (";", "\t", "|") if mark in header[0]), "")):
+                todo = "Separate them by commas (.csv) or tabs (.tsv), or say --column NAME where it is one column"
+                raise DataError(f"the only column is {header[0]!r}: {odd!r} seems to separate its columns", where=str(path), todo=todo)
             at = _column(header, modality, column, str(path))
             for number, row in enumerate((row for row in rows if row), start=1):
                 where = f"{path}, row {number}"
@@ -164,9 +167,6 @@ def _column(header: Sequence[str], modality: str, column: str, where: str) -> in
     wanted = (column,) if column else _COLUMNS[modality]
     found = [at for at, name in enumerate(header) if (name if column else name.strip().lower()) in wanted]
     if not column and len(header) == 1:
-        if odd := next((mark for mark in (";", "\t", "|") if mark in header[0]), ""):
-            todo = "Separate them by commas (.csv) or tabs (.tsv), or say --column NAME where it is one column"
-            raise DataError(f"the only column is {header[0]!r}: {odd!r} seems to separate its columns", where=where, todo=todo)
         found = [0]
     if len(found) != 1:
         what = f"there is no column {column!r}" if column else f"which column is the {modality} cannot be told from the names"
@@ -188,7 +188,11 @@ def _in_json_lines(path: Path, modality: str, column: str) -> Iterator[NewItem]:
         for number, raw in enumerate((line for line in file if line.strip()), start=1):
             where = f"{path}, row {number}"
             if not name:
-                names = list(_object(raw, where))
+                try:
+                    names = list(_object(raw, where))
+                except DataError:
+                    yield NewItem(str(number), partial(_object, raw, where))  # which says what is wrong with it
+                    continue
                 name = names[_column(names, modality, column, str(path))]
             read = partial(_member, raw, name, where) if modality == "text" else partial(_member_file, raw, name, path.parent, where)
             yield NewItem(str(number), read)
@@ -212,11 +216,18 @@ def _member(raw: bytes, name: str, where: str) -> str:
 
 
 def _member_file(raw: bytes, name: str, root: Path, where: str) -> bytes:
-    return (root / _member(raw, name, where).strip()).read_bytes()
+    return _bytes(root, _member(raw, name, where), where)
 
 
 def _file(row: Sequence[str], at: int, width: int, root: Path, where: str) -> bytes:
-    return (root / _cell(row, at, width, where).strip()).read_bytes()
+    return _bytes(root, _cell(row, at, width, where), where)
+
+
+def _bytes(root: Path, name: str, where: str) -> bytes:
+    try:
+        return (root / name.strip()).read_bytes()
+    except ValueError as error:  # a zero byte
+        raise DataError(f"{name!r} is no path", where=where) from error
 
 
 def _in_array(path: Path, modality: str, name: str) -> Iterator[NewItem]:

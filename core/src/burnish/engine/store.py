@@ -251,6 +251,13 @@ class Store:
         with self._errors():
             return any(self._db.execute(f"SELECT 1 FROM {table} WHERE error = '' LIMIT 1").fetchone() for table in tables)  # noqa: S608
 
+    def clear(self) -> None:
+        """Forget everything: what a plan left of which nothing could be trained."""
+        with self.transaction():
+            for table in ("measures", "extras", "costs", "trials", "candidates", "choices", "summaries", "notes"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+            self._db.execute("DELETE FROM meta WHERE key != 'format'")
+
     def add(self, records: Iterable[Record]) -> None:
         """Write finished trials, all or none.
 

@@ -214,7 +214,8 @@ def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]])
             values = np.mean([m.values for m in parts], axis=0).tolist()
             draws = np.mean([m.draws for m in parts], axis=0)
             count = f"{len(parts)} of {len(splits)}" if len(parts) < len(splits) else str(len(parts))
-            how = parts[0].how + (f"; mean of {count} test sets" if len(splits) > 1 else "")
+            lacking = [m.how for m in parts if not np.isfinite(m.draws).any()]  # a mean with such a number has no interval either
+            how = (lacking or [" / ".join(dict.fromkeys(m.how for m in parts))])[0] + (f"; mean of {count} test sets" if len(splits) > 1 else "")
             row[name, panel] = _Drawn(values, draws, how, parts[0].sample, min(m.units for m in parts))
 
 

@@ -38,8 +38,8 @@ def symmetric_product(x: Tensor, y: Tensor) -> Tensor:
 def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """Return ascending eigenvalues (..., m) and eigenvectors (..., m, m), in columns, of symmetric matrices (..., m, m).
 
-    What a matrix gives does not depend on which others it is decomposed with; one with a NaN or infinite entry gives NaN, where LAPACK
-    would fail for all. No gradient flows.
+    What a matrix gives does not depend on which others it is decomposed with, to the bit below `LARGE`; one with a NaN or infinite entry
+    gives NaN, where LAPACK would fail for all. No gradient flows.
     """
     if matrices.device.type == "cpu" and matrices.shape[-1] % 512 == 0 and matrices.numel():
         values, vectors = _decompose(torch.linalg.eigh, _one_larger(matrices.detach()))
@@ -64,7 +64,10 @@ def _one_larger(matrices: Tensor) -> Tensor:
     Columns a multiple of 2 KB apart share a few lines of the cache: of m = 512, LAPACK takes a tenth longer for m than for m + 1.
     """
     larger = pad(matrices, (0, 1, 0, 1))
-    larger[..., -1, -1] = -2 * torch.linalg.matrix_norm(matrices).clamp_min(torch.finfo(matrices.dtype).tiny)
+    limits = torch.finfo(matrices.dtype)
+    # No eigenvalue is larger than m times the largest entry; a norm would over- or underflow in its squares.
+    bound = (matrices.abs().amax((-2, -1)) * (2 * matrices.shape[-1])).clamp(limits.tiny, limits.max)
+    larger[..., -1, -1] = -bound
     return larger
 
 
