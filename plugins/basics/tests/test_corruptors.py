@@ -123,22 +123,6 @@ def slow_symmetric(y, index, u, rate, classes, exclude_true):
     return new
 
 
-def slow_asymmetric(y, index, u, matrix):
-    new = list(y)
-    for c, row in enumerate(matrix):
-        member = [i for i in range(len(index)) if y[index[i]] == c]
-        away = sum(p for j, p in enumerate(row) if j != c)
-        for i in sorted(member, key=lambda i: (u[i][0], i))[: math.ceil(round(away * len(member), 6))]:
-            left = u[i][1] * away
-            for j, p in enumerate(row):
-                if j != c and p > 0:
-                    new[index[i]] = j
-                    left -= p
-                    if left < 0:
-                        break
-    return new
-
-
 @pytest.mark.parametrize("exclude_true", [True, False])
 @pytest.mark.parametrize("rate", [0.1, 0.35, 0.8])
 def test_symmetric_equals_plain_loops(rate, exclude_true):

@@ -21,7 +21,6 @@ Row = tuple[int, Sequence[Any] | str]
 
 DELIMITERS: Final = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|", "space": " "}
 _BY_ENDING: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-_MARKS: Final = {";": "semicolon", "\t": "tab", "|": "pipe"}
 JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
 PARQUET: Final = frozenset({".parquet", ".pq"})
 TABLES: Final = frozenset(_BY_ENDING) | JSON_LINES | PARQUET
@@ -255,8 +254,8 @@ def _content(names: Sequence[str], config: CsvConfig, chosen: dict[str, str], wh
         return {parts[0]: found[parts[0]][0]}
     what = "both a text and an image column" if parts else "neither a text nor an image column"
     todo = "Say text=COLUMN or image=COLUMN; features are read from an .npz file"
-    if len(names) == 1 and (mark := next((word for mark, word in _MARKS.items() if mark in names[0]), "")):
-        todo = f"Say delimiter={mark} if that separates them"
+    if len(names) == 1 and (word := next((word for word, mark in DELIMITERS.items() if mark != " " and mark in names[0]), "")):
+        todo = f"Say delimiter={word} if that separates them"
     raise DataError(f"the names tell of {what}", where=where, possible=_listed(names), todo=todo)
 
 

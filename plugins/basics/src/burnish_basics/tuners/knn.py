@@ -120,9 +120,9 @@ class KNNPredictor:
         nearest = squared.topk(min(self._config.k, squared.shape[1]), dim=1, largest=False)
         strength = torch.ones_like(nearest.values)
         if self._config.vote == "distance":
-            # Bounded: an equal item outvotes the rest and stays finite.
             # |a - b|^2 of unit vectors is twice their cosine distance.
             distance = nearest.values / 2 if self._config.metric == "cosine" else nearest.values.sqrt()
+            # Bounded: an equal item outvotes the rest and stays finite.
             strength = 1 / distance.clamp(min=1e-6)
         if "hard" in self._state:
             strength = strength * self._state["weights"][nearest.indices]
