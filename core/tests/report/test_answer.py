@@ -34,12 +34,19 @@ def test_words_on_the_axis_are_no_way_from_one_to_the_other(made: Any) -> None:
     assert "From" not in text
 
 
-@pytest.mark.parametrize(("low", "high", "p"), [(-0.05, 0.15, 0.3), (0.01, 0.15, 0.06), (-0.15, 0.0, 0.01), (math.nan, math.nan, math.nan)])
+@pytest.mark.parametrize(("low", "high", "p"), [(-0.05, 0.15, 0.3), (0.01, 0.15, 0.06), (-0.15, 0.0, 0.01)])
 def test_a_difference_that_may_be_chance_is_never_called_one(made: Any, low: float, high: float, p: float) -> None:
     text = said(made, {"mlp": 0.8, "nmtune": 0.9}, [made.difference("nmtune", "in", 0.1, low, high, p)])
     assert "`nmtune` and `mlp` cannot be told apart" in text
     assert "higher than" not in text
     assert "lower than" not in text
+
+
+def test_a_difference_without_an_interval_is_no_tie(made: Any) -> None:
+    nothing = (math.nan, math.nan, math.nan)
+    text = said(made, {"mlp": 0.8, "a": 0.9, "b": 0.1}, [made.difference("a", "in", 0.1, *nothing), made.difference("b", "in", -0.7, *nothing)])
+    assert "In “in”, `a` is +10.0 points from `mlp`, with no interval to judge it by; for `b` there is no interval of the difference." in text
+    assert "told" not in text
 
 
 def test_a_baseline_that_is_best_is_said_and_the_others_are_placed(made: Any) -> None:
@@ -94,3 +101,4 @@ def test_verdicts(made: Any) -> None:
     assert verdict(0.1, 0.2, 0.01) == "above"
     assert verdict(-0.2, -0.1, 0.01) == "below"
     assert [verdict(0.1, 0.2, 0.05), verdict(-0.1, 0.2, 0.01), verdict(0.0, 0.2, 0.01)] == ["open"] * 3
+    assert verdict(math.nan, math.nan, math.nan) == "unknown"

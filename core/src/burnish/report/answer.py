@@ -84,6 +84,9 @@ def _against(summary: Summary) -> list[str]:
         unclear = [named(c.line) for c in here if c.verdict == "open" and c not in leads]
         if unclear:
             text.append(f"{some(unclear)} cannot be told from {named(summary.baseline)}")
+        unknown = [named(c.line) for c in here if c.verdict == "unknown" and c not in leads]
+        if unknown:
+            text.append(f"for {some(unknown)} there is no interval of the difference")
         lines.append(f"In {quoted(panel)}, {'; '.join([*text, *_mixed(summary, panel)])}.")
     return lines
 
@@ -110,6 +113,8 @@ def _leader(summary: Summary, panel: str) -> str:
 def _difference(summary: Summary, difference: Difference) -> str:
     unit = summary.unit
     by, at = signed(difference.difference, unit), interval(difference, unit)
+    if difference.verdict == "unknown":
+        return f"{named(difference.line)} is {by}{_WORDS[unit]} from {named(summary.baseline)}, with no interval to judge it by"
     figures = f"{by}{_WORDS[unit]}, 95 % interval {at}, corrected p {probability(difference.p_holm)}"
     if difference.verdict == "open":
         return f"{named(difference.line)} and {named(summary.baseline)} cannot be told apart ({figures})"

@@ -114,10 +114,14 @@ def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
     for panel, (name, value) in list(leaders(summary).items())[:4] if len(summary.all_series) > 1 else ():
         line = next((row.line for row in summary.rows if summary.series(row) == name), name)
         difference = overall.get((line, panel))
-        against = f"{signed(difference.difference, summary.unit)} {interval(difference, summary.unit)} from {summary.baseline}" if difference else ""
+        against = ""
+        if difference:
+            at = "" if difference.verdict == "unknown" else f" {interval(difference, summary.unit)}"
+            against = f"{signed(difference.difference, summary.unit)}{at} from {summary.baseline}"
         if line in {row.line for row in summary.rows if summary.is_baseline(row)}:
             against = "the baseline"
-        verdict = "" if difference is None else "not told apart" if difference.verdict == "open" else f"p {probability(difference.p_holm)}"
+        words = {"open": "not told apart", "unknown": "no interval"}
+        verdict = words.get(difference.verdict, f"p {probability(difference.p_holm)}") if difference else ""
         unit = unit_name(summary.unit).split(" ")[0]
         tiles.append({"panel": panel, "line": name, "value": shown(value, summary.unit), "unit": unit, "against": against, "verdict": verdict})
     return tiles

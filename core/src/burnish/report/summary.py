@@ -113,7 +113,12 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """``above``, ``below`` or ``open``: on which side of 0 the whole interval lies, and that the corrected p is below 0.05 too."""
+        """``above``, ``below`` or ``open``: on which side of 0 the whole interval lies, and that the corrected p is below 0.05 too.
+
+        ``unknown`` where there is no interval.
+        """
+        if not math.isfinite(self.p_holm):
+            return "unknown"
         if not self.p_holm < 0.05:
             return "open"
         return "above" if self.low > 0 else "below" if self.high < 0 else "open"
