@@ -2,8 +2,9 @@
 
     python benchmarks/cli_start.py [--pairs N] [--write FILE.md]
 
-Whole processes, alternating A B A B; reported are the medians, the least, and the median of the ratios of neighbouring pairs. The same answer
-means that neither torch nor numpy is imported. On a machine that others use, the CPU time (user and system) beside the wall time says what is ours.
+Whole processes, alternating A B A B; reported are the medians, the least, and the median of the ratios of
+neighbouring pairs. The same answer means that neither torch nor numpy is imported. On a machine that others
+use, the CPU time (user and system) beside the wall time says what is ours.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from pathlib import Path
 from burnish.testing.dists import write_dist
 
 FAKES, PAIRS, MOST_SECONDS, MOST_RATIO = 40, 15, 0.25, 2.5
-HEAD = "| command | wall, s | least wall, s | CPU, s | `pytest --version`: wall and CPU, s | ratio of wall | ratio of CPU |"
+HEAD = (
+    "| command | wall, s | least wall, s | CPU, s | `pytest --version`: wall and CPU, s | ratio of wall |"
+    " ratio of CPU |"
+)
 COMMANDS = (("--help",), ("list",), ("plugins",))
 
 PLUGIN = """
@@ -90,7 +94,11 @@ def heavy_imports(command: tuple[str, ...], environment: dict[str, str]) -> set[
     """Return which of torch and numpy a command imports."""
     traced = [sys.executable, "-X", "importtime", "-m", "burnish", *command]
     done = subprocess.run(traced, env=environment, capture_output=True, text=True, check=True)
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    imported = {
+        line.rpartition("|")[2].strip()
+        for line in done.stderr.splitlines()
+        if line.startswith("import time:")
+    }
     return imported & {"torch", "numpy"}
 
 
@@ -99,9 +107,15 @@ def measure(pairs: int) -> list[str]:
     scripts = Path(sysconfig.get_path("scripts"))
     with tempfile.TemporaryDirectory() as folder:
         install_fakes(Path(folder))
-        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONDONTWRITEBYTECODE", "BURNISH_PLUGINS")}
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("PYTHONDONTWRITEBYTECODE", "BURNISH_PLUGINS")
+        }
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")]))
-        listed = subprocess.run([scripts / "burnish", "plugins"], env=environment, capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(
+            [scripts / "burnish", "plugins"], env=environment, capture_output=True, text=True, check=True
+        ).stdout
         plugins = len(listed.splitlines()) - 1
         lines = [HEAD, "|---|---|---|---|---|---|---|"]
         for command in COMMANDS:
@@ -120,23 +134,44 @@ def row(command: str, runs: list[tuple[Took, Took]]) -> str:
     ours = statistics.median(a.wall for a, _ in runs), statistics.median(a.cpu for a, _ in runs)
     theirs = statistics.median(b.wall for _, b in runs), statistics.median(b.cpu for _, b in runs)
     least = min(a.wall for a, _ in runs)
-    ratios = statistics.median(a.wall / b.wall for a, b in runs), statistics.median(a.cpu / b.cpu for a, b in runs)
+    ratios = (
+        statistics.median(a.wall / b.wall for a, b in runs),
+        statistics.median(a.cpu / b.cpu for a, b in runs),
+    )
     kept = ours[0] <= MOST_SECONDS and ratios[0] <= MOST_RATIO
     missed = "" if kept else "  (aim missed)"
-    print(f"{command}: {ours[0]:.3f} s, {ratios[0]:.2f} times pytest; CPU {ours[1]:.3f} s, {ratios[1]:.2f} times{missed}")
-    cells = f"{ours[0]:.3f} | {least:.3f} | {ours[1]:.3f} | {theirs[0]:.3f}, {theirs[1]:.3f} | {ratios[0]:.2f} | {ratios[1]:.2f}"
+    print(
+        f"{command}: {ours[0]:.3f} s, {ratios[0]:.2f} times pytest; CPU {ours[1]:.3f} s, {ratios[1]:.2f}"
+        f" times{missed}"
+    )
+    cells = (
+        f"{ours[0]:.3f} | {least:.3f} | {ours[1]:.3f} | {theirs[0]:.3f}, {theirs[1]:.3f} | {ratios[0]:.2f} |"
+        f" {ratios[1]:.2f}"
+    )
     return f"| `burnish {command}` | {cells} |"
 
 
 def processor() -> str:
     """Return the processor's name."""
     path = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in path.read_text().splitlines() if line.startswith("model name")] if path.exists() else []
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} logical cores"
+    names = (
+        [
+            line.partition(":")[2].strip()
+            for line in path.read_text().splitlines()
+            if line.startswith("model name")
+        ]
+        if path.exists()
+        else []
+    )
+    return (
+        f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} logical cores"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--write", type=Path, help="write the result as markdown")
     options = parser.parse_args()
@@ -146,9 +181,15 @@ def main() -> None:
         head = [
             "# cli-start",
             "",
-            f"{dt.date.today()}, {processor()}, Python {platform.python_version()}; load average at the start {load:.1f}.",
+            (
+                f"{dt.date.today()}, {processor()}, Python {platform.python_version()}; load average at the"
+                f" start {load:.1f}."
+            ),
             f"Command: `python benchmarks/cli_start.py --pairs {options.pairs}`.",
-            f"Aim: at most {MOST_SECONDS} s and {MOST_RATIO} times `pytest --version` (wall), with neither torch nor numpy imported.",
+            (
+                f"Aim: at most {MOST_SECONDS} s and {MOST_RATIO} times `pytest --version` (wall), with"
+                " neither torch nor numpy imported."
+            ),
             "",
         ]
         options.write.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")

@@ -1,15 +1,17 @@
 """Feature extraction by an open_clip model against the model's bare forward on tensors that are ready.
 
-    python benchmarks/extract_openclip.py [--quick] [--model ViT-B-16] [--items 128] [--dtype bfloat16] [--out FILE]
+    python benchmarks/extract_openclip.py [--quick] [--model ViT-B-16] [--items 128] [--dtype bfloat16] [--out
+    FILE]
 
-Weights are random: they do not change how long anything takes. Both sides run in one process, alternating, with the same threads;
-ratios are medians over pairs.
+Weights are random: they do not change how long anything takes. Both sides run in one process, alternating,
+with the same threads; ratios are medians over pairs.
 
-    bare      the library's encode_image on normalised tensors of 64 images, one after another, each on all cores; results copied to the host
-    lanes     prepared pictures of the same cells, encoded as ours does it (`burnish.engine.lanes`); normalisation is part of it
-    memory    ours, from uint8 arrays, into an empty cache, written and synced
-    decode    read and prepare all cells from JPEG bytes, no encode
-    jpeg      ours, from JPEG bytes; held against 1 / (1/decode + 1/lanes), for decoding and encoding share the cores
+    bare      the library's encode_image on normalised tensors of 64 images, one after another, each on all
+    cores; results copied to the host lanes     prepared pictures of the same cells, encoded as ours does it
+    (`burnish.engine.lanes`); normalisation is part of it memory    ours, from uint8 arrays, into an empty
+    cache, written and synced decode    read and prepare all cells from JPEG bytes, no encode
+    jpeg      ours, from JPEG bytes; held against 1 / (1/decode + 1/lanes), for decoding and encoding share
+    the cores
 """
 
 from __future__ import annotations
@@ -42,7 +44,12 @@ def make_setting(model: str, items: int, dtype: str, folder: Path) -> Setting:
     arrays: list[object] = [draw.integers(0, 256, (*side, 3), dtype=np.uint8) for _ in range(items)]
     files: list[object] = [_jpeg(array) for array in arrays]
     numeric = Numeric("cpu", dtype, torch.get_num_threads(), torch.__version__)
-    spec = FeatureSpec(Part("backbone", "openclip", "openclip", {}, "benchmark", "benchmark", "openclip"), "image", None, numeric)
+    spec = FeatureSpec(
+        Part("backbone", "openclip", "openclip", {}, "benchmark", "benchmark", "openclip"),
+        "image",
+        None,
+        numeric,
+    )
     return Setting(backbone, spec, _dataset("arrays", arrays), _dataset("files", files), folder)
 
 
@@ -70,8 +77,14 @@ def pairs(setting: Setting, tensors: list[Tensor], count: int) -> dict[str, list
 
 
 def summary(seconds: dict[str, list[Spent]], items: int) -> dict[str, float]:
-    """Return median rates (images/s) and median ratios over pairs: by wall clock, and by time of all cores."""
-    found = {f"{name}, images/s": round(items / statistics.median(side.wall for side in sides), 2) for name, sides in seconds.items()}
+    """Return median rates (images/s) and median ratios over pairs.
+
+    By wall clock, and by time of all cores.
+    """
+    found = {
+        f"{name}, images/s": round(items / statistics.median(side.wall for side in sides), 2)
+        for name, sides in seconds.items()
+    }
     ratios: dict[str, Callable[[dict[str, float]], float]] = {
         "memory / bare (aim >= 0.95)": lambda t: t["bare"] / t["memory"],
         "memory / lanes (aim >= 0.95)": lambda t: t["lanes"] / t["memory"],
@@ -80,7 +93,10 @@ def summary(seconds: dict[str, list[Spent]], items: int) -> dict[str, float]:
     for name, ratio in ratios.items():
         for clock in ("wall", "cpu"):
             rows = zip(*seconds.values(), strict=True)
-            values = [ratio({side: getattr(row, clock) for side, row in zip(seconds, one, strict=True)}) for one in rows]
+            values = [
+                ratio({side: getattr(row, clock) for side, row in zip(seconds, one, strict=True)})
+                for one in rows
+            ]
             found[f"{name}, {clock}"] = round(statistics.median(values), 4)
     return found
 
@@ -89,11 +105,16 @@ def same_answer(setting: Setting, plain: NDArray[np.float32]) -> dict[str, float
     """Compare with the bare forward."""
     ours = setting.ours(setting.arrays, "memory").features
     cosine = (plain * ours).sum(1) / (np.linalg.norm(plain, axis=1) * np.linalg.norm(ours, axis=1))
-    return {"least cosine to the bare forward (aim >= 0.999)": round(float(cosine.min()), 6), "equal to it": bool(np.array_equal(plain, ours))}
+    return {
+        "least cosine to the bare forward (aim >= 0.999)": round(float(cosine.min()), 6),
+        "equal to it": bool(np.array_equal(plain, ours)),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a smaller model, one cell, one pair")
     parser.add_argument("--model", default="ViT-B-16")
     parser.add_argument("--items", type=int, default=128)
@@ -101,14 +122,27 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
     parser.add_argument("--out", type=Path, help="write the result as JSON")
     options = parser.parse_args()
-    model, items, count = ("ViT-B-32", 64, 1) if options.quick else (options.model, options.items, options.pairs)
+    model, items, count = (
+        ("ViT-B-32", 64, 1) if options.quick else (options.model, options.items, options.pairs)
+    )
     with tempfile.TemporaryDirectory() as folder:
         setting = make_setting(model, items, options.dtype, Path(folder))
         backbone = setting.backbone
         assert isinstance(backbone, OpenClip)
         tensors = [backbone._pixels(inputs) for inputs in ready_cells(setting)]
-        found: dict[str, object] = {"model": model, "items": items, "pairs": count, "dtype": options.dtype, "threads": torch.get_num_threads()}
-        found |= {"cores": len(os.sched_getaffinity(0)), "cpu": _cpu(), "torch": torch.__version__, "load before": os.getloadavg()[0]}
+        found: dict[str, object] = {
+            "model": model,
+            "items": items,
+            "pairs": count,
+            "dtype": options.dtype,
+            "threads": torch.get_num_threads(),
+        }
+        found |= {
+            "cores": len(os.sched_getaffinity(0)),
+            "cpu": _cpu(),
+            "torch": torch.__version__,
+            "load before": os.getloadavg()[0],
+        }
         found |= same_answer(setting, bare(backbone, tensors))
         found |= summary(pairs(setting, tensors, count), items)
     for name, value in found.items():

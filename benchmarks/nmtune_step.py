@@ -2,9 +2,10 @@
 
     python benchmarks/nmtune_step.py [--quick] [--threads N] [--rounds N] [--cpu-time]
 
-Both sides run in one process on the same numbers, alternating A B A B; reported are the medians of the ratios of neighbouring pairs. Before
-anything is timed, values and gradients are compared: 1e-4 and 1e-3 relative in float32. On a machine that others use, --threads 1 --cpu-time
-leaves the time out in which this process was not running.
+Both sides run in one process on the same numbers, alternating A B A B; reported are the medians of the ratios
+of neighbouring pairs. Before anything is timed, values and gradients are compared: 1e-4 and 1e-3 relative in
+float32. On a machine that others use, --threads 1 --cpu-time leaves the time out in which this process was
+not running.
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ def none(f: Tensor, z: Tensor) -> Tensor:
 
 
 def keep_memory() -> None:
-    """Let glibc keep freed memory: else which side pays for handing 10 MB gradients back to the system, and asking again, is a matter of luck."""
+    """Let glibc keep freed memory.
+
+    Else which side pays for handing 10 MB gradients back to the system, and asking again, is a matter of
+    luck.
+    """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
@@ -64,7 +69,8 @@ def keep_memory() -> None:
 def data(batch: int, steep: bool = False) -> tuple[Tensor, Tensor]:
     """Return rectified features (BATCHES, B, D) of ten classes, not centred, as real ones are, and their classes (BATCHES, B).
 
-    With ``steep`` their spread falls like 1 / i over the directions, so that float32 does not do for 512 rows.
+    With ``steep`` their spread falls like 1 / i over the directions, so that float32 does not do for 512
+    rows.
     """
     generator = torch.Generator().manual_seed(0)
     y = torch.randint(0, CLASSES, (BATCHES, batch), generator=generator)
@@ -104,7 +110,9 @@ def step(regulariser: Regulariser, x: Tensor, y: Tensor, ratio: int) -> Callable
     return run
 
 
-def compare(a: Callable[[], None], b: Callable[[], None], rounds: int, seconds: float, clock: Callable[[], float]) -> tuple[float, float, float]:
+def compare(
+    a: Callable[[], None], b: Callable[[], None], rounds: int, seconds: float, clock: Callable[[], float]
+) -> tuple[float, float, float]:
     """Return median milliseconds of a and of b, and the median ratio of b's time to a's."""
     times: list[tuple[float, float]] = []
     a()
@@ -120,7 +128,11 @@ def compare(a: Callable[[], None], b: Callable[[], None], rounds: int, seconds: 
                 side()
             pair.append((clock() - start) / repeats * 1e3)
         times.append((pair[0], pair[1]))
-    return statistics.median(x for x, _ in times), statistics.median(y for _, y in times), statistics.median(y / x for x, y in times)
+    return (
+        statistics.median(x for x, _ in times),
+        statistics.median(y for _, y in times),
+        statistics.median(y / x for x, y in times),
+    )
 
 
 def check(f: Tensor, z: Tensor) -> str:
@@ -142,23 +154,35 @@ def check(f: Tensor, z: Tensor) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="three short rounds instead of seven")
     parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--cpu-time", action="store_true", help="measure the process's CPU time, for --threads 1")
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="measure the process's CPU time, for --threads 1"
+    )
     args = parser.parse_args()
     clock = time.process_time if args.cpu_time else time.perf_counter
     rounds, seconds = args.rounds or (3 if args.quick else 7), 0.1 if args.quick else 0.4
     torch.set_num_threads(args.threads)
     keep_memory()
     timed = "CPU" if args.cpu_time else "wall"
-    print(f"torch {torch.__version__}, {args.threads} threads, {timed} time, {rounds} rounds, load {os.getloadavg()[0]:.1f}; float32, D {DIM}")
+    print(
+        f"torch {torch.__version__}, {args.threads} threads, {timed} time, {rounds} rounds, load"
+        f" {os.getloadavg()[0]:.1f}; float32, D {DIM}"
+    )
     print("| what | B | ours ms | other ms | other / ours |")
     print("|---|---|---|---|---|")
 
     def row(what: str, batch: int, a: Callable[[], None], b: Callable[[], None]) -> None:
-        print("| {} | {} | {:.2f} | {:.2f} | {:.2f} |".format(what, batch, *compare(a, b, rounds, seconds, clock)), flush=True)
+        print(
+            "| {} | {} | {:.2f} | {:.2f} | {:.2f} |".format(
+                what, batch, *compare(a, b, rounds, seconds, clock)
+            ),
+            flush=True,
+        )
 
     for batch in (128, 512):
         x, y = data(batch)
@@ -169,7 +193,12 @@ def main() -> None:
             row(what, batch, alone(ours, f, z.requires_grad_()), alone(textbook, f, z))
             print(f"| *relative difference in float32* | {batch} | {difference} | | |")
         for ratio in (1, 4):
-            row(f"step, hidden {ratio} D / SVD form", batch, step(ours, x, y, ratio), step(textbook, x, y, ratio))
+            row(
+                f"step, hidden {ratio} D / SVD form",
+                batch,
+                step(ours, x, y, ratio),
+                step(textbook, x, y, ratio),
+            )
             row(f"step, hidden {ratio} D / bare MLP", batch, step(ours, x, y, ratio), step(none, x, y, ratio))
 
 

@@ -2,12 +2,14 @@
 
     python benchmarks/stacked_tuners.py [--quick] [--trials 60] [--pairs 5] [--threads N] [--dims 64 384 768]
 
-Both sides train the same trials: same initial values, batches, learning rates, loss; an MLP with batch normalisation (D, 4 D, D, C), and
-NMTune where its plugin is installed. The plain loop is what a careful author writes: features in memory, batches by index, `torch.nn`,
-`torch.optim.AdamW`, all of torch's threads. Ours is `burnish.blocks.stacked.fit_heads` with the same number of threads.
+Both sides train the same trials: same initial values, batches, learning rates, loss; an MLP with batch
+normalisation (D, 4 D, D, C), and NMTune where its plugin is installed. The plain loop is what a careful
+author writes: features in memory, batches by index, `torch.nn`, `torch.optim.AdamW`, all of torch's threads.
+Ours is `burnish.blocks.stacked.fit_heads` with the same number of threads.
 
-Both run in one process, alternating (A B A B ...); the ratio is the median over pairs. Same answer: the two sides' mean accuracies on fresh
-items differ by less than twice the standard error of that difference, trials paired.
+Both run in one process, alternating (A B A B ...); the ratio is the median over pairs. Same answer: the two
+sides' mean accuracies on fresh items differ by less than twice the standard error of that difference, trials
+paired.
 """
 
 from __future__ import annotations
@@ -84,15 +86,21 @@ def tuners() -> dict[str, TunerAndConfig]:
         component = get_manager().get("tuner", "nmtune")
     except PluginError:
         return found
-    return found | {"nmtune": (get_manager().resolve(component, component.descriptor.target), component.descriptor.config)}
+    return found | {
+        "nmtune": (get_manager().resolve(component, component.descriptor.target), component.descriptor.config)
+    }
 
 
-def make_jobs(tuner: TunerAndConfig, setting: Setting, trials: int) -> tuple[list[HeadJob], NDArray[Any], NDArray[Any]]:
+def make_jobs(
+    tuner: TunerAndConfig, setting: Setting, trials: int
+) -> tuple[list[HeadJob], NDArray[Any], NDArray[Any]]:
     """Return trials of ten replicates and four learning rates, and fresh items with their classes."""
     generator = np.random.default_rng(0)
     means = generator.standard_normal((CLASSES, setting.dim)) * 2.2 / math.sqrt(setting.dim)
     y = generator.integers(0, CLASSES, 2 * ITEMS + FRESH)
-    x = (means[y] + generator.standard_normal((len(y), setting.dim)) * 6 / math.sqrt(setting.dim)).astype(np.float32)
+    x = (means[y] + generator.standard_normal((len(y), setting.dim)) * 6 / math.sqrt(setting.dim)).astype(
+        np.float32
+    )
     kind, config = tuner
     classes = Classes.of([str(c) for c in range(CLASSES)])
     jobs = []
@@ -100,7 +108,20 @@ def make_jobs(tuner: TunerAndConfig, setting: Setting, trials: int) -> tuple[lis
         rows = np.sort(np.random.default_rng(t % 10).permutation(2 * ITEMS)[:ITEMS])
         made = kind(config(lr=(3e-4, 1e-3, 3e-3, 1e-2)[t % 4], epochs=setting.epochs, batch=BATCH))
         weights = np.ones(ITEMS, dtype=np.float32)
-        jobs.append(HeadJob(made, CrossEntropy(), x[:, None], rows, {"hard": y[rows]}, weights, classes, t % 10, t % 10, None))
+        jobs.append(
+            HeadJob(
+                made,
+                CrossEntropy(),
+                x[:, None],
+                rows,
+                {"hard": y[rows]},
+                weights,
+                classes,
+                t % 10,
+                t % 10,
+                None,
+            )
+        )
     return jobs, x[2 * ITEMS :], y[2 * ITEMS :]
 
 
@@ -150,7 +171,11 @@ def accuracies(models: Sequence[Any], x: NDArray[Any], y: NDArray[Any]) -> NDArr
     found = []
     for model in models:
         with torch.no_grad():
-            top = model(torch.from_numpy(x)).logits.argmax(1).numpy() if isinstance(model, nn.Module) else model.predict(x).top()
+            top = (
+                model(torch.from_numpy(x)).logits.argmax(1).numpy()
+                if isinstance(model, nn.Module)
+                else model.predict(x).top()
+            )
         found.append((top == y).mean())
     return np.array(found)
 
@@ -182,15 +207,21 @@ def compare(name: str, tuner: TunerAndConfig, setting: Setting, trials: int, pai
     ratio_cpu = statistics.median(b / a for a, b in cpus)
     per_step = [1e3 * statistics.median(column) / steps for column in zip(*walls, strict=True)]
     return (
-        f"| {name} | {setting.dim} | {trials} | {steps // trials} | {per_step[0]:.2f} | {per_step[1]:.2f} | **{ratio:.1f}** | {ratio_cpu:.1f} "
-        f"| {ours.mean():.3f} | {theirs.mean():.3f} | {same} |"
+        f"| {name} | {setting.dim} | {trials} | {steps // trials} | {per_step[0]:.2f} | {per_step[1]:.2f} |"
+        f" **{ratio:.1f}** | {ratio_cpu:.1f} | {ours.mean():.3f} | {theirs.mean():.3f} | {same} |"
     )
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one pair of fewer trials and widths: whether it runs, not how fast")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one pair of fewer trials and widths: whether it runs, not how fast",
+    )
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -201,10 +232,17 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
     print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.threads} threads, torch {torch.__version__}, load {load:.1f}"
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.threads} threads,"
+        f" torch {torch.__version__}, load {load:.1f}"
     )
-    print(f"n {ITEMS}, batch {BATCH}, {CLASSES} classes, {options.pairs} pairs; milliseconds are per step of one trial\n")
-    print("| tuner | D | trials | steps | ours ms | plain ms | ratio | ratio of processor time | accuracy ours | plain | same |")
+    print(
+        f"n {ITEMS}, batch {BATCH}, {CLASSES} classes, {options.pairs} pairs; milliseconds are per step of"
+        " one trial\n"
+    )
+    print(
+        "| tuner | D | trials | steps | ours ms | plain ms | ratio | ratio of processor time | accuracy ours"
+        " | plain | same |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for name, tuner in tuners().items():
         for dim in options.dims:

@@ -1,4 +1,7 @@
-"""Fixtures of the tests across packages: burnish in processes of its own, each in a folder and with a cache of its own."""
+"""Fixtures of the tests across packages.
+
+Burnish in processes of its own, each in a folder and with a cache of its own.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,15 @@ class Burnish:
         self.started = 0
 
     def environment(self, changes: Mapping[str, str]) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("BURNISH_", "PYTEST_"))}
-        return kept | {"BURNISH_CACHE": str(self.folder / "cache"), "HOME": str(self.folder), "COLUMNS": "100", **changes}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("BURNISH_", "PYTEST_"))
+        }
+        return kept | {
+            "BURNISH_CACHE": str(self.folder / "cache"),
+            "HOME": str(self.folder),
+            "COLUMNS": "100",
+            **changes,
+        }
 
     def __call__(
         self,
@@ -67,10 +77,15 @@ class Burnish:
         self.started += 1
         out, err, log = (self.folder / f".{name}-{self.started}" for name in ("out", "err", "log"))
         request = {
-            "arguments": [str(argument) for argument in arguments], "folder": str(self.folder), "environment": self.environment(environment or {}),
-            "path": [str(folder) for folder in path], "out": str(out), "err": str(err), "largest_file": largest_file,
+            "arguments": [str(argument) for argument in arguments],
+            "folder": str(self.folder),
+            "environment": self.environment(environment or {}),
+            "path": [str(folder) for folder in path],
+            "out": str(out),
+            "err": str(err),
+            "largest_file": largest_file,
             "fail_at": {**fail_at, "log": str(log)} if fail_at else None,
-        }  # fmt: skip
+        }
         pid = self._ask(json.dumps(request))["pid"]
         try:
             if meanwhile is not None:
@@ -96,11 +111,22 @@ class Burnish:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
-    def afresh(self, *arguments: str | Path, environment: Mapping[str, str] | None = None, before: Sequence[str] = ("-m", "burnish")) -> Ended:
+    def afresh(
+        self,
+        *arguments: str | Path,
+        environment: Mapping[str, str] | None = None,
+        before: Sequence[str] = ("-m", "burnish"),
+    ) -> Ended:
         """Run a command in an interpreter that has imported nothing yet."""
         command = [sys.executable, *before, *map(str, arguments)]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment(environment or {}), capture_output=True, encoding="utf-8", errors="replace", check=False
+            command,
+            cwd=self.folder,
+            env=self.environment(environment or {}),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -108,7 +134,9 @@ class Burnish:
 @pytest.fixture(scope="session")
 def server() -> Iterator[subprocess.Popen[str]]:
     """The process that runs are forked from."""
-    with subprocess.Popen([sys.executable, FORKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, FORKED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline(), "the process that burnish is forked from cannot start"

@@ -1,7 +1,9 @@
-"""Runs burnish's command line in processes of their own, forked from one that has imported torch already: a run then costs no start.
+"""Runs burnish's command line in processes of their own, forked from one that has imported torch already.
 
-Not a test: started by the fixture `burnish`. Reads a request a line (JSON) from stdin, answers with the process id and then with how it
-ended (as `os.waitstatus_to_exitcode` says it: negative for a signal).
+A run then costs no start.
+
+Not a test: started by the fixture `burnish`. Reads a request a line (JSON) from stdin, answers with the
+process id and then with how it ended (as `os.waitstatus_to_exitcode` says it: negative for a signal).
 """
 
 from __future__ import annotations
@@ -99,7 +101,10 @@ def _become(request: dict[str, Any]) -> None:
 
 
 def _with_fault(burnish: Any, number: int, code: str, log: str) -> None:
-    """Let one physical operation of the write layer fail, counted from 0; the log gets a line for each that was tried."""
+    """Let one physical operation of the write layer fail, counted from 0.
+
+    The log gets a line for each that was tried.
+    """
     from burnish.engine import files
 
     with Path(log).open("w", buffering=1) as seen:

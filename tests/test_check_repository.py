@@ -47,9 +47,13 @@ def copy(tmp_path, monkeypatch):
     return load(root)
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no checkout: which files are tracked cannot be told")
+@pytest.mark.skipif(
+    not (ROOT / ".git").exists(), reason="this is no checkout: which files are tracked cannot be told"
+)
 def test_this_repository_passes():
-    done = subprocess.run([sys.executable, "tools/check_repository.py"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "tools/check_repository.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.stdout == ""
     assert done.returncode == 0, done.stderr
 
@@ -87,7 +91,11 @@ def test_what_a_new_plugin_lacks_is_named_and_what_is_shared_is_written(copy, ca
 
 def test_a_version_that_differs_is_named_and_own_classifiers_stay(copy, capsys, monkeypatch):
     file = copy.ROOT / "plugins/fresh/pyproject.toml"
-    file.write_text(file.read_text().replace('version = "0.1.0"', 'version = "0.2.0"\nclassifiers = [\n    "Own :: Classifier",\n]'))
+    file.write_text(
+        file.read_text().replace(
+            'version = "0.1.0"', 'version = "0.2.0"\nclassifiers = [\n    "Own :: Classifier",\n]'
+        )
+    )
     copy.main()
     assert "version is '0.2.0', in core '0.1.0'" in capsys.readouterr().out
     monkeypatch.setattr(sys, "argv", ["check_repository.py", "--fix"])
@@ -113,6 +121,8 @@ def test_a_version_that_differs_is_named_and_own_classifiers_stay(copy, capsys, 
 )
 def test_files_that_name_a_machine_or_are_too_long_are_named(text, found):
     checks = load(ROOT)
-    problems = list(checks.check_text("core/src/burnish/x.py", text, checks.re.compile(checks._FOLDERS_OF_PEOPLE)))
+    problems = list(
+        checks.check_text("core/src/burnish/x.py", text, checks.re.compile(checks._FOLDERS_OF_PEOPLE))
+    )
     assert len(problems) == bool(found)
     assert all(found in problem for problem in problems)

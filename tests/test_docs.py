@@ -38,8 +38,17 @@ MADE = reference.pages()
 def pages():
     """Pages with examples: those made from a README are run as the README."""
     made = {path for path in MADE if path.parent.name == "plugins"}
-    found = [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("plugins/*/README.md")]
-    return sorted(path for path in set(found) - made - set(TUTORIAL) if any(runs(block) for block in examples.blocks(path.read_text())))
+    found = [
+        *DOCS.rglob("*.md"),
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("plugins/*/README.md"),
+    ]
+    return sorted(
+        path
+        for path in set(found) - made - set(TUTORIAL)
+        if any(runs(block) for block in examples.blocks(path.read_text()))
+    )
 
 
 def runs(block):
@@ -106,9 +115,15 @@ def test_pages_made_from_code_are_current(path):
     assert reference.is_current(path, MADE[path]), "run: python tools/make_reference.py"
 
 
-@pytest.mark.parametrize("package", ["burnish", "burnish.data", "burnish.contracts", "burnish.blocks", "burnish.testing"])
+@pytest.mark.parametrize(
+    "package", ["burnish", "burnish.data", "burnish.contracts", "burnish.blocks", "burnish.testing"]
+)
 def test_every_public_name_is_in_the_reference(package):
-    described = set(re.findall(r"^::: ([\w.]+)$", "\n".join(page.read_text() for page in REFERENCE.glob("*.md")), re.MULTILINE))
+    described = set(
+        re.findall(
+            r"^::: ([\w.]+)$", "\n".join(page.read_text() for page in REFERENCE.glob("*.md")), re.MULTILINE
+        )
+    )
     names = [name for name in importlib.import_module(package).__all__ if not name.startswith("__")]
     missing = [name for name in names if f"{package}.{name}" not in described]
     assert not missing
@@ -124,7 +139,13 @@ def test_every_hook_is_documented_with_its_signature(name):
 @pytest.mark.parametrize(("kind", "name"), hooks.HOOKS.items())
 def test_the_example_of_every_hook_is_a_plugin(kind, name, tmp_path, monkeypatch):
     (example,) = re.findall(r"```python\n(.*?)```", inspect.getdoc(getattr(hooks, name)), re.DOTALL)
-    write_dist(tmp_path, "burnish-documented", "0.1", {"documented": f"documented_{kind}"}, {f"documented_{kind}.py": example})
+    write_dist(
+        tmp_path,
+        "burnish-documented",
+        "0.1",
+        {"documented": f"documented_{kind}"},
+        {f"documented_{kind}.py": example},
+    )
     monkeypatch.syspath_prepend(tmp_path)
     manager = Manager(only=frozenset({"documented"}))
     (plugin,) = [info for info in manager.plugins if info.name == "documented"]
@@ -135,21 +156,38 @@ def test_the_example_of_every_hook_is_a_plugin(kind, name, tmp_path, monkeypatch
 def test_every_recipe_key_is_described():
     page = (REFERENCE / "recipe.md").read_text()
     assert re.findall(r"^## `(\w+)`$", page, re.MULTILINE) == list(KEYS)
-    for key, spec in {"split": SplitSpec, "tune": TuneSpec, "select": SelectSpec, "report": ReportSpec}.items():
+    for key, spec in {
+        "split": SplitSpec,
+        "tune": TuneSpec,
+        "select": SelectSpec,
+        "report": ReportSpec,
+    }.items():
         section = page.split(f"## `{key}`")[1].split("\n## ")[0]
-        assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(inspect.signature(spec).parameters)
+        assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(
+            inspect.signature(spec).parameters
+        )
 
 
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text()
-    missing = [str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if not page.name.endswith(".prose.md")]
+    missing = [
+        str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if not page.name.endswith(".prose.md")
+    ]
     assert not [page for page in missing if f"- {page}\n" not in navigation]
 
 
 def test_links_between_pages_lead_somewhere():
     broken = []
-    for page in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("plugins/*/README.md")]:
-        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)):
+    for page in [
+        *DOCS.rglob("*.md"),
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("plugins/*/README.md"),
+    ]:
+        for link in re.findall(
+            r"\]\(([^)#]+)(?:#[^)]*)?\)",
+            re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL),
+        ):
             if not re.match(r"\w+:", link) and not (page.parent / link).exists():
                 broken.append(f"{page.relative_to(ROOT)}: {link}")
     assert not broken
@@ -158,9 +196,13 @@ def test_links_between_pages_lead_somewhere():
 def test_the_study_page_is_made_from_a_store(tmp_path, monkeypatch):
     monkeypatch.setenv("BURNISH_CACHE", str(tmp_path / "cache"))
     recipe = {
-        "name": "small-study", "data": "digits:features=true", "noise": {"use": "symmetric", "with": {"rate": [0, 0.4]}},
-        "tuner": ["nothing", "ridge"], "replicates": 2, "report": {"x": "noise.rate", "baseline": "nothing"},
-    }  # fmt: skip
+        "name": "small-study",
+        "data": "digits:features=true",
+        "noise": {"use": "symmetric", "with": {"rate": [0, 0.4]}},
+        "tuner": ["nothing", "ridge"],
+        "replicates": 2,
+        "report": {"x": "noise.rate", "baseline": "nothing"},
+    }
     study = burnish.run(recipe, out=tmp_path / "study")
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "small-study.prose.md").write_text("What was asked.")

@@ -1,4 +1,7 @@
-"""Studies that are killed at any instant: nothing finished is lost or run again, and the resumed study is the same, byte for byte."""
+"""Studies that are killed at any instant.
+
+Nothing finished is lost or run again, and the resumed study is the same, byte for byte.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,12 @@ import pytest
 from burnish.engine.store import Store
 
 STAGES = ("features", "tuning", "trials", "summary", "report")
-LINES = {"features": "features tiny", "tuning": "tuning on validation", "trials": "trials", "summary": "summary"}
+LINES = {
+    "features": "features tiny",
+    "tuning": "tuning on validation",
+    "trials": "trials",
+    "summary": "summary",
+}
 """How the line begins that a run writes to stderr when a stage has ended."""
 
 SMALL, LARGE = 3, 20
@@ -26,9 +34,36 @@ SMALL, LARGE = 3, 20
 def study(replicates, *more):
     return (
         "run",
-        *("--data", "digits", "--backbone", "tiny:noise=0.1", "--evaluate", "accuracy", "--evaluate", "per-class"),
-        *("--noise", "symmetric:rate=0.2", "--tuner", "nothing", "--tuner", "linear", "--tuner", "mlp:ratio=1"),
-        *("--threads", "2", "--replicates", str(replicates), "-s", "tuner.epochs=8", "-s", "tune={budget: 2, space: {tuner.lr: [1e-3, 1e-2]}}"),
+        *(
+            "--data",
+            "digits",
+            "--backbone",
+            "tiny:noise=0.1",
+            "--evaluate",
+            "accuracy",
+            "--evaluate",
+            "per-class",
+        ),
+        *(
+            "--noise",
+            "symmetric:rate=0.2",
+            "--tuner",
+            "nothing",
+            "--tuner",
+            "linear",
+            "--tuner",
+            "mlp:ratio=1",
+        ),
+        *(
+            "--threads",
+            "2",
+            "--replicates",
+            str(replicates),
+            "-s",
+            "tuner.epochs=8",
+            "-s",
+            "tune={budget: 2, space: {tuner.lr: [1e-3, 1e-2]}}",
+        ),
         *more,
     )
 
@@ -58,10 +93,16 @@ def costs(folder):
 
 def run_whole(burnish, replicates):
     start = time.monotonic()
-    ended = burnish(*study(replicates, "--out", "whole"), environment={"BURNISH_CACHE": str(burnish.folder / "cache-whole")})
+    ended = burnish(
+        *study(replicates, "--out", "whole"),
+        environment={"BURNISH_CACHE": str(burnish.folder / "cache-whole")},
+    )
     total = time.monotonic() - start
     assert ended.code == 0, ended.err
-    seconds = {name: float(re.search(rf"^{line}.* in ([0-9.]+) s$", ended.err, re.MULTILINE)[1]) for name, line in LINES.items()}
+    seconds = {
+        name: float(re.search(rf"^{line}.* in ([0-9.]+) s$", ended.err, re.MULTILINE)[1])
+        for name, line in LINES.items()
+    }
     seconds["report"] = max(0.2, total - sum(seconds.values()) - 1)
     return Whole(stored(burnish.folder / "whole"), len(costs(burnish.folder / "whole")), seconds)
 
@@ -94,7 +135,9 @@ def kill_in(burnish, stage, part, seconds):
 def kill_and_resume(burnish, whole, replicates, stage, part):
     """Kill a run, look at what is there, resume, and compare; return whether the kill came before the end."""
     folder = burnish.folder / "study"
-    killed = burnish(*study(replicates, "--out", "study"), meanwhile=kill_in(burnish, stage, part, whole.seconds))
+    killed = burnish(
+        *study(replicates, "--out", "study"), meanwhile=kill_in(burnish, stage, part, whole.seconds)
+    )
     assert killed.code in (-signal.SIGKILL, 0)  # 0: the machine was faster than the last time
     finished = costs(folder)
     resumed = burnish(*study(replicates, "--out", "study", "-q"))
@@ -111,7 +154,12 @@ def kill_and_resume(burnish, whole, replicates, stage, part):
 def instants(count, seed):
     """Draw instants: the stages in turn, each with the part of it that is over."""
     draw = random.Random(seed)
-    return [pytest.param(STAGES[number % len(STAGES)], draw.random(), id=f"{number}-{STAGES[number % len(STAGES)]}") for number in range(count)]
+    return [
+        pytest.param(
+            STAGES[number % len(STAGES)], draw.random(), id=f"{number}-{STAGES[number % len(STAGES)]}"
+        )
+        for number in range(count)
+    ]
 
 
 @pytest.mark.parametrize(("stage", "part"), instants(6, seed=1))
@@ -138,7 +186,9 @@ def test_a_study_killed_again_and_again_gets_done(burnish, small):
     folder = burnish.folder / "study"
     finished: dict[str, float] = {}
     for attempt in range(40):
-        ended = burnish(*study(SMALL, "--out", "study", "-q"), meanwhile=kill_after(burnish, 0.4 + 0.8 * attempt))
+        ended = burnish(
+            *study(SMALL, "--out", "study", "-q"), meanwhile=kill_after(burnish, 0.4 + 0.8 * attempt)
+        )
         now = costs(folder)
         assert {key: now[key] for key in finished} == finished
         finished = now
@@ -147,13 +197,26 @@ def test_a_study_killed_again_and_again_gets_done(burnish, small):
     assert stored(folder) == small.dump
 
 
-# -- one folder, several processes and plans ----------------------------------------------------------------------------------
+# -- one folder, several processes and plans -----------------------------------------------------------------
 
 
 @pytest.fixture
 def quick(burnish):
     """A finished study of a moment, and its command."""
-    command = ("run", "-q", "--data", "digits:features=true", "--tuner", "nothing", "--threads", "2", "--replicates", "2", "--out", "study")
+    command = (
+        "run",
+        "-q",
+        "--data",
+        "digits:features=true",
+        "--tuner",
+        "nothing",
+        "--threads",
+        "2",
+        "--replicates",
+        "2",
+        "--out",
+        "study",
+    )
     assert burnish(*command).code == 0
     return command
 
@@ -165,7 +228,9 @@ def test_a_second_process_is_refused_with_the_pid_of_the_first(burnish, tmp_path
         while not (tmp_path / "study" / "lock").exists() or not (tmp_path / "study" / "lock").read_text():
             time.sleep(0.01)
         second = [sys.executable, "-m", "burnish", *study(SMALL, "--out", "study")]
-        done = subprocess.run(second, cwd=tmp_path, env=burnish.environment({}), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            second, cwd=tmp_path, env=burnish.environment({}), capture_output=True, text=True, check=False
+        )
         told.update(pid=pid, code=done.returncode, err=done.stderr)
 
     first = burnish(*study(SMALL, "--out", "study"), meanwhile=meanwhile)
@@ -188,7 +253,9 @@ def test_a_tuner_that_is_added_keeps_the_rows_that_are_there(burnish, quick, tmp
 
 def test_that_a_study_is_extended_is_said(burnish, quick):
     louder = tuple(word for word in quick if word != "-q")
-    assert "study is extended with new rows; what is there is kept" in burnish(*louder, "--tuner", "ridge").err
+    assert (
+        "study is extended with new rows; what is there is kept" in burnish(*louder, "--tuner", "ridge").err
+    )
 
 
 @pytest.mark.parametrize(

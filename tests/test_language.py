@@ -24,23 +24,35 @@ KEY = "sk-verysecret-0123456789"
 
 def table(folder, references):
     lines = ["text,references" if references else "text,label"]
-    lines += [f"number {n} is {name},{f'{name}|the same' if references else name}" for n in range(40) for name in [("good", "bad")[n % 2]]]
+    lines += [
+        f"number {n} is {name},{f'{name}|the same' if references else name}"
+        for n in range(40)
+        for name in [("good", "bad")[n % 2]]
+    ]
     path = folder / "numbers.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
 
 
 def recipe(path, server, references, **backbone):
-    return make_recipe({
-        "data": {"use": "csv", "with": {"path": str(path)} | ({"references": "references"} if references else {})},
-        "backbone": {"use": "openai-server", "with": {"base_url": server.base_url, "model": "m", "parallel": 2, "retries": 0, **backbone}},
-        "tuner": [
-            {"use": "plain-prompt", "with": {"instruction": "Say it."}},
-            {"use": "emotionprompt", "with": {"stimulus": ["EP02", "best"], "instruction": "Say it."}},
-        ],
-        "evaluate": ["answers"] + ([] if references else ["accuracy"]),
-        "replicates": 2,
-    })  # fmt: skip
+    return make_recipe(
+        {
+            "data": {
+                "use": "csv",
+                "with": {"path": str(path)} | ({"references": "references"} if references else {}),
+            },
+            "backbone": {
+                "use": "openai-server",
+                "with": {"base_url": server.base_url, "model": "m", "parallel": 2, "retries": 0, **backbone},
+            },
+            "tuner": [
+                {"use": "plain-prompt", "with": {"instruction": "Say it."}},
+                {"use": "emotionprompt", "with": {"stimulus": ["EP02", "best"], "instruction": "Say it."}},
+            ],
+            "evaluate": ["answers"] + ([] if references else ["accuracy"]),
+            "replicates": 2,
+        }
+    )
 
 
 def answer(request, number):
@@ -61,16 +73,30 @@ def test_a_study_that_a_server_breaks_off_goes_on_with_what_is_kept(tmp_path, mo
         return Reply(f"no more for {KEY}", 503) if broken.is_set() else answer(request, number)
 
     with chat_server(script) as server:
-        plan = build_plan(recipe(table(tmp_path, references), server, references, key_variable="EP_TEST_KEY"), manager)
+        plan = build_plan(
+            recipe(table(tmp_path, references), server, references, key_variable="EP_TEST_KEY"), manager
+        )
         with pytest.raises(MachineError, match="503"):
             run_study(plan, tmp_path / "study", "plan", lambda: manager, Options)
         told = len(server.requests)
         assert broken.is_set()
         broken.clear()
         # How it runs identifies nothing: the same study goes on, more patiently.
-        plan = build_plan(recipe(tmp_path / "numbers.csv", server, references, key_variable="EP_TEST_KEY", retries=1, max_requests=5000), manager)
+        plan = build_plan(
+            recipe(
+                tmp_path / "numbers.csv",
+                server,
+                references,
+                key_variable="EP_TEST_KEY",
+                retries=1,
+                max_requests=5000,
+            ),
+            manager,
+        )
         run_study(plan, tmp_path / "study", "plan", lambda: manager, Options)
-        good = [(r.prompt, r.body.get("seed")) for at, r in enumerate(server.requests) if at < 48 or at >= told]
+        good = [
+            (r.prompt, r.body.get("seed")) for at, r in enumerate(server.requests) if at < 48 or at >= told
+        ]
         assert len(set(good)) >= len(good) - 16  # at most the prompts of one call were asked for twice
         with Store(tmp_path / "study" / "study.sqlite") as store:
             records = list(store.records().values())
@@ -80,7 +106,10 @@ def test_a_study_that_a_server_breaks_off_goes_on_with_what_is_kept(tmp_path, mo
             plain, stimulus = (found[name, replicate] for name in (PLAIN, STIMULUS))
             assert plain["exact-match"] < stimulus["exact-match"] == 1
         if not references:
-            assert all(measures["accuracy"] == measures["exact-match"] == 1 - measures["unparsed"] for measures in found.values())
+            assert all(
+                measures["accuracy"] == measures["exact-match"] == 1 - measures["unparsed"]
+                for measures in found.values()
+            )
         folder = next((tmp_path / "study" / "predictors").iterdir())
         assert load_predictor(folder, manager).predict(["number 4 is good"]).texts == ("Good.",)
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -14,7 +14,9 @@ import pytest
 N, D, CLASSES, REPLICATES, CANDIDATES = 40_000, 512, 10, 3, 2
 ALLOWANCE = 200 * 2**20
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc/PID/smaps_rollup, as Linux has it")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc/PID/smaps_rollup, as Linux has it"
+)
 
 
 def anonymous(pid):
@@ -34,7 +36,9 @@ def anonymous(pid):
 def peak(command, **how):
     """Run a command; return the most anonymous memory that its process tree had at once, and how it ended."""
     most = 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how
+    ) as process:
         reading = threading.Thread(target=process.communicate)
         reading.start()
         while reading.is_alive():
@@ -61,7 +65,20 @@ def test_the_peak_of_a_study_is_features_and_stacks_and_little_else(burnish, tmp
     base, code = peak([sys.executable, "-c", "import torch"])
     assert code == 0
     arguments = (
-        *("run", "-q", "--data", "npz:path=data.npz", "--tuner", "linear", "--tuner", "mlp:ratio=1", "--threads", "2", "--out", "study"),
+        *(
+            "run",
+            "-q",
+            "--data",
+            "npz:path=data.npz",
+            "--tuner",
+            "linear",
+            "--tuner",
+            "mlp:ratio=1",
+            "--threads",
+            "2",
+            "--out",
+            "study",
+        ),
         *(
             "--replicates",
             str(REPLICATES),
@@ -73,9 +90,14 @@ def test_the_peak_of_a_study_is_features_and_stacks_and_little_else(burnish, tmp
             "tune={budget: 2, space: {tuner.lr: [1e-3, 1e-2]}}",
         ),
     )
-    most, code = peak([sys.executable, "-m", "burnish", *arguments], cwd=tmp_path, env=burnish.environment({}))
+    most, code = peak(
+        [sys.executable, "-m", "burnish", *arguments], cwd=tmp_path, env=burnish.environment({})
+    )
     assert code == 0
     features = N * D * 4
-    told = f"{(most - base) / 2**20:,.0f} MB over torch's {base / 2**20:,.0f}; features {features / 2**20:,.0f}, stacks {stack_state() / 2**20:,.0f}"
+    told = (
+        f"{(most - base) / 2**20:,.0f} MB over torch's {base / 2**20:,.0f}; features {features / 2**20:,.0f},"
+        f" stacks {stack_state() / 2**20:,.0f}"
+    )
     print(told)
     assert most - base <= features + stack_state() + ALLOWANCE, told

@@ -11,7 +11,9 @@ import pytest
 from burnish.cli.new_plugin import KINDS, plugin_files, write_plugin
 from burnish.errors import MachineError, PluginError
 
-hatchling = pytest.importorskip("hatchling.build", reason="hatchling is not installed: it builds the generated plugin")
+hatchling = pytest.importorskip(
+    "hatchling.build", reason="hatchling is not installed: it builds the generated plugin"
+)
 
 
 def burnish(*arguments, path=None, cwd=None):
@@ -20,7 +22,9 @@ def burnish(*arguments, path=None, cwd=None):
 
 def run(*arguments, path=None, cwd=None):
     environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=cwd, check=False)
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=cwd, check=False
+    )
 
 
 def install(folder, target):
@@ -33,7 +37,9 @@ def install(folder, target):
     zipfile.ZipFile(wheel).extractall(target)
 
 
-@pytest.mark.parametrize("kind", [kind if kind == "loss" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS])
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "loss" else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 def test_it_installs_and_passes_its_own_tests(kind, tmp_path):
     name, folder, target = f"made-{kind}", tmp_path / "plugin", tmp_path / "site"
     said = burnish("new-plugin", name, "--kind", kind, "--out", str(folder))
@@ -56,7 +62,13 @@ def test_it_installs_and_passes_its_own_tests(kind, tmp_path):
 def test_it_is_short_and_light(kind):
     files = plugin_files("gce", kind)
     assert sorted(files) == sorted(
-        ["README.md", "pyproject.toml", "src/burnish_gce/__init__.py", f"src/burnish_gce/{kind}.py", "tests/test_contract.py"]
+        [
+            "README.md",
+            "pyproject.toml",
+            "src/burnish_gce/__init__.py",
+            f"src/burnish_gce/{kind}.py",
+            "tests/test_contract.py",
+        ]
     )
     light = files["src/burnish_gce/__init__.py"]
     assert not re.search(r"^\s*(import|from) (?!burnish|dataclasses|pathlib|__future__)", light, flags=re.M)

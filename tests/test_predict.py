@@ -76,7 +76,21 @@ def place(burnish_of_module) -> Path:
         "texts": ("texts.csv", "letters", "ridge", "ce"),
     }
     for name, (data, backbone, tuner, loss) in runs.items():
-        parts = ("--data", f"./{data}", "--backbone", backbone, "--tuner", tuner, "--loss", loss, "--replicates", "1", "--plugin", "letters.py", "-q")
+        parts = (
+            "--data",
+            f"./{data}",
+            "--backbone",
+            backbone,
+            "--tuner",
+            tuner,
+            "--loss",
+            loss,
+            "--replicates",
+            "1",
+            "--plugin",
+            "letters.py",
+            "-q",
+        )
         ended = burnish_of_module("run", *parts, "--out", name)
         assert ended.code == 0, ended.err
     return folder
@@ -92,7 +106,10 @@ def photos(place: Path) -> list[Path]:
     """150 images that are new, in a folder and one below, in the order of their names."""
     x, _ = pictures(150, 1)
     (place / "photos" / "more").mkdir(parents=True)
-    paths = [place / "photos" / ("more" if number % 3 == 0 else ".") / f"{number:03}.png" for number in range(len(x))]
+    paths = [
+        place / "photos" / ("more" if number % 3 == 0 else ".") / f"{number:03}.png"
+        for number in range(len(x))
+    ]
     for path, pixels in zip(paths, x, strict=True):
         Image.fromarray(pixels).save(path)
     return sorted(paths)
@@ -107,7 +124,9 @@ def rows_of(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_a_folder_of_images_in_order_with_the_probabilities_of_the_head_on_the_backbones_features(burnish, place, photos) -> None:
+def test_a_folder_of_images_in_order_with_the_probabilities_of_the_head_on_the_backbones_features(
+    burnish, place, photos
+) -> None:
     ended = burnish("predict", "images", "photos")
     assert ended.code == 0, ended.err
     rows = rows_of(ended.out)
@@ -121,7 +140,9 @@ def test_a_folder_of_images_in_order_with_the_probabilities_of_the_head_on_the_b
     expected = []
     for path in photos:  # one by one, by hand
         content = path.read_bytes()
-        features = tiny.encode(tiny.prepare([Item(0, content)], View(), stack_ids([content_id("image", content)])))
+        features = tiny.encode(
+            tiny.prepare([Item(0, content)], View(), stack_ids([content_id("image", content)]))
+        )
         expected.append(saved.predictor.predict(features.numpy()).probabilities()[0])
     given = np.array([[float(row[name]) for name in list(row)[3:]] for row in rows])
     np.testing.assert_allclose(given, np.array(expected), atol=2e-5)
@@ -134,7 +155,11 @@ def test_python_takes_paths_bytes_arrays_and_pillow_images_alike(place, photos) 
     saved = package.load(model(place, "images"))
     some = photos[:70]
     wanted = saved.predict(some)
-    for other in ([p.read_bytes() for p in some], [np.asarray(Image.open(p)) for p in some], [Image.open(p) for p in some]):
+    for other in (
+        [p.read_bytes() for p in some],
+        [np.asarray(Image.open(p)) for p in some],
+        [Image.open(p) for p in some],
+    ):
         np.testing.assert_array_equal(saved.predict(other).values, wanted.values)
     assert len(saved.predict([])) == 0
 
@@ -143,18 +168,26 @@ def test_a_transparent_pillow_image_is_what_its_file_is(place, tmp_path) -> None
     clear = Image.new("RGBA", (20, 20), (255, 0, 0, 60))
     clear.save(tmp_path / "clear.png")
     saved = package.load(model(place, "images"))
-    np.testing.assert_array_equal(saved.predict([clear]).values, saved.predict([tmp_path / "clear.png"]).values)
+    np.testing.assert_array_equal(
+        saved.predict([clear]).values, saved.predict([tmp_path / "clear.png"]).values
+    )
 
 
 def test_what_stands_beside_an_item_does_not_matter(place, photos) -> None:
     saved = package.load(model(place, "images"))
     together = saved.predict(photos).values
-    np.testing.assert_array_equal(np.concatenate([saved.predict([path]).values for path in photos[60:70]]), together[60:70])
+    np.testing.assert_array_equal(
+        np.concatenate([saved.predict([path]).values for path in photos[60:70]]), together[60:70]
+    )
 
 
 def test_json_lines_the_most_probable_first_and_abstaining(burnish) -> None:
-    middle = float(np.median([float(row["confidence"]) for row in rows_of(burnish("predict", "images", "photos").out)]))
-    ended = burnish("predict", "images", "photos", "--out", "a.jsonl", "--top", "2", "--min-confidence", str(middle))
+    middle = float(
+        np.median([float(row["confidence"]) for row in rows_of(burnish("predict", "images", "photos").out)])
+    )
+    ended = burnish(
+        "predict", "images", "photos", "--out", "a.jsonl", "--top", "2", "--min-confidence", str(middle)
+    )
     assert (ended.code, ended.out) == (0, ""), ended.err
     records = [json.loads(line) for line in (burnish.folder / "a.jsonl").read_text().splitlines()]
     assert len(records) == 150
@@ -168,7 +201,16 @@ def test_json_lines_the_most_probable_first_and_abstaining(burnish) -> None:
 
 def test_the_columns_of_the_most_probable_classes(burnish) -> None:
     rows = rows_of(burnish("predict", "images", "photos/001.png", "--top", "2", "--min-confidence", "1").out)
-    assert list(rows[0]) == ["item", "prediction", "confidence", "abstained", "class_1", "p_1", "class_2", "p_2"]
+    assert list(rows[0]) == [
+        "item",
+        "prediction",
+        "confidence",
+        "abstained",
+        "class_1",
+        "p_1",
+        "class_2",
+        "p_2",
+    ]
     assert (rows[0]["prediction"], rows[0]["abstained"]) == ("", "true")
     assert float(rows[0]["p_1"]) >= float(rows[0]["p_2"])
 
@@ -181,10 +223,17 @@ def test_a_multi_label_predictor_names_every_class_from_one_half_on(burnish, pla
     wanted = ["|".join(np.array(["0", "1", "2"])[row >= 0.5]) for row in p]
     assert [row["prediction"] for row in rows] == wanted
     assert len(set(wanted)) > 5
-    assert [float(row["confidence"]) for row in rows] == pytest.approx(np.maximum(p, 1 - p).min(axis=1), rel=1e-4)
+    assert [float(row["confidence"]) for row in rows] == pytest.approx(
+        np.maximum(p, 1 - p).min(axis=1), rel=1e-4
+    )
     assert [row["item"] for row in rows] == [str(number) for number in range(1, 81)]
-    records = [json.loads(line) for line in burnish("predict", "several", "new.npy", "--format", "jsonl").out.splitlines()]
-    assert [record["prediction"] for record in records] == [text.split("|") if text else [] for text in wanted]
+    records = [
+        json.loads(line)
+        for line in burnish("predict", "several", "new.npy", "--format", "jsonl").out.splitlines()
+    ]
+    assert [record["prediction"] for record in records] == [
+        text.split("|") if text else [] for text in wanted
+    ]
 
 
 def test_texts_a_line_or_a_row_each(burnish, place) -> None:
@@ -198,26 +247,41 @@ def test_texts_a_line_or_a_row_each(burnish, place) -> None:
     ended = burnish("predict", "texts", "odd.csv", "--plugin", "letters.py")
     assert ended.code == 1
     assert "Possible: id, satz. Say --column NAME." in ended.err
-    assert rows_of(burnish("predict", "texts", "odd.csv", "--column", "satz", "--plugin", "letters.py").out)[0]["prediction"] == "a"
+    assert (
+        rows_of(burnish("predict", "texts", "odd.csv", "--column", "satz", "--plugin", "letters.py").out)[0][
+            "prediction"
+        ]
+        == "a"
+    )
 
 
 def test_tables_of_other_notations(burnish, place) -> None:
     """They are no plain lines: what stands around a text is not predicted."""
     (place / "new.tab").write_text("id\ttext\n1\tabab\n2\tzzzz\n")
-    (place / "new.jsonl").write_text('\ufeff{"id": 1, "text": "abab"}\n\n{"text": "zzzz"}\n[1]\n{"id": 3}\n{"text": 7}\nno\n')
+    (place / "new.jsonl").write_text(
+        '\ufeff{"id": 1, "text": "abab"}\n\n{"text": "zzzz"}\n[1]\n{"id": 3}\n{"text": 7}\nno\n'
+    )
     table = rows_of(burnish("predict", "texts", "new.tab", "--plugin", "letters.py").out)
     assert [(row["item"], row["prediction"]) for row in table] == [("1", "a"), ("2", "z")]
-    lines = rows_of(burnish("predict", "texts", "new.jsonl", "--plugin", "letters.py", "--on-bad-input", "skip").out)
+    lines = rows_of(
+        burnish("predict", "texts", "new.jsonl", "--plugin", "letters.py", "--on-bad-input", "skip").out
+    )
     assert [(row["item"], row["prediction"]) for row in lines[:2]] == [("1", "a"), ("2", "z")]
     assert [row["error"].partition(":")[0] for row in lines[2:]] == [
-        "the line is no JSON object", "'text' is empty or no text", "'text' is empty or no text", "the line is no JSON",
-    ]  # fmt: skip
+        "the line is no JSON object",
+        "'text' is empty or no text",
+        "'text' is empty or no text",
+        "the line is no JSON",
+    ]
     (place / "broken.jsonl").write_text('no\n{"text": "abab"}\n')
     ended = burnish("predict", "texts", "broken.jsonl", "--plugin", "letters.py", "--on-bad-input", "skip")
     assert [row["prediction"] for row in rows_of(ended.out)] == ["", "a"]
     (place / "zero.jsonl").write_text('{"image": "a\\u0000b.png"}\n')
     assert "is no path" in burnish("predict", "images", "zero.jsonl", "--on-bad-input", "skip").out
-    assert "burnish: 3: the line is no JSON object." in burnish("predict", "texts", "new.jsonl", "--plugin", "letters.py").err
+    assert (
+        "burnish: 3: the line is no JSON object."
+        in burnish("predict", "texts", "new.jsonl", "--plugin", "letters.py").err
+    )
     (place / "new.parquet").write_bytes(b"PAR1")
     refused = burnish("predict", "texts", "new.parquet", "--plugin", "letters.py")
     assert (refused.code, refused.out) == (1, "")
@@ -229,9 +293,14 @@ def test_a_source_gives_its_items_in_its_own_order(burnish, place) -> None:
     rows = rows_of(burnish("predict", "images", "npz:path=images.npz").out)
     _, y = pictures(90, 0)
     assert len(rows) == 90
-    right = [row["prediction"].removeprefix("'") == list(COLOURS)[label] for row, label in zip(rows, y, strict=True)]
+    right = [
+        row["prediction"].removeprefix("'") == list(COLOURS)[label]
+        for row, label in zip(rows, y, strict=True)
+    ]
     assert np.mean(right) > 0.9
-    assert [row["prediction"] for row in rows_of(burnish("predict", "images", "images.npz").out)] == [row["prediction"] for row in rows]
+    assert [row["prediction"] for row in rows_of(burnish("predict", "images", "images.npz").out)] == [
+        row["prediction"] for row in rows
+    ]
 
 
 def test_nothing_a_spreadsheet_would_run(burnish, place, photos) -> None:
@@ -239,7 +308,10 @@ def test_nothing_a_spreadsheet_would_run(burnish, place, photos) -> None:
     for name in ("=1+1.png", "@x.png", "-2.png"):
         shutil.copy(photos[0], place / "odd" / name)
     shutil.copy(place / "odd" / "=1+1.png", place / "+sum.png")
-    out = burnish("predict", "images", "./+sum.png").out + burnish("predict", "images", "npz:path=images.npz").out
+    out = (
+        burnish("predict", "images", "./+sum.png").out
+        + burnish("predict", "images", "npz:path=images.npz").out
+    )
     cells = [cell for row in csv.reader(io.StringIO(out)) for cell in row]
     assert "'=red" in cells
     assert "'+sum.png" in cells
@@ -295,7 +367,11 @@ def test_bad_rows_of_features_and_bad_lines_are_skipped(burnish, place) -> None:
     assert [row["error"] for row in rows] == ["", "feature 1 is nan"]
     (place / "bad.txt").write_bytes(b"abab\n\n\xff\n")
     ended = burnish("predict", "texts", "bad.txt", "--plugin", "letters.py", "--on-bad-input", "skip")
-    assert [row["error"] for row in rows_of(ended.out)] == ["", "the line is empty", "the line is no UTF-8: invalid start byte"]
+    assert [row["error"] for row in rows_of(ended.out)] == [
+        "",
+        "the line is empty",
+        "the line is no UTF-8: invalid start byte",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +383,10 @@ def test_bad_rows_of_features_and_bad_lines_are_skipped(burnish, place) -> None:
         (("several", "images.npz"), "the array is uint8"),
         (("several", "rows.npz", "--column", "z"), "there is no array 'z'"),
         (("several", "digits"), "digits: its items are image, and the predictor reads features"),
-        (("texts", "semi.csv", "--plugin", "letters.py"), "the only column is 'text;id': ';' seems to separate its columns"),
+        (
+            ("texts", "semi.csv", "--plugin", "letters.py"),
+            "the only column is 'text;id': ';' seems to separate its columns",
+        ),
         (("photos", "photos"), "there is no predictor here"),
         (("images", "empty"), "there is no image in it or below"),
         (("images", "broken.npz"), "the file is damaged"),
@@ -332,11 +411,20 @@ def test_errors_are_one_line(burnish, place, photos, arguments, said) -> None:
 def test_every_write_that_fails_leaves_what_was_there(burnish, place) -> None:
     target = place / "kept.csv"
     target.write_text("before\n")
-    operations = burnish("predict", "several", "rows.npz", "--out", "kept.csv", fail_at={"number": 99, "code": "ENOSPC"}).log
+    operations = burnish(
+        "predict", "several", "rows.npz", "--out", "kept.csv", fail_at={"number": 99, "code": "ENOSPC"}
+    ).log
     assert len(operations) > 3
     for number in range(len(operations) - 1):  # the last one is the folder's own flush, after the rename
         target.write_text("before\n")
-        ended = burnish("predict", "several", "rows.npz", "--out", "kept.csv", fail_at={"number": number, "code": "ENOSPC"})
+        ended = burnish(
+            "predict",
+            "several",
+            "rows.npz",
+            "--out",
+            "kept.csv",
+            fail_at={"number": number, "code": "ENOSPC"},
+        )
         assert ended.code == 1
         assert "no space is left" in ended.err
         assert target.read_text() == "before\n"
@@ -350,7 +438,17 @@ def test_other_weights_than_it_was_trained_with_are_refused(burnish, place, tmp_
     weights = place / "own"
     weights.mkdir()
     shutil.copy(shipped / "noise-0-seed-0.safetensors", weights / "weights.safetensors")
-    parts = ("--data", "./images.npz", "--backbone", "tiny:weights=own", "--tuner", "ridge", "--replicates", "1", "-q")
+    parts = (
+        "--data",
+        "./images.npz",
+        "--backbone",
+        "tiny:weights=own",
+        "--tuner",
+        "ridge",
+        "--replicates",
+        "1",
+        "-q",
+    )
     assert burnish("run", *parts, "--out", "own-study").code == 0
     assert burnish("predict", "own-study", "photos/001.png").code == 0
     shutil.copy(shipped / "noise-0.3-seed-1.safetensors", weights / "weights.safetensors")
@@ -394,7 +492,19 @@ def test_a_crafted_file_is_refused_in_one_line(place, tmp_path, change, said) ->
 
 
 def test_of_a_study_with_several_predictors_one_must_be_named(burnish, place) -> None:
-    parts = ("--data", "./rows.npz", "--backbone", "features", "--tuner", "ridge", "--tuner", "nothing", "--replicates", "1", "-q")
+    parts = (
+        "--data",
+        "./rows.npz",
+        "--backbone",
+        "features",
+        "--tuner",
+        "ridge",
+        "--tuner",
+        "nothing",
+        "--replicates",
+        "1",
+        "-q",
+    )
     assert burnish("run", *parts, "--out", "two").code == 0
     ended = burnish("predict", "two", "rows.npz")
     assert ended.code == 1
@@ -428,10 +538,14 @@ def test_inputs_of_another_kind_are_refused(place) -> None:
         saved.predict(["a text"])
 
 
-@pytest.mark.parametrize("one", ["a text", b"bytes", Path("a.png"), Image.new("RGB", (4, 4)), np.zeros((4, 4, 3), dtype=np.uint8)])
+@pytest.mark.parametrize(
+    "one", ["a text", b"bytes", Path("a.png"), Image.new("RGB", (4, 4)), np.zeros((4, 4, 3), dtype=np.uint8)]
+)
 def test_one_item_is_no_list_of_items(place, one) -> None:
     """The characters of a text are no texts, and the rows of an image no images."""
-    with pytest.raises(DataError, match=r"one \w+ is given, and many items are wanted\. Put it into a list\."):
+    with pytest.raises(
+        DataError, match=r"one \w+ is given, and many items are wanted\. Put it into a list\."
+    ):
         package.load(model(place, "images")).predict(one)
 
 

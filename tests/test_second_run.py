@@ -1,4 +1,7 @@
-"""A study that is there is shown, not computed: no forward call, no training, no torch; and features are shared between studies."""
+"""A study that is there is shown, not computed: no forward call, no training, no torch.
+
+And features are shared between studies.
+"""
 
 from __future__ import annotations
 
@@ -116,10 +119,14 @@ def test_a_second_run_computes_nothing_and_imports_no_torch(burnish, calls, tmp_
     made = calls()
     assert "forward" in made
     assert "build" in made
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*") if path.name != "lock"}
+    before = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*") if path.name != "lock"
+    }
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(HOOK.replace("\\\\n", "\\n"))
-    python_path = os.pathsep.join([str(tmp_path / "site"), str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    python_path = os.pathsep.join(
+        [str(tmp_path / "site"), str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     command = ("--plugin", "counting.py", "run", *STUDY, "--out", "study")
     second = burnish.afresh(*command, environment={"PYTHONPATH": python_path})
     assert second.code == 0, second.err
@@ -128,17 +135,29 @@ def test_a_second_run_computes_nothing_and_imports_no_torch(burnish, calls, tmp_
     assert second.out.startswith(first.out.rstrip())
     imported = set((tmp_path / "modules").read_text().split())
     assert "burnish.engine.study" in imported or "burnish.api" in imported
-    heavy = {name for name in imported if name.partition(".")[0] in {"torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL"}}
+    heavy = {
+        name
+        for name in imported
+        if name.partition(".")[0] in {"torch", "numpy", "scipy", "sklearn", "matplotlib", "PIL"}
+    }
     assert not heavy, sorted(heavy)[:5]
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*") if path.name != "lock"} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in (tmp_path / "study").rglob("*") if path.name != "lock"
+    } == before
 
 
-@pytest.mark.parametrize("command", [("results", "study"), ("results", "study", "--format", "csv"), ("results", "study", "--json")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [("results", "study"), ("results", "study", "--format", "csv"), ("results", "study", "--json")],
+    ids=" ".join,
+)
 def test_results_are_shown_without_torch(burnish, calls, tmp_path, command):
     run(burnish, "-q", "--out", "study")
     ended = burnish.afresh(*command, before=("-X", "importtime", "-m", "burnish"))
     assert ended.code == 0, ended.err
-    imported = {line.rpartition("|")[2].strip() for line in ended.err.splitlines() if line.startswith("import time:")}
+    imported = {
+        line.rpartition("|")[2].strip() for line in ended.err.splitlines() if line.startswith("import time:")
+    }
     assert "burnish.engine.store" in imported
     assert not imported & {"torch", "numpy"}
 
@@ -155,7 +174,10 @@ def test_another_study_takes_its_features_from_the_cache(burnish, calls, tmp_pat
         assert len(store.finished()) == 4
     again = run(burnish, "-q", "--out", "again")
     assert "forward" not in calls()
-    assert again.out.split("\n", 1)[1].strip() == burnish("results", "study", path=[tmp_path]).out.split("\n", 1)[1].strip()
+    assert (
+        again.out.split("\n", 1)[1].strip()
+        == burnish("results", "study", path=[tmp_path]).out.split("\n", 1)[1].strip()
+    )
 
 
 def test_a_study_without_its_report_gets_only_the_report(burnish, calls, tmp_path):

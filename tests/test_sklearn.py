@@ -52,15 +52,22 @@ NAMES = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
 def test_ridge_is_scikit_learns_ridge() -> None:
     ours = BurnishClassifier("ridge", tuner_options={"alpha": 2.0}).fit(IRIS, NAMES)
     theirs = RidgeClassifier(alpha=2.0).fit(IRIS.astype(np.float32), NAMES)
-    np.testing.assert_allclose(ours.decision_function(IRIS), theirs.decision_function(IRIS.astype(np.float32)), atol=1e-4)
+    np.testing.assert_allclose(
+        ours.decision_function(IRIS), theirs.decision_function(IRIS.astype(np.float32)), atol=1e-4
+    )
     assert (ours.predict(IRIS) == theirs.predict(IRIS)).all()
     assert list(ours.classes_) == ["setosa", "versicolor", "virginica"]
 
 
 EVERY = [
-    "nothing", "nearest-class-mean",
-    "linear:epochs=5,lr=0.1", "ridge", "mlp:epochs=10,lr=0.03,batch=32", "knn:k=3", "nmtune:epochs=10,lr=0.03,batch=32",
-]  # fmt: skip
+    "nothing",
+    "nearest-class-mean",
+    "linear:epochs=5,lr=0.1",
+    "ridge",
+    "mlp:epochs=10,lr=0.03,batch=32",
+    "knn:k=3",
+    "nmtune:epochs=10,lr=0.03,batch=32",
+]
 
 
 @pytest.mark.parametrize("tuner", EVERY)
@@ -84,7 +91,11 @@ def test_a_pickle_holds_arrays_and_plain_values_only() -> None:
 
 def test_the_random_state_decides_and_none_draws() -> None:
     def fit(random_state: Any) -> np.ndarray:
-        return BurnishClassifier("linear:epochs=2", random_state=random_state).fit(IRIS, NAMES).predict_proba(IRIS)
+        return (
+            BurnishClassifier("linear:epochs=2", random_state=random_state)
+            .fit(IRIS, NAMES)
+            .predict_proba(IRIS)
+        )
 
     np.testing.assert_array_equal(fit(3), fit(3))
     assert (fit(3) != fit(4)).any()
@@ -95,7 +106,9 @@ def test_the_random_state_decides_and_none_draws() -> None:
 def test_weight_zero_is_absence_to_the_bit(tuner: str) -> None:
     weight = np.where(np.arange(len(IRIS)) % 3 == 0, 0.0, 1.0)
     weighted = BurnishClassifier(tuner, random_state=0).fit(IRIS, NAMES, weight)
-    without = BurnishClassifier(tuner, random_state=0).fit(IRIS[weight > 0], NAMES[weight > 0], weight[weight > 0])
+    without = BurnishClassifier(tuner, random_state=0).fit(
+        IRIS[weight > 0], NAMES[weight > 0], weight[weight > 0]
+    )
     np.testing.assert_array_equal(weighted.predict_proba(IRIS), without.predict_proba(IRIS))
 
 
@@ -107,14 +120,18 @@ def test_all_weights_zero_is_refused() -> None:
 def test_options_win_over_the_notation_and_the_loss_matters() -> None:
     plain = BurnishClassifier("linear:epochs=9", tuner_options={"epochs": 3}, random_state=0).fit(IRIS, NAMES)
     assert plain.part_["options"]["epochs"] == 3
-    robust = BurnishClassifier("linear:epochs=3", loss="gce", loss_options={"q": 0.5}, random_state=0).fit(IRIS, NAMES)
+    robust = BurnishClassifier("linear:epochs=3", loss="gce", loss_options={"q": 0.5}, random_state=0).fit(
+        IRIS, NAMES
+    )
     assert (plain.predict_proba(IRIS) != robust.predict_proba(IRIS)).any()
 
 
 def test_in_a_pipeline_and_a_search() -> None:
     pipe = make_pipeline(StandardScaler(), BurnishClassifier("ridge"))
     assert cross_val_score(pipe, IRIS, NAMES, cv=3).mean() > 0.75
-    search = GridSearchCV(BurnishClassifier("ridge"), {"tuner": ["ridge", "nearest-class-mean"], "tuner_options": [None]}, cv=3).fit(IRIS, NAMES)
+    search = GridSearchCV(
+        BurnishClassifier("ridge"), {"tuner": ["ridge", "nearest-class-mean"], "tuner_options": [None]}, cv=3
+    ).fit(IRIS, NAMES)
     assert search.best_params_["tuner"] == "nearest-class-mean"
 
 
@@ -132,6 +149,8 @@ def test_errors_say_what_is_possible() -> None:
 @pytest.mark.parametrize("missing", ["sklearn", "torch"])
 def test_a_missing_library_names_the_extra(missing: str, tmp_path: Path) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None; import burnish.sklearn"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=tmp_path, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", cwd=tmp_path, check=False
+    )
     assert "MissingExtraError" in done.stderr
     assert "pip install 'burnish[sklearn]'" in done.stderr

@@ -20,7 +20,12 @@ def _own_cache(tmp_path, monkeypatch):
 
 
 def recipe(**keys):
-    return {"data": DIGITS, "tuner": ["nothing", QUICK], "replicates": 1, "evaluate": ["accuracy", "nll"]} | keys
+    return {
+        "data": DIGITS,
+        "tuner": ["nothing", QUICK],
+        "replicates": 1,
+        "evaluate": ["accuracy", "nll"],
+    } | keys
 
 
 def study(tmp_path, name="study", **keys):
@@ -41,13 +46,24 @@ def test_tuning_on_a_measure_that_is_better_down_chooses_the_same_after_a_crash_
 
 def test_a_measure_without_a_direction_cannot_select(tmp_path):
     with pytest.raises(RecipeError, match="sve is neither better up nor better down"):
-        study(tmp_path, tune={"budget": 2, "space": {"tuner.lr": [0.01, 0.05]}}, select={"measure": "sve"}, evaluate=["spectrum"])
+        study(
+            tmp_path,
+            tune={"budget": 2, "space": {"tuner.lr": [0.01, 0.05]}},
+            select={"measure": "sve"},
+            evaluate=["spectrum"],
+        )
 
 
 def test_a_row_that_cannot_be_trained_ends_no_other(tmp_path):
     # The bare consistency penalty needs embeddings, which a linear head on the features does not have.
-    made = study(tmp_path, loss=["ce", "consistency:base=none"], tune={"budget": 2, "space": {"tuner.lr": [0.01, 0.05]}})
-    errors = {record.labels["loss"]: record.error for record in made.trials() if record.labels["tuner"] != "nothing"}
+    made = study(
+        tmp_path,
+        loss=["ce", "consistency:base=none"],
+        tune={"budget": 2, "space": {"tuner.lr": [0.01, 0.05]}},
+    )
+    errors = {
+        record.labels["loss"]: record.error for record in made.trials() if record.labels["tuner"] != "nothing"
+    }
     assert not errors["ce"]
     assert "no setting could be tuned" in errors["consistency:base=none"]
     assert made.complete
@@ -57,7 +73,7 @@ def test_a_row_that_cannot_be_trained_ends_no_other(tmp_path):
 def test_one_replicate_without_test_groups_has_no_interval_and_no_p_value(tmp_path):
     made = study(tmp_path, evaluate=["macro-f1"], report={"lines": "tuner", "baseline": "nothing"})
     summary = made.summary()
-    (row, *_) = summary["rows"]
+    row, *_ = summary["rows"]
     assert row["numbers"]["macro-f1"]["test"]["low"] is None
     assert all(entry["p"] is None and entry["low"] is None for entry in summary["comparisons"])
     assert all(math.isfinite(entry["difference"]) for entry in summary["comparisons"])
@@ -71,8 +87,13 @@ def test_a_study_is_extended_by_rows_and_refused_where_a_setting_changed(tmp_pat
     after = {record.key: record.seconds for record in more.trials()}
     assert before.items() <= after.items()
     assert len(after) == len(before) + 1
-    with pytest.raises(StoreError, match=r"the folder holds another study: tuner\.2\.with\.epochs was 8, is 9"):
-        study(tmp_path, tuner=["nothing", {"use": "linear", "with": {"epochs": 9, "batch": 256, "lr": 0.1}}, "ridge"])
+    with pytest.raises(
+        StoreError, match=r"the folder holds another study: tuner\.2\.with\.epochs was 8, is 9"
+    ):
+        study(
+            tmp_path,
+            tuner=["nothing", {"use": "linear", "with": {"epochs": 9, "batch": 256, "lr": 0.1}}, "ridge"],
+        )
 
 
 def test_a_kept_predictor_gives_the_accuracy_of_the_table(tmp_path):
@@ -99,18 +120,40 @@ def npz(path, rows=120, groups=None, **arrays):
 
 def test_one_test_group_says_nothing_about_another(tmp_path):
     data = f"npz:path={npz(tmp_path / 'few.npz', groups=3)},group=group"
-    keys = {"data": data, "tuner": ["knn", "nothing"], "evaluate": ["accuracy"], "report": {"baseline": "nothing"}}
-    (difference,) = {(c["difference"] > 0, c["low"], c["p"]) for c in study(tmp_path, "one", **keys).summary()["comparisons"]}
+    keys = {
+        "data": data,
+        "tuner": ["knn", "nothing"],
+        "evaluate": ["accuracy"],
+        "report": {"baseline": "nothing"},
+    }
+    (difference,) = {
+        (c["difference"] > 0, c["low"], c["p"])
+        for c in study(tmp_path, "one", **keys).summary()["comparisons"]
+    }
     assert difference == (True, None, None)
     twice = study(tmp_path, "two", **keys | {"replicates": 2}).summary()
     assert {c["p"] for c in twice["comparisons"]} == {0.5}
-    assert twice["rows"][0]["numbers"]["accuracy"]["test"]["how"].startswith("95 % percentile bootstrap over 2 replicates,")
+    assert twice["rows"][0]["numbers"]["accuracy"]["test"]["how"].startswith(
+        "95 % percentile bootstrap over 2 replicates,"
+    )
 
 
 def test_data_in_files_of_one_name_are_compared_each_with_itself(tmp_path):
-    easy, hard = npz(tmp_path / "easy" / "day.npz"), npz(tmp_path / "hard" / "day.npz", y=np.random.default_rng(1).integers(0, 3, 120))
-    made = study(tmp_path, data=[easy, hard], tuner=["knn", "nothing"], evaluate=["accuracy"], report={"baseline": "nothing"})
-    value = {(row["labels"]["data"], row["line"]): row["numbers"]["accuracy"]["test"]["value"] for row in made.summary()["rows"]}
+    easy, hard = (
+        npz(tmp_path / "easy" / "day.npz"),
+        npz(tmp_path / "hard" / "day.npz", y=np.random.default_rng(1).integers(0, 3, 120)),
+    )
+    made = study(
+        tmp_path,
+        data=[easy, hard],
+        tuner=["knn", "nothing"],
+        evaluate=["accuracy"],
+        report={"baseline": "nothing"},
+    )
+    value = {
+        (row["labels"]["data"], row["line"]): row["numbers"]["accuracy"]["test"]["value"]
+        for row in made.summary()["rows"]
+    }
     assert {data for data, _ in value} == {"npz:path=easy/day.npz", "npz:path=hard/day.npz"}
     found = {c["labels"]["data"]: c["difference"] for c in made.summary()["comparisons"] if c["labels"]}
     assert found == {data: pytest.approx(value[data, "knn"] - value[data, "nothing"]) for data in found}
@@ -150,16 +193,28 @@ def test_data_that_was_mended_after_nothing_could_be_trained(tmp_path):
 
 
 def test_trials_are_labelled_as_the_rows_after_an_extension(tmp_path):
-    easy, hard = npz(tmp_path / "easy" / "day.npz"), npz(tmp_path / "hard" / "day.npz", y=np.random.default_rng(1).integers(0, 3, 120))
+    easy, hard = (
+        npz(tmp_path / "easy" / "day.npz"),
+        npz(tmp_path / "hard" / "day.npz", y=np.random.default_rng(1).integers(0, 3, 120)),
+    )
     study(tmp_path, data=[easy], tuner="knn", evaluate=["accuracy"])
     made = study(tmp_path, data=[easy, hard], tuner="knn", evaluate=["accuracy"])
-    assert [record.labels["data"] for record in made.trials()] == ["npz:path=easy/day.npz", "npz:path=hard/day.npz"]
+    assert [record.labels["data"] for record in made.trials()] == [
+        "npz:path=easy/day.npz",
+        "npz:path=hard/day.npz",
+    ]
 
 
 def test_a_row_without_an_interval_is_told_beside_the_mean_that_has_none_for_it(tmp_path):
     many = f"npz:path={npz(tmp_path / 'many.npz', rows=360, groups=40)},group=group"
     one = f"npz:path={npz(tmp_path / 'one.npz', groups=3)},group=group"
-    made = study(tmp_path, data=[many, one], tuner=["knn", "nothing"], evaluate=["accuracy"], report={"baseline": "nothing"})
+    made = study(
+        tmp_path,
+        data=[many, one],
+        tuner=["knn", "nothing"],
+        evaluate=["accuracy"],
+        report={"baseline": "nothing"},
+    )
     overall, first, second = made.summary()["comparisons"]
     assert (overall["over"], overall["low"], overall["p"]) == ("2 rows, 1 without interval", None, None)
     assert first["p"] < 0.05
@@ -183,13 +238,18 @@ def test_items_are_counted_as_observed_whatever_they_weigh(tmp_path):
     data = f"npz:path={npz(tmp_path / 'w.npz', weight=np.full(120, 0.1, np.float32))},weights=weight"
     made = study(tmp_path, data=data, tuner="knn", evaluate=["groups:many=20,few=10"])
     (row,) = made.summary()["rows"]
-    assert {name for name, at in row["numbers"].items() if at["test"]["value"] is not None} == {"many-observed"}
+    assert {name for name, at in row["numbers"].items() if at["test"]["value"] is not None} == {
+        "many-observed"
+    }
 
 
 def test_predictors_by_number(tmp_path):
     made = study(tmp_path, data=npz(tmp_path / "a.npz"), tuner="knn", evaluate=["accuracy"])
     x = 3 * np.eye(6, dtype=np.float32)[:3]
-    assert np.array_equal(made.predictor(0).predict(x).probabilities(), made.predictor(made.trials()[0]).predict(x).probabilities())
+    assert np.array_equal(
+        made.predictor(0).predict(x).probabilities(),
+        made.predictor(made.trials()[0]).predict(x).probabilities(),
+    )
     assert made.predictor(np.int64(0)).classes.names == made.predictor(0).classes.names
     with pytest.raises(StoreError, match=r"there is no trial 1\. Possible: 0 to 0"):
         made.predictor(1)

@@ -13,7 +13,11 @@ from burnish.manager import Manager
 from burnish.plan import build_plan, to_yaml
 from burnish.recipe import find_recipe, parse_recipe, with_options
 
-PLUGINS = sorted(path.name for path in (Path(__file__).parents[1] / "plugins").iterdir() if (path / "pyproject.toml").is_file())
+PLUGINS = sorted(
+    path.name
+    for path in (Path(__file__).parents[1] / "plugins").iterdir()
+    if (path / "pyproject.toml").is_file()
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +34,12 @@ def recipes():
 
 
 def test_every_plugin_of_the_repository_is_installed_and_works(manager):
-    assert {info.name: info.status for info in manager.plugins if info.name in PLUGINS} == dict.fromkeys(PLUGINS, "ok")
-    assert {info.name: info.distribution for info in manager.plugins if info.name in PLUGINS} == {name: f"burnish-{name}" for name in PLUGINS}
+    assert {info.name: info.status for info in manager.plugins if info.name in PLUGINS} == dict.fromkeys(
+        PLUGINS, "ok"
+    )
+    assert {info.name: info.distribution for info in manager.plugins if info.name in PLUGINS} == {
+        name: f"burnish-{name}" for name in PLUGINS
+    }
     assert all(not manager.unmet(info) for info in manager.plugins if info.name in PLUGINS)
 
 
@@ -43,14 +51,27 @@ def test_no_name_is_offered_twice(manager):
 def test_every_target_resolves(manager):
     for component in components(manager):
         descriptor = component.descriptor
-        names = [getattr(descriptor, name, None) for name in ("target", "corrupt", "assess", "fingerprint", "guess", "views", "provides", "pretrain")]
+        names = [
+            getattr(descriptor, name, None)
+            for name in (
+                "target",
+                "corrupt",
+                "assess",
+                "fingerprint",
+                "guess",
+                "views",
+                "provides",
+                "pretrain",
+            )
+        ]
         for target in (name for name in names if isinstance(name, str) and name):
             assert callable(manager.resolve(component, target)), f"{component}: {target}"
 
 
 GIVEN = {
     "data": {"folder": "./photos", "csv": "./texts.csv", "npz": "signs"},
-    "backbone": dict.fromkeys(("openclip", ""), "openclip:model=ViT-B-32,random_seed=0") | {"hf-lm": "hf-lm:model=gpt2,random_seed=0"},
+    "backbone": dict.fromkeys(("openclip", ""), "openclip:model=ViT-B-32,random_seed=0")
+    | {"hf-lm": "hf-lm:model=gpt2,random_seed=0"},
 }
 """What stands in for data and weights that recipes leave to their user, by the component they name."""
 
@@ -68,9 +89,18 @@ def test_every_recipe_is_a_plan_that_reads_back_as_itself(manager, tmp_path, mon
             path = tmp_path / "photos" / kind / f"{number}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(f"{kind} {number}".encode())
-    (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"text {number},{kind}\n" for kind in ("cat", "dog") for number in range(9)))
+    (tmp_path / "texts.csv").write_text(
+        "text,label\n" + "".join(f"text {number},{kind}\n" for kind in ("cat", "dog") for number in range(9))
+    )
     recipe = find_recipe(name, manager)
-    recipe = with_options(recipe, {key: [GIVEN[key][used]] for key in GIVEN if (used := first_use(recipe.values.get(key))) in GIVEN[key]})
+    recipe = with_options(
+        recipe,
+        {
+            key: [GIVEN[key][used]]
+            for key in GIVEN
+            if (used := first_use(recipe.values.get(key))) in GIVEN[key]
+        },
+    )
     plan = build_plan(recipe, manager)
     assert plan.cells
     again = build_plan(parse_recipe(to_yaml(plan), "plan.yaml", name=name, base=tmp_path), manager)
@@ -79,7 +109,9 @@ def test_every_recipe_is_a_plan_that_reads_back_as_itself(manager, tmp_path, mon
 
 def test_listings_tell_the_same(burnish, manager):
     listed = json.loads(burnish("list", "--json").out)
-    assert {(each["kind"], each["full_name"]) for each in listed} >= {(c.kind, c.full_name) for c in components(manager)}
+    assert {(each["kind"], each["full_name"]) for each in listed} >= {
+        (c.kind, c.full_name) for c in components(manager)
+    }
     assert all(each["summary"] and each["version"] for each in listed)
     names = {each["name"]: each["status"] for each in json.loads(burnish("plugins", "--json").out)}
     assert {name: names[name] for name in PLUGINS} == dict.fromkeys(PLUGINS, "ok")
@@ -93,9 +125,19 @@ def test_every_component_is_shown(burnish, manager):
 
 
 def test_light_commands_import_neither_torch_nor_numpy(burnish):
-    for command in (("--help",), ("list",), ("plugins",), ("validate", "noisy-pretraining"), ("show", "tuner", "nmtune")):
+    for command in (
+        ("--help",),
+        ("list",),
+        ("plugins",),
+        ("validate", "noisy-pretraining"),
+        ("show", "tuner", "nmtune"),
+    ):
         ended = burnish.afresh(*command, before=("-X", "importtime", "-m", "burnish"))
         assert ended.code == 0, ended.err
-        imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in ended.err.splitlines() if line.startswith("import time:")}
+        imported = {
+            line.rpartition("|")[2].strip().partition(".")[0]
+            for line in ended.err.splitlines()
+            if line.startswith("import time:")
+        }
         assert "burnish" in imported
         assert not imported & {"torch", "numpy", "scipy", "sklearn", "PIL", "rich", "matplotlib"}, command

@@ -1,6 +1,7 @@
 """The core wheel alone: what has to work without any extra works, and the rest says what to install.
 
-A script, for an environment with nothing in it but core and what core requires: no pytest, no plugin. Standard library only.
+A script, for an environment with nothing in it but core and what core requires: no pytest, no plugin.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -64,7 +65,14 @@ NUMBER = {
     "note": "",
 }
 ROW = {
-    "labels": {"data": "rows", "backbone": "features", "noise": "none", "assess": "none", "tuner": "probe", "loss": "ce"},
+    "labels": {
+        "data": "rows",
+        "backbone": "features",
+        "noise": "none",
+        "assess": "none",
+        "tuner": "probe",
+        "loss": "ce",
+    },
     "x": None,
     "line": "probe",
     "options": {},
@@ -89,7 +97,9 @@ SUMMARY = {
 
 def burnish(*arguments: str) -> tuple[int, str, str]:
     """Run burnish; return exit code, stdout and stderr."""
-    done = subprocess.run([sys.executable, "-m", "burnish", *arguments], capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "burnish", *arguments], capture_output=True, encoding="utf-8", check=False
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -97,7 +107,9 @@ def works(*arguments: str, tells: str) -> None:
     """Fail unless a command succeeds and its output has a text."""
     code, out, err = burnish(*arguments)
     if code or tells not in out or err:
-        raise SystemExit(f"burnish {' '.join(arguments)}: exit code {code}, expected 0 and {tells!r}\n{out}{err}")
+        raise SystemExit(
+            f"burnish {' '.join(arguments)}: exit code {code}, expected 0 and {tells!r}\n{out}{err}"
+        )
     print(f"works      burnish {' '.join(arguments)}")
 
 
@@ -106,7 +118,10 @@ def refuses(*arguments: str, tells: str) -> None:
     code, out, err = burnish(*arguments)
     lines = err.splitlines()
     if code != 2 or not lines or not all(line.startswith("burnish: ") and tells in line for line in lines):
-        raise SystemExit(f"burnish {' '.join(arguments)}: exit code {code}, expected 2 and {tells!r} in every line\n{out}{err}")
+        raise SystemExit(
+            f"burnish {' '.join(arguments)}: exit code {code}, expected 2 and {tells!r} in every"
+            f" line\n{out}{err}"
+        )
     print(f"refuses    burnish {' '.join(arguments)}")
 
 
@@ -117,7 +132,15 @@ def finished_study(folder: Path) -> None:
     folder.mkdir()
     with Store(folder / "study.sqlite") as store:
         store.add([Record("k", ROW["labels"], 0)])  # type: ignore[arg-type]
-        store.set_meta({"trials": '["k"]', "identity": json.dumps({"numeric.device": "cpu"}), "plan": "", "name": "alone", "key": "p"})
+        store.set_meta(
+            {
+                "trials": '["k"]',
+                "identity": json.dumps({"numeric.device": "cpu"}),
+                "plan": "",
+                "name": "alone",
+                "key": "p",
+            }
+        )
         store.set_summary("p", SUMMARY)
 
 
@@ -125,7 +148,9 @@ def main() -> None:
     """Check everything in a folder of its own."""
     there = [name for name in HEAVY if importlib.util.find_spec(name)]
     if there:
-        raise SystemExit(f"this is for an environment with core alone, and these are installed: {', '.join(there)}")
+        raise SystemExit(
+            f"this is for an environment with core alone, and these are installed: {', '.join(there)}"
+        )
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["BURNISH_CACHE"] = str(Path(folder) / "cache")

@@ -1,7 +1,9 @@
-"""What every package of the repository shares, checked: ``python tools/check_repository.py``. ``--fix`` writes it where it can.
+"""What every package of the repository shares, checked: ``python tools/check_repository.py``.
 
-The one place is ``core/pyproject.toml``: version, licence, authors, classifiers and the rest of what all packages have in common are copied
-from there. Only the standard library is needed.
+``--fix`` writes it where it can.
+
+The one place is ``core/pyproject.toml``: version, licence, authors, classifiers and the rest of what all
+packages have in common are copied from there. Only the standard library is needed.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ LONG: dict[str, str] = {}
 _PRIVATE = re.compile(r"^(localhost|[\d.]+|[^.]+|.*\.(internal|local|lan|corp|intranet|home))$")
 _EXAMPLE = re.compile(r"(^|\.)example(\.(com|org|net))?$|^localhost$|^127\.0\.0\.1$")
 _URL = re.compile(r"https?://[^\s\"'<>)\]}`]+")
-_FOLDERS_OF_PEOPLE = r"(?<![\w.$}~*-])/(?:root|(?:home|Users)/(?!(?:someone|somebody|user|me|you)/)[a-zA-Z][\w-]*)/"
+_FOLDERS_OF_PEOPLE = (
+    r"(?<![\w.$}~*-])/(?:root|(?:home|Users)/(?!(?:someone|somebody|user|me|you)/)[a-zA-Z][\w-]*)/"
+)
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,15 @@ def read_package(folder: Path) -> Package:
 def main() -> int:
     """Print what is wrong, a line each, and return 1 where something is."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fix", action="store_true", help="write the shared metadata and the copies of the licence")
+    parser.add_argument(
+        "--fix", action="store_true", help="write the shared metadata and the copies of the licence"
+    )
     core = read_package(ROOT / "core")
-    plugins = [folder for folder in sorted((ROOT / "plugins").iterdir()) if folder.is_dir() and not folder.name.startswith(".")]
+    plugins = [
+        folder
+        for folder in sorted((ROOT / "plugins").iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+    ]
     if parser.parse_args().fix:
         for folder in [ROOT / "core", *plugins]:
             fix(folder)
@@ -89,7 +99,7 @@ def main() -> int:
     return int(bool(problems))
 
 
-# -- packages ---------------------------------------------------------------------------------------------------------------------
+# -- packages ------------------------------------------------------------------------------------------------
 
 
 def check_core(core: Package) -> Iterator[str]:
@@ -115,7 +125,10 @@ def check_plugin(plugin: Package, core: Package) -> Iterator[str]:
     yield from check_licence(plugin)
     for key in SHARED:
         if plugin.project.get(key) != core.project.get(key) and key != "classifiers":
-            yield f"{where}: {key} is {plugin.project.get(key)!r}, in core {core.project.get(key)!r}. Run: python tools/check_repository.py --fix"
+            yield (
+                f"{where}: {key} is {plugin.project.get(key)!r}, in core {core.project.get(key)!r}. Run:"
+                " python tools/check_repository.py --fix"
+            )
     missing = sorted(set(core.project["classifiers"]) - set(plugin.project.get("classifiers", [])))
     if missing:
         yield f"{where}: classifiers lack {missing}. Run: python tools/check_repository.py --fix"
@@ -129,7 +142,12 @@ def check_plugin(plugin: Package, core: Package) -> Iterator[str]:
         yield f"{where}: the dependency 'burnish[run]=={series}' is missing"
     if f"burnish[test]=={series}" not in plugin.project.get("optional-dependencies", {}).get("test", []):
         yield f"{where}: the extra test lacks 'burnish[test]=={series}'"
-    for file in (f"src/{package}/__init__.py", f"src/{package}/py.typed", "tests/test_contract.py", "README.md"):
+    for file in (
+        f"src/{package}/__init__.py",
+        f"src/{package}/py.typed",
+        "tests/test_contract.py",
+        "README.md",
+    ):
         if not (ROOT / plugin.folder / file).is_file():
             yield f"{plugin.folder}/{file}: it is missing"
     yield from check_readme(plugin)
@@ -140,9 +158,14 @@ def check_licence(package: Package) -> Iterator[str]:
     """Yield what keeps the licence out of a package's wheel."""
     copy = ROOT / package.folder / "LICENSE"
     if not copy.is_file() or copy.read_bytes() != (ROOT / "LICENSE").read_bytes():
-        yield f"{package.folder}/LICENSE: it is no copy of LICENSE. Run: python tools/check_repository.py --fix"
+        yield (
+            f"{package.folder}/LICENSE: it is no copy of LICENSE. Run: python tools/check_repository.py --fix"
+        )
     if package.project.get("license-files") != ["LICENSE"]:
-        yield f'{package.folder}/pyproject.toml: license-files is not ["LICENSE"]. Run: python tools/check_repository.py --fix'
+        yield (
+            f'{package.folder}/pyproject.toml: license-files is not ["LICENSE"]. Run: python'
+            " tools/check_repository.py --fix"
+        )
 
 
 def check_readme(plugin: Package) -> Iterator[str]:
@@ -153,26 +176,39 @@ def check_readme(plugin: Package) -> Iterator[str]:
     for heading in (heading for heading in HEADINGS if heading not in headings):
         yield f"{plugin.folder}/README.md: there is no heading '## {heading}'"
     if f"pip install burnish-{plugin.name}" not in text:
-        yield f"{plugin.folder}/README.md: it does not say how to install it: pip install burnish-{plugin.name}"
+        yield (
+            f"{plugin.folder}/README.md: it does not say how to install it: pip install burnish-{plugin.name}"
+        )
 
 
 def check_mentions(plugin: Package) -> Iterator[str]:
     """Yield where a plugin is missing that lists or describes all of them."""
     if not (ROOT / "docs/plugins" / f"{plugin.name}.md").is_file():
         yield f"docs/plugins/{plugin.name}.md: the plugin's page is missing"
-    for file, mention in (("docs/plugins/directory.md", f"({plugin.name}.md)"), ("mkdocs.yml", f"plugins/{plugin.name}.md")):
+    for file, mention in (
+        ("docs/plugins/directory.md", f"({plugin.name}.md)"),
+        ("mkdocs.yml", f"plugins/{plugin.name}.md"),
+    ):
         if mention not in (ROOT / file).read_text("utf-8"):
             yield f"{file}: it does not name {mention.strip('()')}"
     fragments = list(ROOT.glob(f"changelog.d/{plugin.name}.*.md"))
     if not fragments and f"burnish-{plugin.name}" not in (ROOT / "CHANGELOG.md").read_text("utf-8"):
-        yield f"CHANGELOG.md: it does not mention burnish-{plugin.name}, and no fragment changelog.d/{plugin.name}.*.md does"
+        yield (
+            f"CHANGELOG.md: it does not mention burnish-{plugin.name}, and no fragment"
+            f" changelog.d/{plugin.name}.*.md does"
+        )
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", encoding="utf-8")
     factors = re.search(r"plugin-\{([^}]*)\}", tox["tox"]["env_list"])
     if factors is None or plugin.name not in factors[1].split(","):
         yield f"tox.ini: env_list has no factor plugin-{plugin.name}"
-    section = dict(next((tox[name].items() for name in tox.sections() if name.startswith("testenv:plugin-")), ()))
-    for key, line in (("deps", f"{plugin.name}: ./plugins/{plugin.name}[test]"), ("commands", f"{plugin.name}: pytest plugins/{plugin.name}/tests")):
+    section = dict(
+        next((tox[name].items() for name in tox.sections() if name.startswith("testenv:plugin-")), ())
+    )
+    for key, line in (
+        ("deps", f"{plugin.name}: ./plugins/{plugin.name}[test]"),
+        ("commands", f"{plugin.name}: pytest plugins/{plugin.name}/tests"),
+    ):
         if line not in section.get(key, ""):
             yield f"tox.ini: {key} of the plugins' environments lacks {line!r}"
     for environment in ("testenv:types", "testenv:together", "testenv:docs"):
@@ -180,12 +216,17 @@ def check_mentions(plugin: Package) -> Iterator[str]:
             yield f"tox.ini: [{environment}] does not install ./plugins/{plugin.name}"
 
 
-# -- every tracked file -------------------------------------------------------------------------------------------------------------
+# -- every tracked file --------------------------------------------------------------------------------------
 
 
 def check_tracked_files() -> Iterator[str]:
-    """Yield tracked files that are too long, or that name a machine: a folder of this one, somebody's home, a private host."""
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S607
+    """Yield tracked files that are too long, or that name a machine.
+
+    A folder of this one, somebody's home, a private host.
+    """
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     here = "|".join(re.escape(f"{folder}/") for folder in (ROOT, ROOT.parent) if len(folder.parts) > 1)
     paths = re.compile(f"{_FOLDERS_OF_PEOPLE}|(?<![\\w.$}}~*-])(?:{here})" if here else _FOLDERS_OF_PEOPLE)
     for name in filter(None, listing.split("\0")):
@@ -216,7 +257,9 @@ def check_text(name: str, text: str, paths: re.Pattern[str]) -> Iterator[str]:
             yield f"{name}, line {number}: an absolute path of some machine: {found[0]}"
         for url in _URL.findall(line):
             host = _host(url)
-            if host in _configured_hosts() or (_PRIVATE.match(host) and not _EXAMPLE.search(host) and "{" not in url):
+            if host in _configured_hosts() or (
+                _PRIVATE.match(host) and not _EXAMPLE.search(host) and "{" not in url
+            ):
                 yield f"{name}, line {number}: a private host: {host}"
 
 
@@ -229,12 +272,19 @@ def _host(url: str) -> str:
 
 def _configured_hosts() -> set[str]:
     """Return the hosts of package registries that this machine is set up to use."""
-    names = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "NPM_CONFIG_REGISTRY")
+    names = (
+        "PIP_INDEX_URL",
+        "PIP_EXTRA_INDEX_URL",
+        "UV_INDEX_URL",
+        "UV_DEFAULT_INDEX",
+        "UV_EXTRA_INDEX_URL",
+        "NPM_CONFIG_REGISTRY",
+    )
     hosts = {urlsplit(url).hostname or "" for name in names for url in os.environ.get(name, "").split()}
     return hosts - {""}
 
 
-# -- writing ------------------------------------------------------------------------------------------------------------------------
+# -- writing -------------------------------------------------------------------------------------------------
 
 
 def fix(folder: Path) -> None:
@@ -252,7 +302,11 @@ def fix(folder: Path) -> None:
         old = _assignment(text, key)
         if old and key == "classifiers":
             line = _joined_classifiers(line, old)
-        text = text.replace(old, line, 1) if old else text.replace(_assignment(text, after), _assignment(text, after) + line, 1)
+        text = (
+            text.replace(old, line, 1)
+            if old
+            else text.replace(_assignment(text, after), _assignment(text, after) + line, 1)
+        )
         after = key
     if text != file.read_text("utf-8"):
         file.write_text(text, encoding="utf-8")
@@ -263,7 +317,11 @@ def _assignment(text: str, key: str) -> str:
     """Return the lines of ``[project]`` that set a key; empty where there are none."""
     start = text.index("[project]")
     end = text.find("\n[", start)
-    found = re.search(rf"^{re.escape(key)} = (\[\n.*?^\]|.*?)\n", text[start : end if end > 0 else None], flags=re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^{re.escape(key)} = (\[\n.*?^\]|.*?)\n",
+        text[start : end if end > 0 else None],
+        flags=re.MULTILINE | re.DOTALL,
+    )
     return found[0] if found else ""
 
 

@@ -1,6 +1,9 @@
-"""Writes the pages of the documentation that follow from the code: hooks, the public names of every package, the command line, one page a plugin.
+"""Writes the pages of the documentation that follow from the code.
 
-``python tools/make_reference.py`` writes them, ``--check`` says which are out of date. The results are committed, so that they can be read anywhere.
+Hooks, the public names of every package, the command line, one page a plugin.
+
+``python tools/make_reference.py`` writes them, ``--check`` says which are out of date. The results are
+committed, so that they can be read anywhere.
 """
 
 from __future__ import annotations
@@ -32,33 +35,59 @@ PACKAGES: Mapping[str, tuple[str, str, str]] = {
     "descriptors": (
         "burnish",
         "import burnish",
-        "Light: importing `burnish` imports neither torch nor numpy. What runs things is imported when it is used.",
+        (
+            "Light: importing `burnish` imports neither torch nor numpy. What runs things is imported when it"
+            " is used."
+        ),
     ),
     "data": (
         "burnish.data",
         "Data",
-        "What flows: items in a canonical order, what is known of their targets, classes and splits. numpy, no torch.",
+        (
+            "What flows: items in a canonical order, what is known of their targets, classes and splits."
+            " numpy, no torch."
+        ),
     ),
     "contracts": (
         "burnish.contracts",
         "Contracts",
-        "What the objects behind descriptors look like. In shapes, N is all items, M some of them, B those of a batch, C classes, D columns.",
+        (
+            "What the objects behind descriptors look like. In shapes, N is all items, M some of them, B"
+            " those of a batch, C classes, D columns."
+        ),
     ),
     "blocks": ("burnish.blocks", "Blocks", "Torch parts that several methods share."),
     "testing": (
         "burnish.testing",
         "Testing",
-        "The contract kit. A test class inherits from the contract of its kind and names a component: [how](../write-a-plugin/3-test-it.md).",
+        (
+            "The contract kit. A test class inherits from the contract of its kind and names a component:"
+            " [how](../write-a-plugin/3-test-it.md)."
+        ),
     ),
-    "sklearn": ("burnish.sklearn", "scikit-learn", "Tuners as scikit-learn estimators: [how](../guides/scikit-learn.md)."),
-    "errors": ("burnish.errors", "Errors", "Errors for people. Each becomes one line of the command line, and its exit code."),
+    "sklearn": (
+        "burnish.sklearn",
+        "scikit-learn",
+        "Tuners as scikit-learn estimators: [how](../guides/scikit-learn.md).",
+    ),
+    "errors": (
+        "burnish.errors",
+        "Errors",
+        "Errors for people. Each becomes one line of the command line, and its exit code.",
+    ),
 }
 """Pages of public names: file -> (package, title, what is said first)."""
 
 ENVIRONMENT = (
-    "| `BURNISH_CACHE` | folder of cached features; by default `$XDG_CACHE_HOME/burnish`, else `~/.cache/burnish` |",
+    (
+        "| `BURNISH_CACHE` | folder of cached features; by default `$XDG_CACHE_HOME/burnish`, else"
+        " `~/.cache/burnish` |"
+    ),
     "| `BURNISH_CACHE_SIZE` | how much it may hold, such as `5GB`; 20 GB by default |",
-    "| `BURNISH_PLUGINS` | plugins to load, such as `basics,nmtune`; empty for none. The others are not even imported |",
+    (
+        "| `BURNISH_PLUGINS` | plugins to load, such as `basics,nmtune`; empty for none. The others are not"
+        " even imported |"
+    ),
 )
 
 FURTHER: Mapping[str, tuple[str, ...]] = {"burnish.testing": ("dists.write_dist",)}
@@ -87,52 +116,77 @@ def _noted(text: str) -> str:
 
 def benchmarks_page() -> str:
     """Return the page of benchmarks: what each of the result files says."""
-    results = [path.read_text(encoding="utf-8").strip() for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))]
-    text = "Speed is measured as a ratio to something on the same machine. The scripts are in `benchmarks`; a result names its command and machine."
+    results = [
+        path.read_text(encoding="utf-8").strip()
+        for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+    ]
+    text = (
+        "Speed is measured as a ratio to something on the same machine. The scripts are in `benchmarks`; a"
+        " result names its command and machine."
+    )
     lowered = [re.sub(r"^#", "##", result, flags=re.MULTILINE) for result in results]
     return "\n\n".join(["# Benchmarks", text, *lowered]) + "\n"
 
 
 def public_names(package: str) -> list[str]:
-    """Return the public names of a package: its ``__all__``, else the classes and functions it defines itself."""
+    """Return the public names of a package.
+
+    Its ``__all__``, else the classes and functions it defines itself.
+    """
     module = import_module(package)
     if hasattr(module, "__all__"):
         return [name for name in module.__all__ if not name.startswith("__")]
-    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == package and not name.startswith("_")]
+    own = [
+        name
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", "") == package and not name.startswith("_")
+    ]
     return sorted(own)
 
 
 def _package_page(package: str, title: str, text: str) -> str:
-    names = "\n".join(f"::: {package}.{name}\n" for name in [*public_names(package), *FURTHER.get(package, ())])
+    names = "\n".join(
+        f"::: {package}.{name}\n" for name in [*public_names(package), *FURTHER.get(package, ())]
+    )
     return f"# {title}\n\n{text}\n\n{names}"
 
 
 def _words_of_needs() -> str:
     words = ", ".join(f"`{word}`" for word in sorted(NEEDS_AND_PROVIDES))
-    text = "A trial is refused, before torch is imported, where data and backbone do not provide what its parts need."
+    text = (
+        "A trial is refused, before torch is imported, where data and backbone do not provide what its parts"
+        " need."
+    )
     return f"\n## Words of `needs` and `provides`\n\n{words}.\n\n{text}\n"
 
 
-# -- hooks ------------------------------------------------------------------------------------------------------------------------
+# -- hooks ---------------------------------------------------------------------------------------------------
 
 
 def hooks_page() -> str:
     """Return the page of hooks: signature and docstring of each."""
     parts = [
         "# Hooks\n",
-        "A plugin implements any of these functions in its entry-point module and marks each with `@burnish.hookimpl`. A hook takes nothing and "
-        "returns [descriptors](descriptors.md). Nothing depends on the order in which plugins are found.\n",
+        (
+            "A plugin implements any of these functions in its entry-point module and marks each with"
+            " `@burnish.hookimpl`. A hook takes nothing and returns [descriptors](descriptors.md). Nothing"
+            " depends on the order in which plugins are found.\n"
+        ),
         f"The module says which version it is made for: `BURNISH_API = {hooks.API_VERSION}`.\n",
     ]
     for kind, name in hooks.HOOKS.items():
         hook = getattr(hooks, name)
         signature = f"{name}({', '.join(inspect.signature(hook).parameters)})"
         returned = str(inspect.signature(hook).return_annotation).replace("Iterable", "list")
-        parts += [f"## `{signature}`\n", f"Kind `{kind}`; returns `{returned}`.\n", inspect.cleandoc(hook.__doc__ or "") + "\n"]
+        parts += [
+            f"## `{signature}`\n",
+            f"Kind `{kind}`; returns `{returned}`.\n",
+            inspect.cleandoc(hook.__doc__ or "") + "\n",
+        ]
     return "\n".join(parts)
 
 
-# -- command line -----------------------------------------------------------------------------------------------------------------
+# -- command line --------------------------------------------------------------------------------------------
 
 
 def cli_page() -> str:
@@ -141,7 +195,12 @@ def cli_page() -> str:
     for name, (module, _) in CORE_COMMANDS.items():
         for path, command in _commands(f"burnish {name}", add_common(import_module(module).command)):
             parts.append(_help(path, command))
-    return "\n".join([*parts, "## Environment variables\n", "| variable | what it does |", "|---|---|", *ENVIRONMENT]) + "\n"
+    return (
+        "\n".join(
+            [*parts, "## Environment variables\n", "| variable | what it does |", "|---|---|", *ENVIRONMENT]
+        )
+        + "\n"
+    )
 
 
 def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
@@ -152,12 +211,18 @@ def _commands(path: str, command: click.Command) -> Iterator[tuple[str, click.Co
 
 
 def _help(path: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=["-h", "--help"])
+    context = click.Context(
+        command,
+        info_name=path,
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        help_option_names=["-h", "--help"],
+    )
     text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
     return f"## `{path}`\n\n```text\n{text}\n```\n"
 
 
-# -- plugins ----------------------------------------------------------------------------------------------------------------------
+# -- plugins -------------------------------------------------------------------------------------------------
 
 
 def plugin_page(folder: Path, manager: Manager) -> str:
@@ -238,7 +303,9 @@ def _cell(text: str) -> str:
 def main() -> int:
     """Write the pages, or check that they are current."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is out of date")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a page is out of date"
+    )
     given = parser.parse_args()
     os.environ.pop("COLUMNS", None)
     old = [path for path, text in pages().items() if not is_current(path, text)]
@@ -251,7 +318,10 @@ def main() -> int:
 
 
 def is_current(path: Path, text: str) -> bool:
-    """Return whether a page holds a text; how lines of help are broken depends on click's version and does not count."""
+    """Return whether a page holds a text.
+
+    How lines of help are broken depends on click's version and does not count.
+    """
     return path.is_file() and path.read_text(encoding="utf-8").split() == text.split()
 
 

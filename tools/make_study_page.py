@@ -1,7 +1,9 @@
-"""Writes the page of a study from its store: what it says, its tables, how they were made, and its figures. No number in the page is typed by hand.
+"""Writes the page of a study from its store: what it says, its tables, how they were made, and its figures.
 
-``python tools/make_study_page.py runs/noisy-pretraining`` writes ``docs/study/<name>.md`` and the figures beside it; prose comes from
-``docs/study/<name>.prose.md`` where that exists, and stands before the tables.
+No number in the page is typed by hand.
+
+``python tools/make_study_page.py runs/noisy-pretraining`` writes ``docs/study/<name>.md`` and the figures
+beside it; prose comes from ``docs/study/<name>.prose.md`` where that exists, and stands before the tables.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from burnish.report.tables import caption, sheets
 FOLDER = Path(__file__).parents[1] / "docs" / "study"
 WIDTH = 100
 """Characters of a table's line."""
-NOTE = "<!-- Written by tools/make_study_page.py from the study's store: run it again instead of changing numbers here. -->"
+NOTE = (
+    "<!-- Written by tools/make_study_page.py from the study's store: run it again instead of changing"
+    " numbers here. -->"
+)
 
 Drawn = tuple[Picture, Mapping[str, Look]]
 """A figure, and the look of its lines for the legend; none where it names them itself."""
@@ -82,7 +87,12 @@ def write_page(study_folder: Path, folder: Path = FOLDER) -> Path:
         prose=prose.read_text(encoding="utf-8").strip() + "\n\n" if prose.is_file() else "",
         answer="\n".join(f"* {sentence}" for sentence in answer(study.summary)),
         tables="\n".join(to_text(sheet, WIDTH) for sheet in sheets(study.summary, study.choices)).rstrip(),
-        caption="\n\n".join([*caption(study.summary, study.choices, study.numeric), *(f"{kind}: {text}" for kind, text in study.notes)]),
+        caption="\n\n".join(
+            [
+                *caption(study.summary, study.choices, study.numeric),
+                *(f"{kind}: {text}" for kind, text in study.notes),
+            ]
+        ),
         figures="\n\n".join(_figures(study, folder)),
         command=study.command or f"burnish run {study.name}",
         facts="".join(f"* {name}: {value}\n" for name, value in study.environment.items()),
@@ -113,15 +123,26 @@ def drawn(study: OpenedStudy) -> dict[str, list[Drawn]]:
     others = [split for split in summary.splits() if split not in alone]
     along = bool(summary.xs)
     return {
-        "By panel": [(picture, look) for picture in (figures.along_x(summary, summary.shown(), wide=True) if along else figures.by_row(summary))],
-        "By test set": [(picture, look) for picture in (figures.along_x(summary, others, wide=True) if along and others else [])],
+        "By panel": [
+            (picture, look)
+            for picture in (
+                figures.along_x(summary, summary.shown(), wide=True) if along else figures.by_row(summary)
+            )
+        ],
+        "By test set": [
+            (picture, look)
+            for picture in (figures.along_x(summary, others, wide=True) if along and others else [])
+        ],
         "Differences": [(picture, {}) for picture in figures.differences(summary)],
         "Spectra": list(figures.spectra(summary, pictures.curves(summary, study.records(extras=True)))),
     }
 
 
 def svg(picture: Picture, look: Mapping[str, Look]) -> bytes:
-    """Return a figure as an SVG file of its own: with its legend, on the colour of paper, so that it can be read on any page."""
+    """Return a figure as an SVG file of its own.
+
+    With its legend, on the colour of paper, so that it can be read on any page.
+    """
     import io
 
     from matplotlib.lines import Line2D
@@ -129,10 +150,24 @@ def svg(picture: Picture, look: Mapping[str, Look]) -> bytes:
     out = io.BytesIO()
     with drawing():
         if look:
-            lines = [Line2D([], [], color=one.colour, marker=one.marker, linestyle=cast("Any", one.dashes), label=name) for name, one in look.items()]
-            picture.figure.legend(handles=lines, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncol=3, frameon=False, labelcolor=INK)
+            lines = [
+                Line2D(
+                    [], [], color=one.colour, marker=one.marker, linestyle=cast("Any", one.dashes), label=name
+                )
+                for name, one in look.items()
+            ]
+            picture.figure.legend(
+                handles=lines,
+                loc="upper center",
+                bbox_to_anchor=(0.5, 0.0),
+                ncol=3,
+                frameon=False,
+                labelcolor=INK,
+            )
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        picture.figure.savefig(out, format="svg", facecolor=PAPER, bbox_inches="tight", pad_inches=0.1, metadata=metadata)
+        picture.figure.savefig(
+            out, format="svg", facecolor=PAPER, bbox_inches="tight", pad_inches=0.1, metadata=metadata
+        )
     return out.getvalue()
 
 

@@ -1,9 +1,13 @@
-"""Runs the examples of Markdown pages: files are written, Python is executed, commands are run and what they print is compared.
+"""Runs the examples of Markdown pages.
 
-``python tools/run_examples.py PAGE ...`` checks pages; with ``--write`` it puts what commands really print into them.
+Files are written, Python is executed, commands are run and what they print is compared.
 
-In a page, a fenced block with a title is a file; ``python`` without one is executed; ``yaml`` without one is a recipe; lines of ``console`` that
-start with ``$`` are commands, followed by what they print, where ``...`` stands for any lines. ``<!-- no-run: why -->`` passes over the next block.
+``python tools/run_examples.py PAGE ...`` checks pages; with ``--write`` it puts what commands really print
+into them.
+
+In a page, a fenced block with a title is a file; ``python`` without one is executed; ``yaml`` without one is
+a recipe; lines of ``console`` that start with ``$`` are commands, followed by what they print, where ``...``
+stands for any lines. ``<!-- no-run: why -->`` passes over the next block.
 """
 
 from __future__ import annotations
@@ -25,7 +29,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-BLOCK = re.compile(r"^(?P<fence>```+) ?(?P<language>[\w-]*)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^(?P<fence>```+) ?(?P<language>[\w-]*)(?P<info>[^\n]*)\n(?P<text>.*?)^(?P=fence)$",
+    re.MULTILINE | re.DOTALL,
+)
 TITLE = re.compile(r'title="([^"]+)"')
 NO_RUN = re.compile(r"<!-- no-run: [^\n]+ -->\s*\Z")
 NUMBER = re.compile(r"[<+\u2212-]?\d+\.\d+(?:e-?\d+)?")
@@ -36,7 +43,14 @@ ERROR = re.compile(r"^burnish: |\berrors?\b")
 HASH = re.compile(r"\b[0-9a-f]{12,64}\b")
 TOLERANCE = 12.0
 """How far numbers of a study, in points, may be from those in a page: last bits differ between machines."""
-NOTES = ("Tuned on validation", "No do-nothing row", "A replicate redraws", "numeric:", "Numeric mode:", "report:")
+NOTES = (
+    "Tuned on validation",
+    "No do-nothing row",
+    "A replicate redraws",
+    "numeric:",
+    "Numeric mode:",
+    "report:",
+)
 """Beginnings of lines that ``--write`` leaves out, with what follows."""
 
 
@@ -71,7 +85,14 @@ def blocks(page: str) -> Iterator[Block]:
         title = TITLE.search(match["info"])
         start = match.start("text")
         run = not NO_RUN.search(page[: match.start()])
-        yield Block(match["language"], title[1] if title else "", match["text"], start, page[:start].count("\n") + 1, run)
+        yield Block(
+            match["language"],
+            title[1] if title else "",
+            match["text"],
+            start,
+            page[:start].count("\n") + 1,
+            run,
+        )
 
 
 @dataclass
@@ -101,7 +122,10 @@ def commands(block: Block) -> list[Command]:
 
 
 def agrees(expected: Sequence[str], printed: Sequence[str]) -> bool:
-    """Return whether lines are those expected: spaces and rules of a table aside, and decimal numbers within `TOLERANCE`."""
+    """Return whether lines are those expected.
+
+    Spaces and rules of a table aside, and decimal numbers within `TOLERANCE`.
+    """
     expected, printed = [e for e in expected if e.strip()], [p for p in printed if p.strip()]
     if not expected:
         return not printed
@@ -111,7 +135,10 @@ def agrees(expected: Sequence[str], printed: Sequence[str]) -> bool:
 
 
 def shortened(lines: list[str]) -> list[str]:
-    """Return what a page shows of printed lines: neither the notes under a table nor what a plan says of the machine."""
+    """Return what a page shows of printed lines.
+
+    Neither the notes under a table nor what a plan says of the machine.
+    """
     for number, line in enumerate(lines):
         if line.startswith(NOTES):
             return [*lines[:number], "..."]
@@ -123,7 +150,10 @@ def _same(expected: str, printed: str) -> bool:
     a, b = " ".join(first), " ".join(second)
     if NUMBER.sub("0", a) != NUMBER.sub("0", b):
         return False
-    return all(abs(_number(x) - _number(y)) <= TOLERANCE for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True))
+    return all(
+        abs(_number(x) - _number(y)) <= TOLERANCE
+        for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True)
+    )
 
 
 def _number(text: str) -> float:
@@ -189,7 +219,7 @@ class Runner:
         try:
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                exec(compile(code, "<example>", "exec"), self.names)  # noqa: S102 (the page's own code)
+                exec(compile(code, "<example>", "exec"), self.names)
         except Exception as error:
             raise ExampleError(f"{type(error).__name__}: {error}") from error
 
@@ -202,18 +232,28 @@ class Runner:
             if command.output is None:
                 if code:
                     raise ExampleError(f"{command.text!r} ends with {code}: {printed}")
-            elif code and not (any(map(ERROR.search, command.output)) or command.text.startswith("burnish check")):  # which found something
-                raise ExampleError(f"{command.text!r} ends with {code}, and the page shows no error: {printed}")
+            elif code and not (
+                any(map(ERROR.search, command.output)) or command.text.startswith("burnish check")
+            ):  # which found something
+                raise ExampleError(
+                    f"{command.text!r} ends with {code}, and the page shows no error: {printed}"
+                )
             elif not agrees(command.output, shown):
                 if not write:
-                    raise ExampleError(f"{command.text!r} prints\n{printed}\nand not\n" + "\n".join(command.output))
+                    raise ExampleError(
+                        f"{command.text!r} prints\n{printed}\nand not\n" + "\n".join(command.output)
+                    )
                 lines[len(lines) - len(command.output) :] = shortened(shown)
                 changed = True
         return "\n".join(lines) + "\n" if changed else ""
 
     def command(self, text: str) -> tuple[int, str]:
         """Run a command line; return its exit code, and what it prints without progress."""
-        words = [path for word in shlex.split(text, comments=True) for path in (sorted(glob.glob(word)) if "*" in word else [word])]  # noqa: PTH207
+        words = [
+            path
+            for word in shlex.split(text, comments=True)
+            for path in (sorted(glob.glob(word)) if "*" in word else [word])
+        ]
         if words[:3] == ["pip", "install", "-e"]:
             self._install(self.folder / words[3])
             return 0, ""
@@ -221,8 +261,15 @@ class Runner:
             return self._burnish(words[1:])
         places = os.pathsep.join(map(str, self.installed))
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        environment = os.environ | {"PYTHONPATH": places, "PATH": path, "COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, env=environment, check=False)  # noqa: S603, S607
+        environment = os.environ | {
+            "PYTHONPATH": places,
+            "PATH": path,
+            "COLUMNS": "100",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        done = subprocess.run(
+            ["bash", "-c", text], capture_output=True, text=True, env=environment, check=False
+        )
         return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
     def _burnish(self, arguments: list[str]) -> tuple[int, str]:
@@ -245,12 +292,17 @@ class Runner:
         return code, out.getvalue() + "\n".join(errors)
 
     def _install(self, project: Path) -> None:
-        """Do what ``pip install -e`` does for a project with a ``src`` folder: its entry points, as its pyproject.toml says, become known."""
+        """Do what ``pip install -e`` does for a project with a ``src`` folder.
+
+        Its entry points, as its pyproject.toml says, become known.
+        """
         from burnish.testing.dists import write_dist
 
         metadata = tomllib.loads((project / "pyproject.toml").read_text())["project"]
         site = project.parent / ".installed"
-        write_dist(site, metadata["name"], metadata["version"], metadata["entry-points"]["burnish"], editable=True)
+        write_dist(
+            site, metadata["name"], metadata["version"], metadata["entry-points"]["burnish"], editable=True
+        )
         self.installed += [place for place in (site, project / "src") if place not in self.installed]
 
     def _forget(self) -> None:
@@ -289,7 +341,10 @@ def check_recipe(text: str) -> None:
 
 
 def make_photos(folder: Path) -> None:
-    """Write a small folder of images in two classes, ``photos``, and one without classes, ``new-photos``: scans of digits."""
+    """Write a small folder of images in two classes, ``photos``, and one without classes, ``new-photos``.
+
+    Scans of digits.
+    """
     from PIL import Image
     from sklearn.datasets import load_digits
 
@@ -300,11 +355,16 @@ def make_photos(folder: Path) -> None:
             place = folder / ("photos" if number < WITH_LABEL else "new-photos")
             place = place / name if number < WITH_LABEL else place
             place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray((pixels * 15).astype("uint8")).resize((32, 32)).convert("RGB").save(place / f"{name}-{number}.png")
+            Image.fromarray((pixels * 15).astype("uint8")).resize((32, 32)).convert("RGB").save(
+                place / f"{name}-{number}.png"
+            )
 
 
 def main() -> None:
-    """Check or write the pages named on the command line; those of one folder whose names are numbered follow each other."""
+    """Check or write the pages named on the command line.
+
+    Those of one folder whose names are numbered follow each other.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pages", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true", help="put what commands print into the pages")

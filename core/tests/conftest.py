@@ -181,7 +181,11 @@ def site(tmp_path, monkeypatch):
 @pytest.fixture
 def study(site, monkeypatch):
     """The manager of one fake plugin, `study`, which has one of everything."""
-    files = {"burnish_study/__init__.py": STUDY, "burnish_study/command.py": COMMAND, "burnish_study/recipes/first.yaml": RECIPE}
+    files = {
+        "burnish_study/__init__.py": STUDY,
+        "burnish_study/command.py": COMMAND,
+        "burnish_study/recipes/first.yaml": RECIPE,
+    }
     write_dist(site, "burnish-study", "0.1.0", {"study": "burnish_study"}, files)
     monkeypatch.setenv("BURNISH_PLUGINS", "study")
     return Manager(only=frozenset({"study"}))

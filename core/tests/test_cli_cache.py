@@ -65,10 +65,21 @@ def burnish(capsys, *arguments):
 
 
 def fill(folder, items=3, **options):
-    part = Part("backbone", "fake", "fake", options, "1", "f", "fake:" + ",".join(f"{k}={v}" for k, v in options.items()))
+    part = Part(
+        "backbone",
+        "fake",
+        "fake",
+        options,
+        "1",
+        "f",
+        "fake:" + ",".join(f"{k}={v}" for k, v in options.items()),
+    )
     spec = FeatureSpec(part, "text", None, Numeric("cpu", "float32", 2, "2"))
     with FeatureCache(folder) as opened:
-        opened.open(spec).add(np.random.default_rng(0).integers(0, 256, (items, 32), dtype=np.uint8), np.ones((items, 4), np.float32))
+        opened.open(spec).add(
+            np.random.default_rng(0).integers(0, 256, (items, 32), dtype=np.uint8),
+            np.ones((items, 4), np.float32),
+        )
     return folder / "features" / spec.key()
 
 
@@ -99,7 +110,10 @@ def test_verify_tells_of_damage_with_its_exit_code(capsys, cache):
     code, out, _ = burnish(capsys, "cache", "verify")
     assert code == 1
     size = shard.with_name(shard.name + ".damaged").stat().st_size
-    assert out.splitlines() == [f"{cache}: 0 files are whole, 1 damaged", f"  {shard}: a damaged cache entry: it has {size} bytes, not {size + 1}"]
+    assert out.splitlines() == [
+        f"{cache}: 0 files are whole, 1 damaged",
+        f"  {shard}: a damaged cache entry: it has {size} bytes, not {size + 1}",
+    ]
     assert "1 damaged" in burnish(capsys, "cache", "list")[1]
     assert json.loads(burnish(capsys, "cache", "verify", "--json")[1]) == {"whole": 0, "damaged": []}
 
@@ -109,7 +123,10 @@ def test_answers_are_shown_and_go_only_when_asked_to(capsys, cache):
     kept = AnswerCache(cache, AnswerSpec(model, None))
     kept.add([(b"1" * 32, "yes"), (b"2" * 32, "no")])
     lines = [line.split() for line in burnish(capsys, "cache", "list")[1].splitlines()]
-    assert lines[1:] == [["answers", "model", "number", "size", "used"], [kept.spec.key()[:12], "fake:model=wise", "2", *lines[2][3:]]]
+    assert lines[1:] == [
+        ["answers", "model", "number", "size", "used"],
+        [kept.spec.key()[:12], "fake:model=wise", "2", *lines[2][3:]],
+    ]
     assert json.loads(burnish(capsys, "cache", "list", "--json")[1])["answers"][0]["answers"] == 2
     assert burnish(capsys, "cache", "verify")[1] == f"{cache}: 1 file is whole, 0 damaged\n"
     assert "0 entries removed" in burnish(capsys, "cache", "prune", "--max-size", "0")[1]
@@ -126,7 +143,12 @@ def test_prune(capsys, cache, monkeypatch):
     assert "0 entries removed" in burnish(capsys, "cache", "prune", "--older-than", "4d")[1]
     assert "1 entry removed" in burnish(capsys, "cache", "prune", "--older-than", "48h")[1]
     assert not first.exists()
-    assert json.loads(burnish(capsys, "cache", "prune", "--entry", second.name[:6], "--json")[1])["removed"][0]["key"] == second.name
+    assert (
+        json.loads(burnish(capsys, "cache", "prune", "--entry", second.name[:6], "--json")[1])["removed"][0][
+            "key"
+        ]
+        == second.name
+    )
     third = fill(cache, size=3)
     monkeypatch.setenv("BURNISH_CACHE_SIZE", "10kB")
     assert "0 entries removed" in burnish(capsys, "cache", "prune")[1]
@@ -140,8 +162,14 @@ def test_prune(capsys, cache, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--older-than", "3x"], "burnish: --older-than: '3x' is no age. Possible: a number with s, m, h, d or w, such as 30d."),
-        (["--max-size", "big"], "burnish: --max-size: 'big' is no size. Possible: such as 500MB, 20GB or a number of bytes."),
+        (
+            ["--older-than", "3x"],
+            "burnish: --older-than: '3x' is no age. Possible: a number with s, m, h, d or w, such as 30d.",
+        ),
+        (
+            ["--max-size", "big"],
+            "burnish: --max-size: 'big' is no size. Possible: such as 500MB, 20GB or a number of bytes.",
+        ),
     ],
 )
 def test_what_cannot_be_read(capsys, arguments, message):
@@ -149,7 +177,11 @@ def test_what_cannot_be_read(capsys, arguments, message):
 
 
 def test_an_unknown_entry(capsys, cache):
-    assert burnish(capsys, "cache", "prune", "--entry", "zz") == (1, "", f"burnish: {cache}: no entry begins with 'zz'. See `burnish cache list`.\n")
+    assert burnish(capsys, "cache", "prune", "--entry", "zz") == (
+        1,
+        "",
+        f"burnish: {cache}: no entry begins with 'zz'. See `burnish cache list`.\n",
+    )
 
 
 def test_why(capsys, cache, tmp_path, monkeypatch):
@@ -165,7 +197,13 @@ def test_why(capsys, cache, tmp_path, monkeypatch):
     code, out, err = why("fake-net")
     assert (code, out, err) == (0, "fake-net: not cached, and nothing like it\n", "")
     use_plugin_files([plugin])
-    values = {"data": "fake-data", "tuner": "fake-tuner", "evaluate": ["fake-measure"], "backbone": "fake-net", "numeric": "fp32"}
+    values = {
+        "data": "fake-data",
+        "tuner": "fake-tuner",
+        "evaluate": ["fake-measure"],
+        "backbone": "fake-net",
+        "numeric": "fp32",
+    }
     plan = build_plan(make_recipe(values), get_manager())
     spec = FeatureSpec(plan.cells[0].backbone, "image", None, plan.numeric)
     with FeatureCache(cache) as opened:
@@ -173,11 +211,14 @@ def test_why(capsys, cache, tmp_path, monkeypatch):
     key = spec.key()[:12]
     assert why("fake-net") == (0, f"fake-net: 5 items are cached (entry {key})\n", "")
     assert why("fake-net:size=2")[1].splitlines() == [
-        f"fake-net:size=2: not cached; the nearest entry, {key}, differs in", "  backbone.options.size  wanted 2  there 1",
-    ]  # fmt: skip
+        f"fake-net:size=2: not cached; the nearest entry, {key}, differs in",
+        "  backbone.options.size  wanted 2  there 1",
+    ]
     record = json.loads(why("fake-net", "--json")[1])[0]
     assert (record["cached"], record["items"], record["key"]) == (True, 5, spec.key())
-    assert json.loads(why("fake-net:size=2", "--json")[1])[0]["differences"] == [{"field": "backbone.options.size", "wanted": 2, "there": 1}]
+    assert json.loads(why("fake-net:size=2", "--json")[1])[0]["differences"] == [
+        {"field": "backbone.options.size", "wanted": 2, "there": 1}
+    ]
     given = "given: given features are not cached; they are read from the data each time\n"
     assert why("given", data="fake-rows") == (0, given, "")
     record = json.loads(why("given", "--json", data="fake-rows")[1])[0]

@@ -15,9 +15,15 @@ PLUGIN = "import burnish\nBURNISH_API = 1\n"
 def doctor(site, *arguments, **environment):
     run = subprocess.run(
         [sys.executable, "-m", "burnish", "doctor", *arguments],
-        capture_output=True, encoding="utf-8", check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]), **environment},
-    )  # fmt: skip
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            **environment,
+        },
+    )
     assert "Traceback" not in run.stderr
     return run
 
@@ -51,17 +57,29 @@ def test_torchs_own_view(sound):
 
 
 def test_light_without_torch(sound):
-    heavy = "import sys; from burnish.cli.doctor import examine; examine(False); print(sorted({'torch', 'numpy'} & sys.modules.keys()))"
+    heavy = (
+        "import sys; from burnish.cli.doctor import examine; examine(False); print(sorted({'torch', 'numpy'}"
+        " & sys.modules.keys()))"
+    )
     run = subprocess.run([sys.executable, "-c", heavy], capture_output=True, encoding="utf-8", check=True)
     assert run.stdout.strip() == "[]"
 
 
 def test_what_is_wrong_is_said_and_the_exit_code_is_1(site):
     write_dist(site, "burnish-broken", "0.1.0", {"broken": "burnish_broken"}, {"burnish_broken.py": "1 / 0"})
-    write_dist(site, "burnish-needy", "0.1.0", {"needy": "burnish_needy"}, {"burnish_needy.py": PLUGIN}, requires=["nothing-is-called-this>=2"])
+    write_dist(
+        site,
+        "burnish-needy",
+        "0.1.0",
+        {"needy": "burnish_needy"},
+        {"burnish_needy.py": PLUGIN},
+        requires=["nothing-is-called-this>=2"],
+    )
     blocked = site / "a-file"
     blocked.write_text("")
-    run = doctor(site, "--json", "--no-torch", BURNISH_PLUGINS="broken,needy", BURNISH_CACHE=str(blocked / "cache"))
+    run = doctor(
+        site, "--json", "--no-torch", BURNISH_PLUGINS="broken,needy", BURNISH_CACHE=str(blocked / "cache")
+    )
     problems = "\n".join(json.loads(run.stdout)["problems"])
     assert run.returncode == 1
     assert "broken" in problems

@@ -27,7 +27,7 @@ def burnish(capsys):
     return run
 
 
-# -- help and unknown names -------------------------------------------------------------------------------------------------------
+# -- help and unknown names ----------------------------------------------------------------------------------
 
 
 def test_help_lists_core_and_plugin_commands_with_their_summary(burnish):
@@ -63,16 +63,25 @@ def test_a_plugins_command_runs_and_replaces_none_of_core(burnish):
 def test_an_unknown_command_gets_a_suggestion(burnish):
     code, out, err = burnish("validat")
     assert (code, out) == (2, "")
-    assert err.startswith("burnish: unknown command 'validat'. Did you mean 'validate'? Possible: run, validate, results, ")
+    assert err.startswith(
+        "burnish: unknown command 'validat'. Did you mean 'validate'? Possible: run, validate, results, "
+    )
     assert err.count("\n") == 1
 
 
 def test_a_command_that_is_none_names_its_plugin(burnish, site):
     text = "import burnish\nBURNISH_API = 1\n@burnish.hookimpl\ndef burnish_commands():\n"
-    text += "    return [burnish.Command(name='odd', target='burnish_odd:text', summary='s')]\ntext = 'no command'\n"
+    text += (
+        "    return [burnish.Command(name='odd', target='burnish_odd:text', summary='s')]\ntext = 'no"
+        " command'\n"
+    )
     write_dist(site, "burnish-odd", "0.1", {"odd": "burnish_odd"}, {"burnish_odd.py": text})
     os.environ["BURNISH_PLUGINS"] = "odd"
-    assert burnish("odd") == (2, "", "burnish: command odd/odd of plugin odd (burnish-odd 0.1): burnish_odd:text is no click command.\n")
+    assert burnish("odd") == (
+        2,
+        "",
+        "burnish: command odd/odd of plugin odd (burnish-odd 0.1): burnish_odd:text is no click command.\n",
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,10 +89,31 @@ def test_a_command_that_is_none_names_its_plugin(burnish, site):
     [
         (("list", "--nope"), "burnish: No such option '--nope'. See: burnish list --help\n"),
         (("show", "tuner"), "burnish: Missing argument 'NAME'. See: burnish show --help\n"),
-        (("list", "tuners"), "burnish: there is no kind 'tuners'. Did you mean 'tuner'? Possible: backbone, noise, tuner, loss, "),
-        (("show", "tuner", "mpl"), "burnish: unknown tuner 'mpl'. Did you mean 'mlp'? Possible: linear, mlp, nothing, prompts, viewed."),
-        (("validate",), "burnish: no recipe is given. Possible: first-study. Name a recipe or a file, or give --data and --tuner.\n"),
-        (("validate", "gone.yaml"), "burnish: gone.yaml: the recipe cannot be read: No such file or directory.\n"),
+        (
+            ("list", "tuners"),
+            (
+                "burnish: there is no kind 'tuners'. Did you mean 'tuner'? Possible: backbone, noise, tuner,"
+                " loss, "
+            ),
+        ),
+        (
+            ("show", "tuner", "mpl"),
+            (
+                "burnish: unknown tuner 'mpl'. Did you mean 'mlp'? Possible: linear, mlp, nothing, prompts,"
+                " viewed."
+            ),
+        ),
+        (
+            ("validate",),
+            (
+                "burnish: no recipe is given. Possible: first-study. Name a recipe or a file, or give --data"
+                " and --tuner.\n"
+            ),
+        ),
+        (
+            ("validate", "gone.yaml"),
+            "burnish: gone.yaml: the recipe cannot be read: No such file or directory.\n",
+        ),
         (("list", "--plugin", "gone.py"), "burnish: --plugin "),
     ],
 )
@@ -94,7 +124,7 @@ def test_wrong_use_is_one_line_on_stderr_and_exit_code_2(burnish, arguments, mes
     assert err.count("\n") == 1
 
 
-# -- how it ends ------------------------------------------------------------------------------------------------------------------
+# -- how it ends ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -102,15 +132,33 @@ def test_wrong_use_is_one_line_on_stderr_and_exit_code_2(burnish, arguments, mes
     [
         ("interrupt", 130, "burnish: interrupted; run the same command to resume\n"),
         ("pipe", 1, ""),
-        ("memory", 1, "burnish: out of memory. Use a smaller data set or fewer replicates, or a machine with more memory.\n"),
-        ("torch", 2, "burnish: this needs the library 'torch', which is not installed. Install it: pip install 'burnish[run]'.\n"),
+        (
+            "memory",
+            1,
+            (
+                "burnish: out of memory. Use a smaller data set or fewer replicates, or a machine with more"
+                " memory.\n"
+            ),
+        ),
+        (
+            "torch",
+            2,
+            (
+                "burnish: this needs the library 'torch', which is not installed. Install it: pip install"
+                " 'burnish[run]'.\n"
+            ),
+        ),
         ("config", 2, "burnish: one.\nburnish: two.\n"),
         (
-            "value", 70,
-            "burnish: internal error: ValueError: bad thing. Run again with --debug for the traceback, and please report it.\n",
+            "value",
+            70,
+            (
+                "burnish: internal error: ValueError: bad thing. Run again with --debug for the traceback,"
+                " and please report it.\n"
+            ),
         ),
     ],
-)  # fmt: skip
+)
 def test_every_error_ends_in_a_line_and_a_code(burnish, monkeypatch, how, code, message):
     monkeypatch.setattr(cli, "_silence_stdout", lambda: None)
     ended, out, err = burnish("boom", how)
@@ -134,27 +182,45 @@ def test_errors_have_the_exit_code_of_their_class():
 
 def test_a_closed_pipe_is_no_error():
     code = "import sys; from burnish.cli import main; main(['--help'])"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() in (0, 1)
 
 
-# -- list, show, plugins ------------------------------------------------------------------------------------------------------------
+# -- list, show, plugins -------------------------------------------------------------------------------------
 
 
 def test_list_is_aligned_text_or_json(burnish):
     assert burnish("list", "backbone") == (
-        0, "clip      study  With text\nfeatures  study  As given\nsmall     study  A small one\n", "",
-    )  # fmt: skip
+        0,
+        "clip      study  With text\nfeatures  study  As given\nsmall     study  A small one\n",
+        "",
+    )
     code, out, _ = burnish("list", "--json")
     found = json.loads(out)
     assert code == 0
-    assert {record["kind"] for record in found} == {"backbone", "noise", "tuner", "loss", "evaluator", "source", "command", "recipe"}
+    assert {record["kind"] for record in found} == {
+        "backbone",
+        "noise",
+        "tuner",
+        "loss",
+        "evaluator",
+        "source",
+        "command",
+        "recipe",
+    }
     assert next(record for record in found if record["name"] == "mlp") == {
-        "kind": "tuner", "name": "mlp", "full_name": "study/mlp", "summary": "MLP", "paper": "arXiv:0000.00000",
-        "plugin": "study", "version": "0.1.0",
-    }  # fmt: skip
+        "kind": "tuner",
+        "name": "mlp",
+        "full_name": "study/mlp",
+        "summary": "MLP",
+        "paper": "arXiv:0000.00000",
+        "plugin": "study",
+        "version": "0.1.0",
+    }
     assert "tuner\n  linear   study  Linear probe\n  mlp      study  MLP\n" in burnish("list")[1]
 
 
@@ -169,30 +235,26 @@ def test_without_plugins_list_and_plugins_say_what_to_install(burnish, monkeypat
 def test_show_tells_all_about_a_component(burnish):
     code, out, _ = burnish("show", "tuner", "mlp")
     assert code == 0
-    assert out == (
-        "tuner mlp: MLP\n"
-        "  plugin  study (burnish-study 0.1.0)\n"
-        "  paper   arXiv:0000.00000\n"
-        "  needs   features\n"
-        "\n"
-        "Options under tuner:\n"
-        "  lr            0.001   number (0 to 10)             peak learning rate of AdamW\n"
-        "  weight_decay  0.0001  number (0 to 10)             decoupled weight decay of AdamW\n"
-        "  epochs        30      whole number (1 to 100000)   passes over the training items\n"
-        "  batch         64      whole number (2 to 1000000)  items in a training batch\n"
-        "  schedule      cosine  one of cosine, constant      learning rate over the steps; cosine ends at 0, no warm-up\n"
-        "  ratio         4       whole number (1 to 64)       width of the hidden layer\n"
-        "  layers        []      list of whole number\n"
-        "\n"
-        "Example\n"
-        "  tuner: mlp:lr=0.001\n"
+    assert (
+        out == "tuner mlp: MLP\n  plugin  study (burnish-study 0.1.0)\n  paper   arXiv:0000.00000\n  needs  "
+        " features\n\nOptions under tuner:\n  lr            0.001   number (0 to 10)             peak"
+        " learning rate of AdamW\n  weight_decay  0.0001  number (0 to 10)             decoupled weight"
+        " decay of AdamW\n  epochs        30      whole number (1 to 100000)   passes over the training"
+        " items\n  batch         64      whole number (2 to 1000000)  items in a training batch\n "
+        " schedule      cosine  one of cosine, constant      learning rate over the steps; cosine ends at"
+        " 0, no warm-up\n  ratio         4       whole number (1 to 64)       width of the hidden layer\n "
+        " layers        []      list of whole number\n\nExample\n  tuner: mlp:lr=0.001\n"
     )
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "lines"),
     [
-        ("source", "files", ["provides  depends on its options", "Options under data:", "  data: files:path=PATH"]),
+        (
+            "source",
+            "files",
+            ["provides  depends on its options", "Options under data:", "  data: files:path=PATH"],
+        ),
         ("noise", "symmetric", ["Options under noise:", "  noise: symmetric:rate=0.2"]),
         ("noise", "joint", ["Options under assess:", "  assess: joint:rate=0.2"]),
         ("loss", "ce", ["Options under loss:", "  none", "  loss: ce"]),
@@ -212,25 +274,50 @@ def test_examples_are_accepted_by_validate(burnish):
         example = json.loads(burnish("show", kind, name, "--json")[1])["examples"][0]
         key, _, text = example.partition(": ")
         parts = {"data": "pictures", "backbone": "small", "tuner": "linear", key: text}
-        code, _, err = burnish("validate", *(word for name, value in parts.items() for word in (f"--{name}", value)), "--device", "cpu")
+        code, _, err = burnish(
+            "validate",
+            *(word for name, value in parts.items() for word in (f"--{name}", value)),
+            "--device",
+            "cpu",
+        )
         assert (code, err) == (0, "")
 
 
 def test_show_as_json(burnish):
     record = json.loads(burnish("show", "source", "files", "--json")[1])
-    assert (record["plugin"], record["version"], record["provides"]) == ("study", "0.1.0", "burnish_study:provides")
+    assert (record["plugin"], record["version"], record["provides"]) == (
+        "study",
+        "0.1.0",
+        "burnish_study:provides",
+    )
     assert record["options"]["data"][0] == {
-        "name": "path", "type": "path", "required": True, "default": None, "range": None, "choices": [], "help": "a file or folder",
-    }  # fmt: skip
+        "name": "path",
+        "type": "path",
+        "required": True,
+        "default": None,
+        "range": None,
+        "choices": [],
+        "help": "a file or folder",
+    }
 
 
 def test_plugins_lists_failures_with_their_reason(burnish, site, monkeypatch):
-    write_dist(site, "burnish-bad", "0.2", {"bad": "burnish_bad"}, {"burnish_bad.py": "raise OSError('no disk')"}, requires=["no-such-dist>=2"])
+    write_dist(
+        site,
+        "burnish-bad",
+        "0.2",
+        {"bad": "burnish_bad"},
+        {"burnish_bad.py": "raise OSError('no disk')"},
+        requires=["no-such-dist>=2"],
+    )
     monkeypatch.setenv("BURNISH_PLUGINS", "study,bad")
     out = burnish("plugins")[1]
     rows = [line.split("  ") for line in out.splitlines()]
     assert rows[0][0] == "plugin"
-    assert any(line.startswith("bad") and "failed  OSError: no disk (" in line and "burnish_bad.py, line 1)" in line for line in out.splitlines())
+    assert any(
+        line.startswith("bad") and "failed  OSError: no disk (" in line and "burnish_bad.py, line 1)" in line
+        for line in out.splitlines()
+    )
     assert "3 backbone, 4 noise, 5 tuner, 2 loss, 3 evaluator, 3 source, 3 command, 1 recipe" in out
     assert "bad requires no-such-dist>=2 is not installed" in out
     found = {record["name"]: record for record in json.loads(burnish("plugins", "--json")[1])}
@@ -254,17 +341,31 @@ def test_a_local_plugin_can_be_named_before_and_after_the_command(burnish, tmp_p
     assert "mine" not in burnish("list", "loss")[1]
 
 
-# -- validate ---------------------------------------------------------------------------------------------------------------------
+# -- validate ------------------------------------------------------------------------------------------------
 
 
 def test_validate_says_what_would_be_done(burnish):
     code, out, err = burnish(
-        "validate", "first-study", "-s", "tune={budget: 2, space: {tuner.lr: [0.1, 0.2]}}", "--device", "cpu", "--numeric", "fp32", "--threads", "2"
+        "validate",
+        "first-study",
+        "-s",
+        "tune={budget: 2, space: {tuner.lr: [0.1, 0.2]}}",
+        "--device",
+        "cpu",
+        "--numeric",
+        "fp32",
+        "--threads",
+        "2",
     )
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0] == "first-study: 4 rows x 5 replicates = 20 trials"
-    assert lines[1:5] == ["  data      pictures", "  backbone  small, small:noise=0.3", "  tuner     nothing, linear", "  loss      own, ce"]
+    assert lines[1:5] == [
+        "  data      pictures",
+        "  backbone  small, small:noise=0.3",
+        "  tuner     nothing, linear",
+        "  loss      own, ce",
+    ]
     assert lines[5] == "evaluate: accuracy"
     assert lines[6].startswith("numeric: float32 on cpu, 2 threads, torch ")
     assert lines[7:] == [
@@ -275,9 +376,24 @@ def test_validate_says_what_would_be_done(burnish):
 
 
 def test_validate_takes_parts_instead_of_a_recipe(burnish):
-    arguments = ("--data", "pictures", "--backbone", "small", "--tuner", "linear", "--tuner", "mlp", "--replicates", "2", "--device", "cpu")
+    arguments = (
+        "--data",
+        "pictures",
+        "--backbone",
+        "small",
+        "--tuner",
+        "linear",
+        "--tuner",
+        "mlp",
+        "--replicates",
+        "2",
+        "--device",
+        "cpu",
+    )
     assert burnish("validate", *arguments)[1].startswith("study: 2 rows x 2 replicates = 4 trials\n")
-    assert burnish("validate", "first-study", "--tuner", "mlp", "--device", "cpu")[1].startswith("first-study: 2 rows x 5 replicates = 10 trials\n")
+    assert burnish("validate", "first-study", "--tuner", "mlp", "--device", "cpu")[1].startswith(
+        "first-study: 2 rows x 5 replicates = 10 trials\n"
+    )
 
 
 def test_validate_as_json_and_as_a_plan(burnish, tmp_path):
@@ -293,6 +409,11 @@ def test_validate_tells_everything_that_is_wrong_a_line_each(burnish, tmp_path):
     file.write_text("data: pictures\nbackbone: small:noise=3\ntuner: mpl\nreplicates: -1\n")
     code, out, err = burnish("validate", str(file))
     assert (code, out) == (2, "")
-    assert [line.partition(": ")[2].partition(", tuner")[0].partition(", back")[0].partition(", repl")[0] for line in err.splitlines()] == [
-        f"{file}, line 4", f"{file}, line 3", f"{file}, line 2",
-    ]  # fmt: skip
+    assert [
+        line.partition(": ")[2].partition(", tuner")[0].partition(", back")[0].partition(", repl")[0]
+        for line in err.splitlines()
+    ] == [
+        f"{file}, line 4",
+        f"{file}, line 3",
+        f"{file}, line 2",
+    ]

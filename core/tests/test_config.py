@@ -52,7 +52,7 @@ def make(text, cls=Options, **kw):
     return make_config(cls, parse_text(f"x:{text}").options if text else {}, **kw)
 
 
-# -- notation -----------------------------------------------------------------------------------------------------------------
+# -- notation ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,10 @@ def test_the_long_notation():
         (3, "t: 3 is no part. Possible: name, name:key=value,..., {use: name, with: {key: value}}."),
         ({"use": "x", "wiht": {}}, "t: unknown key 'wiht'. Did you mean 'with'? Possible: use, with."),
         ({"with": {}}, "t: 'use' does not name a component. Write {use: name, with: {key: value}}."),
-        ({"use": "x", "with": [1]}, "t: 'with' of x is [1], not a mapping. Write {use: name, with: {key: value}}."),
+        (
+            {"use": "x", "with": [1]},
+            "t: 'with' of x is [1], not a mapping. Write {use: name, with: {key: value}}.",
+        ),
     ],
 )
 def test_malformed_long_notation(value, message):
@@ -131,7 +134,7 @@ def test_any_text_is_read_or_refused(text):
         parse_text(text)
 
 
-# -- values ---------------------------------------------------------------------------------------------------------------------
+# -- values --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,10 @@ def test_texts_become_the_type_of_their_option(text, name, value):
     assert type(getattr(config, name)) is type(value)
 
 
-@pytest.mark.parametrize(("name", "value", "expected"), [("epochs", "int64", 7), ("lr", "float32", 7.0), ("lr", "int32", 7.0), ("limit", "uint8", 7)])
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [("epochs", "int64", 7), ("lr", "float32", 7.0), ("lr", "int32", 7.0), ("limit", "uint8", 7)],
+)
 def test_numbers_of_numpy_are_numbers(name, value, expected):
     import numpy as np
 
@@ -198,8 +204,17 @@ def test_numbers_of_numpy_are_numbers(name, value, expected):
         ({"inner": 3}, "inner is 3, not a mapping of options. Possible: size, name."),
         ({"inner": {"size": 65}}, "inner.size is 65. Possible: 1 to 64."),
         ({"inner": {"siz": 6}}, "unknown option 'inner.siz'. Did you mean 'size'? Possible: size, name."),
-        ({"learning_rate": 1}, f"unknown option 'learning_rate'. Possible: {', '.join(Options.__dataclass_fields__)}."),
-        ({"epoch": 1}, f"unknown option 'epoch'. Did you mean 'epochs'? Possible: {', '.join(Options.__dataclass_fields__)}."),
+        (
+            {"learning_rate": 1},
+            f"unknown option 'learning_rate'. Possible: {', '.join(Options.__dataclass_fields__)}.",
+        ),
+        (
+            {"epoch": 1},
+            (
+                "unknown option 'epoch'. Did you mean 'epochs'? Possible:"
+                f" {', '.join(Options.__dataclass_fields__)}."
+            ),
+        ),
     ],
 )
 def test_wrong_options(options, message):
@@ -211,7 +226,11 @@ def test_wrong_options(options, message):
 def test_all_errors_come_at_once():
     with pytest.raises(CombinedError) as caught:
         make("lr=a,epochs=b,nope=1")
-    assert [error.what for error in caught.value.errors] == ["lr is 'a', not a number", "epochs is 'b', not a whole number", "unknown option 'nope'."]
+    assert [error.what for error in caught.value.errors] == [
+        "lr is 'a', not a number",
+        "epochs is 'b', not a whole number",
+        "unknown option 'nope'.",
+    ]
     assert str(caught.value).count("\n") == 2
 
 
@@ -237,9 +256,12 @@ def test_relative_paths_start_from_the_base_and_tilde_is_home(tmp_path, monkeypa
 def test_unreadable_types_are_the_plugins_fault():
     @dataclass(frozen=True)
     class Broken:
-        path: "Nowhere" = None  # noqa: F821
+        path: "Nowhere" = None
 
-    with pytest.raises(PluginError, match=r"the types of its options cannot be read: name 'Nowhere' is not defined\. Import them outside"):
+    with pytest.raises(
+        PluginError,
+        match=r"the types of its options cannot be read: name 'Nowhere' is not defined\. Import them outside",
+    ):
         make_config(Broken, {})
 
 
@@ -252,7 +274,7 @@ def test_unsupported_types_are_told():
         make_config(Odd, {"values": 1})
 
 
-# -- axes -------------------------------------------------------------------------------------------------------------------------
+# -- axes ----------------------------------------------------------------------------------------------------
 
 
 def test_a_list_for_a_single_value_is_an_axis():
@@ -270,7 +292,7 @@ def test_a_list_for_a_single_value_is_an_axis():
         expand(Options, {"lr": []})
 
 
-# -- there and back ---------------------------------------------------------------------------------------------------------------
+# -- there and back ------------------------------------------------------------------------------------------
 
 configs = st.builds(
     Options,
@@ -301,14 +323,23 @@ def test_a_label_reads_back(config):
 
 def test_a_label_shows_what_differs_from_the_defaults():
     assert label("x", Options()) == "x"
-    assert label("x", Options(lr=1.0, flag=True, widths=(3,), path=Path("/data/photos"), inner=Inner(9))) == (
-        "x:lr=1,flag=true,path=photos,widths=[3],inner.size=9"
+    assert (
+        label("x", Options(lr=1.0, flag=True, widths=(3,), path=Path("/data/photos"), inner=Inner(9)))
+        == "x:lr=1,flag=true,path=photos,widths=[3],inner.size=9"
     )
     assert label("x", Options(lr=1e-5, limit=7, text="a,b")) == "x:lr=1e-05,text='a,b',limit=7"
 
 
 def test_values_in_the_short_notation():
-    assert [say_value(v) for v in (None, True, 0.3, 2.0, 1e9, "a b", [1, "x"])] == ["none", "true", "0.3", "2", "1000000000.0", "a b", "[1,x]"]
+    assert [say_value(v) for v in (None, True, 0.3, 2.0, 1e9, "a b", [1, "x"])] == [
+        "none",
+        "true",
+        "0.3",
+        "2",
+        "1000000000.0",
+        "a b",
+        "[1,x]",
+    ]
 
 
 def test_options_are_described():
@@ -324,7 +355,11 @@ def test_options_are_described():
         "pair": "list of number and text",
         "either": "number or one of auto",
     }
-    assert (options["lr"].default, options["lr"].help, options["lr"].range) == (1e-3, "learning rate", (0, 10))
+    assert (options["lr"].default, options["lr"].help, options["lr"].range) == (
+        1e-3,
+        "learning rate",
+        (0, 10),
+    )
     assert options["shape"].choices == ("flat", "round")
     assert describe(Needed)[0].default is REQUIRED
 
@@ -335,7 +370,10 @@ class Named:
     limit: int | None = 3
 
 
-@pytest.mark.parametrize(("text", "value"), [("none", None), ("null", None), ("'none'", "none"), ('"null"', "null"), ("''", ""), ("'a'", "a")])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("none", None), ("null", None), ("'none'", "none"), ('"null"', "null"), ("''", ""), ("'a'", "a")],
+)
 def test_a_word_in_quotes_is_a_text_where_the_option_can_be_one(text, value):
     config = make_config(Named, parse_text(f"named:name={text}").options)
     assert config.name == value

@@ -88,8 +88,10 @@ def test_a_memory_that_cannot_be_used_costs_only_time(tmp_path, monkeypatch, how
 def test_missing_paths_are_told(tmp_path):
     with pytest.raises(ConfigError) as caught:
         fingerprint.of_config(Paths(tmp_path / "gone"), "study.yaml, line 2, data")
-    assert str(caught.value) == (
-        f"study.yaml, line 2, data, option data: there is no file or folder '{tmp_path}/gone'. Relative paths start from the recipe's folder."
+    assert (
+        str(caught.value)
+        == f"study.yaml, line 2, data, option data: there is no file or folder '{tmp_path}/gone'. Relative"
+        " paths start from the recipe's folder."
     )
 
 

@@ -33,7 +33,13 @@ COMMANDS = [
 def fresh(code, **environment):
     """Run code in a fresh process; every line of its output that starts with HEAVY is returned."""
     code = f"import sys\nheavy = lambda: print('HEAVY', *sorted({HEAVY} & sys.modules.keys()))\n{code}"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     return [line for line in run.stdout.splitlines() if line.startswith("HEAVY")]
 
@@ -45,11 +51,14 @@ def test_modules_are_light():
 @pytest.mark.usefixtures("study")
 def test_commands_are_light(site):
     code = (
-        f"from burnish.cli import main\nfor arguments in {COMMANDS!r}:\n"
-        "    try:\n        main(arguments)\n    except SystemExit as end:\n        assert not end.code, arguments\n    heavy()"
+        f"from burnish.cli import main\nfor arguments in {COMMANDS!r}:\n    try:\n        main(arguments)\n  "
+        "  except SystemExit as end:\n        assert not end.code, arguments\n    heavy()"
     )
     assert fresh(code, PYTHONPATH=str(site)) == ["HEAVY"] * len(COMMANDS)
 
 
 def test_installed_plugins_are_light():
-    assert fresh("from burnish.manager import get_manager; get_manager(); heavy()", BURNISH_PLUGINS="basics,tiny,signs,nmtune") == ["HEAVY"]
+    assert fresh(
+        "from burnish.manager import get_manager; get_manager(); heavy()",
+        BURNISH_PLUGINS="basics,tiny,signs,nmtune",
+    ) == ["HEAVY"]

@@ -27,11 +27,24 @@ def burnish_losses():
 def good(site, plugin, loss="gce", *, version="0.1", editable=False, extra=""):
     module = f"burnish_{plugin}"
     text = GOOD.format(name=loss, module=module) + extra
-    write_dist(site, f"burnish-{plugin}", version, {plugin: module}, {f"{module}/__init__.py": text}, editable=editable)
+    write_dist(
+        site,
+        f"burnish-{plugin}",
+        version,
+        {plugin: module},
+        {f"{module}/__init__.py": text},
+        editable=editable,
+    )
 
 
 def failing(site, text, plugin="bad"):
-    write_dist(site, f"burnish-{plugin}", "0.1", {plugin: f"burnish_{plugin}"}, {f"burnish_{plugin}.py": textwrap.dedent(text)})
+    write_dist(
+        site,
+        f"burnish-{plugin}",
+        "0.1",
+        {plugin: f"burnish_{plugin}"},
+        {f"burnish_{plugin}.py": textwrap.dedent(text)},
+    )
 
 
 def only(*names):
@@ -49,7 +62,13 @@ def test_a_plugin_is_found_with_where_it_is_from(site):
     good(site, "one")
     manager = only("one")
     plugin = info(manager, "one")
-    assert (plugin.status, plugin.distribution, plugin.version, plugin.module, plugin.source) == ("ok", "burnish-one", "0.1", "burnish_one", "index")
+    assert (plugin.status, plugin.distribution, plugin.version, plugin.module, plugin.source) == (
+        "ok",
+        "burnish-one",
+        "0.1",
+        "burnish_one",
+        "index",
+    )
     assert plugin.file == str(site / "burnish_one" / "__init__.py")
     assert str(plugin) == "one (burnish-one 0.1)"
     component = manager.get("loss", "gce")
@@ -60,7 +79,10 @@ def test_a_plugin_is_found_with_where_it_is_from(site):
 HOOK = "import burnish\nBURNISH_API = 1\n@burnish.hookimpl\ndef burnish_{}:\n    {}"
 
 BROKEN = {
-    "import error": ("import nowhere_to_be_found", r"ModuleNotFoundError: No module named 'nowhere_to_be_found' \(.*burnish_bad.py, line 1\)"),
+    "import error": (
+        "import nowhere_to_be_found",
+        r"ModuleNotFoundError: No module named 'nowhere_to_be_found' \(.*burnish_bad.py, line 1\)",
+    ),
     "exit": ("raise SystemExit(3)", r"SystemExit: 3 \(.*\)"),
     "syntax": ("def", "SyntaxError: .*"),
     "no api": ("import burnish", "it does not say which API it is made for: BURNISH_API = 1 is missing"),
@@ -72,7 +94,10 @@ BROKEN = {
     ),
     "unknown argument": (
         HOOK.format("tuners(config)", "return []"),
-        r"Plugin 'bad' for hook 'burnish_tuners' hookimpl definition: burnish_tuners\(config\) Argument\(s\) \{'config'\} are declared.*",
+        (
+            r"Plugin 'bad' for hook 'burnish_tuners' hookimpl definition: burnish_tuners\(config\)"
+            r" Argument\(s\) \{'config'\} are declared.*"
+        ),
     ),
     "hook raises": (
         HOOK.format("tuners()", "return 1 / 0"),
@@ -99,11 +124,16 @@ BROKEN = {
         "Loss 'My Loss': the name is not kebab case. Possible: lower-case letters, digits and single dashes.",
     ),
     "bad word": (
-        HOOK.format("losses()", "return [burnish.Loss(name='x', target='a:b', summary='s', needs={'feature'})]"),
+        HOOK.format(
+            "losses()", "return [burnish.Loss(name='x', target='a:b', summary='s', needs={'feature'})]"
+        ),
         r"Loss 'x': 'feature' is no word of needs and provides. Did you mean 'features'\? Possible: .*",
     ),
     "wrapper": (
-        "import burnish\nBURNISH_API = 1\n@burnish.hookimpl(wrapper=True)\ndef burnish_losses():\n    return (yield)",
+        (
+            "import burnish\nBURNISH_API = 1\n@burnish.hookimpl(wrapper=True)\ndef burnish_losses():\n   "
+            " return (yield)"
+        ),
         "burnish_losses is a hook wrapper; hooks only return what their own plugin offers",
     ),
 }
@@ -128,8 +158,9 @@ def test_a_failed_plugin_is_quoted_where_a_name_is_not_found(site):
     with pytest.raises(PluginError) as caught:
         only("bad", "one").get("loss", "gcee", "study.yaml, line 3, loss")
     file = site / "burnish_bad.py"
-    assert str(caught.value) == (
-        "study.yaml, line 3, loss: unknown loss 'gcee'. Did you mean 'gce'? Possible: gce. "
+    assert (
+        str(caught.value)
+        == "study.yaml, line 3, loss: unknown loss 'gcee'. Did you mean 'gce'? Possible: gce. "
         f"Plugin bad (burnish-bad 0.1) failed: RuntimeError: half installed ({file}, line 1)."
     )
 
@@ -137,7 +168,11 @@ def test_a_failed_plugin_is_quoted_where_a_name_is_not_found(site):
 def test_a_missing_first_party_plugin_is_answered_with_what_to_install(site):
     good(site, "one")
     with pytest.raises(
-        PluginError, match=r"unknown tuner 'nmtune'\. Possible: no tuner is installed\. It is in burnish-nmtune: pip install burnish-nmtune\."
+        PluginError,
+        match=(
+            r"unknown tuner 'nmtune'\. Possible: no tuner is installed\. It is in burnish-nmtune: pip install"
+            r" burnish-nmtune\."
+        ),
     ):
         only("one").get("tuner", "nmtune")
 
@@ -149,8 +184,10 @@ def test_only_who_uses_an_ambiguous_name_is_asked_to_qualify_it(site):
     manager = only("one", "two", "three")
     with pytest.raises(PluginError) as caught:
         manager.get("loss", "gce", "loss")
-    assert str(caught.value) == (
-        "loss: loss 'gce' is offered by several plugins. Possible: one/gce (burnish-one), two/gce (burnish-two). Write one of these."
+    assert (
+        str(caught.value)
+        == "loss: loss 'gce' is offered by several plugins. Possible: one/gce (burnish-one), two/gce"
+        " (burnish-two). Write one of these."
     )
     assert manager.get("loss", "two/gce").plugin.name == "two"
     assert [manager.label(c) for c in manager.components("loss")] == ["one/gce", "two/gce", "sce"]
@@ -158,10 +195,19 @@ def test_only_who_uses_an_ambiguous_name_is_asked_to_qualify_it(site):
 
 def test_two_distributions_with_one_plugin_name_are_both_set_aside(site):
     good(site, "one")
-    write_dist(site, "other-one", "2.0", {"one": "burnish_other"}, {"burnish_other.py": GOOD.format(name="x", module="burnish_other")})
+    write_dist(
+        site,
+        "other-one",
+        "2.0",
+        {"one": "burnish_other"},
+        {"burnish_other.py": GOOD.format(name="x", module="burnish_other")},
+    )
     manager = only("one")
     assert [p.status for p in manager.plugins if p.name == "one"] == ["failed", "failed"]
-    assert info(manager, "one").reason == "burnish-one 0.1 and other-one 2.0 both provide a plugin named 'one': uninstall one"
+    assert (
+        info(manager, "one").reason
+        == "burnish-one 0.1 and other-one 2.0 both provide a plugin named 'one': uninstall one"
+    )
 
 
 def test_one_distribution_seen_twice_on_the_path_counts_once(site, tmp_path, monkeypatch):
@@ -173,7 +219,10 @@ def test_one_distribution_seen_twice_on_the_path_counts_once(site, tmp_path, mon
 
 
 def test_an_unknown_kind_is_told(site):
-    with pytest.raises(PluginError, match=r"there is no kind 'tuners'\. Did you mean 'tuner'\? Possible: backbone, noise, tuner, loss"):
+    with pytest.raises(
+        PluginError,
+        match=r"there is no kind 'tuners'\. Did you mean 'tuner'\? Possible: backbone, noise, tuner, loss",
+    ):
         only().components("tuners")
 
 
@@ -200,7 +249,11 @@ def test_a_local_file_is_loaded_beside_the_installed_ones(site, tmp_path, monkey
     file.write_text(GOOD.format(name="mine", module="my_loss"))
     use_plugin_files([file])
     component = get_manager().get("loss", "mine")
-    assert (component.plugin.name, component.plugin.source, component.plugin.file) == ("my-loss", "file", str(file))
+    assert (component.plugin.name, component.plugin.source, component.plugin.file) == (
+        "my-loss",
+        "file",
+        str(file),
+    )
     before = get_manager().code_identity(component)
     file.write_text(file.read_text() + "# changed\n")
     assert get_manager().code_identity(component) != before
@@ -220,10 +273,18 @@ def test_a_local_folder_is_a_package(site, tmp_path):
 LOCAL = {
     "missing": ("gone.py", None, "there is no such file or folder"),
     "not python": ("notes.txt", "x", "not a .py file. Name a .py file or the folder of a package"),
-    "odd name": ("my-loss.py", "x", "'my-loss' cannot be the name of a module. Rename it with letters, digits and underscores"),
+    "odd name": (
+        "my-loss.py",
+        "x",
+        "'my-loss' cannot be the name of a module. Rename it with letters, digits and underscores",
+    ),
     "broken": ("broken_one.py", "1 / 0", r"ZeroDivisionError: division by zero \(.*broken_one.py, line 1\)"),
     "shadows": ("json.py", "x = 1", r"there is another module named 'json' \(.*\): rename the file"),
-    "no api": ("plain_one.py", "x = 1", "it does not say which API it is made for: BURNISH_API = 1 is missing"),
+    "no api": (
+        "plain_one.py",
+        "x = 1",
+        "it does not say which API it is made for: BURNISH_API = 1 is missing",
+    ),
 }
 
 
@@ -239,11 +300,13 @@ def test_a_local_file_that_cannot_be_used_is_an_error(site, tmp_path, case):
 
 
 def test_a_folder_without_init_is_no_package(site, tmp_path):
-    with pytest.raises(PluginError, match=r"the folder has no __init__\.py\. Name a \.py file or the folder of a package\."):
+    with pytest.raises(
+        PluginError, match=r"the folder has no __init__\.py\. Name a \.py file or the folder of a package\."
+    ):
         Manager(files=[tmp_path], only=frozenset())
 
 
-# -- targets ------------------------------------------------------------------------------------------------------------------
+# -- targets -------------------------------------------------------------------------------------------------
 
 
 def heavy(site, text):
@@ -254,12 +317,16 @@ def heavy(site, text):
 
 
 def test_a_missing_library_is_answered_with_the_extra_that_installs_it(site):
-    write_dist(site, "burnish-one", "0.1", {"one": "burnish_one"}, requires=["no_such_lib>=1; extra == 'fast'"])
+    write_dist(
+        site, "burnish-one", "0.1", {"one": "burnish_one"}, requires=["no_such_lib>=1; extra == 'fast'"]
+    )
     manager, component = heavy_only(site, "import no_such_lib")
     with pytest.raises(MissingExtraError) as caught:
         manager.resolve(component, "burnish_one.heavy:Loss")
-    assert str(caught.value) == (
-        "loss one/gce of plugin one (burnish-one 0.1): the library 'no_such_lib' is not installed. Install it: pip install 'burnish-one[fast]'."
+    assert (
+        str(caught.value)
+        == "loss one/gce of plugin one (burnish-one 0.1): the library 'no_such_lib' is not installed. Install"
+        " it: pip install 'burnish-one[fast]'."
     )
 
 
@@ -273,20 +340,34 @@ def heavy_only(site, text):
 
 def test_a_library_in_no_extra_is_named(site):
     manager, component = heavy(site, "import no_such_lib.part")
-    with pytest.raises(MissingExtraError, match=r"the library 'no_such_lib' is not installed\. Install it: pip install no_such_lib\."):
+    with pytest.raises(
+        MissingExtraError,
+        match=r"the library 'no_such_lib' is not installed\. Install it: pip install no_such_lib\.",
+    ):
         manager.resolve(component, "burnish_one.heavy:Loss")
 
 
 @pytest.mark.parametrize(
     ("text", "target", "reason"),
     [
-        ("1 / 0", "burnish_one.heavy:Loss", "burnish_one.heavy:Loss cannot be imported: ZeroDivisionError: division by zero."),
+        (
+            "1 / 0",
+            "burnish_one.heavy:Loss",
+            "burnish_one.heavy:Loss cannot be imported: ZeroDivisionError: division by zero.",
+        ),
         (
             "",
             "burnish_one.heavy:Loss",
-            "burnish_one.heavy:Loss cannot be imported: AttributeError: module 'burnish_one.heavy' has no attribute 'Loss'.",
+            (
+                "burnish_one.heavy:Loss cannot be imported: AttributeError: module 'burnish_one.heavy' has no"
+                " attribute 'Loss'."
+            ),
         ),
-        ("", "burnish_one.hevy:Loss", "a module is missing: No module named 'burnish_one.hevy'. Install the plugin again."),
+        (
+            "",
+            "burnish_one.hevy:Loss",
+            "a module is missing: No module named 'burnish_one.hevy'. Install the plugin again.",
+        ),
     ],
 )
 def test_a_target_that_cannot_be_imported_names_plugin_and_version(site, text, target, reason):
@@ -297,10 +378,22 @@ def test_a_target_that_cannot_be_imported_names_plugin_and_version(site, text, t
 
 
 def test_a_failing_light_function_names_its_plugin(site):
-    good(site, "one", extra="\ndef provides(config):\n    raise KeyError(config)\ndef wrong(config):\n    return {'featurs'}\n")
+    good(
+        site,
+        "one",
+        extra=(
+            "\ndef provides(config):\n    raise KeyError(config)\ndef wrong(config):\n    return"
+            " {'featurs'}\n"
+        ),
+    )
     manager = only("one")
     component = manager.get("loss", "gce")
-    with pytest.raises(PluginError, match=r"^loss one/gce of plugin one \(burnish-one 0\.1\): burnish_one:provides failed: KeyError: 3\.$"):
+    with pytest.raises(
+        PluginError,
+        match=(
+            r"^loss one/gce of plugin one \(burnish-one 0\.1\): burnish_one:provides failed: KeyError: 3\.$"
+        ),
+    ):
         manager.call(component, "burnish_one:provides", 3)
 
 
@@ -333,11 +426,27 @@ def test_code_identity_is_the_version_of_a_wheel_and_the_files_of_a_folder(site)
 
 
 def test_unmet_requirements_are_listed(site):
-    met = ["burnish>=0.1", "burnish==0.1.*", f"burnish=={burnish.__version__}", "other; extra == 'x'", "click!=0.1"]
+    met = [
+        "burnish>=0.1",
+        "burnish==0.1.*",
+        f"burnish=={burnish.__version__}",
+        "other; extra == 'x'",
+        "click!=0.1",
+    ]
     files = {"burnish_one.py": GOOD.format(name="x", module="burnish_one")}
-    write_dist(site, "burnish-one", "0.1", {"one": "burnish_one"}, files, requires=[*met, "burnish>=99", "no-such-dist"])
+    write_dist(
+        site,
+        "burnish-one",
+        "0.1",
+        {"one": "burnish_one"},
+        files,
+        requires=[*met, "burnish>=99", "no-such-dist"],
+    )
     manager = only("one")
-    assert manager.unmet(info(manager, "one")) == (f"burnish>=99, but {metadata.version('burnish')} is installed", "no-such-dist is not installed")
+    assert manager.unmet(info(manager, "one")) == (
+        f"burnish>=99, but {metadata.version('burnish')} is installed",
+        "no-such-dist is not installed",
+    )
 
 
 @pytest.mark.parametrize("package", first_party.PACKAGES)
@@ -346,7 +455,9 @@ def test_the_table_of_first_party_components_is_what_they_offer(package):
     manager = only(plugin)
     if not any(p.distribution == package and p.status == "ok" for p in manager.plugins):
         pytest.skip(f"{package} is not installed")
-    offers = {kind: sorted(c.name for c in manager.components(kind) if c.plugin.name == plugin) for kind in KINDS}
+    offers = {
+        kind: sorted(c.name for c in manager.components(kind) if c.plugin.name == plugin) for kind in KINDS
+    }
     assert {kind: names for kind, names in offers.items() if names} == {
         kind: sorted(text.split()) for kind, text in first_party.PACKAGES[package].items()
     }

@@ -73,8 +73,16 @@ def test_the_mode_follows_from_the_machine(machine, has, asked, found):
     [
         ({"numeric": "fp16"}, RecipeError, "--numeric: 'fp16' is none of them. Possible: auto, fp32, bf16."),
         ({"device": "tpu"}, RecipeError, "--device: 'tpu' is none of them. Possible: auto, cpu, cuda."),
-        ({"threads": -1}, RecipeError, "--threads: -1 threads. Possible: 0 for the physical cores, or a number from 1 on."),
-        ({"device": "cuda"}, MachineError, "--device cuda: nvidia-smi finds no NVIDIA GPU. Use --device cpu."),
+        (
+            {"threads": -1},
+            RecipeError,
+            "--threads: -1 threads. Possible: 0 for the physical cores, or a number from 1 on.",
+        ),
+        (
+            {"device": "cuda"},
+            MachineError,
+            "--device cuda: nvidia-smi finds no NVIDIA GPU. Use --device cpu.",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(machine, asked, error, message):
@@ -143,20 +151,33 @@ def fake_torch(monkeypatch, *, version="2.4.0+cpu", cuda=False, bf16=True, stuck
         ({}, Numeric("cpu", "float32", 2, "2.4.0"), ""),
         ({"cuda": True}, Numeric("cuda", "bfloat16", 2, "2.4.0+cu124"), ""),
         (
-            {"version": "2.5.0"}, Numeric("cpu", "float32", 2, "2.4.0"),
-            "torch 2.5.0 was imported, and the plan was made for torch 2.4.0. Check which torch is first on the path.",
+            {"version": "2.5.0"},
+            Numeric("cpu", "float32", 2, "2.4.0"),
+            (
+                "torch 2.5.0 was imported, and the plan was made for torch 2.4.0. Check which torch is first"
+                " on the path."
+            ),
         ),
         (
-            {}, Numeric("cuda", "float32", 2, "2.4.0"),
-            "the plan is for device cuda, and torch finds no GPU it can use. Use --device cpu, or install a torch built for this GPU.",
+            {},
+            Numeric("cuda", "float32", 2, "2.4.0"),
+            (
+                "the plan is for device cuda, and torch finds no GPU it can use. Use --device cpu, or install"
+                " a torch built for this GPU."
+            ),
         ),
         (
-            {"cuda": True, "bf16": False}, Numeric("cuda", "bfloat16", 2, "2.4.0"),
+            {"cuda": True, "bf16": False},
+            Numeric("cuda", "bfloat16", 2, "2.4.0"),
             "the plan is for bfloat16, and torch says that this GPU has none. Use --numeric fp32.",
         ),
-        ({"stuck": 1}, Numeric("cpu", "float32", 2, "2.4.0"), "the plan is for 2 threads, and torch uses 1. Set --threads."),
+        (
+            {"stuck": 1},
+            Numeric("cpu", "float32", 2, "2.4.0"),
+            "the plan is for 2 threads, and torch uses 1. Set --threads.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_torch_must_see_the_same_machine(monkeypatch, torch, mode, message):
     fake_torch(monkeypatch, **torch)
     if not message:
@@ -168,5 +189,11 @@ def test_torch_must_see_the_same_machine(monkeypatch, torch, mode, message):
 
 
 def test_detecting_imports_no_torch():
-    code = "import sys; from burnish.numeric import detect; detect(device='cpu'); print('torch' in sys.modules, 'numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False False\n"
+    code = (
+        "import sys; from burnish.numeric import detect; detect(device='cpu'); print('torch' in sys.modules,"
+        " 'numpy' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "False False\n"
+    )

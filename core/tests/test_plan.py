@@ -28,7 +28,7 @@ def fails(study, settings=(), **values):
     return str(caught.value)
 
 
-# -- defaults and axes ------------------------------------------------------------------------------------------------------------
+# -- defaults and axes ---------------------------------------------------------------------------------------
 
 
 def test_every_default_is_filled_in(study):
@@ -40,7 +40,13 @@ def test_every_default_is_filled_in(study):
     assert (made.replicates, made.on_bad_input, made.tune) == (5, "error", None)
     assert (made.split, made.select, made.report) == (SplitSpec(), SelectSpec(), ReportSpec())
     assert made.numeric == Numeric("cpu", "float32", 2, made.numeric.torch)
-    assert cell.tuner.options == {"lr": 1e-3, "weight_decay": 1e-4, "epochs": 30, "batch": 64, "schedule": "cosine"}
+    assert cell.tuner.options == {
+        "lr": 1e-3,
+        "weight_decay": 1e-4,
+        "epochs": 30,
+        "batch": 64,
+        "schedule": "cosine",
+    }
     assert made.choices() == ()
 
 
@@ -62,7 +68,11 @@ def test_rows_are_the_product_of_the_axes_in_order(study):
         ("pictures", "small", "long-tail + symmetric:rate=0.4", "none", "nothing", "own"),
         ("pictures", "small", "long-tail + symmetric:rate=0.4", "joint", "linear:lr=0.1", "ce"),
     ]
-    assert [cell.labels()["backbone"] for cell in made.cells[::20]] == ["small", "small:noise=0.1", "small:noise=0.3"]
+    assert [cell.labels()["backbone"] for cell in made.cells[::20]] == [
+        "small",
+        "small:noise=0.1",
+        "small:noise=0.3",
+    ]
     assert made.cells[-1].noise == ()
 
 
@@ -77,11 +87,17 @@ def test_evaluators_are_a_set_not_an_axis(study):
 
 
 def test_views_are_the_tuners_unless_the_recipe_forces_them(study):
-    assert [cell.views for cell in plan(study, tuner=["linear", "viewed", "viewed:variant=released"]).cells] == [1, 1, 2]
-    assert [cell.views for cell in plan(study, tuner=["linear", "viewed:variant=released"], views="fixed:3").cells] == [3, 3]
+    assert [
+        cell.views for cell in plan(study, tuner=["linear", "viewed", "viewed:variant=released"]).cells
+    ] == [1, 1, 2]
+    assert [
+        cell.views for cell in plan(study, tuner=["linear", "viewed:variant=released"], views="fixed:3").cells
+    ] == [3, 3]
     assert [cell.views for cell in plan(study, views=["fixed:1", "fixed:2"]).cells] == [1, 2]
-    assert fails(study, views="online") == (
-        "views: 'online' are no views. Possible: fixed:1, fixed:2, ... Leave views out to give every tuner what it asks for."
+    assert (
+        fails(study, views="online")
+        == "views: 'online' are no views. Possible: fixed:1, fixed:2, ... Leave views out to give every tuner"
+        " what it asks for."
     )
 
 
@@ -91,7 +107,10 @@ def test_given_features_need_no_backbone(study):
     assert made.cells[0].backbone.name == "features"
     with pytest.raises(RecipeError) as caught:
         build_plan(make_recipe(values), study)
-    assert str(caught.value) == "backbone is missing, and data pictures gives no features. Possible: clip, small."
+    assert (
+        str(caught.value)
+        == "backbone is missing, and data pictures gives no features. Possible: clip, small."
+    )
 
 
 def test_data_and_tuner_must_be_named(study):
@@ -103,11 +122,14 @@ def test_data_and_tuner_must_be_named(study):
     ]
 
 
-# -- what is wrong with a recipe ------------------------------------------------------------------------------------------------------
+# -- what is wrong with a recipe -----------------------------------------------------------------------------
 
 
 def test_errors_of_all_keys_come_at_once_with_their_lines(study):
-    text = "data: pictures\nbackbone: small:noise=2\ntuner: [lineer, mlp:ratio=0]\nsplit: {validation: 2}\nreplicates: 0\nviews: x\n"
+    text = (
+        "data: pictures\nbackbone: small:noise=2\ntuner: [lineer, mlp:ratio=0]\nsplit: {validation:"
+        " 2}\nreplicates: 0\nviews: x\n"
+    )
     with pytest.raises(CombinedError) as caught:
         build_plan(parse_recipe(text, "study.yaml", name="study", base=Path()), study)
     messages = str(caught.value).splitlines()
@@ -115,7 +137,10 @@ def test_errors_of_all_keys_come_at_once_with_their_lines(study):
     assert "study.yaml, line 5, replicates: 0 is out of range. Possible: 1 to 10000." in messages
     assert "study.yaml, line 2, backbone, small: noise is 2.0. Possible: 0 to 1." in messages
     assert "study.yaml, line 3, tuner, mlp: ratio is 0. Possible: 1 to 64." in messages
-    assert any(message.startswith("study.yaml, line 3, tuner: unknown tuner 'lineer'. Did you mean 'linear'?") for message in messages)
+    assert any(
+        message.startswith("study.yaml, line 3, tuner: unknown tuner 'lineer'. Did you mean 'linear'?")
+        for message in messages
+    )
     assert len(messages) == 6
 
 
@@ -129,43 +154,91 @@ def test_errors_of_all_keys_come_at_once_with_their_lines(study):
             {"split": {"validation": 0.5, "calibration": 0.5}},
             "split: validation and calibration leave nothing to train on. Their sum must be below 1.",
         ),
-        ({"split": {"train": 0.5}}, "split: unknown option 'train'. Possible: validation, test, calibration."),
+        (
+            {"split": {"train": 0.5}},
+            "split: unknown option 'train'. Possible: validation, test, calibration.",
+        ),
         ({"on_bad_input": "ignore"}, "on_bad_input: 'ignore' is none of them. Possible: error, skip."),
         ({"numeric": "fp16"}, "numeric: 'fp16' is none of them. Possible: auto, fp32, bf16."),
         ({"numeric": {"tf32": True}}, "numeric: unknown entry 'tf32'. Possible: dtype, device, threads."),
         ({"numeric": {"threads": -1}}, "numeric.threads: -1 is out of range. Possible: 0 to 4096."),
         ({"select": {"split": "test"}}, "select: split is 'test'. Possible: validation."),
         ({"select": "accuracy"}, "select: 'accuracy' is no mapping. Write select: {measure: accuracy}."),
-        ({"requires": ["burnish>=99"]}, "requires: burnish>=99, but 0.1.0 is installed. pip install 'burnish>=99'."),
-        ({"requires": ["no-such-dist>=1"]}, "requires: no-such-dist>=1 is not installed. pip install 'no-such-dist>=1'."),
-        ({"requires": {"a": 1}}, 'requires: not a list of packages. Write requires: ["burnish-nmtune>=0.1"].'),
-        ({"report": {"lines": "rows"}}, "report: lines is 'rows'. Possible: data, backbone, noise, assess, tuner, loss."),
+        (
+            {"requires": ["burnish>=99"]},
+            "requires: burnish>=99, but 0.1.0 is installed. pip install 'burnish>=99'.",
+        ),
+        (
+            {"requires": ["no-such-dist>=1"]},
+            "requires: no-such-dist>=1 is not installed. pip install 'no-such-dist>=1'.",
+        ),
+        (
+            {"requires": {"a": 1}},
+            'requires: not a list of packages. Write requires: ["burnish-nmtune>=0.1"].',
+        ),
+        (
+            {"report": {"lines": "rows"}},
+            "report: lines is 'rows'. Possible: data, backbone, noise, assess, tuner, loss.",
+        ),
         ({"report": {"y": "z"}}, "report: unknown entry 'y'. Possible: x, lines, panels, measure, baseline."),
-        ({"report": {"panels": ["test"]}}, "report: panels is no mapping of names to splits. Write panels: {in: test, out: [test:blur]}."),
-        ({"report": {"panels": {"in": 3}}}, "report: panels names something that is no split. Write panels: {in: test, out: [test:blur]}."),
-        ({"report": {"x": "backbone.depth"}}, "report: nothing in the plan has 'backbone.depth'. x is a key and an option, such as backbone.noise."),
-        ({"report": {"lines": "loss", "baseline": "linear"}}, "report: the baseline 'linear' is no loss of the plan. Possible: ce."),
+        (
+            {"report": {"panels": ["test"]}},
+            "report: panels is no mapping of names to splits. Write panels: {in: test, out: [test:blur]}.",
+        ),
+        (
+            {"report": {"panels": {"in": 3}}},
+            "report: panels names something that is no split. Write panels: {in: test, out: [test:blur]}.",
+        ),
+        (
+            {"report": {"x": "backbone.depth"}},
+            (
+                "report: nothing in the plan has 'backbone.depth'. x is a key and an option, such as"
+                " backbone.noise."
+            ),
+        ),
+        (
+            {"report": {"lines": "loss", "baseline": "linear"}},
+            "report: the baseline 'linear' is no loss of the plan. Possible: ce.",
+        ),
         (
             {"report": {"panels": {"test": ["test", "test:blur"]}}},
-            "report: the panel 'test' has the name of a test set, and is not that alone. Give it another name.",
+            (
+                "report: the panel 'test' has the name of a test set, and is not that alone. Give it another"
+                " name."
+            ),
         ),
         (
             {"report": {"panels": {"test:blur": ["test"]}}},
-            "report: the panel 'test:blur' has the name of a test set, and is not that alone. Give it another name.",
+            (
+                "report: the panel 'test:blur' has the name of a test set, and is not that alone. Give it"
+                " another name."
+            ),
         ),
         ({"noise": []}, "noise: the list of noise is empty. Write none for nothing."),
         ({"evaluate": []}, "evaluate: the list of evaluate is empty. Leave it out for the default."),
         ({"views": []}, "views: the list of views is empty. Leave it out for the default."),
-        ({"tuner": {"use": "mlp", "with": {"lr": []}}}, "tuner, mlp: the list of values of lr is empty. Leave it out for the default."),
+        (
+            {"tuner": {"use": "mlp", "with": {"lr": []}}},
+            "tuner, mlp: the list of values of lr is empty. Leave it out for the default.",
+        ),
         (
             {"tuner": ["mlp:lr=1", "mlp:lr=2"], "report": {"baseline": "mlp"}},
             "report: the baseline 'mlp' may be any of them. Possible: mlp:lr=1, mlp:lr=2.",
         ),
-        ({"report": {"baseline": "lineer"}}, "report: the baseline 'lineer' is no tuner of the plan. Did you mean 'linear'? Possible: linear."),
-        ({"assess": [["joint", "joint"]]}, "assess: several assessors in one row. A list is an axis; a list in a list is not for assess."),
+        (
+            {"report": {"baseline": "lineer"}},
+            "report: the baseline 'lineer' is no tuner of the plan. Did you mean 'linear'? Possible: linear.",
+        ),
+        (
+            {"assess": [["joint", "joint"]]},
+            "assess: several assessors in one row. A list is an axis; a list in a list is not for assess.",
+        ),
         ({"assess": "symmetric"}, "assess: symmetric only corrupts. Write it under noise:."),
         ({"noise": "joint"}, "noise: joint only assesses. Write it under assess:."),
-        ({"tuner": 3}, "tuner: 3 is no part. Possible: name, name:key=value,..., {use: name, with: {key: value}}."),
+        (
+            {"tuner": 3},
+            "tuner: 3 is no part. Possible: name, name:key=value,..., {use: name, with: {key: value}}.",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(study, values, message):
@@ -177,37 +250,49 @@ def test_a_malformed_requirement_is_told(study):
 
 
 def test_impossible_combinations_print_the_difference(study):
-    assert fails(study, tuner="prompts") == (
-        "tuner: tuner prompts needs text-tower; data pictures with backbone small provides features, image, labels. Backbones that provide it: clip."
+    assert (
+        fails(study, tuner="prompts")
+        == "tuner: tuner prompts needs text-tower; data pictures with backbone small provides features,"
+        " image, labels. Backbones that provide it: clip."
     )
     assert plan(study, tuner="prompts", backbone="clip").cells[0].tuner.name == "prompts"
-    assert fails(study, data="rows") == (
-        "backbone: backbone small needs image; data rows provides features, labels. Backbones for this data: features."
+    assert (
+        fails(study, data="rows")
+        == "backbone: backbone small needs image; data rows provides features, labels. Backbones for this"
+        " data: features."
     )
-    assert fails(study, evaluate="detection") == (
-        "evaluate: evaluator detection needs assessment; data pictures with backbone small provides features, image, labels. "
-        "Name an assessor under assess:."
+    assert (
+        fails(study, evaluate="detection")
+        == "evaluate: evaluator detection needs assessment; data pictures with backbone small provides"
+        " features, image, labels. Name an assessor under assess:."
     )
     assert plan(study, evaluate="detection", assess="joint").cells[0].assess.name == "joint"
 
 
 def test_a_tuner_cannot_have_the_truth(site):
     text = (
-        "import burnish\nBURNISH_API = 1\n@burnish.hookimpl\ndef burnish_sources():\n"
-        "    return [burnish.Source(name='d', target='a:b', summary='s', provides={'features'})]\n"
-        "@burnish.hookimpl\ndef burnish_backbones():\n"
-        "    return [burnish.Backbone(name='features', target='a:b', summary='s', needs={'features'}, provides={'features'})]\n"
-        "@burnish.hookimpl\ndef burnish_tuners():\n"
-        "    return [burnish.Tuner(name='cheat', target='a:b', summary='s', needs={'truth'}, provides={'own-loss'})]\n"
-        "@burnish.hookimpl\ndef burnish_evaluators():\n    return [burnish.Evaluator(name='accuracy', target='a:b', summary='s')]\n"
+        "import burnish\nBURNISH_API = 1\n@burnish.hookimpl\ndef burnish_sources():\n    return"
+        " [burnish.Source(name='d', target='a:b', summary='s',"
+        " provides={'features'})]\n@burnish.hookimpl\ndef burnish_backbones():\n    return"
+        " [burnish.Backbone(name='features', target='a:b', summary='s', needs={'features'},"
+        " provides={'features'})]\n@burnish.hookimpl\ndef burnish_tuners():\n    return"
+        " [burnish.Tuner(name='cheat', target='a:b', summary='s', needs={'truth'},"
+        " provides={'own-loss'})]\n@burnish.hookimpl\ndef burnish_evaluators():\n    return"
+        " [burnish.Evaluator(name='accuracy', target='a:b', summary='s')]\n"
     )
     write_dist(site, "burnish-cheat", "0.1", {"cheat": "burnish_cheat"}, {"burnish_cheat.py": text})
-    with pytest.raises(RecipeError, match="tuner cheat needs truth; data d with backbone features provides features"):
+    with pytest.raises(
+        RecipeError, match="tuner cheat needs truth; data d with backbone features provides features"
+    ):
         build_plan(make_recipe({"data": "d", "tuner": "cheat", **CPU}), Manager(only=frozenset({"cheat"})))
 
 
 def test_settings_change_every_part_that_has_the_option(study):
-    made = plan(study, ["tuner.ratio=8", "tuner.lr=[0.1, 0.2]", "backbone.noise=0.5"], tuner=["mlp", "linear", "nothing"])
+    made = plan(
+        study,
+        ["tuner.ratio=8", "tuner.lr=[0.1, 0.2]", "backbone.noise=0.5"],
+        tuner=["mlp", "linear", "nothing"],
+    )
     assert [cell.labels()["tuner"] for cell in made.cells] == [
         "mlp:lr=0.1,ratio=8",
         "mlp:lr=0.2,ratio=8",
@@ -216,18 +301,25 @@ def test_settings_change_every_part_that_has_the_option(study):
         "nothing",
     ]
     assert made.cells[0].option("backbone.noise") == 0.5
-    assert fails(study, ["tuner.width=8"]) == "-s tuner.width=8: no part under tuner has an option 'width'. See burnish show."
+    assert (
+        fails(study, ["tuner.width=8"])
+        == "-s tuner.width=8: no part under tuner has an option 'width'. See burnish show."
+    )
 
 
 def test_an_explosion_of_axes_is_refused(study):
     many = {"use": "mlp", "with": {"lr": [n / 1000 for n in range(200)], "epochs": list(range(1, 201))}}
-    assert fails(study, tuner=many) == "tuner, mlp: the lists of its options give 40,000 combinations. Possible: at most 10,000."
-    assert fails(study, tuner={**many, "with": {"lr": many["with"]["lr"]}}, loss=["ce", "gce"], replicates=9999) == (
-        "200 tuner x 2 loss x 9999 replicates are 3,999,600 trials. Possible: at most 1,000,000."
+    assert (
+        fails(study, tuner=many)
+        == "tuner, mlp: the lists of its options give 40,000 combinations. Possible: at most 10,000."
+    )
+    assert (
+        fails(study, tuner={**many, "with": {"lr": many["with"]["lr"]}}, loss=["ce", "gce"], replicates=9999)
+        == "200 tuner x 2 loss x 9999 replicates are 3,999,600 trials. Possible: at most 1,000,000."
     )
 
 
-# -- data by path -------------------------------------------------------------------------------------------------------------------
+# -- data by path --------------------------------------------------------------------------------------------
 
 
 def test_a_path_is_read_by_the_source_that_can(study, tmp_path):
@@ -236,13 +328,29 @@ def test_a_path_is_read_by_the_source_that_can(study, tmp_path):
     (tmp_path / "notes.xyz").write_text("x")
     recipe = make_recipe({**BASE, "data": "./photos"}, base=tmp_path)
     part = build_plan(recipe, study).cells[0].data
-    assert (part.name, part.options["path"], part.label, part.paths) == ("files", str(tmp_path / "photos"), "files:path=photos", ("path",))
+    assert (part.name, part.options["path"], part.label, part.paths) == (
+        "files",
+        str(tmp_path / "photos"),
+        "files:path=photos",
+        ("path",),
+    )
     assert guess_source("photos", tmp_path, study).name == "study/files"
     assert guess_source("files:path=photos", tmp_path, study) is None
     assert guess_source("picture", tmp_path, study) is None
-    with pytest.raises(RecipeError, match=r"^here: no source reads '.*notes\.xyz'\. Possible: .*files.*\. Name the source and its options"):
+    with pytest.raises(
+        RecipeError,
+        match=(
+            r"^here: no source reads '.*notes\.xyz'\. Possible: .*files.*\. Name the source and its options"
+        ),
+    ):
         guess_source("notes.xyz", tmp_path, study, "here")
-    with pytest.raises(RecipeError, match=r"^here: there is no file or folder '.*/gone'\. Name a path, or a source such as folder:path=DIR\.$"):
+    with pytest.raises(
+        RecipeError,
+        match=(
+            r"^here: there is no file or folder '.*/gone'\. Name a path, or a source such as"
+            r" folder:path=DIR\.$"
+        ),
+    ):
         guess_source("./gone", tmp_path, study, "here")
 
 
@@ -252,8 +360,12 @@ def test_paths_on_the_command_line_start_from_the_current_folder(study, tmp_path
     monkeypatch.chdir(tmp_path / "here")
     recipe = make_recipe({**BASE, "data": "files:path=photos"}, base=tmp_path / "base")
     assert build_plan(recipe, study).cells[0].data.options["path"] == str(tmp_path / "base" / "photos")
-    assert build_plan(with_options(recipe, {"data": ["files:path=photos"]}), study).cells[0].data.options["path"] == str(tmp_path / "here" / "photos")
-    assert build_plan(with_settings(recipe, ["data.path=photos"]), study).cells[0].data.options["path"] == str(tmp_path / "here" / "photos")
+    assert build_plan(with_options(recipe, {"data": ["files:path=photos"]}), study).cells[0].data.options[
+        "path"
+    ] == str(tmp_path / "here" / "photos")
+    assert build_plan(with_settings(recipe, ["data.path=photos"]), study).cells[0].data.options[
+        "path"
+    ] == str(tmp_path / "here" / "photos")
 
 
 def test_data_is_known_by_its_contents_not_by_its_place(study, tmp_path):
@@ -281,11 +393,13 @@ def test_data_in_files_of_one_name_are_told_apart_by_their_folders(study, tmp_pa
 def test_one_part_outside_of_a_recipe(study, tmp_path):
     resolved = read_part("data", "files:path=.,kind=features", study, base=tmp_path)
     assert (resolved.config.path, resolved.provides) == (tmp_path, {"features", "labels"})
-    with pytest.raises(RecipeError, match=r"means 2 parts, and one is needed\. Give single values, not lists\."):
+    with pytest.raises(
+        RecipeError, match=r"means 2 parts, and one is needed\. Give single values, not lists\."
+    ):
         read_part("backbone", "small:noise=[0,1]", study)
 
 
-# -- tuning -------------------------------------------------------------------------------------------------------------------------
+# -- tuning --------------------------------------------------------------------------------------------------
 
 TUNE = {"budget": 4, "space": {"tuner.lr": [1, 0.1, 0.01], "tuner.ratio": [2, 4]}}
 
@@ -296,8 +410,16 @@ def test_every_tuner_gets_the_same_budget_over_the_options_it_has(study):
     assert made.settings[1] == ({"tuner.lr": 1.0}, {"tuner.lr": 0.1}, {"tuner.lr": 0.01})
     assert made.settings[2] == made.settings[5]
     assert len({json.dumps(setting) for setting in made.settings[2]}) == 4
-    assert all(type(setting["tuner.lr"]) is float and type(setting["tuner.ratio"]) is int for setting in made.settings[2])
-    assert [choice.label for choice in made.choices()] == ["linear, small", "mlp, small", "linear, small:noise=0.3", "mlp, small:noise=0.3"]
+    assert all(
+        type(setting["tuner.lr"]) is float and type(setting["tuner.ratio"]) is int
+        for setting in made.settings[2]
+    )
+    assert [choice.label for choice in made.choices()] == [
+        "linear, small",
+        "mlp, small",
+        "linear, small:noise=0.3",
+        "mlp, small:noise=0.3",
+    ]
     assert made.choice_of(made.cells[0]) is None
     trial = made.trials_of(made.cells[1])[2]
     assert (trial.replicate, trial.tuned) == (2, made.choices()[0].key)
@@ -309,7 +431,9 @@ def test_every_tuner_gets_the_same_budget_over_the_options_it_has(study):
 
 def test_a_draw_differs_between_spaces_and_not_between_runs(study):
     space = {"tuner.lr": [10**-n for n in range(5)], "tuner.epochs": list(range(1, 9))}
-    draws = [plan(study, tuner="mlp", tune={"budget": budget, "space": space}).settings[0] for budget in (6, 6, 7)]
+    draws = [
+        plan(study, tuner="mlp", tune={"budget": budget, "space": space}).settings[0] for budget in (6, 6, 7)
+    ]
     assert draws[0] == draws[1]
     assert [len(draw) for draw in draws] == [6, 6, 7]
     everything = plan(study, tuner="mlp", tune={"budget": 40, "space": space}).settings[0]
@@ -318,18 +442,30 @@ def test_a_draw_differs_between_spaces_and_not_between_runs(study):
 
 
 def test_one_choice_for_a_tuner_over_all_its_rows(study):
-    made = plan(study, tuner=["linear", "mlp"], backbone=["small", "small:noise=0.3"], tune={**TUNE, "per": "tuner", "replicates": 2})
+    made = plan(
+        study,
+        tuner=["linear", "mlp"],
+        backbone=["small", "small:noise=0.3"],
+        tune={**TUNE, "per": "tuner", "replicates": 2},
+    )
     assert [choice.label for choice in made.choices()] == ["linear", "mlp"]
     _, trials = made.choices()[0].candidates[0]
     assert [(t.cell.labels()["backbone"], t.replicate) for t in trials] == [
-        ("small", 0), ("small", 1), ("small:noise=0.3", 0), ("small:noise=0.3", 1),
-    ]  # fmt: skip
+        ("small", 0),
+        ("small", 1),
+        ("small:noise=0.3", 0),
+        ("small:noise=0.3", 1),
+    ]
     assert made.choice_of(made.cells[0]) is made.choice_of(made.cells[2])
 
 
 def test_a_loss_can_be_tuned_and_one_of_a_closed_form_is_not(study):
-    made = plan(study, tuner=["nothing", "linear"], tune={"budget": 2, "space": {"tuner.lr": [1, 2]}}, assess="joint")
-    tuned = plan(study, tuner="linear", assess="joint", tune={"budget": 2, "space": {"assess.rate": [0.1, 0.2]}})
+    made = plan(
+        study, tuner=["nothing", "linear"], tune={"budget": 2, "space": {"tuner.lr": [1, 2]}}, assess="joint"
+    )
+    tuned = plan(
+        study, tuner="linear", assess="joint", tune={"budget": 2, "space": {"assess.rate": [0.1, 0.2]}}
+    )
     assert made.settings[0] == ()
     assert tuned.choices()[0].candidates[1][1][0].cell.assess.options["rate"] == 0.2
 
@@ -338,22 +474,36 @@ def test_a_loss_can_be_tuned_and_one_of_a_closed_form_is_not(study):
     ("tune", "message"),
     [
         ({"budget": 2}, "tune: there is no space of options to try. Write space: {tuner.lr: [1e-3, 1e-2]}."),
-        ({"space": {"tuner.lr": [1]}}, "tune: budget is missing: how many settings each tuner may try. Write budget: 4."),
+        (
+            {"space": {"tuner.lr": [1]}},
+            "tune: budget is missing: how many settings each tuner may try. Write budget: 4.",
+        ),
         ({"budget": 0, "space": {"tuner.lr": [1]}}, "tune.budget: 0 is out of range. Possible: 1 to 10000."),
-        ({"budget": 2, "space": {"tuner.lr": 1}}, "tune.space: the values of tuner.lr are no list. Write tuner.lr: [first, second]."),
+        (
+            {"budget": 2, "space": {"tuner.lr": 1}},
+            "tune.space: the values of tuner.lr are no list. Write tuner.lr: [first, second].",
+        ),
         (
             {"budget": 2, "space": {"backbone.noise": [1]}},
-            "tune.space: 'backbone.noise' cannot be tuned. Possible: tuner.OPTION, loss.OPTION, assess.OPTION.",
+            (
+                "tune.space: 'backbone.noise' cannot be tuned. Possible: tuner.OPTION, loss.OPTION,"
+                " assess.OPTION."
+            ),
         ),
         (
             {"budget": 2, "space": {"tuner.lr": [1]}, "pre": "row"},
             "tune: unknown entry 'pre'. Did you mean 'per'? Possible: budget, space, per, replicates.",
         ),
-        ({"budget": 2, "space": {"tuner.lr": [1]}, "per": "study"}, "tune.per: 'study' is none of them. Possible: row, tuner."),
+        (
+            {"budget": 2, "space": {"tuner.lr": [1]}, "per": "study"},
+            "tune.per: 'study' is none of them. Possible: row, tuner.",
+        ),
         (
             {"budget": 2, "space": {"tuner.rl": [1]}},
-            "tune.space: nothing in the plan has 'tuner.rl'. Did you mean 'tuner.lr'? "
-            "Possible: tuner.lr, tuner.weight_decay, tuner.epochs, tuner.batch, tuner.schedule.",
+            (
+                "tune.space: nothing in the plan has 'tuner.rl'. Did you mean 'tuner.lr'? "
+                "Possible: tuner.lr, tuner.weight_decay, tuner.epochs, tuner.batch, tuner.schedule."
+            ),
         ),
         ({"budget": 2, "space": {"tuner.lr": [1, 11]}}, "tune.space, linear: lr is 11.0. Possible: 0 to 10."),
         ("all", "tune: 'all' is no mapping. Write tune: {budget: 4, space: {tuner.lr: [1e-3, 1e-2]}}."),
@@ -363,7 +513,7 @@ def test_what_is_wrong_with_tune_is_told(study, tune, message):
     assert fails(study, tune=tune) == message
 
 
-# -- parts ----------------------------------------------------------------------------------------------------------------------------
+# -- parts ---------------------------------------------------------------------------------------------------
 
 
 def test_options_of_a_part_can_be_changed():
@@ -373,7 +523,12 @@ def test_options_of_a_part_can_be_changed():
     assert other.label == "mlp:lr=0.2,inner.size=4"
     assert part.options == {"lr": 0.1, "inner": {"size": 3}}
     assert part.with_options({"lr": 0.2}, "named").label == "named"
-    assert (other.option("inner.size"), other.option("nope"), other.has("inner.size"), other.has("inner")) == (4, None, True, False)
+    assert (
+        other.option("inner.size"),
+        other.option("nope"),
+        other.has("inner.size"),
+        other.has("inner"),
+    ) == (4, None, True, False)
     assert hash(part) != hash(replace(part, label="x"))
     assert Part(**part.record(), label=part.label) == part
 
@@ -381,24 +536,42 @@ def test_options_of_a_part_can_be_changed():
 def test_cells_can_be_changed_by_dotted_options(study):
     cell = plan(study, tuner="mlp").cells[0]
     other = cell.with_options({"tuner.lr": 0.5, "tuner.ratio": 8})
-    assert (other.tuner.label, other.option("tuner.ratio"), cell.option("tuner.ratio")) == ("mlp:lr=0.5,ratio=8", 8, 4)
+    assert (other.tuner.label, other.option("tuner.ratio"), cell.option("tuner.ratio")) == (
+        "mlp:lr=0.5,ratio=8",
+        8,
+        4,
+    )
     assert isinstance(other, Cell)
     assert cell.option("loss.q") is None
 
 
-# -- normal form ------------------------------------------------------------------------------------------------------------------------
+# -- normal form ---------------------------------------------------------------------------------------------
 
 
 def test_a_plan_file_can_be_run_again_and_has_the_same_keys(study, tmp_path):
     (tmp_path / "it's, a «photo» \\ folder").mkdir()
     made = plan(
-        study, name="my-study", data=["pictures", {"use": "files", "with": {"path": str(tmp_path / "it's, a «photo» \\ folder")}}],
-        backbone=["small", "small:noise=0.3"], noise=[["long-tail", "symmetric:rate=0.4"], "none"], assess=["none", "joint"],
-        tuner=["nothing", "mlp:layers=[1,2]", "viewed:variant=released"], loss=["ce", "gce"], views=["fixed:1", "fixed:2"],
-        evaluate=["accuracy", "worst:k=2"], tune={**TUNE, "per": "tuner"}, select={"measure": "accuracy"}, on_bad_input="skip",
-        requires=["burnish>=0.1"], split={"calibration": 0.1},
-        report={"x": "backbone.noise", "panels": {"in": "test", "out": ["test:blur", "test:noise"]}, "baseline": "nothing"},
-    )  # fmt: skip
+        study,
+        name="my-study",
+        data=["pictures", {"use": "files", "with": {"path": str(tmp_path / "it's, a «photo» \\ folder")}}],
+        backbone=["small", "small:noise=0.3"],
+        noise=[["long-tail", "symmetric:rate=0.4"], "none"],
+        assess=["none", "joint"],
+        tuner=["nothing", "mlp:layers=[1,2]", "viewed:variant=released"],
+        loss=["ce", "gce"],
+        views=["fixed:1", "fixed:2"],
+        evaluate=["accuracy", "worst:k=2"],
+        tune={**TUNE, "per": "tuner"},
+        select={"measure": "accuracy"},
+        on_bad_input="skip",
+        requires=["burnish>=0.1"],
+        split={"calibration": 0.1},
+        report={
+            "x": "backbone.noise",
+            "panels": {"in": "test", "out": ["test:blur", "test:noise"]},
+            "baseline": "nothing",
+        },
+    )
     text = to_yaml(made)
     again = build_plan(parse_recipe(text, "plan.yaml", name="other", base=Path("/")), study)
     assert again.key() == made.key()
@@ -410,14 +583,14 @@ def test_a_plan_file_can_be_run_again_and_has_the_same_keys(study, tmp_path):
 
 def test_the_plan_file_of_the_smallest_recipe(study):
     text = to_yaml(plan(study)).partition("\n")[2]
-    assert text == (
-        "name: study\ndata: study/pictures\nbackbone:\n  use: study/small\n  with:\n    noise: 0.0\n"
-        "tuner:\n  use: study/linear\n  with:\n    lr: 0.001\n    weight_decay: 0.0001\n    epochs: 30\n    batch: 64\n    schedule: cosine\n"
-        "loss: study/ce\nnoise:\n  - []\nassess: none\nevaluate: [study/accuracy]\n"
-        'split:\n  validation: 0.2\n  test: 0.2\n  calibration: 0.0\nreplicates: 5\nselect:\n  measure: ""\n  split: validation\n'
-        "on_bad_input: error\n"
-        "numeric:\n  dtype: fp32\n  device: cpu\n  threads: 2\n"
-        'report:\n  x: ""\n  lines: tuner\n  panels: null\n  measure: ""\n  baseline: ""\n'
+    assert (
+        text == "name: study\ndata: study/pictures\nbackbone:\n  use: study/small\n  with:\n    noise:"
+        " 0.0\ntuner:\n  use: study/linear\n  with:\n    lr: 0.001\n    weight_decay: 0.0001\n    epochs:"
+        " 30\n    batch: 64\n    schedule: cosine\nloss: study/ce\nnoise:\n  - []\nassess: none\nevaluate:"
+        " [study/accuracy]\nsplit:\n  validation: 0.2\n  test: 0.2\n  calibration: 0.0\nreplicates:"
+        ' 5\nselect:\n  measure: ""\n  split: validation\non_bad_input: error\nnumeric:\n  dtype: fp32\n '
+        ' device: cpu\n  threads: 2\nreport:\n  x: ""\n  lines: tuner\n  panels: null\n  measure: ""\n '
+        ' baseline: ""\n'
     )
 
 

@@ -88,10 +88,13 @@ def fails(manager, **values):
     return str(caught.value)
 
 
-# -- supervision --------------------------------------------------------------------------------------------------------------------
+# -- supervision ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("data", "backbone", "loss"), [("photos", "moving", "ce"), ("either", "moving", "ce"), ("rows", None, "bce")])
+@pytest.mark.parametrize(
+    ("data", "backbone", "loss"),
+    [("photos", "moving", "ce"), ("either", "moving", "ce"), ("rows", None, "bce")],
+)
 def test_the_default_loss_follows_the_supervision(fits, data, backbone, loss):
     made = plan(fits, data=data, backbone=backbone)
     assert made.cells[0].loss.name == loss
@@ -108,19 +111,31 @@ def test_data_of_two_kinds_have_no_default_loss(fits):
     [
         (
             {"data": "photos", "loss": "bce"},
-            "loss: loss bce needs multi-labels; data photos with backbone moving provides features, image, labels. Take another loss: any, ce.",
+            (
+                "loss: loss bce needs multi-labels; data photos with backbone moving provides features,"
+                " image, labels. Take another loss: any, ce."
+            ),
         ),
         (
             {"data": "tagged", "loss": "ce"},
-            "loss: loss ce needs labels; data tagged with backbone moving provides features, image, multi-labels. Take another loss: any, bce.",
+            (
+                "loss: loss ce needs labels; data tagged with backbone moving provides features, image,"
+                " multi-labels. Take another loss: any, bce."
+            ),
         ),
         (
             {"data": "tagged", "noise": "flip"},
-            "noise: noise flip needs labels; data tagged provides image, multi-labels. Take another noise: missing.",
+            (
+                "noise: noise flip needs labels; data tagged provides image, multi-labels. Take another"
+                " noise: missing."
+            ),
         ),
         (
             {"data": "tagged", "assess": "joint"},
-            "assess: noise joint needs labels; data tagged with backbone moving provides features, image, multi-labels. Take another assess.",
+            (
+                "assess: noise joint needs labels; data tagged with backbone moving provides features, image,"
+                " multi-labels. Take another assess."
+            ),
         ),
     ],
 )
@@ -129,63 +144,95 @@ def test_what_does_not_fit_the_supervision_is_refused(fits, values, message):
 
 
 def test_both_kinds_of_labels_allow_both(fits):
-    assert len(plan(fits, data="either", loss=["ce", "bce", "any"], noise=["flip", "missing"], assess="joint").cells) == 6
+    assert (
+        len(
+            plan(
+                fits, data="either", loss=["ce", "bce", "any"], noise=["flip", "missing"], assess="joint"
+            ).cells
+        )
+        == 6
+    )
 
 
-# -- backbones ------------------------------------------------------------------------------------------------------------------------
+# -- backbones -----------------------------------------------------------------------------------------------
 
 
 def test_views_need_a_backbone_that_makes_them(fits):
-    assert fails(fits, tuner="double", backbone="still") == (
-        "tuner: tuner double needs 2 views of each item; backbone still makes none. Backbones that make views: moving."
+    assert (
+        fails(fits, tuner="double", backbone="still")
+        == "tuner: tuner double needs 2 views of each item; backbone still makes none. Backbones that make"
+        " views: moving."
     )
-    assert fails(fits, tuner=["linear", "idle"], backbone=["moving", "still"], views="fixed:3") == (
-        "views: views is fixed:3; backbone still makes none. Backbones that make views: moving."
+    assert (
+        fails(fits, tuner=["linear", "idle"], backbone=["moving", "still"], views="fixed:3")
+        == "views: views is fixed:3; backbone still makes none. Backbones that make views: moving."
     )
-    assert fails(fits, data="rows", backbone=None, tuner="double").endswith("makes none. No installed backbone makes views of this data.")
+    assert fails(fits, data="rows", backbone=None, tuner="double").endswith(
+        "makes none. No installed backbone makes views of this data."
+    )
     assert plan(fits, backbone="still", views="fixed:1").cells[0].views == 1
 
 
 def test_a_missing_backbone_is_named_by_what_the_data_are(fits, site, monkeypatch):
     monkeypatch.setattr(first_party, "BACKBONES", {"burnish-tiny": frozenset({"image"})})
-    assert fails(fits, backbone=None) == "backbone is missing, and data photos gives no features. Possible: moving, still."
-    assert fails(fits, data="reviews", backbone=None) == (
-        "backbone is missing, and data reviews gives no features; no installed backbone reads text. "
+    assert (
+        fails(fits, backbone=None)
+        == "backbone is missing, and data photos gives no features. Possible: moving, still."
+    )
+    assert (
+        fails(fits, data="reviews", backbone=None)
+        == "backbone is missing, and data reviews gives no features; no installed backbone reads text. "
         "Give the data as features, or install a plugin with a backbone that reads it."
     )
-    only_features = PLUGIN.replace('needs={"image"}', 'needs={"maps"}').replace("burnish_fits", "burnish_bare")
+    only_features = PLUGIN.replace('needs={"image"}', 'needs={"maps"}').replace(
+        "burnish_fits", "burnish_bare"
+    )
     write_dist(site, "burnish-bare", "0.1.0", {"bare": "burnish_bare"}, {"burnish_bare.py": only_features})
-    assert fails(Manager(only=frozenset({"bare"})), backbone=None) == (
-        "backbone is missing, and data photos gives no features; no installed backbone reads image. pip install burnish-tiny."
+    assert (
+        fails(Manager(only=frozenset({"bare"})), backbone=None)
+        == "backbone is missing, and data photos gives no features; no installed backbone reads image. pip"
+        " install burnish-tiny."
     )
     several = {"burnish-tiny": frozenset({"image"}), "burnish-both": frozenset({"image", "text"})}
     monkeypatch.setattr(first_party, "BACKBONES", several)
-    assert fails(Manager(only=frozenset({"bare"})), backbone=None).endswith("reads image. pip install burnish-tiny or burnish-both.")
-    assert fails(Manager(only=frozenset({"bare"})), data="reviews", backbone=None).endswith("reads text. pip install burnish-both.")
+    assert fails(Manager(only=frozenset({"bare"})), backbone=None).endswith(
+        "reads image. pip install burnish-tiny or burnish-both."
+    )
+    assert fails(Manager(only=frozenset({"bare"})), data="reviews", backbone=None).endswith(
+        "reads text. pip install burnish-both."
+    )
 
 
-# -- views as an axis -----------------------------------------------------------------------------------------------------------------
+# -- views as an axis ----------------------------------------------------------------------------------------
 
 
 def test_views_are_labels_where_the_recipe_compares_them(fits):
     made = plan(fits, tuner=["linear", "double"], views=["fixed:1", "fixed:2"])
     assert [(cell.labels()["tuner"], cell.labels()["views"]) for cell in made.cells] == [
-        ("linear", "fixed:1"), ("linear", "fixed:2"), ("double", "fixed:1"), ("double", "fixed:2"),
-    ]  # fmt: skip
+        ("linear", "fixed:1"),
+        ("linear", "fixed:2"),
+        ("double", "fixed:1"),
+        ("double", "fixed:2"),
+    ]
     assert len({tuple(cell.labels().items()) for cell in made.cells}) == len(made.cells)
     assert list(made.cells[0].labels()) == ["data", "backbone", "views", "noise", "assess", "tuner", "loss"]
 
 
 def test_a_number_of_views_that_a_tuner_asks_for_is_no_axis(fits):
-    for made in (plan(fits, tuner=["linear", "double"]), plan(fits, tuner=["linear", "double"], views="fixed:2")):
+    for made in (
+        plan(fits, tuner=["linear", "double"]),
+        plan(fits, tuner=["linear", "double"], views="fixed:2"),
+    ):
         assert all("views" not in cell.labels() for cell in made.cells)
 
 
 def test_rows_of_equal_views_are_one_whoever_asked_for_them(fits):
     made = plan(fits, tuner=["linear", "double"], views=[None, "fixed:2"])
     assert [(cell.labels()["tuner"], cell.labels()["views"]) for cell in made.cells] == [
-        ("linear", "fixed:1"), ("linear", "fixed:2"), ("double", "fixed:2"),
-    ]  # fmt: skip
+        ("linear", "fixed:1"),
+        ("linear", "fixed:2"),
+        ("double", "fixed:2"),
+    ]
 
 
 def test_the_label_of_views_identifies_nothing(fits):
@@ -194,7 +241,7 @@ def test_the_label_of_views_identifies_nothing(fits):
     assert dataclasses.replace(alone, views_vary=True) == among
 
 
-# -- what a plan lacks ----------------------------------------------------------------------------------------------------------------
+# -- what a plan lacks ---------------------------------------------------------------------------------------
 
 
 def test_a_plan_says_how_to_add_the_row_that_does_nothing(fits, study):
@@ -203,5 +250,7 @@ def test_a_plan_says_how_to_add_the_row_that_does_nothing(fits, study):
     joint = "Transductive, an item's scores depend on the items it is predicted with: joint."
     assert plan(fits, tuner=["joint", "idle", "joint"]).advice == (joint,)
     assert plan(fits, tuner="joint").advice == (joint, "No do-nothing row: add --tuner idle.")
-    without = build_plan(make_recipe({"data": "pictures", "backbone": "small", "tuner": "linear", **CPU}), study)
+    without = build_plan(
+        make_recipe({"data": "pictures", "backbone": "small", "tuner": "linear", **CPU}), study
+    )
     assert without.advice == ("No do-nothing row, and no installed tuner gives one.",)

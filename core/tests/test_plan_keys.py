@@ -19,22 +19,33 @@ def plan(study, settings=(), **values):
     return build_plan(with_settings(make_recipe({**BASE, **values}), settings), study)
 
 
-# -- graph ----------------------------------------------------------------------------------------------------------------------------
+# -- graph ---------------------------------------------------------------------------------------------------
 
 
 def test_shared_jobs_are_one_and_inputs_come_first(study):
     made = plan(
-        study, data=["pictures"], backbone=["small", "small:noise=0.3"], noise=["none", "symmetric"], assess="joint",
-        tuner=["linear", "viewed:variant=released"], tune={"budget": 2, "space": {"tuner.lr": [0.1, 0.2]}, "per": "tuner"}, replicates=3,
-    )  # fmt: skip
+        study,
+        data=["pictures"],
+        backbone=["small", "small:noise=0.3"],
+        noise=["none", "symmetric"],
+        assess="joint",
+        tuner=["linear", "viewed:variant=released"],
+        tune={"budget": 2, "space": {"tuner.lr": [0.1, 0.2]}, "per": "tuner"},
+        replicates=3,
+    )
     jobs = made.jobs()
     kinds = [job.kind for job in jobs]
     counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
     rows, final = 8, 24
     candidates = rows * 2
     assert counts == {
-        "features": 2 * 3, "corrupt": 2 * 3, "assess": 2 * 2 * 3, "fit": final + candidates, "measure": final + candidates, "summarise": rows + 2,
-    }  # fmt: skip
+        "features": 2 * 3,
+        "corrupt": 2 * 3,
+        "assess": 2 * 2 * 3,
+        "fit": final + candidates,
+        "measure": final + candidates,
+        "summarise": rows + 2,
+    }
     seen = set()
     for job in jobs:
         assert set(job.inputs) <= seen, job
@@ -47,10 +58,12 @@ def test_shared_jobs_are_one_and_inputs_come_first(study):
 
 def test_a_large_plan_is_quickly_keyed(study):
     made = plan(
-        study, backbone={"use": "small", "with": {"noise": [n / 10 for n in range(10)]}},
+        study,
+        backbone={"use": "small", "with": {"noise": [n / 10 for n in range(10)]}},
         tuner=["nothing", "linear", "mlp", "viewed", "viewed:variant=released"],
-        replicates=10, tune={**TUNE, "per": "tuner"},
-    )  # fmt: skip
+        replicates=10,
+        tune={**TUNE, "per": "tuner"},
+    )
     calls = []
     made.key()
     assert len(list(made.trials())) == 500
@@ -61,7 +74,7 @@ def test_a_large_plan_is_quickly_keyed(study):
     assert len(set(made._known.values())) == len(made._known)
 
 
-# -- keys -----------------------------------------------------------------------------------------------------------------------------
+# -- keys ----------------------------------------------------------------------------------------------------
 
 
 def changed_part(part, name):
@@ -72,14 +85,23 @@ def changed_part(part, name):
     return replace(part, **{name: getattr(part, name) + "x"})
 
 
-PART_FIELDS = dict.fromkeys(("plugin", "name", "options", "code", "fingerprint", "kind"), True) | dict.fromkeys(("label", "paths", "running"), False)
+PART_FIELDS = dict.fromkeys(
+    ("plugin", "name", "options", "code", "fingerprint", "kind"), True
+) | dict.fromkeys(("label", "paths", "running"), False)
 
 
 @pytest.fixture
 def whole(study):
     return plan(
-        study, noise="symmetric", assess="joint", tuner="mlp", loss="gce", evaluate=["accuracy", "worst"], tune=TUNE, report={"x": "backbone.noise"},
-    )  # fmt: skip
+        study,
+        noise="symmetric",
+        assess="joint",
+        tuner="mlp",
+        loss="gce",
+        evaluate=["accuracy", "worst"],
+        tune=TUNE,
+        report={"x": "backbone.noise"},
+    )
 
 
 def test_the_fields_of_a_part_are_all_decided():
@@ -91,13 +113,18 @@ def test_the_fields_of_a_part_are_all_decided():
 def test_whatever_changes_a_number_is_in_the_fit_key(whole, key, name):
     cell = whole.cells[0]
     part = getattr(cell, key)
-    other = replace(cell, **{key: (changed_part(part[0], name),) if key == "noise" else changed_part(part, name)})
+    other = replace(
+        cell, **{key: (changed_part(part[0], name),) if key == "noise" else changed_part(part, name)}
+    )
     assert (whole.fit_key(Trial(cell, 0)) != whole.fit_key(Trial(other, 0))) is PART_FIELDS[name]
 
 
 def test_what_a_job_does_not_read_is_not_in_its_key(whole):
     cell = whole.cells[0]
-    other = {key: replace(cell, **{key: changed_part(getattr(cell, key), "options")}) for key in ("backbone", "assess", "tuner", "loss")}
+    other = {
+        key: replace(cell, **{key: changed_part(getattr(cell, key), "options")})
+        for key in ("backbone", "assess", "tuner", "loss")
+    }
     noisy = replace(cell, noise=())
     for change in (*other.values(), noisy):
         assert whole.data_key(change) == whole.data_key(cell)
@@ -152,9 +179,17 @@ def test_every_field_of_a_plan_is_on_its_side_of_the_key(whole):
 
 @pytest.mark.parametrize("name", ["device", "dtype", "threads", "torch", "grid"])
 def test_every_field_of_the_numeric_mode_is_in_features_and_fits(whole, name):
-    assert {item.name for item in dataclasses.fields(Numeric)} == {"device", "dtype", "threads", "torch", "grid"}
+    assert {item.name for item in dataclasses.fields(Numeric)} == {
+        "device",
+        "dtype",
+        "threads",
+        "torch",
+        "grid",
+    }
     value = getattr(whole.numeric, name)
-    other = replace(whole, numeric=replace(whole.numeric, **{name: value + 1 if isinstance(value, int) else value + "x"}))
+    other = replace(
+        whole, numeric=replace(whole.numeric, **{name: value + 1 if isinstance(value, int) else value + "x"})
+    )
     cell = whole.cells[0]
     assert other.features_key(cell, None) != whole.features_key(cell, None)
     assert other.fit_key(Trial(cell, 0)) != whole.fit_key(Trial(cell, 0))
@@ -162,17 +197,35 @@ def test_every_field_of_the_numeric_mode_is_in_features_and_fits(whole, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("budget", 3), ("space", {"tuner.lr": [2.0], "tuner.ratio": [2, 4]}), ("per", "tuner"), ("replicates", 2)]
+    ("name", "value"),
+    [
+        ("budget", 3),
+        ("space", {"tuner.lr": [2.0], "tuner.ratio": [2, 4]}),
+        ("per", "tuner"),
+        ("replicates", 2),
+    ],
 )
 def test_tuning_decides_what_is_fitted(study, whole, name, value):
     made = plan(
-        study, noise="symmetric", assess="joint", tuner="mlp", loss="gce", evaluate=["accuracy", "worst"], tune={**TUNE, name: value},
+        study,
+        noise="symmetric",
+        assess="joint",
+        tuner="mlp",
+        loss="gce",
+        evaluate=["accuracy", "worst"],
+        tune={**TUNE, name: value},
         backbone=["small", "small:noise=0.1"],
-    )  # fmt: skip
+    )
     base = plan(
-        study, noise="symmetric", assess="joint", tuner="mlp", loss="gce", evaluate=["accuracy", "worst"], tune=TUNE,
+        study,
+        noise="symmetric",
+        assess="joint",
+        tuner="mlp",
+        loss="gce",
+        evaluate=["accuracy", "worst"],
+        tune=TUNE,
         backbone=["small", "small:noise=0.1"],
-    )  # fmt: skip
+    )
     assert made.measure_key(next(made.trials())) != base.measure_key(next(base.trials()))
 
 
@@ -184,7 +237,9 @@ def test_the_loss_of_a_tuner_with_its_own_is_in_no_key(study):
 
 def test_a_further_evaluator_leaves_fits_and_choices_as_they_are(study):
     first = plan(study, tune=TUNE, tuner="mlp", select={"measure": "accuracy"})
-    second = plan(study, tune=TUNE, tuner="mlp", select={"measure": "accuracy"}, evaluate=["accuracy", "worst"])
+    second = plan(
+        study, tune=TUNE, tuner="mlp", select={"measure": "accuracy"}, evaluate=["accuracy", "worst"]
+    )
     assert first.choices()[0].key == second.choices()[0].key
     assert first.fit_key(next(first.trials())) == second.fit_key(next(second.trials()))
     assert first.measure_key(next(first.trials())) != second.measure_key(next(second.trials()))

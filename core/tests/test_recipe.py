@@ -12,7 +12,16 @@ from burnish.errors import CombinedError, PluginError, RecipeError
 from burnish.manager import Manager
 from burnish.notation.yaml_file import read_yaml
 from burnish.plan.normal import _scalar
-from burnish.recipe import Override, find_recipe, make_recipe, parse_recipe, read_recipe, with_numeric, with_options, with_settings
+from burnish.recipe import (
+    Override,
+    find_recipe,
+    make_recipe,
+    parse_recipe,
+    read_recipe,
+    with_numeric,
+    with_options,
+    with_settings,
+)
 from burnish.testing.dists import write_dist
 
 
@@ -23,12 +32,34 @@ def value(text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("1e-3", 0.001), ("1E5", 1e5), (".5", 0.5), ("-1.", -1.0), ("+3", 3), ("0x1F", 31), ("0o17", 15), ("010", 10), ("1_000", "1_000"),
-        ("no", "no"), ("yes", "yes"), ("on", "on"), ("null", None), ("~", None), ("", None), ("true", True), ("False", False), ("none", "none"),
-        ("'1'", "1"), ('"true"', "true"), ("12:30", "12:30"), ("2026-01-01", "2026-01-01"), ("=", "="), ("a:b=1", "a:b=1"),
-        ("[a, 1]", ["a", 1]), ("{a: [1, {b: 2}]}", {"a": [1, {"b": 2}]}),
+        ("1e-3", 0.001),
+        ("1E5", 1e5),
+        (".5", 0.5),
+        ("-1.", -1.0),
+        ("+3", 3),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("010", 10),
+        ("1_000", "1_000"),
+        ("no", "no"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("true", True),
+        ("False", False),
+        ("none", "none"),
+        ("'1'", "1"),
+        ('"true"', "true"),
+        ("12:30", "12:30"),
+        ("2026-01-01", "2026-01-01"),
+        ("=", "="),
+        ("a:b=1", "a:b=1"),
+        ("[a, 1]", ["a", 1]),
+        ("{a: [1, {b: 2}]}", {"a": [1, {"b": 2}]}),
     ],
-)  # fmt: skip
+)
 def test_scalars_are_those_of_yaml_1_2(text, expected):
     found = value(text)
     assert found == expected
@@ -39,7 +70,9 @@ MALFORMED = {
     "a: 1\nb: 2\na: 3": "f, line 3: the key 'a' is there twice, first in line 1.",
     "a: &x 1": "f, line 1: the anchor &x is not allowed. Write the value out where it is needed.",
     "a: [1]\nb: *x": "f, line 2: the alias *x is not allowed. Write the value out.",
-    "a:\n  - !!python/object/apply:os.system [ls]": "f, line 2: the tag tag:yaml.org,2002:python/object/apply:os.system is not allowed.",
+    "a:\n  - !!python/object/apply:os.system [ls]": (
+        "f, line 2: the tag tag:yaml.org,2002:python/object/apply:os.system is not allowed."
+    ),
     "a: !!str 1": "f, line 1: the tag tag:yaml.org,2002:str is not allowed.",
     "%YAML 1.1\n---\na: no": "f, line 1: directives are not allowed.",
     "a: 1\n---\nb: 2": "f, line 2: a second document starts. Keep one document in a file.",
@@ -64,7 +97,10 @@ def test_malformed_yaml_says_where(text):
 
 
 def test_an_alias_bomb_is_refused_at_once():
-    lines = ["a: &a [x, x]", *(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]" for i in range(20))]
+    lines = [
+        "a: &a [x, x]",
+        *(f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]" for i in range(20)),
+    ]
     with pytest.raises(RecipeError, match="f, line 1: the anchor &a is not allowed"):
         read_yaml("\n".join(lines), "f")
 
@@ -75,7 +111,9 @@ def test_any_text_is_read_or_refused(text):
         read_yaml(text, "f")
 
 
-@given(st.text() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.none() | st.booleans())
+@given(
+    st.text() | st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.none() | st.booleans()
+)
 def test_what_a_plan_file_holds_reads_back(scalar):
     if isinstance(scalar, int) and abs(scalar) > 10**90:
         return
@@ -84,7 +122,7 @@ def test_what_a_plan_file_holds_reads_back(scalar):
     assert type(found) is type(scalar)
 
 
-# -- recipes ------------------------------------------------------------------------------------------------------------------------
+# -- recipes -------------------------------------------------------------------------------------------------
 
 
 def recipe(text, base=Path("/base")):
@@ -104,10 +142,13 @@ def test_unknown_keys_are_all_told_with_line_and_suggestion():
     with pytest.raises(CombinedError) as caught:
         recipe("data: x\ntunr: y\nseeds: 3\n")
     keys = (
-        "name, data, split, backbone, views, noise, assess, tuner, loss, evaluate, replicates, tune, select, on_bad_input, numeric, requires, report"
+        "name, data, split, backbone, views, noise, assess, tuner, loss, evaluate, replicates, tune, select,"
+        " on_bad_input, numeric, requires, report"
     )
-    assert str(caught.value) == (
-        f"study.yaml, line 2: unknown key 'tunr'. Did you mean 'tuner'? Possible: {keys}.\nstudy.yaml, line 3: unknown key 'seeds'. Possible: {keys}."
+    assert (
+        str(caught.value)
+        == f"study.yaml, line 2: unknown key 'tunr'. Did you mean 'tuner'? Possible: {keys}.\nstudy.yaml,"
+        f" line 3: unknown key 'seeds'. Possible: {keys}."
     )
 
 
@@ -118,7 +159,9 @@ def test_the_name_is_that_of_a_folder(name):
 
 
 def test_a_recipe_is_a_mapping():
-    with pytest.raises(RecipeError, match=r"^study\.yaml: a recipe is a mapping of keys\. Possible: name, data"):
+    with pytest.raises(
+        RecipeError, match=r"^study\.yaml: a recipe is a mapping of keys\. Possible: name, data"
+    ):
         recipe("- data")
     assert recipe("").values == {}
 
@@ -129,9 +172,14 @@ def test_files_are_read(tmp_path):
     made = read_recipe(file)
     assert (made.name, made.values, made.base) == ("my", {"data": "./photos"}, tmp_path)
     file.write_bytes(b"data: x\ntuner: \xff\n")
-    with pytest.raises(RecipeError, match=rf"^{re.escape(str(file))}, line 2: the recipe is not UTF-8 text\. Save it as UTF-8\.$"):
+    with pytest.raises(
+        RecipeError,
+        match=rf"^{re.escape(str(file))}, line 2: the recipe is not UTF-8 text\. Save it as UTF-8\.$",
+    ):
         read_recipe(file)
-    with pytest.raises(RecipeError, match=r"gone\.yaml: the recipe cannot be read: No such file or directory\."):
+    with pytest.raises(
+        RecipeError, match=r"gone\.yaml: the recipe cannot be read: No such file or directory\."
+    ):
         read_recipe(tmp_path / "gone.yaml")
     with pytest.raises(RecipeError, match="the recipe cannot be read: Is a directory"):
         read_recipe(tmp_path)
@@ -139,7 +187,11 @@ def test_files_are_read(tmp_path):
 
 def test_recipes_of_plugins_are_found_by_name(study, tmp_path):
     made = find_recipe("first-study", study)
-    assert (made.name, made.values["tuner"], made.file) == ("first-study", ["nothing", "linear"], "first-study")
+    assert (made.name, made.values["tuner"], made.file) == (
+        "first-study",
+        ["nothing", "linear"],
+        "first-study",
+    )
     assert made.base == tmp_path / "site" / "burnish_study" / "recipes"
     assert find_recipe("study/first-study", study).name == "first-study"
 
@@ -149,7 +201,9 @@ def test_an_unknown_recipe_is_answered_with_what_there_is(study):
     with pytest.raises(RecipeError) as caught:
         find_recipe("first-stud", study)
     assert (
-        str(caught.value) == "there is no recipe 'first-stud'. Did you mean 'first-study'? Possible: first-study. Or name a file that ends in .yaml."
+        str(caught.value)
+        == "there is no recipe 'first-stud'. Did you mean 'first-study'? Possible: first-study. Or name a"
+        " file that ends in .yaml."
     )
 
 
@@ -159,15 +213,21 @@ def test_a_recipe_file_that_a_plugin_forgot_is_its_fault(site):
         "    return [burnish.RecipeFile(name='r', package='burnish_one', file='r.yaml', summary='s')]"
     )
     write_dist(site, "burnish-one", "0.1", {"one": "burnish_one"}, {"burnish_one/__init__.py": text})
-    with pytest.raises(PluginError, match=r"^recipe one/r of plugin one \(burnish-one 0\.1\): its file r\.yaml cannot be read"):
+    with pytest.raises(
+        PluginError,
+        match=r"^recipe one/r of plugin one \(burnish-one 0\.1\): its file r\.yaml cannot be read",
+    ):
         find_recipe("one/r", Manager(only=frozenset({"one"})))
 
 
-# -- the command line's changes -------------------------------------------------------------------------------------------------------
+# -- the command line's changes ------------------------------------------------------------------------------
 
 
 def test_options_replace_whole_keys_and_several_are_an_axis():
-    made = with_options(recipe("tuner: a\ndata: x"), {"tuner": ("b", "c"), "data": ("./here",), "evaluate": ("accuracy",), "loss": ()})
+    made = with_options(
+        recipe("tuner: a\ndata: x"),
+        {"tuner": ("b", "c"), "data": ("./here",), "evaluate": ("accuracy",), "loss": ()},
+    )
     assert made.values == {"tuner": ["b", "c"], "data": "./here", "evaluate": ["accuracy"]}
     assert made.where("tuner", 0) == "--tuner"
     assert made.base_of("data") == Path.cwd()
@@ -176,7 +236,14 @@ def test_options_replace_whole_keys_and_several_are_an_axis():
 def test_settings_change_what_they_name():
     made = with_settings(
         recipe("tuner: a\ntune: {budget: 4, space: {tuner.lr: [1]}}"),
-        ["replicates=3", "tuner.lr=[1e-3, 1e-2]", "tune.budget=8", "tune.space.tuner.epochs=[1, 2]", "report.x=backbone.noise", "loss=gce:q=0.5"],
+        [
+            "replicates=3",
+            "tuner.lr=[1e-3, 1e-2]",
+            "tune.budget=8",
+            "tune.space.tuner.epochs=[1, 2]",
+            "report.x=backbone.noise",
+            "loss=gce:q=0.5",
+        ],
     )
     assert made.values["replicates"] == 3
     assert made.values["tune"] == {"budget": 8, "space": {"tuner.lr": [1], "tuner.epochs": [1, 2]}}
@@ -204,14 +271,20 @@ def test_malformed_settings(setting, message):
 
 
 def test_a_setting_of_an_unknown_key_is_told():
-    with pytest.raises(RecipeError, match=r"^-s tunr\.lr=1: unknown key 'tunr'\. Did you mean 'tuner'\? Possible: name, data"):
+    with pytest.raises(
+        RecipeError, match=r"^-s tunr\.lr=1: unknown key 'tunr'\. Did you mean 'tuner'\? Possible: name, data"
+    ):
         with_settings(recipe(""), ["tunr.lr=1"])
 
 
 def test_the_numeric_mode_of_the_command_line_goes_first():
     assert with_numeric(recipe("numeric: fp32")).values == {"numeric": "fp32"}
-    assert with_numeric(recipe("numeric: fp32"), threads=2).values == {"numeric": {"dtype": "fp32", "threads": 2}}
-    assert with_numeric(recipe("numeric: {dtype: fp32, device: cpu}"), numeric="bf16").values == {"numeric": {"dtype": "bf16", "device": "cpu"}}
+    assert with_numeric(recipe("numeric: fp32"), threads=2).values == {
+        "numeric": {"dtype": "fp32", "threads": 2}
+    }
+    assert with_numeric(recipe("numeric: {dtype: fp32, device: cpu}"), numeric="bf16").values == {
+        "numeric": {"dtype": "bf16", "device": "cpu"}
+    }
 
 
 def test_recipes_from_python():

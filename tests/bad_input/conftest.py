@@ -10,7 +10,20 @@ import pytest
 
 from burnish.engine.store import Store, check_integrity
 
-RUN = ("run", "-q", "--threads", "2", "--replicates", "1", "--save", "none", "--out", "study", "--tuner", "nearest-class-mean")
+RUN = (
+    "run",
+    "-q",
+    "--threads",
+    "2",
+    "--replicates",
+    "1",
+    "--save",
+    "none",
+    "--out",
+    "study",
+    "--tuner",
+    "nearest-class-mean",
+)
 
 FAKE = '''
 """A backbone of texts, a tuner that needs a text tower, and a command that uses a saved predictor."""
@@ -74,13 +87,19 @@ def __getattr__(name):
 
 def check_nothing_half_written(folder: Path) -> None:
     """Fail where a temporary file, or a study whose store is not whole, is left below a folder."""
-    left = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.name.startswith(".part-") or path.name.endswith(("-journal", "-wal"))]
+    left = [
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.name.startswith(".part-") or path.name.endswith(("-journal", "-wal"))
+    ]
     assert not left, f"left behind: {left}"
     for path in folder.rglob("study.sqlite"):
         assert check_integrity(path) == "ok", path
         with Store(path, create=False) as store:
             trials, records = store.finished(), store.records(extras=True)
-        whole = {record.key for record in records.values() if record.measures or record.tables or record.error}
+        whole = {
+            record.key for record in records.values() if record.measures or record.tables or record.error
+        }
         assert trials == whole, f"{path} holds a trial without measures"
     for path in folder.rglob("predictors/*"):
         files = {file.name for file in path.iterdir()}

@@ -19,7 +19,13 @@ def arrays(**changes):
         y = np.arange(N) % 3
         good = {"x": (draw.normal(size=(N, 4)) + y[:, None]).astype(np.float32), "y": y}
         kept = {name: array for name, array in {**good, **changes}.items() if array is not None}
-        np.savez(folder / "data.npz", **{name: change(good[name].copy()) if callable(change) else change for name, change in kept.items()})
+        np.savez(
+            folder / "data.npz",
+            **{
+                name: change(good[name].copy()) if callable(change) else change
+                for name, change in kept.items()
+            },
+        )
 
     return make
 
@@ -86,8 +92,18 @@ TENSORS = "npz:path=data.safetensors"
     ("make", "data", "fragments"),
     [
         pytest.param(arrays(y=lambda y: y[:-1]), NPZ, ["data.npz", "23", "24"], id="mismatched-lengths"),
-        pytest.param(arrays(x=at((5, 2), np.nan)), NPZ, ["data.npz.*row 5", "nan", "on_bad_input: skip"], id="nan-feature"),
-        pytest.param(arrays(x=at((5, 2), np.inf)), NPZ, ["data.npz.*row 5", "inf", "on_bad_input: skip"], id="infinite-feature"),
+        pytest.param(
+            arrays(x=at((5, 2), np.nan)),
+            NPZ,
+            ["data.npz.*row 5", "nan", "on_bad_input: skip"],
+            id="nan-feature",
+        ),
+        pytest.param(
+            arrays(x=at((5, 2), np.inf)),
+            NPZ,
+            ["data.npz.*row 5", "inf", "on_bad_input: skip"],
+            id="infinite-feature",
+        ),
         pytest.param(arrays(y=OBJECTS), NPZ, ["data.npz", "objects|object", "y"], id="labels-are-objects"),
         pytest.param(arrays(x=OBJECTS), NPZ, ["data.npz", "objects|object", "x"], id="items-are-objects"),
         pytest.param(
@@ -99,24 +115,51 @@ TENSORS = "npz:path=data.safetensors"
         pytest.param(arrays(y=at(3, -2)), NPZ, ["data.npz.*row 3", "-2"], id="negative-label"),
         pytest.param(arrays(y=lambda y: y + 0.5), NPZ, ["data.npz", "y", "0.5"], id="labels-with-fractions"),
         pytest.param(arrays(y=lambda y: y * 0), NPZ, ["only one class", "at least two"], id="one-class"),
-        pytest.param(arrays(x=lambda x: x[:, 0]), NPZ, ["data.npz", "x", r"\(24,\)|shape"], id="items-of-no-dimension"),
         pytest.param(
-            arrays(x=lambda x: np.ones_like(x)), NPZ, ["data", "all 24 items have the same content", "Add items"], id="all-features-constant"
+            arrays(x=lambda x: x[:, 0]), NPZ, ["data.npz", "x", r"\(24,\)|shape"], id="items-of-no-dimension"
         ),
-        pytest.param(arrays(x=lambda x: x[:, :0]), NPZ, ["data.npz", r"x is f4 \(24, 0\)", r"features \(N, D\)"], id="features-of-width-zero"),
+        pytest.param(
+            arrays(x=lambda x: np.ones_like(x)),
+            NPZ,
+            ["data", "all 24 items have the same content", "Add items"],
+            id="all-features-constant",
+        ),
+        pytest.param(
+            arrays(x=lambda x: x[:, :0]),
+            NPZ,
+            ["data.npz", r"x is f4 \(24, 0\)", r"features \(N, D\)"],
+            id="features-of-width-zero",
+        ),
         pytest.param(arrays(y=None), NPZ, ["data.npz", "y", "Possible|label"], id="no-labels"),
-        pytest.param(arrays(), NPZ + ",x=pixels", ["data.npz", "'pixels'", "Possible: x f4"], id="array-that-is-not-there"),
+        pytest.param(
+            arrays(),
+            NPZ + ",x=pixels",
+            ["data.npz", "'pixels'", "Possible: x f4"],
+            id="array-that-is-not-there",
+        ),
         pytest.param(arrays(), NPZ + ",rows=9:3", ["data.npz|npz", "rows=9:3"], id="rows-that-are-none"),
-        pytest.param(arrays(truth=np.arange(5)), NPZ + ",truth=truth", ["data.npz", "5.*24|24.*5"], id="truth-of-another-length"),
+        pytest.param(
+            arrays(truth=np.arange(5)),
+            NPZ + ",truth=truth",
+            ["data.npz", "5.*24|24.*5"],
+            id="truth-of-another-length",
+        ),
         pytest.param(raw(b""), NPZ, ["data.npz"], id="empty-file"),
-        pytest.param(raw(b"no archive at all"), NPZ, ["data.npz", "no .npz|not a|no zip|archive"], id="no-archive"),
+        pytest.param(
+            raw(b"no archive at all"), NPZ, ["data.npz", "no .npz|not a|no zip|archive"], id="no-archive"
+        ),
         pytest.param(cut, NPZ, ["data.npz"], id="truncated-archive"),
         pytest.param(flipped, NPZ, ["data.npz"], id="damaged-archive"),
         pytest.param(declared((10**12, 512)), NPZ, ["data.npz", "x"], id="declares-more-than-there-is"),
         pytest.param(declared("(-1, 4)"), NPZ, ["data.npz", "x"], id="declares-a-negative-shape"),
-        pytest.param(safetensors(b"{" * 40), TENSORS, ["data.safetensors"], id="safetensors-with-a-broken-header"),
         pytest.param(
-            safetensors({"x": {"dtype": "F32", "shape": [24, 4], "data_offsets": [0, 384]}}), TENSORS, ["data.safetensors"], id="safetensors-cut-off"
+            safetensors(b"{" * 40), TENSORS, ["data.safetensors"], id="safetensors-with-a-broken-header"
+        ),
+        pytest.param(
+            safetensors({"x": {"dtype": "F32", "shape": [24, 4], "data_offsets": [0, 384]}}),
+            TENSORS,
+            ["data.safetensors"],
+            id="safetensors-cut-off",
         ),
         pytest.param(
             lambda f: (f / "data.safetensors").write_bytes(struct.pack("<Q", 2**62) + b"{}"),
@@ -157,7 +200,13 @@ def test_a_good_file_is_a_study(accepted, small_run, tmp_path):
 def test_nothing_is_unpickled(refused, small_run, tmp_path):
     """A crafted pickle would leave a file behind if anything read it."""
     trap = b"cos\nsystem\n(S'touch trapped'\ntR."
-    npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + b"{'descr': '|O', 'fortran_order': False, 'shape': (24,), }".ljust(117) + b"\n" + trap
+    npy = (
+        b"\x93NUMPY\x01\x00"
+        + struct.pack("<H", 118)
+        + b"{'descr': '|O', 'fortran_order': False, 'shape': (24,), }".ljust(117)
+        + b"\n"
+        + trap
+    )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("x.npy", npy)

@@ -1,4 +1,7 @@
-"""Writes that fail, and files of burnish's own that were damaged: told, nothing half-written left, and nothing finished lost."""
+"""Writes that fail, and files of burnish's own that were damaged.
+
+Told, nothing half-written left, and nothing finished lost.
+"""
 
 import os
 import re
@@ -21,7 +24,18 @@ def data(tmp_path):
     return ("--data", "npz:path=data.npz", "--backbone", "tiny")
 
 
-RUN = ("run", "-q", "--threads", "2", "--replicates", "2", "--tuner", "nearest-class-mean", "--tuner", "ridge")
+RUN = (
+    "run",
+    "-q",
+    "--threads",
+    "2",
+    "--replicates",
+    "2",
+    "--tuner",
+    "nearest-class-mean",
+    "--tuner",
+    "ridge",
+)
 
 
 def dump(folder):
@@ -40,12 +54,19 @@ REASONS = {"ENOSPC": "no space is left on the disk", "EROFS": "the file system i
 
 
 @pytest.mark.parametrize(("code", "start"), [("ENOSPC", 0), ("EROFS", 1)], ids=["full-disk", "read-only"])
-def test_a_write_that_fails_anywhere_is_told_and_the_next_run_goes_on(burnish, accepted, data, tmp_path, whole, code, start):
-    """Every operation of the write layer fails once: every other one with a full disk, the rest with a read-only file system."""
+def test_a_write_that_fails_anywhere_is_told_and_the_next_run_goes_on(
+    burnish, accepted, data, tmp_path, whole, code, start
+):
+    """Every operation of the write layer fails once.
+
+    Every other one with a full disk, the rest with a read-only file system.
+    """
     number = start
     while True:
         out, cache = f"study-{number}", {"BURNISH_CACHE": str(tmp_path / f"cache-{number}")}
-        ended = burnish(*RUN, *data, "--out", out, environment=cache, fail_at={"number": number, "code": code})
+        ended = burnish(
+            *RUN, *data, "--out", out, environment=cache, fail_at={"number": number, "code": code}
+        )
         if len(ended.log) <= number:  # there was no such operation any more
             break
         told = f"{ended.log[number]}: exit code {ended.code}, {ended.err}"
@@ -74,7 +95,9 @@ def small_disk(tmp_path):
     """A disk of 300 kB; needs the right to mount."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small file system is not allowed here")
     yield folder
@@ -84,7 +107,11 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_told_and_the_next_run_goes_on(refused, accepted, data, tmp_path, whole, small_disk):
     (small_disk / "ballast").write_bytes(b"\1" * 200_000)
     arguments = (*RUN, *data, "--out", "disk/study", "--save", "all")
-    refused(*arguments, fragments=["disk/study", "no space is left|is full", "Free some space|Check disk space"], code=1)
+    refused(
+        *arguments,
+        fragments=["disk/study", "no space is left|is full", "Free some space|Check disk space"],
+        code=1,
+    )
     (small_disk / "ballast").unlink()
     subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
     accepted(*arguments)
@@ -96,10 +123,18 @@ def test_a_full_disk_of_the_cache_is_told(refused, data, small_disk):
         while ballast.write(b"\1" * 1000):
             pass
     environment = {"BURNISH_CACHE": str(small_disk / "cache")}
-    refused(*RUN, *data, "--out", "study", fragments=["disk/cache", "no space is left|is full"], code=1, environment=environment)
+    refused(
+        *RUN,
+        *data,
+        "--out",
+        "study",
+        fragments=["disk/cache", "no space is left|is full"],
+        code=1,
+        environment=environment,
+    )
 
 
-# -- damage -------------------------------------------------------------------------------------------------------------------
+# -- damage --------------------------------------------------------------------------------------------------
 
 
 def flip(at):
@@ -144,10 +179,20 @@ def test_damaged_memos_of_hashes_are_no_loss(accepted, data, tmp_path, whole):
 @pytest.mark.parametrize(
     ("damage", "fragments"),
     [
-        pytest.param(lambda path: path.write_bytes(os.urandom(5000)), ["damaged or no store", "Restore it, or run with --fresh"], id="noise"),
-        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:6000]), ["damaged", "Restore it, or run with --fresh"], id="truncated"),
         pytest.param(
-            lambda path: _set_format(path, "9"), ["the store has format 9", "format 1", "Use the burnish that made it"], id="another-version"
+            lambda path: path.write_bytes(os.urandom(5000)),
+            ["damaged or no store", "Restore it, or run with --fresh"],
+            id="noise",
+        ),
+        pytest.param(
+            lambda path: path.write_bytes(path.read_bytes()[:6000]),
+            ["damaged", "Restore it, or run with --fresh"],
+            id="truncated",
+        ),
+        pytest.param(
+            lambda path: _set_format(path, "9"),
+            ["the store has format 9", "format 1", "Use the burnish that made it"],
+            id="another-version",
         ),
     ],
 )
@@ -171,12 +216,29 @@ def _set_format(path, value):
 @pytest.mark.parametrize(
     ("out", "fragments"),
     [
-        pytest.param("data.npz", ["data.npz", "a file stands where a folder is needed", "another path"], id="a-file"),
-        pytest.param("data.npz/study", ["data.npz/study", "is a file, not a folder", "Mend the path"], id="below-a-file"),
+        pytest.param(
+            "data.npz", ["data.npz", "a file stands where a folder is needed", "another path"], id="a-file"
+        ),
+        pytest.param(
+            "data.npz/study",
+            ["data.npz/study", "is a file, not a folder", "Mend the path"],
+            id="below-a-file",
+        ),
         pytest.param("n" * 300, ["n{300}", "name is too long", "shorter"], id="a-very-long-name"),
-        pytest.param("/proc/study", ["/proc/study", "missing|denied", "Make it|permissions"], id="where-nobody-can-write"),
+        pytest.param(
+            "/proc/study",
+            ["/proc/study", "missing|denied", "Make it|permissions"],
+            id="where-nobody-can-write",
+        ),
     ],
 )
 def test_a_folder_that_cannot_be_written_is_told(refused, data, out, fragments):
     code = 2 if out == "data.npz" else 1  # what click itself finds is a wrong command line
-    refused(*RUN, *data, "--out", out, fragments=fragments if code == 1 else ["--out", "data.npz", "is a file"], code=code)
+    refused(
+        *RUN,
+        *data,
+        "--out",
+        out,
+        fragments=fragments if code == 1 else ["--out", "data.npz", "is a file"],
+        code=code,
+    )

@@ -1,4 +1,7 @@
-"""Images and folders of images that are not as they should be: refused with the file named, or set aside and listed."""
+"""Images and folders of images that are not as they should be.
+
+Refused with the file named, or set aside and listed.
+"""
 
 import io
 import os
@@ -36,8 +39,15 @@ def photos(folder, classes=("cat", "dog"), items=8):
 
 def huge_png():
     """A PNG of a few bytes that declares 60,000 x 60,000 pixels."""
-    chunks = [(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(b"\0" * 64)), (b"IEND", b"")]
-    packed = [struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks]
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"\0" * 64)),
+        (b"IEND", b""),
+    ]
+    packed = [
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
@@ -49,13 +59,21 @@ def wide_grey():
 
 BAD_IMAGES = [
     pytest.param("bad.png", b"", "the file is empty", id="zero-byte"),
-    pytest.param("bad.png", encoded("PNG")[:200], "the PNG image is truncated or damaged", id="truncated-png"),
-    pytest.param("bad.jpg", encoded("JPEG")[:400], "the JPEG image is truncated or damaged", id="truncated-jpeg"),
+    pytest.param(
+        "bad.png", encoded("PNG")[:200], "the PNG image is truncated or damaged", id="truncated-png"
+    ),
+    pytest.param(
+        "bad.jpg", encoded("JPEG")[:400], "the JPEG image is truncated or damaged", id="truncated-jpeg"
+    ),
     pytest.param("bad.jpg", b"<html>not found</html>", "this is not an image", id="web-page-called-jpg"),
-    pytest.param("bad.png", huge_png(), "the image declares 60,000 x 60,000 pixels", id="declared-60000-x-60000"),
+    pytest.param(
+        "bad.png", huge_png(), "the image declares 60,000 x 60,000 pixels", id="declared-60000-x-60000"
+    ),
     pytest.param("bad.tif", wide_grey(), "no agreed range of values", id="32-bit-float"),
     pytest.param("bad.png", "nowhere", "the link leads nowhere", id="link-to-nowhere"),
-    pytest.param("bad.png", "bad.png", "cannot be read: Too many levels of symbolic links", id="link-to-itself"),
+    pytest.param(
+        "bad.png", "bad.png", "cannot be read: Too many levels of symbolic links", id="link-to-itself"
+    ),
     pytest.param("bad.png", None, "it is no regular file", id="named-pipe"),
 ]
 
@@ -101,7 +119,9 @@ def animated(form):
 
 def sixteen_bits():
     buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 2**16, (20, 24), dtype=np.uint16)).save(buffer, "PNG")
+    Image.fromarray(np.random.default_rng(0).integers(0, 2**16, (20, 24), dtype=np.uint16)).save(
+        buffer, "PNG"
+    )
     return buffer.getvalue()
 
 
@@ -128,7 +148,7 @@ def test_an_unusual_image_is_an_image(accepted, small_run, tmp_path, name, conte
     accepted(*small_run, *IMAGES)
 
 
-# -- folders ------------------------------------------------------------------------------------------------------------------
+# -- folders -------------------------------------------------------------------------------------------------
 
 
 def empty_folder(folder):
@@ -172,15 +192,51 @@ def a_file(folder):
 @pytest.mark.parametrize(
     ("make", "code", "fragments"),
     [
-        pytest.param(lambda folder: None, 2, ["--data", "no file or folder .*photos", "Name a path"], id="no-such-folder"),
-        pytest.param(empty_folder, 1, ["photos", "there is no folder in it", "Make one folder a class"], id="empty-folder"),
-        pytest.param(no_images, 1, ["photos", "there is no item in any class folder", "Possible: files ending in .*jpg"], id="no-image-in-it"),
-        pytest.param(one_class, 1, ["photos", "there is only one class, 'cat'", "at least two"], id="one-class"),
-        pytest.param(empty_class, 1, ["class 'owl'", "the class folder holds no item", "Fill or remove it"], id="empty-class"),
-        pytest.param(class_only_in_test, 1, ["class 'owl'", "8 items in test.* none to train on", "Add items to train"], id="class-only-in-test"),
-        pytest.param(circle, 1, ["photos/cat", "holds a folder, 'again'", "nested=true"], id="link-to-a-folder-above"),
-        pytest.param(folders_in_class, 1, ["photos/cat", "holds a folder, 'tabby'", "nested=true"], id="folder-in-a-class-folder"),
-        pytest.param(a_file, 2, ["--data", "no source reads .*photos", "Name the source"], id="file-for-a-folder"),
+        pytest.param(
+            lambda folder: None,
+            2,
+            ["--data", "no file or folder .*photos", "Name a path"],
+            id="no-such-folder",
+        ),
+        pytest.param(
+            empty_folder,
+            1,
+            ["photos", "there is no folder in it", "Make one folder a class"],
+            id="empty-folder",
+        ),
+        pytest.param(
+            no_images,
+            1,
+            ["photos", "there is no item in any class folder", "Possible: files ending in .*jpg"],
+            id="no-image-in-it",
+        ),
+        pytest.param(
+            one_class, 1, ["photos", "there is only one class, 'cat'", "at least two"], id="one-class"
+        ),
+        pytest.param(
+            empty_class,
+            1,
+            ["class 'owl'", "the class folder holds no item", "Fill or remove it"],
+            id="empty-class",
+        ),
+        pytest.param(
+            class_only_in_test,
+            1,
+            ["class 'owl'", "8 items in test.* none to train on", "Add items to train"],
+            id="class-only-in-test",
+        ),
+        pytest.param(
+            circle, 1, ["photos/cat", "holds a folder, 'again'", "nested=true"], id="link-to-a-folder-above"
+        ),
+        pytest.param(
+            folders_in_class,
+            1,
+            ["photos/cat", "holds a folder, 'tabby'", "nested=true"],
+            id="folder-in-a-class-folder",
+        ),
+        pytest.param(
+            a_file, 2, ["--data", "no source reads .*photos", "Name the source"], id="file-for-a-folder"
+        ),
     ],
 )
 def test_a_bad_folder_is_refused(refused, small_run, tmp_path, make, code, fragments):
@@ -191,19 +247,24 @@ def test_a_bad_folder_is_refused(refused, small_run, tmp_path, make, code, fragm
 def test_links_that_lead_in_a_circle_are_found(refused, small_run, tmp_path):
     circle(tmp_path)
     data = ("--data", "folder:path=photos,nested=true", "--backbone", "tiny")
-    refused(*small_run, *data, fragments=["photos/cat/again", "leads back to a folder that it lies in", "Remove the link"], code=1)
+    refused(
+        *small_run,
+        *data,
+        fragments=["photos/cat/again", "leads back to a folder that it lies in", "Remove the link"],
+        code=1,
+    )
 
 
 def test_names_of_files_may_be_anything(accepted, small_run, tmp_path):
     folder = photos(tmp_path, ["-rf", "a:b,c=[d]"])
-    os.rename(folder / "-rf" / "0.png", os.fsencode(folder / "-rf") + b"/\xff\xfe 'quoted\" \n<b>.png")  # noqa: PTH104 - the name is no text
-    os.rename(folder / "a:b,c=[d]", os.fsencode(folder) + b"/k\xc3\xa4se \xff")  # noqa: PTH104
+    os.rename(folder / "-rf" / "0.png", os.fsencode(folder / "-rf") + b"/\xff\xfe 'quoted\" \n<b>.png")
+    os.rename(folder / "a:b,c=[d]", os.fsencode(folder) + b"/k\xc3\xa4se \xff")
     accepted(*small_run, *IMAGES)
 
 
 def test_a_bad_image_with_an_odd_name_is_told_in_one_line(refused, small_run, tmp_path):
     folder = photos(tmp_path)
-    with open(os.fsencode(folder / "cat") + b"/\xff\n<script>.png", "wb"):  # noqa: PTH123 - the name is no text
+    with open(os.fsencode(folder / "cat") + b"/\xff\n<script>.png", "wb"):
         pass
     refused(*small_run, *IMAGES, fragments=["photos/cat/.*<script>.png: the file is empty"], code=1)
 

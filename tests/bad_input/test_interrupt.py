@@ -43,7 +43,11 @@ def interrupt(burnish, after, delay):
     return meanwhile
 
 
-@pytest.mark.parametrize(("after", "delay"), [("", 0.6), ("features", 0.1), ("tuning", 0.05)], ids=["in-features", "in-tuning", "in-trials"])
+@pytest.mark.parametrize(
+    ("after", "delay"),
+    [("", 0.6), ("features", 0.1), ("tuning", 0.05)],
+    ids=["in-features", "in-tuning", "in-trials"],
+)
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(burnish, accepted, tmp_path, after, delay):
     ended = burnish(*STUDY, meanwhile=interrupt(burnish, after, delay))
     assert ended.code == 130, ended.err

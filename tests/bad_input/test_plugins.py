@@ -1,4 +1,7 @@
-"""Plugins that are missing, broken, ambiguous or made for another API: told by `burnish plugins`, and nothing else breaks."""
+"""Plugins that are missing, broken, ambiguous or made for another API.
+
+Told by `burnish plugins`, and nothing else breaks.
+"""
 
 import json
 
@@ -7,7 +10,10 @@ import pytest
 from burnish.testing.dists import write_dist
 
 HEAD = "import burnish\nBURNISH_API = 1\n"
-LOSS = '@burnish.hookimpl\ndef burnish_losses():\n    return [burnish.Loss(name="{name}", target="x:Y", summary="A loss")]\n'
+LOSS = (
+    '@burnish.hookimpl\ndef burnish_losses():\n    return [burnish.Loss(name="{name}", target="x:Y",'
+    ' summary="A loss")]\n'
+)
 
 
 def offering(name):
@@ -15,12 +21,22 @@ def offering(name):
 
 
 BROKEN = [
-    pytest.param("import no_such_library\n", ["ModuleNotFoundError", "no_such_library", "broken_plugin.py, line 1"], id="import-error"),
+    pytest.param(
+        "import no_such_library\n",
+        ["ModuleNotFoundError", "no_such_library", "broken_plugin.py, line 1"],
+        id="import-error",
+    ),
     pytest.param("def f(:\n", ["SyntaxError", "broken_plugin.py"], id="syntax-error"),
     pytest.param("raise SystemExit(3)\n", ["SystemExit"], id="exits"),
     pytest.param("import burnish\n", ["does not say which API", "BURNISH_API = 1 is missing"], id="no-api"),
-    pytest.param("import burnish\nBURNISH_API = 2\n", ["made for API 2", "has API 1", "upgrade burnish"], id="newer-api"),
-    pytest.param("import burnish\nBURNISH_API = 0\n", ["made for API 0", "upgrade the plugin"], id="older-api"),
+    pytest.param(
+        "import burnish\nBURNISH_API = 2\n",
+        ["made for API 2", "has API 1", "upgrade burnish"],
+        id="newer-api",
+    ),
+    pytest.param(
+        "import burnish\nBURNISH_API = 0\n", ["made for API 0", "upgrade the plugin"], id="older-api"
+    ),
     pytest.param(
         HEAD + "@burnish.hookimpl\ndef burnish_tuner():\n    return []\n",
         ["unknown hook 'burnish_tuner'", "Did you mean 'burnish_tuners'"],
@@ -32,11 +48,19 @@ BROKEN = [
         id="returns-a-number",
     ),
     pytest.param(
-        HEAD + "@burnish.hookimpl\ndef burnish_losses():\n    return [3]\n", ["burnish_losses returned an int in its list"], id="returns-numbers"
+        HEAD + "@burnish.hookimpl\ndef burnish_losses():\n    return [3]\n",
+        ["burnish_losses returned an int in its list"],
+        id="returns-numbers",
     ),
-    pytest.param(HEAD + "@burnish.hookimpl\ndef burnish_losses():\n    yield 1 / 0\n", ["ZeroDivisionError", "line 5"], id="raises-in-its-hook"),
     pytest.param(
-        HEAD + LOSS.format(name="a") + LOSS.format(name="a").replace("losses", "tuners"), ["burnish_tuners returned a Loss"], id="wrong-kind"
+        HEAD + "@burnish.hookimpl\ndef burnish_losses():\n    yield 1 / 0\n",
+        ["ZeroDivisionError", "line 5"],
+        id="raises-in-its-hook",
+    ),
+    pytest.param(
+        HEAD + LOSS.format(name="a") + LOSS.format(name="a").replace("losses", "tuners"),
+        ["burnish_tuners returned a Loss"],
+        id="wrong-kind",
     ),
 ]
 
@@ -67,19 +91,45 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_breaks_nothing(burnish, s
 
 def test_two_plugins_with_one_name_are_both_off(burnish, refused, site):
     for number in (1, 2):
-        write_dist(site, f"burnish-twin{number}", "1.0", {"twin": f"twin{number}"}, {f"twin{number}.py": offering("twin-loss")})
-    twins = [each for each in json.loads(burnish("plugins", "--json", path=[site]).out) if each["name"] == "twin"]
+        write_dist(
+            site,
+            f"burnish-twin{number}",
+            "1.0",
+            {"twin": f"twin{number}"},
+            {f"twin{number}.py": offering("twin-loss")},
+        )
+    twins = [
+        each for each in json.loads(burnish("plugins", "--json", path=[site]).out) if each["name"] == "twin"
+    ]
     assert [each["status"] for each in twins] == ["failed", "failed"]
-    assert "burnish-twin1 1.0 and burnish-twin2 1.0 both provide a plugin named 'twin': uninstall one" in twins[0]["reason"]
+    assert (
+        "burnish-twin1 1.0 and burnish-twin2 1.0 both provide a plugin named 'twin': uninstall one"
+        in twins[0]["reason"]
+    )
     fragments = ["--loss", "unknown loss 'twin-loss'", "uninstall one"]
-    refused("run", "--data", "digits:features=true", "--tuner", "linear", "--loss", "twin-loss", fragments=fragments, code=2, path=[site])
+    refused(
+        "run",
+        "--data",
+        "digits:features=true",
+        "--tuner",
+        "linear",
+        "--loss",
+        "twin-loss",
+        fragments=fragments,
+        code=2,
+        path=[site],
+    )
 
 
 def test_a_name_that_two_plugins_offer_has_to_be_written_out(burnish, refused, site):
     write_dist(site, "burnish-other", "1.0", {"other": "other_plugin"}, {"other_plugin.py": offering("gce")})
     arguments = ("run", "--data", "digits:features=true", "--tuner", "linear", "--loss")
     refused(
-        *arguments, "gce", fragments=["--loss", "'gce' is offered by several plugins", "basics/gce .*other/gce", "Write one"], code=2, path=[site]
+        *arguments,
+        "gce",
+        fragments=["--loss", "'gce' is offered by several plugins", "basics/gce .*other/gce", "Write one"],
+        code=2,
+        path=[site],
     )
     assert burnish("validate", *arguments[1:], "basics/gce", path=[site]).code == 0
     assert burnish("validate", *arguments[1:], "ce", path=[site]).code == 0
@@ -99,12 +149,30 @@ def test_a_plugin_that_is_named_and_not_installed(burnish):
 
 def test_a_target_that_is_not_there(refused, site):
     write_dist(
-        site, "burnish-hollow", "1.0", {"hollow": "hollow_plugin"}, {"hollow_plugin.py": offering("hollow-loss").replace("x:Y", "hollow_plugin:Gone")}
+        site,
+        "burnish-hollow",
+        "1.0",
+        {"hollow": "hollow_plugin"},
+        {"hollow_plugin.py": offering("hollow-loss").replace("x:Y", "hollow_plugin:Gone")},
     )
-    arguments = ("run", "-q", "--data", "digits:features=true", "--tuner", "linear", "--loss", "hollow-loss", "--out", "study")
+    arguments = (
+        "run",
+        "-q",
+        "--data",
+        "digits:features=true",
+        "--tuner",
+        "linear",
+        "--loss",
+        "hollow-loss",
+        "--out",
+        "study",
+    )
     refused(
         *arguments,
-        fragments=["hollow_plugin:Gone cannot be imported", "loss hollow/hollow-loss of plugin hollow .burnish-hollow 1.0"],
+        fragments=[
+            "hollow_plugin:Gone cannot be imported",
+            "loss hollow/hollow-loss of plugin hollow .burnish-hollow 1.0",
+        ],
         code=2,
         path=[site],
     )
@@ -115,10 +183,22 @@ def test_a_target_that_is_not_there(refused, site):
     [
         pytest.param("ghost.py", None, ["ghost.py", "no such file"], id="missing"),
         pytest.param("notes.txt", "x", ["notes.txt", "not a .py file"], id="no-python"),
-        pytest.param("my-plugin.py", HEAD, ["my-plugin.py", "cannot be the name of a module", "Rename it"], id="no-module-name"),
-        pytest.param("json.py", HEAD, ["json.py", "another module named 'json'", "rename"], id="shadows-a-module"),
+        pytest.param(
+            "my-plugin.py",
+            HEAD,
+            ["my-plugin.py", "cannot be the name of a module", "Rename it"],
+            id="no-module-name",
+        ),
+        pytest.param(
+            "json.py", HEAD, ["json.py", "another module named 'json'", "rename"], id="shadows-a-module"
+        ),
         pytest.param("mine.py", "1 / 0\n", ["mine.py", "ZeroDivisionError"], id="raises"),
-        pytest.param("basics.py", offering("mine"), ["basics.py", "a plugin named 'basics' already", "Rename"], id="name-of-another-plugin"),
+        pytest.param(
+            "basics.py",
+            offering("mine"),
+            ["basics.py", "a plugin named 'basics' already", "Rename"],
+            id="name-of-another-plugin",
+        ),
     ],
 )
 def test_a_local_plugin_that_cannot_be_used(refused, tmp_path, name, content, fragments):

@@ -1,7 +1,7 @@
 """burnish adapts pre-trained models to a task when the data is imperfect.
 
-What a plugin's entry-point module needs is imported here at once and is light: no torch, no numpy. What runs things
-(`run`, `load`, `audit`, ...) is imported on first use.
+What a plugin's entry-point module needs is imported here at once and is light: no torch, no numpy. What runs
+things (`run`, `load`, `audit`, ...) is imported on first use.
 """
 
 from __future__ import annotations

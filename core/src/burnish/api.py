@@ -53,12 +53,18 @@ class Study:
         return self.summary() is not None
 
     def summary(self) -> dict[str, Any] | None:
-        """Return rows, panels and comparisons with intervals (see `burnish.engine.summarise`); None while trials are missing."""
+        """Return rows, panels and comparisons with intervals (see `burnish.engine.summarise`).
+
+        None while trials are missing.
+        """
         with self._store() as store:
             return store.summary(store.meta("key") or "")
 
     def trials(self) -> list[Record]:
-        """Return the finished trials in the order of the plan; where all are, labelled as the rows of the summary are."""
+        """Return the finished trials in the order of the plan.
+
+        Where all are, labelled as the rows of the summary are.
+        """
         if self.complete:
             from burnish.report.opened import open_study
 
@@ -68,7 +74,7 @@ class Study:
             found = store.records(keys)
         return [found[key] for key in keys if key in found]
 
-    def table(self, format: str = "text", width: int = 100) -> str:  # noqa: A002 - the word users know
+    def table(self, format: str = "text", width: int = 100) -> str:
         """Return the result table.
 
         Args:
@@ -97,12 +103,18 @@ class Study:
             trials = self.trials()
             number = int(trial)
             if not 0 <= number < len(trials):
-                raise StoreError(f"there is no trial {trial}", where=str(self.folder), possible=f"0 to {len(trials) - 1}")
+                raise StoreError(
+                    f"there is no trial {trial}", where=str(self.folder), possible=f"0 to {len(trials) - 1}"
+                )
             trial = trials[number]
         folder = self.folder / PREDICTORS / trial.key[:16]
         if not folder.is_dir():
             todo = "Predictors of replicate 0 are kept by default; run with --save all to keep every one"
-            raise StoreError(f"the predictor of replicate {trial.replicate} was not kept", where=str(self.folder), todo=todo)
+            raise StoreError(
+                f"the predictor of replicate {trial.replicate} was not kept",
+                where=str(self.folder),
+                todo=todo,
+            )
         return load_predictor(folder, get_manager())
 
 
@@ -119,7 +131,8 @@ def plan_of(
 
     Args:
         recipe: a name that a plugin offers, a file, or a mapping of recipe keys.
-        options: parts by recipe key, such as ``{"tuner": ["mlp", "nmtune"]}``; they replace those of the recipe.
+        options: parts by recipe key, such as ``{"tuner": ["mlp", "nmtune"]}``; they replace those of the
+            recipe.
         settings: such as ``"tuner.width=256"``.
         numeric: ``auto``, ``fp32`` or ``bf16``.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -129,7 +142,11 @@ def plan_of(
         BurnishError: the recipe is wrong.
     """
     manager = get_manager()
-    made = make_recipe(recipe or {}) if recipe is None or isinstance(recipe, Mapping) else find_recipe(str(recipe), manager)
+    made = (
+        make_recipe(recipe or {})
+        if recipe is None or isinstance(recipe, Mapping)
+        else find_recipe(str(recipe), manager)
+    )
     made = with_settings(with_options(made, options or {}), settings)
     return build_plan(with_numeric(made, numeric=numeric, device=device, threads=threads), manager)
 

@@ -1,8 +1,9 @@
 """Options of a component: given values -> a validated frozen dataclass, and back to JSON.
 
-A config is a frozen dataclass. Its fields are ``bool``, ``int``, ``float``, ``str``, ``Literal``, ``Path``, ``tuple[X, ...]``,
-``X | None``, other unions, or another such dataclass; their metadata may hold ``help`` (text), ``range`` (lowest and highest value,
-None for an open end), ``choices`` and ``running`` (True for an option that changes no number, such as a timeout: it is in no key).
+A config is a frozen dataclass. Its fields are ``bool``, ``int``, ``float``, ``str``, ``Literal``, ``Path``,
+``tuple[X, ...]``, ``X | None``, other unions, or another such dataclass; their metadata may hold ``help``
+(text), ``range`` (lowest and highest value, None for an open end), ``choices`` and ``running`` (True for an
+option that changes no number, such as a timeout: it is in no key).
 """
 
 from __future__ import annotations
@@ -16,14 +17,33 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from burnish.errors import BurnishError, ConfigError, PluginError, raise_all, suggestion
-from burnish.notation.option_value import NONE_WORDS, BadValueError, checked, convert, range_words, say_value, type_words
+from burnish.notation.option_value import (
+    NONE_WORDS,
+    BadValueError,
+    checked,
+    convert,
+    range_words,
+    say_value,
+    type_words,
+)
 from burnish.notation.part_text import Quoted
 
 ConfigT = TypeVar("ConfigT")
 
 __all__ = [
-    "REQUIRED", "Option", "describe", "expand", "from_options", "label", "make_config", "paths", "range_words", "running", "say_value", "to_options",
-]  # fmt: skip
+    "REQUIRED",
+    "Option",
+    "describe",
+    "expand",
+    "from_options",
+    "label",
+    "make_config",
+    "paths",
+    "range_words",
+    "running",
+    "say_value",
+    "to_options",
+]
 
 REQUIRED: Final = object()
 """Default of an option that has none."""
@@ -55,10 +75,12 @@ class Option:
     choices: tuple[Any, ...]
 
 
-# -- values to config ---------------------------------------------------------------------------------------------------------
+# -- values to config ----------------------------------------------------------------------------------------
 
 
-def make_config(cls: type[ConfigT], options: Mapping[str, Any], *, where: str = "", base: Path | None = None) -> ConfigT:
+def make_config(
+    cls: type[ConfigT], options: Mapping[str, Any], *, where: str = "", base: Path | None = None
+) -> ConfigT:
     """Return a config with these options set and every other at its default.
 
     Args:
@@ -78,17 +100,30 @@ def make_config(cls: type[ConfigT], options: Mapping[str, Any], *, where: str = 
     return typing.cast("ConfigT", config)
 
 
-def _make(cls: type[Any], options: Mapping[str, Any], prefix: str, where: str, base: Path, errors: list[BurnishError]) -> object:
+def _make(
+    cls: type[Any],
+    options: Mapping[str, Any],
+    prefix: str,
+    where: str,
+    base: Path,
+    errors: list[BurnishError],
+) -> object:
     known, hints, values, before = {f.name: f for f in fields(cls) if f.init}, _hints(cls), {}, len(errors)
     for name, value in options.items():
         if name not in known:
             hint = suggestion(str(name), known)
             errors.append(
-                ConfigError(f"unknown option {prefix + str(name)!r}. {hint}".strip(), where=where, possible=", ".join(known) or "no options")
+                ConfigError(
+                    f"unknown option {prefix + str(name)!r}. {hint}".strip(),
+                    where=where,
+                    possible=", ".join(known) or "no options",
+                )
             )
             continue
         if is_dataclass(hints[name]) and isinstance(value, Mapping):
-            values[name] = _make(typing.cast("type[Any]", hints[name]), value, f"{prefix}{name}.", where, base, errors)
+            values[name] = _make(
+                typing.cast("type[Any]", hints[name]), value, f"{prefix}{name}.", where, base, errors
+            )
             continue
         try:
             values[name] = checked(convert(value, hints[name], base), known[name])
@@ -97,13 +132,19 @@ def _make(cls: type[Any], options: Mapping[str, Any], prefix: str, where: str, b
     for name, item in known.items():
         if _default(item) is REQUIRED and name not in options:
             help_text = item.metadata.get("help", "")
-            errors.append(ConfigError(f"{prefix}{name} is missing" + (f" ({help_text})" if help_text else ""), where=where))
+            errors.append(
+                ConfigError(
+                    f"{prefix}{name} is missing" + (f" ({help_text})" if help_text else ""), where=where
+                )
+            )
     if len(errors) > before:
         return None
     try:
         return cls(**values)
     except BurnishError as error:
-        errors.append(ConfigError(error.what, where=where or error.where, possible=error.possible, todo=error.todo))
+        errors.append(
+            ConfigError(error.what, where=where or error.where, possible=error.possible, todo=error.todo)
+        )
     except (ValueError, TypeError) as error:
         errors.append(ConfigError(str(error), where=where))
     return None
@@ -115,7 +156,9 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
             _HINTS[cls] = typing.get_type_hints(cls)
         except Exception as error:
             where, todo = f"{cls.__module__}.{cls.__qualname__}", "Import them outside `if TYPE_CHECKING`"
-            raise PluginError(f"the types of its options cannot be read: {error}", where=where, todo=todo) from error
+            raise PluginError(
+                f"the types of its options cannot be read: {error}", where=where, todo=todo
+            ) from error
     return _HINTS[cls]
 
 
@@ -125,11 +168,13 @@ def _default(item: Field[Any]) -> Any:
     return item.default_factory() if item.default_factory is not MISSING else REQUIRED
 
 
-# -- axes -------------------------------------------------------------------------------------------------------------------
+# -- axes ----------------------------------------------------------------------------------------------------
 
 
 def expand(cls: type[Any], options: Mapping[str, Any], where: str = "") -> list[dict[str, Any]]:
-    """Return the product over options that are given a list but take a single value: each such list is an axis.
+    """Return the product over options that are given a list but take a single value.
+
+    Each such list is an axis.
 
     Raises:
         ConfigError: such a list is empty, or there are more than `MAX_COMBINATIONS`.
@@ -142,13 +187,19 @@ def expand(cls: type[Any], options: Mapping[str, Any], where: str = "") -> list[
             axes.append([(name, inner) for inner in expand(typing.cast("type[Any]", hint), value, where)])
         elif isinstance(value, list) and hint is not None and _list_depth(value) > _tuple_depth(hint):
             if not value:
-                raise ConfigError(f"the list of values of {name} is empty", where=where, todo="Leave it out for the default")
+                raise ConfigError(
+                    f"the list of values of {name} is empty", where=where, todo="Leave it out for the default"
+                )
             axes.append([(name, item) for item in value])
         else:
             axes.append([(name, value)])
     count = math.prod(map(len, axes))
     if count > MAX_COMBINATIONS:
-        raise ConfigError(f"the lists of its options give {count:,} combinations", where=where, possible=f"at most {MAX_COMBINATIONS:,}")
+        raise ConfigError(
+            f"the lists of its options give {count:,} combinations",
+            where=where,
+            possible=f"at most {MAX_COMBINATIONS:,}",
+        )
     return [dict(combination) for combination in itertools.product(*axes)]
 
 
@@ -162,12 +213,19 @@ def _list_depth(value: object) -> int:
     return 1 + min(map(_list_depth, value), default=0) if isinstance(value, list) else 0
 
 
-# -- config to values ---------------------------------------------------------------------------------------------------------
+# -- config to values ----------------------------------------------------------------------------------------
 
 
 def to_options(config: object) -> dict[str, Any]:
-    """Return every option of a config as JSON values: paths as texts, tuples as lists, nested configs as mappings."""
-    return {item.name: _json(getattr(config, item.name)) for item in fields(typing.cast("Any", config)) if item.init}
+    """Return every option of a config as JSON values.
+
+    Paths as texts, tuples as lists, nested configs as mappings.
+    """
+    return {
+        item.name: _json(getattr(config, item.name))
+        for item in fields(typing.cast("Any", config))
+        if item.init
+    }
 
 
 def from_options(cls: type[ConfigT], options: Mapping[str, Any], where: str = "") -> ConfigT:
@@ -188,7 +246,10 @@ def _json(value: Any) -> Any:
 
 
 def running(config: object) -> tuple[str, ...]:
-    """Return the options of the config itself that say how something runs and change no number: those marked ``running`` in their metadata."""
+    """Return the options of the config itself that say how something runs and change no number.
+
+    Those marked ``running`` in their metadata.
+    """
     return tuple(item.name for item in fields(config) if item.metadata.get("running"))  # type: ignore[arg-type]
 
 
@@ -197,7 +258,9 @@ def paths(config: object, prefix: str = "") -> dict[str, Path | tuple[Path, ...]
     found: dict[str, Path | tuple[Path, ...]] = {}
     for item in fields(typing.cast("Any", config)):
         value = getattr(config, item.name)
-        if isinstance(value, Path) or (isinstance(value, tuple) and value and all(isinstance(v, Path) for v in value)):
+        if isinstance(value, Path) or (
+            isinstance(value, tuple) and value and all(isinstance(v, Path) for v in value)
+        ):
             found[prefix + item.name] = value
         elif is_dataclass(value):
             found |= paths(value, f"{prefix}{item.name}.")
@@ -205,7 +268,10 @@ def paths(config: object, prefix: str = "") -> dict[str, Path | tuple[Path, ...]
 
 
 def label(name: str, config: object) -> str:
-    """Return a part as a person would write it: the options that differ from their defaults; of paths only the last name."""
+    """Return a part as a person would write it: the options that differ from their defaults.
+
+    Of paths only the last name.
+    """
     shown = ",".join(f"{key}={say_value(value)}" for key, value in _changed(config, ""))
     return f"{name}:{shown}" if shown else name
 
@@ -219,11 +285,15 @@ def _changed(config: object, prefix: str) -> Iterable[tuple[str, object]]:
             yield from _changed(value, f"{prefix}{item.name}.")
             continue
         # The text "none" in quotes, where none without them would be read as None.
-        quoted = isinstance(value, str) and value in NONE_WORDS and type(None) in typing.get_args(_hints(type(config))[item.name])
+        quoted = (
+            isinstance(value, str)
+            and value in NONE_WORDS
+            and type(None) in typing.get_args(_hints(type(config))[item.name])
+        )
         yield prefix + item.name, Quoted(value) if quoted else value
 
 
-# -- description --------------------------------------------------------------------------------------------------------------
+# -- description ---------------------------------------------------------------------------------------------
 
 
 def describe(cls: type[Any], prefix: str = "") -> list[Option]:
@@ -238,9 +308,18 @@ def describe(cls: type[Any], prefix: str = "") -> list[Option]:
         if is_dataclass(hint):
             found += describe(typing.cast("type[Any]", hint), f"{prefix}{item.name}.")
             continue
-        choices = item.metadata.get("choices") or (typing.get_args(hint) if typing.get_origin(hint) is Literal else ())
+        choices = item.metadata.get("choices") or (
+            typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+        )
         value = default if default is REQUIRED else _json(default)
         found.append(
-            Option(prefix + item.name, type_words(hint), value, str(item.metadata.get("help", "")), item.metadata.get("range"), tuple(choices))
+            Option(
+                prefix + item.name,
+                type_words(hint),
+                value,
+                str(item.metadata.get("help", "")),
+                item.metadata.get("range"),
+                tuple(choices),
+            )
         )
     return found

@@ -1,7 +1,7 @@
 """The light records with which a plugin announces what it offers.
 
-A descriptor names its heavy target by a string, ``"package.module:object"``, which is imported on first use. Importing this
-module, or a plugin's entry-point module, must never import torch or numpy.
+A descriptor names its heavy target by a string, ``"package.module:object"``, which is imported on first use.
+Importing this module, or a plugin's entry-point module, must never import torch or numpy.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ image text features tokens maps module text-tower compose-text generate score-te
 labels multi-labels texts truth assessment open-vocabulary transductive own-loss control not-reproducible
 """
 NEEDS_AND_PROVIDES: Final = frozenset(_WORDS.split())
-"""The closed vocabulary of `needs` and `provides`. Planning refuses a trial whose needs its data and backbone do not provide.
+"""The closed vocabulary of `needs` and `provides`.
 
-What a tuner provides says how it is planned: ``own-loss``, the recipe's loss plays no part; ``control``, it does nothing with the features, so that
-its row shows what the others are worth. A backbone that provides ``not-reproducible`` may answer otherwise tomorrow: a service that others run.
+Planning refuses a trial whose needs its data and backbone do not provide.
+
+What a tuner provides says how it is planned: ``own-loss``, the recipe's loss plays no part; ``control``, it
+does nothing with the features, so that its row shows what the others are worth. A backbone that provides
+``not-reproducible`` may answer otherwise tomorrow: a service that others run.
 """
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -42,7 +45,8 @@ class Descriptor:
         paper: where the method is from, such as ``"arXiv:1805.07836"``.
         needs: what it needs from data and backbone (words of `NEEDS_AND_PROVIDES`).
         provides: what it offers: a set of words, or the target string of a light function ``config -> set``.
-        example: options in short notation that `burnish show` puts into its example, such as ``"weights=DIR"``; by default those that are required.
+        example: options in short notation that `burnish show` puts into its example, such as
+            ``"weights=DIR"``; by default those that are required.
     """
 
     kind: ClassVar[str] = ""
@@ -56,7 +60,11 @@ class Descriptor:
     def __post_init__(self) -> None:
         where = f"{type(self).__name__} {self.name!r}"
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise PluginError("the name is not kebab case", where=where, possible="lower-case letters, digits and single dashes")
+            raise PluginError(
+                "the name is not kebab case",
+                where=where,
+                possible="lower-case letters, digits and single dashes",
+            )
         if not isinstance(self.summary, str) or not self.summary.strip() or "\n" in self.summary:
             raise PluginError("the summary is not one line of text", where=where)
         object.__setattr__(self, "needs", _words(self.needs, where))
@@ -82,7 +90,11 @@ def _words(words: object, where: str) -> frozenset[str]:
     given: frozenset[str] = frozenset(words)  # type: ignore[call-overload]
     for word in sorted(given - NEEDS_AND_PROVIDES):
         hint = suggestion(word, NEEDS_AND_PROVIDES)
-        raise PluginError(f"{word!r} is no word of needs and provides. {hint}".strip(), where=where, possible=", ".join(sorted(NEEDS_AND_PROVIDES)))
+        raise PluginError(
+            f"{word!r} is no word of needs and provides. {hint}".strip(),
+            where=where,
+            possible=", ".join(sorted(NEEDS_AND_PROVIDES)),
+        )
     return given
 
 
@@ -92,7 +104,11 @@ def _check_target(target: object, where: str, name: str) -> None:
 
 
 def _target(default: str | None = None) -> Any:
-    return field(metadata={"target": True}) if default is None else field(default=default, metadata={"target": True})
+    return (
+        field(metadata={"target": True})
+        if default is None
+        else field(default=default, metadata={"target": True})
+    )
 
 
 _CONFIG: Final = {"config": True}
@@ -104,9 +120,11 @@ class Backbone(Descriptor):
 
     Attributes:
         target: ``target(config, runtime)`` gives an object of the protocols in `burnish.contracts.backbone`.
-        fingerprint: light function ``config -> str`` that changes whenever the features would: hash of weights and preprocessing.
-            Without one, files named by `Path` options are hashed. It must not import torch.
-        pretrain: target of a `burnish.contracts.backbone.Pretrainer`, for `burnish pretrain`; its options are `pretrain_config`.
+        fingerprint: light function ``config -> str`` that changes whenever the features would: hash of
+            weights and preprocessing. Without one, files named by `Path` options are hashed. It must not
+            import torch.
+        pretrain: target of a `burnish.contracts.backbone.Pretrainer`, for `burnish pretrain`; its options are
+            `pretrain_config`.
         views: whether it makes augmented views; planning refuses a row with several views where it does not.
     """
 
@@ -123,7 +141,8 @@ class Backbone(Descriptor):
 class NoiseModel(Descriptor):
     """How labels go wrong (`corrupt`), or an opinion on which ones did (`assess`); at least one of the two.
 
-    The two are separate targets with separate instances, so that nothing that has seen the truth reaches an assessor.
+    The two are separate targets with separate instances, so that nothing that has seen the truth reaches an
+    assessor.
 
     Attributes:
         corrupt: target of a `burnish.contracts.noise.Corruptor`, used under ``noise:``.
@@ -143,7 +162,9 @@ class NoiseModel(Descriptor):
 
     def configs(self) -> dict[str, type[Any]]:
         """Return the config classes by the recipe key they are used under."""
-        return ({"noise": self.corrupt_config} if self.corrupt else {}) | ({"assess": self.assess_config} if self.assess else {})
+        return ({"noise": self.corrupt_config} if self.corrupt else {}) | (
+            {"assess": self.assess_config} if self.assess else {}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +172,8 @@ class Tuner(Descriptor):
     """A way to adapt: ``target(config)`` gives a `burnish.contracts.tuner.Tuner`, mostly a `burnish.blocks.HeadTuner`.
 
     Attributes:
-        views: light function ``config -> int``: fixed augmented views of each training item it wants; without one, the
-            evaluation view alone.
+        views: light function ``config -> int``: fixed augmented views of each training item it wants; without
+            one, the evaluation view alone.
     """
 
     kind: ClassVar[str] = "tuner"
@@ -185,10 +206,10 @@ class Source(Descriptor):
 
     Attributes:
         target: ``target(config).load()`` gives a `burnish.data.Dataset`.
-        fingerprint: light function ``config -> str`` that changes whenever the data does. Without one, the files and folders
-            named by `Path` options are hashed. It must not import torch or numpy.
-        guess: light function ``path -> dict | None``: the options with which this source would read what ``--data PATH`` names,
-            None where it is not for it.
+        fingerprint: light function ``config -> str`` that changes whenever the data does. Without one, the
+            files and folders named by `Path` options are hashed. It must not import torch or numpy.
+        guess: light function ``path -> dict | None``: the options with which this source would read what
+            ``--data PATH`` names, None where it is not for it.
     """
 
     kind: ClassVar[str] = "source"
@@ -208,12 +229,17 @@ class Command(Descriptor):
 
 @dataclass(frozen=True, kw_only=True)
 class RecipeFile(Descriptor):
-    """A recipe that `burnish run NAME` finds: `file` lies in `package`, such as ``recipes/noisy-pretraining.yaml``."""
+    """A recipe that `burnish run NAME` finds.
+
+    `file` lies in `package`, such as ``recipes/noisy-pretraining.yaml``.
+    """
 
     kind: ClassVar[str] = "recipe"
     package: str
     file: str
 
 
-KINDS: Final[dict[str, type[Descriptor]]] = {kind.kind: kind for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Source, Command, RecipeFile)}
+KINDS: Final[dict[str, type[Descriptor]]] = {
+    kind.kind: kind for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Source, Command, RecipeFile)
+}
 """Every kind of descriptor by its word."""

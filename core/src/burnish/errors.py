@@ -25,7 +25,9 @@ class BurnishError(Exception):
     """Exit status of the command line when this error ends it."""
 
     def __init__(self, what: str, *, where: str = "", possible: str = "", todo: str = "") -> None:
-        self.what, self.where, self.possible, self.todo = (one_line(part) for part in (what, where, possible, todo))
+        self.what, self.where, self.possible, self.todo = (
+            one_line(part) for part in (what, where, possible, todo)
+        )
         super().__init__(what, where, possible, todo)
 
     def __str__(self) -> str:
@@ -75,7 +77,13 @@ class ItemError(DataError):
         origin: file or row it came from.
     """
 
-    def __init__(self, position: int, reason: str, origin: str = "", todo: str = "Mend or remove it, or set on_bad_input: skip") -> None:
+    def __init__(
+        self,
+        position: int,
+        reason: str,
+        origin: str = "",
+        todo: str = "Mend or remove it, or set on_bad_input: skip",
+    ) -> None:
         super().__init__(reason, where=origin or f"item {position}", todo=todo)
         self.position, self.reason, self.origin = position, one_line(reason), one_line(origin)
 
@@ -124,7 +132,10 @@ class CombinedError(BurnishError):
 
 
 def raise_all(errors: Sequence[BurnishError]) -> None:
-    """Raise the errors found in one pass: nothing for none, the error itself for one, a `CombinedError` for several."""
+    """Raise the errors found in one pass.
+
+    Nothing for none, the error itself for one, a `CombinedError` for several.
+    """
     if len(errors) == 1:
         raise errors[0]
     if errors:

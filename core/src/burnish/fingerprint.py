@@ -1,7 +1,8 @@
 """Content hashes of the files and folders that options name.
 
-Hashing a large folder takes long, so hashes are remembered in the cache folder by (device, inode, size, mtime). Where that folder cannot
-be written, or its memory is damaged, everything is hashed again: only time is lost.
+Hashing a large folder takes long, so hashes are remembered in the cache folder by (device, inode, size,
+mtime). Where that folder cannot be written, or its memory is damaged, everything is hashed again: only time
+is lost.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def cache_folder() -> Path:
 
 
 def of_config(config: object, where: str = "") -> str:
-    """Return a hash of the contents of every file and folder that a config's `Path` options name; empty where there are none.
+    """Return a hash of the contents of every file and folder that a config's `Path` options name.
+
+    Empty where there are none.
 
     Args:
         config: the config.
@@ -59,12 +62,16 @@ def of_config(config: object, where: str = "") -> str:
     digest = hashlib.sha256()
     for name, value in sorted(found.items()):
         for path in value if isinstance(value, tuple) else (value,):
-            digest.update(f"{name}:{of_path(path, f'{where}, option {name}' if where else f'option {name}')};".encode())
+            digest.update(
+                f"{name}:{of_path(path, f'{where}, option {name}' if where else f'option {name}')};".encode()
+            )
     return digest.hexdigest()
 
 
 def of_path(path: Path, where: str = "") -> str:
-    """Return the SHA-256 of a file's bytes, or of a folder's relative names and contents; hidden files and folders do not count.
+    """Return the SHA-256 of a file's bytes, or of a folder's relative names and contents.
+
+    Hidden files and folders do not count.
 
     Raises:
         ConfigError: the path does not exist or cannot be read.
@@ -75,10 +82,16 @@ def of_path(path: Path, where: str = "") -> str:
         elif path.exists():
             files = [("", path)]
         else:
-            raise ConfigError(f"there is no file or folder {str(path)!r}", where=where, todo="Relative paths start from the recipe's folder")
+            raise ConfigError(
+                f"there is no file or folder {str(path)!r}",
+                where=where,
+                todo="Relative paths start from the recipe's folder",
+            )
         hashes = _hashes([file for _, file in files])
     except OSError as error:
-        raise ConfigError(f"{str(error.filename or path)!r} cannot be read: {error.strerror or error}", where=where) from error
+        raise ConfigError(
+            f"{str(error.filename or path)!r} cannot be read: {error.strerror or error}", where=where
+        ) from error
     if not path.is_dir():
         return hashes[0].hex()
     digest = hashlib.sha256()
@@ -90,8 +103,8 @@ def of_path(path: Path, where: str = "") -> str:
 def of_files(files: Sequence[Path], prefix: bytes = b"") -> list[bytes | None]:
     r"""Return the SHA-256 of a prefix and each file's bytes; None for a file that cannot be read.
 
-    With the prefix ``b"image\0"`` it is the content id of an image (`burnish.data.content_id`), so that a source hashes its files once for
-    its fingerprint and its items.
+    With the prefix ``b"image\0"`` it is the content id of an image (`burnish.data.content_id`), so that a
+    source hashes its files once for its fingerprint and its items.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -99,9 +112,15 @@ def of_files(files: Sequence[Path], prefix: bytes = b"") -> list[bytes | None]:
     memory = _Memory(cache_folder() / "hashes.sqlite", prefix)
     try:
         known = memory.look_up([identity for identity in ids if identity])
-        missing = {identity: file for identity, file in zip(ids, files, strict=True) if identity and identity not in known}
+        missing = {
+            identity: file
+            for identity, file in zip(ids, files, strict=True)
+            if identity and identity not in known
+        }
         now, fresh = time.time_ns(), {}
-        with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:  # hashing and reading release the interpreter
+        with ThreadPoolExecutor(
+            min(8, 2 * (os.cpu_count() or 1))
+        ) as pool:  # hashing and reading release the interpreter
             digests = pool.map(lambda file: _hash_file_or_none(file, prefix), missing.values(), chunksize=16)
             for (identity, file), digest in zip(missing.items(), digests, strict=True):
                 if digest is not None:
@@ -189,7 +208,9 @@ class _Memory:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(file, timeout=5)
-            self._connection.execute("create table if not exists hashes (id text primary key, digest blob not null) without rowid")
+            self._connection.execute(
+                "create table if not exists hashes (id text primary key, digest blob not null) without rowid"
+            )
         except self._errors:
             self.close()
 
@@ -199,7 +220,9 @@ class _Memory:
             return known
         try:
             for identity in ids:
-                row = self._connection.execute("select digest from hashes where id = ?", (self._key(identity),)).fetchone()
+                row = self._connection.execute(
+                    "select digest from hashes where id = ?", (self._key(identity),)
+                ).fetchone()
                 if row is not None and isinstance(row[0], bytes) and len(row[0]) == 32:
                     known[identity] = row[0]
         except self._errors:
@@ -211,7 +234,10 @@ class _Memory:
             return
         try:
             with self._connection:
-                self._connection.executemany("insert or replace into hashes values (?, ?)", [(self._key(i), d) for i, d in fresh.items()])
+                self._connection.executemany(
+                    "insert or replace into hashes values (?, ?)",
+                    [(self._key(i), d) for i, d in fresh.items()],
+                )
         except self._errors:
             self.close()
 

@@ -1,7 +1,7 @@
 """Hook specifications: what a plugin can offer.
 
-Each hook takes nothing and returns a list of descriptors. Nothing depends on the order of registration, and an installed plugin
-changes no run that does not name it. The examples are complete entry-point modules.
+Each hook takes nothing and returns a list of descriptors. Nothing depends on the order of registration, and
+an installed plugin changes no run that does not name it. The examples are complete entry-point modules.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from burnish.descriptors import Backbone, Command, Evaluator, Loss, NoiseModel, RecipeFile, Source, Tuner
 
 API_VERSION: Final = 1
-"""Version of hooks, descriptors and contracts. A plugin says which it is made for with a module constant ``BURNISH_API``."""
+"""Version of hooks, descriptors and contracts.
+
+A plugin says which it is made for with a module constant ``BURNISH_API``.
+"""
 
 hookspec = pluggy.HookspecMarker("burnish")
 hookimpl = pluggy.HookimplMarker("burnish")
@@ -151,7 +154,8 @@ def burnish_recipes() -> Iterable[RecipeFile]:  # type: ignore[empty-body]
     @burnish.hookimpl
     def burnish_recipes():
         return [burnish.RecipeFile(name="noisy-pretraining", package="burnish_nmtune",
-                                   file="recipes/noisy-pretraining.yaml", summary="Does label noise in pre-training matter?")]
+                                   file="recipes/noisy-pretraining.yaml", summary="Does label noise in
+                                   pre-training matter?")]
     ```
     """
 

@@ -1,7 +1,8 @@
 """Model hubs: pinned revisions, downloads and library versions, the same for every backbone that loads models of others. Light.
 
-A branch or tag may point elsewhere tomorrow, so a model of a hub is named by its id and a commit, which fixes every file. What is
-downloaded is data: weights, configurations, vocabularies; the caller says which files, and no code is ever among them.
+A branch or tag may point elsewhere tomorrow, so a model of a hub is named by its id and a commit, which fixes
+every file. What is downloaded is data: weights, configurations, vocabularies; the caller says which files,
+and no code is ever among them.
 """
 
 from __future__ import annotations
@@ -30,16 +31,26 @@ def check_pinned(hub: str, revision: str | None, where: str) -> None:
         ConfigError: the id is no id, or the revision is none, a branch, a tag or a short hash.
     """
     if not _ID.fullmatch(hub):
-        raise ConfigError(f"hub {hub!r} is no id of a model on a hub", where=where, possible="NAME or OWNER/NAME")
+        raise ConfigError(
+            f"hub {hub!r} is no id of a model on a hub", where=where, possible="NAME or OWNER/NAME"
+        )
     if revision is None or not _COMMIT.fullmatch(revision):
         raise ConfigError(
-            f"revision is {revision!r}, which pins nothing" if revision else f"hub {hub!r} stands without a revision",
-            where=where, possible="a commit of 40 hexadecimal digits", todo="The model's page on the hub lists its commits",
-        )  # fmt: skip
+            (
+                f"revision is {revision!r}, which pins nothing"
+                if revision
+                else f"hub {hub!r} stands without a revision"
+            ),
+            where=where,
+            possible="a commit of 40 hexadecimal digits",
+            todo="The model's page on the hub lists its commits",
+        )
 
 
 def download(hub: str, revision: str, patterns: Sequence[str], *, offline: bool, where: str) -> Path:
-    """Return the folder of a model's files at a commit: of the hub's cache on this machine, filled from the network where it has to be.
+    """Return the folder of a model's files at a commit.
+
+    Of the hub's cache on this machine, filled from the network where it has to be.
 
     Args:
         hub: the id.
@@ -55,22 +66,39 @@ def download(hub: str, revision: str, patterns: Sequence[str], *, offline: bool,
     check_pinned(hub, revision, where)
     from huggingface_hub import snapshot_download
     from huggingface_hub import utils as hub_utils
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     todo = "Download it beforehand on a machine with network, or name a folder instead of a hub id"
     told = hub_utils.logging.get_verbosity()
     hub_utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it would tell of every attempt; what comes of them is told below
     try:
-        return Path(snapshot_download(hub, revision=revision, allow_patterns=list(patterns), local_files_only=offline))
+        return Path(
+            snapshot_download(hub, revision=revision, allow_patterns=list(patterns), local_files_only=offline)
+        )
     except RevisionNotFoundError as error:
-        raise ConfigError(f"the hub has no commit {revision[:12]} of {hub!r}", where=where, todo="Look at the model's commits on the hub") from error
+        raise ConfigError(
+            f"the hub has no commit {revision[:12]} of {hub!r}",
+            where=where,
+            todo="Look at the model's commits on the hub",
+        ) from error
     except (GatedRepoError, RepositoryNotFoundError) as error:
         raise ConfigError(
-            f"the hub shows no model {hub!r}", where=where, todo="Check the name, and whether the model asks for a login (`hf auth login`)"
+            f"the hub shows no model {hub!r}",
+            where=where,
+            todo="Check the name, and whether the model asks for a login (`hf auth login`)",
         ) from error
     except (HfHubHTTPError, OSError) as error:
-        reason = "and no hub may be asked" if offline else f"and the hub cannot be asked ({_first_line(error)})"
-        raise MachineError(f"{hub!r} at {revision[:12]} is not on this machine, {reason}", where=where, todo=todo) from error
+        reason = (
+            "and no hub may be asked" if offline else f"and the hub cannot be asked ({_first_line(error)})"
+        )
+        raise MachineError(
+            f"{hub!r} at {revision[:12]} is not on this machine, {reason}", where=where, todo=todo
+        ) from error
     finally:
         hub_utils.logging.set_verbosity(told)
 

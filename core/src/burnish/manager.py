@@ -66,7 +66,8 @@ class Manager:
         only: names of the installed plugins to load, None for all; the others are not even imported.
 
     Raises:
-        PluginError: a local file is no usable plugin. Installed plugins never raise here: they are listed as failed.
+        PluginError: a local file is no usable plugin. Installed plugins never raise here: they are listed as
+            failed.
     """
 
     def __init__(self, *, files: Sequence[Path] = (), only: frozenset[str] | None = None) -> None:
@@ -75,19 +76,30 @@ class Manager:
         found = loader.installed(only)
         for path in files:
             info, offers = loader.local(path)
-            same = next((other for other, _ in found if other.name == info.name and other.status != "off"), None)
+            same = next(
+                (other for other, _ in found if other.name == info.name and other.status != "off"), None
+            )
             if same is not None:
-                raise PluginError(f"there is a plugin named {info.name!r} already: {same}", where=f"--plugin {path}", todo="Rename the file")
+                raise PluginError(
+                    f"there is a plugin named {info.name!r} already: {same}",
+                    where=f"--plugin {path}",
+                    todo="Rename the file",
+                )
             found.append((info, offers))
         self.plugins: tuple[PluginInfo, ...] = tuple(info for info, _ in found)
-        self._components = tuple(Component(info, descriptor) for info, offers in found for descriptor in offers)
+        self._components = tuple(
+            Component(info, descriptor) for info, offers in found for descriptor in offers
+        )
 
     @cached_property
     def _by_kind(self) -> dict[str, tuple[Component, ...]]:
         groups: dict[str, list[Component]] = {kind: [] for kind in KINDS}
         for component in self._components:
             groups[component.kind].append(component)
-        return {kind: tuple(sorted(group, key=lambda c: (c.name, c.plugin.name))) for kind, group in groups.items()}
+        return {
+            kind: tuple(sorted(group, key=lambda c: (c.name, c.plugin.name)))
+            for kind, group in groups.items()
+        }
 
     def components(self, kind: str) -> tuple[Component, ...]:
         """Return the components of a kind, by name.
@@ -96,7 +108,9 @@ class Manager:
             PluginError: there is no such kind.
         """
         if kind not in KINDS:
-            raise PluginError(f"there is no kind {kind!r}. {suggestion(kind, KINDS)}", possible=", ".join(KINDS))
+            raise PluginError(
+                f"there is no kind {kind!r}. {suggestion(kind, KINDS)}", possible=", ".join(KINDS)
+            )
         return self._by_kind[kind]
 
     def get(self, kind: str, name: str, where: str = "") -> Component:
@@ -118,7 +132,9 @@ class Manager:
             raise PluginError(
                 f"{kind} {bare!r} is offered by several plugins",
                 where=where,
-                possible=", ".join(f"{c.full_name} ({c.plugin.distribution or c.plugin.file})" for c in found),
+                possible=", ".join(
+                    f"{c.full_name} ({c.plugin.distribution or c.plugin.file})" for c in found
+                ),
                 todo="Write one of these",
             )
         raise self._unknown(kind, plugin, bare, where)
@@ -128,7 +144,11 @@ class Manager:
         known = self.components(kind)
         loaded = {metadata.normal_name(p.distribution) for p in self.plugins}
         package = first_party.package_of(kind, bare)
-        hint = "" if package else suggestion(bare, [*(c.name for c in known), *first_party.names(kind, besides=loaded)])
+        hint = (
+            ""
+            if package
+            else suggestion(bare, [*(c.name for c in known), *first_party.names(kind, besides=loaded)])
+        )
         failed = [p for p in self.plugins if p.status == "failed"]
         reasons = [f"Plugin {p} failed: {p.reason}" for p in failed]
         if package and package not in loaded:
@@ -141,11 +161,14 @@ class Manager:
         return PluginError(what, where=where, possible=possible, todo=". ".join(reasons))
 
     def label(self, component: Component) -> str:
-        """Return the shortest name that finds a component again: bare, or ``plugin/name`` where the bare one is ambiguous."""
+        """Return the shortest name that finds a component again.
+
+        Bare, or ``plugin/name`` where the bare one is ambiguous.
+        """
         same = [c for c in self.components(component.kind) if c.name == component.name]
         return component.name if len(same) == 1 else component.full_name
 
-    # -- targets --------------------------------------------------------------------------------------------------------
+    # -- targets ---------------------------------------------------------------------------------------------
 
     def resolve(self, component: Component, target: str) -> Any:
         """Import and return what a target string names.
@@ -169,21 +192,30 @@ class Manager:
         except ModuleNotFoundError as error:
             raise self._missing(component, error) from error
         except Exception as error:
-            raise PluginError(f"{target} cannot be imported: {type(error).__name__}: {error}", where=f"{component} of plugin {where}") from error
+            raise PluginError(
+                f"{target} cannot be imported: {type(error).__name__}: {error}",
+                where=f"{component} of plugin {where}",
+            ) from error
         return found
 
     def _missing(self, component: Component, error: ModuleNotFoundError) -> BurnishError:
         library = (error.name or "").partition(".")[0]
         plugin = component.plugin
         if not library or library in {"burnish", plugin.module.partition(".")[0]}:
-            return PluginError(f"a module is missing: {one_line(error)}", where=f"{component} of plugin {plugin}", todo="Install the plugin again")
+            return PluginError(
+                f"a module is missing: {one_line(error)}",
+                where=f"{component} of plugin {plugin}",
+                todo="Install the plugin again",
+            )
         wanted = _LIBRARIES.get(library, library)
         todo = f"Install it: pip install {wanted}"
         for distribution in filter(None, ("burnish", plugin.distribution)):
             extra = _extra_with(distribution, wanted)
             if extra:
                 todo = f"Install it: pip install '{distribution}[{extra}]'"
-        return MissingExtraError(f"the library {library!r} is not installed", where=f"{component} of plugin {plugin}", todo=todo)
+        return MissingExtraError(
+            f"the library {library!r} is not installed", where=f"{component} of plugin {plugin}", todo=todo
+        )
 
     def call(self, component: Component, target: str, *arguments: Any) -> Any:
         """Resolve a light function of a component and call it.
@@ -197,7 +229,10 @@ class Manager:
         except BurnishError:
             raise
         except Exception as error:
-            raise PluginError(f"{target} failed: {type(error).__name__}: {error}", where=f"{component} of plugin {component.plugin}") from error
+            raise PluginError(
+                f"{target} failed: {type(error).__name__}: {error}",
+                where=f"{component} of plugin {component.plugin}",
+            ) from error
 
     def provides(self, component: Component, config: object) -> frozenset[str]:
         """Return what a component provides with a config.
@@ -208,11 +243,17 @@ class Manager:
         given = component.descriptor.provides
         words = frozenset(self.call(component, given, config)) if isinstance(given, str) else given
         for word in sorted(words - NEEDS_AND_PROVIDES, key=str):
-            raise PluginError(f"provides gives {word!r}, which is no word of needs and provides", where=f"{component} of plugin {component.plugin}")
+            raise PluginError(
+                f"provides gives {word!r}, which is no word of needs and provides",
+                where=f"{component} of plugin {component.plugin}",
+            )
         return words
 
     def code_identity(self, component: Component) -> str:
-        """Return the identity of a component's code: the version of an installed wheel, else a hash of the package's ``.py`` files."""
+        """Return the identity of a component's code.
+
+        The version of an installed wheel, else a hash of the package's ``.py`` files.
+        """
         plugin = component.plugin
         return code_identity.of_package(plugin.module, plugin.source, plugin.distribution, plugin.version)
 
@@ -247,7 +288,9 @@ def use_plugin_files(files: Sequence[str | Path]) -> None:
 
 
 def get_manager() -> Manager:
-    """Return the process's manager; it is made again when ``BURNISH_PLUGINS`` or the local plugin files are others.
+    """Return the process's manager.
+
+    It is made again when ``BURNISH_PLUGINS`` or the local plugin files are others.
 
     Raises:
         PluginError: a local file is no usable plugin.
@@ -255,6 +298,8 @@ def get_manager() -> Manager:
     global _made
     key = (os.environ.get(ENVIRONMENT), _files)
     if _made is None or _made[0] != key:
-        only = None if key[0] is None else frozenset(name.strip() for name in key[0].split(",") if name.strip())
+        only = (
+            None if key[0] is None else frozenset(name.strip() for name in key[0].split(",") if name.strip())
+        )
         _made = (key, Manager(files=_files, only=only))
     return _made[1]

@@ -43,14 +43,21 @@ class Numeric:
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {"device": self.device, "dtype": self.dtype, "threads": self.threads, "torch": self.torch, "grid": self.grid}
+        return {
+            "device": self.device,
+            "dtype": self.dtype,
+            "threads": self.threads,
+            "torch": self.torch,
+            "grid": self.grid,
+        }
 
 
 def detect(numeric: Mode = "auto", device: Device = "auto", threads: int = 0) -> Numeric:
     """Return the numeric mode of this machine.
 
     Args:
-        numeric: ``"auto"`` takes bfloat16 only where the device is fast in it: a CPU with AMX, an NVIDIA GPU of compute capability 8 or more.
+        numeric: ``"auto"`` takes bfloat16 only where the device is fast in it: a CPU with AMX, an NVIDIA GPU
+            of compute capability 8 or more.
         device: ``"auto"`` takes an NVIDIA GPU where one is found and torch was built for it.
         threads: torch's intra-op threads; 0 for the physical cores this process may use.
 
@@ -58,11 +65,18 @@ def detect(numeric: Mode = "auto", device: Device = "auto", threads: int = 0) ->
         RecipeError: an argument is none of the possible values.
         MachineError: ``"cuda"`` is asked for and there is no NVIDIA GPU.
     """
-    for key, value, possible in (("numeric", numeric, ("auto", "fp32", "bf16")), ("device", device, ("auto", "cpu", "cuda"))):
+    for key, value, possible in (
+        ("numeric", numeric, ("auto", "fp32", "bf16")),
+        ("device", device, ("auto", "cpu", "cuda")),
+    ):
         if value not in possible:
             raise RecipeError(f"{value!r} is none of them", where=f"--{key}", possible=", ".join(possible))
     if threads < 0:
-        raise RecipeError(f"{threads} threads", where="--threads", possible="0 for the physical cores, or a number from 1 on")
+        raise RecipeError(
+            f"{threads} threads",
+            where="--threads",
+            possible="0 for the physical cores, or a number from 1 on",
+        )
     torch = torch_version()
     gpu = gpu_capability() if device != "cpu" else 0.0
     if device == "cuda" and not gpu:
@@ -74,7 +88,9 @@ def detect(numeric: Mode = "auto", device: Device = "auto", threads: int = 0) ->
 
 
 def verify(numeric: Numeric) -> None:
-    """Check that torch sees the machine that the numeric mode was made for, and set its threads. Imports torch.
+    """Check that torch sees the machine that the numeric mode was made for, and set its threads.
+
+    Imports torch.
 
     Raises:
         MachineError: torch disagrees; the message names the difference.
@@ -89,13 +105,19 @@ def verify(numeric: Numeric) -> None:
         )
     if numeric.device == "cuda" and not torch.cuda.is_available():
         raise MachineError(
-            "the plan is for device cuda, and torch finds no GPU it can use", todo="Use --device cpu, or install a torch built for this GPU"
+            "the plan is for device cuda, and torch finds no GPU it can use",
+            todo="Use --device cpu, or install a torch built for this GPU",
         )
     if numeric.device == "cuda" and numeric.dtype == "bfloat16" and not torch.cuda.is_bf16_supported():
-        raise MachineError("the plan is for bfloat16, and torch says that this GPU has none", todo="Use --numeric fp32")
+        raise MachineError(
+            "the plan is for bfloat16, and torch says that this GPU has none", todo="Use --numeric fp32"
+        )
     torch.set_num_threads(numeric.threads)
     if torch.get_num_threads() != numeric.threads:
-        raise MachineError(f"the plan is for {numeric.threads} threads, and torch uses {torch.get_num_threads()}", todo="Set --threads")
+        raise MachineError(
+            f"the plan is for {numeric.threads} threads, and torch uses {torch.get_num_threads()}",
+            todo="Set --threads",
+        )
 
 
 def _public(version: str) -> str:
@@ -149,12 +171,17 @@ def _first(cpuinfo: Path, key: str) -> str:
 
 @cache
 def gpu_capability() -> float:
-    """Return the lowest compute capability of the NVIDIA GPUs that this process may use; 0 where there is none."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset").strip() in {"", "-1"} or not (program := shutil.which("nvidia-smi")):
+    """Return the lowest compute capability of the NVIDIA GPUs that this process may use.
+
+    0 where there is none.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "unset").strip() in {"", "-1"} or not (
+        program := shutil.which("nvidia-smi")
+    ):
         return 0.0
     try:
         command = [program, "--query-gpu=compute_cap", "--format=csv,noheader"]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout  # noqa: S603 (no argument is from outside)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
         return min((float(line) for line in answer.split()), default=0.0)
     except (OSError, subprocess.SubprocessError, ValueError):
         return 0.0

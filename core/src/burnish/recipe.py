@@ -28,7 +28,19 @@ PARTS: Final = {
 """Recipe keys that name components, with the kind they name."""
 
 KEYS: Final = (
-    *("name", "data", "split", "backbone", "views", "noise", "assess", "tuner", "loss", "evaluate", "replicates"),
+    *(
+        "name",
+        "data",
+        "split",
+        "backbone",
+        "views",
+        "noise",
+        "assess",
+        "tuner",
+        "loss",
+        "evaluate",
+        "replicates",
+    ),
     *("tune", "select", "on_bad_input", "numeric", "requires", "report"),
 )
 """Every key a recipe can have."""
@@ -64,7 +76,8 @@ class Recipe:
         file: where it was read from; empty for a recipe of the command line or of Python.
         base: folder that its relative paths start from.
         lines: line of every value in the file.
-        given: keys that the command line set, with the option that did; their relative paths start from the current folder.
+        given: keys that the command line set, with the option that did; their relative paths start from the
+            current folder.
         overrides: options of parts that the command line set.
     """
 
@@ -77,14 +90,20 @@ class Recipe:
     overrides: tuple[Override, ...] = ()
 
     def where(self, *address: str | int) -> str:
-        """Return where a value stands, for errors: file and line, or the option of the command line, and its key."""
+        """Return where a value stands, for errors.
+
+        File and line, or the option of the command line, and its key.
+        """
         if address and address[0] in self.given:
             return self.given[str(address[0])]
         key = ".".join(str(part) for part in address if isinstance(part, str))
         return ", ".join(filter(None, (self._place(address), key)))
 
     def _place(self, address: Address) -> str:
-        line = next((self.lines[address[:end]] for end in range(len(address), 0, -1) if address[:end] in self.lines), 0)
+        line = next(
+            (self.lines[address[:end]] for end in range(len(address), 0, -1) if address[:end] in self.lines),
+            0,
+        )
         return f"{self.file}, line {line}" if line else self.file
 
     def base_of(self, key: str) -> Path:
@@ -112,7 +131,9 @@ def find_recipe(argument: str, manager: Manager) -> Recipe:
     except PluginError as error:
         todo = f"{error.todo}. " if error.todo else ""
         raise RecipeError(
-            error.what.replace("unknown recipe", "there is no recipe"), possible=error.possible, todo=f"{todo}Or name a file that ends in .yaml"
+            error.what.replace("unknown recipe", "there is no recipe"),
+            possible=error.possible,
+            todo=f"{todo}Or name a file that ends in .yaml",
         ) from error
     from importlib.resources import files
 
@@ -121,7 +142,8 @@ def find_recipe(argument: str, manager: Manager) -> Recipe:
         text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise PluginError(
-            f"its file {component.descriptor.file} cannot be read: {error}", where=f"{component} of plugin {component.plugin}"
+            f"its file {component.descriptor.file} cannot be read: {error}",
+            where=f"{component} of plugin {component.plugin}",
         ) from error
     return parse_recipe(text, component.name, name=component.name, base=Path(str(file)).parent)
 
@@ -141,7 +163,9 @@ def read_recipe(path: Path) -> Recipe:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise RecipeError("the recipe is not UTF-8 text", where=f"{path}, line {line}", todo="Save it as UTF-8") from error
+        raise RecipeError(
+            "the recipe is not UTF-8 text", where=f"{path}, line {line}", todo="Save it as UTF-8"
+        ) from error
     return parse_recipe(text, str(path), name=path.stem, base=path.absolute().parent)
 
 
@@ -185,36 +209,59 @@ def _checked(recipe: Recipe) -> Recipe:
         if key not in KEYS:
             errors.append(_unknown_key(key, recipe._place((key,))))
     name = recipe.values.get("name", recipe.name)
-    if not isinstance(name, str) or not name.strip() or any(c in name for c in "/\\\0\n") or name.startswith("."):
-        errors.append(RecipeError(f"{name!r} cannot be the name of a recipe", where=recipe.where("name"), todo="It names the study's folder"))
+    if (
+        not isinstance(name, str)
+        or not name.strip()
+        or any(c in name for c in "/\\\0\n")
+        or name.startswith(".")
+    ):
+        errors.append(
+            RecipeError(
+                f"{name!r} cannot be the name of a recipe",
+                where=recipe.where("name"),
+                todo="It names the study's folder",
+            )
+        )
     raise_all(errors)
     return replace(recipe, name=name)
 
 
 def _unknown_key(key: str, where: str) -> RecipeError:
-    return RecipeError(f"unknown key {key!r}. {suggestion(key, KEYS)}".strip(), where=where, possible=", ".join(KEYS))
+    return RecipeError(
+        f"unknown key {key!r}. {suggestion(key, KEYS)}".strip(), where=where, possible=", ".join(KEYS)
+    )
 
 
-# -- command line ---------------------------------------------------------------------------------------------------------------
+# -- command line --------------------------------------------------------------------------------------------
 
 
 def with_options(recipe: Recipe, options: Mapping[str, Sequence[str]]) -> Recipe:
-    """Return a recipe with whole keys replaced by options such as ``--tuner mlp --tuner nmtune``: several values are an axis.
+    """Return a recipe with whole keys replaced by options such as ``--tuner mlp --tuner nmtune``.
+
+    Several values are an axis.
 
     Args:
         recipe: the recipe.
         options: short notations by recipe key; empty ones are left out.
     """
     given = {key: list(values) for key, values in options.items() if values}
-    values = {key: texts[0] if len(texts) == 1 and key != "evaluate" else texts for key, texts in given.items()}
-    return _checked(replace(recipe, values={**recipe.values, **values}, given={**recipe.given, **{key: f"--{key}" for key in given}}))
+    values = {
+        key: texts[0] if len(texts) == 1 and key != "evaluate" else texts for key, texts in given.items()
+    }
+    return _checked(
+        replace(
+            recipe,
+            values={**recipe.values, **values},
+            given={**recipe.given, **{key: f"--{key}" for key in given}},
+        )
+    )
 
 
 def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """Return a recipe with ``-s`` settings applied in order.
 
-    ``key=value`` replaces a whole key, ``tuner.width=256`` sets an option of every part under that key that has it, ``tune.budget=8``
-    sets an entry of a mapping. The value is YAML.
+    ``key=value`` replaces a whole key, ``tuner.width=256`` sets an option of every part under that key that
+    has it, ``tune.budget=8`` sets an entry of a mapping. The value is YAML.
 
     Raises:
         RecipeError: a setting is malformed or its key unknown.
@@ -229,13 +276,20 @@ def _with_setting(recipe: Recipe, text: str) -> Recipe:
     where = f"-s {text}"
     key, _, option = dotted.strip().partition(".")
     if not equals or not key:
-        raise RecipeError("not of the form key=value", where=where, todo="Write for instance -s tuner.lr=0.001")
+        raise RecipeError(
+            "not of the form key=value", where=where, todo="Write for instance -s tuner.lr=0.001"
+        )
     if key not in KEYS:
         raise _unknown_key(key, where)
     value = read_yaml(written, where).value
     if not option:
         overrides = tuple(o for o in recipe.overrides if o.key != key)
-        return replace(recipe, values={**recipe.values, key: value}, given={**recipe.given, key: where}, overrides=overrides)
+        return replace(
+            recipe,
+            values={**recipe.values, key: value},
+            given={**recipe.given, key: where},
+            overrides=overrides,
+        )
     if key in PARTS:
         return replace(recipe, overrides=(*recipe.overrides, Override(key, option, value, where)))
     current = recipe.values.get(key)
@@ -253,8 +307,13 @@ def _copied(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copied(value) if isinstance(value, Mapping) else value for key, value in mapping.items()}
 
 
-def with_numeric(recipe: Recipe, *, numeric: str | None = None, device: str | None = None, threads: int | None = None) -> Recipe:
-    """Return a recipe with the numeric mode that ``--numeric``, ``--device`` and ``--threads`` ask for; None leaves what it says."""
+def with_numeric(
+    recipe: Recipe, *, numeric: str | None = None, device: str | None = None, threads: int | None = None
+) -> Recipe:
+    """Return a recipe with the numeric mode that ``--numeric``, ``--device`` and ``--threads`` ask for.
+
+    None leaves what it says.
+    """
     given = {"dtype": numeric, "device": device, "threads": threads}
     changed = {name: value for name, value in given.items() if value is not None}
     if not changed:

@@ -16,7 +16,9 @@ try:
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as missing:  # also a scikit-learn that is too old
     raise MissingExtraError(
-        f"the scikit-learn face needs a library: {missing}", where="burnish.sklearn", todo="Install it: pip install 'burnish[sklearn]'"
+        f"the scikit-learn face needs a library: {missing}",
+        where="burnish.sklearn",
+        todo="Install it: pip install 'burnish[sklearn]'",
     ) from missing
 
 from burnish.contracts.tuner import Run, Task
@@ -38,15 +40,17 @@ if TYPE_CHECKING:
 class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit-learn has no types
     """A burnish tuner on given features.
 
-    Features go in as they are: embeddings of a frozen model, or any numbers; scale them where the tuner minds. A fitted estimator holds
-    arrays only, so that it can be cloned, copied and pickled; to keep a model for others use a study's predictors, which are never unpickled.
+    Features go in as they are: embeddings of a frozen model, or any numbers; scale them where the tuner
+    minds. A fitted estimator holds arrays only, so that it can be cloned, copied and pickled; to keep a model
+    for others use a study's predictors, which are never unpickled.
 
     Args:
         tuner: a tuner that needs features alone, such as ``"nmtune"``, ``"mlp"`` or ``"linear:lr=0.01"``.
         loss: a loss, such as ``"ce"`` or ``"gce:q=0.7"``; tuners with a loss of their own ignore it.
         tuner_options: further options of the tuner by name, such as ``{"epochs": 10}``.
         loss_options: further options of the loss.
-        random_state: seed of initialisation and batch order: an int for the same result every time, None, or a `numpy.random.RandomState`.
+        random_state: seed of initialisation and batch order: an int for the same result every time, None, or
+            a `numpy.random.RandomState`.
         device: where to train: ``"cpu"`` or ``"cuda"``. Predictions are made on the CPU.
 
     Attributes:
@@ -82,7 +86,7 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train on features X (n, D) with labels y (n,).
 
         Args:
@@ -99,7 +103,9 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         check_classification_targets(labels)
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, features, dtype=np.float32, ensure_non_negative=True)
+            weights = _check_sample_weight(
+                sample_weight, features, dtype=np.float32, ensure_non_negative=True
+            )
             if not (weights > 0).any():
                 raise ValueError("sample_weight is 0 for every item, so that there is nothing to train on")
             features, labels, weights = (part[weights > 0] for part in (features, labels, weights))
@@ -107,37 +113,54 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         tuner, loss = self._parts()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         manager = get_manager()
-        task = _task(features, y_index, weights, self._class_object(), seed, None if loss is None else make(loss.part, manager), self.device)
+        task = _task(
+            features,
+            y_index,
+            weights,
+            self._class_object(),
+            seed,
+            None if loss is None else make(loss.part, manager),
+            self.device,
+        )
         self._predictor = make(tuner.part, manager).fit(task)
         self.part_ = tuner.part.record() | {"label": tuner.part.label}
-        self.state_ = {name: tensor.detach().cpu().numpy().copy() for name, tensor in self._predictor.state().items()}
+        self.state_ = {
+            name: tensor.detach().cpu().numpy().copy() for name, tensor in self._predictor.state().items()
+        }
         self.info_ = dict(self._predictor.info())
         return self
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
-        """Return scores (M, C) of features X (M, D), of which `predict` takes the largest; for two classes (M,), the second less the first."""
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return scores (M, C) of features X (M, D), of which `predict` takes the largest.
+
+        For two classes (M,), the second less the first.
+        """
         scores = self._scores(X)
         values: NDArray[np.float64] = scores.values.astype(np.float64)
         if scores.meaning == "probabilities":
             values = np.log(np.maximum(values, np.finfo(np.float64).tiny))
         return values[:, 1] - values[:, 0] if len(self.classes_) == 2 else values
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return probabilities (M, C) of features X (M, D), in the order of `classes_`."""
         return self._scores(X).probabilities()
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable label (M,) for each row of features X (M, D)."""
         top = self._scores(X).top()
         labels: NDArray[Any] = self.classes_[top]
         return labels
 
-    def _scores(self, X: ArrayLike) -> Scores:  # noqa: N803
+    def _scores(self, X: ArrayLike) -> Scores:
         check_is_fitted(self, "classes_")
         return self._predictor.predict(validate_data(self, X, dtype=np.float32, order="C", reset=False))
 
     def _class_object(self) -> Classes:
-        return Classes(tuple(map(str, self.classes_)), tuple(map(str, range(len(self.classes_)))), np.ones(len(self.classes_), dtype=bool))
+        return Classes(
+            tuple(map(str, self.classes_)),
+            tuple(map(str, range(len(self.classes_)))),
+            np.ones(len(self.classes_), dtype=bool),
+        )
 
     def _parts(self) -> tuple[ResolvedPart, ResolvedPart | None]:
         """Return the tuner, and the loss where the tuner uses one.
@@ -149,12 +172,18 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         tuner = _part("tuner", self.tuner, self.tuner_options)
         if tuner.needs - {"features", "labels"}:
             needs = ", ".join(sorted(tuner.needs - {"features", "labels"}))
-            able = ", ".join(c.name for c in manager.components("tuner") if c.descriptor.needs <= {"features", "labels"})
-            raise ConfigError(f"{tuner.part.label} needs {needs}, and here are features alone", where="tuner", possible=able)
+            able = ", ".join(
+                c.name for c in manager.components("tuner") if c.descriptor.needs <= {"features", "labels"}
+            )
+            raise ConfigError(
+                f"{tuner.part.label} needs {needs}, and here are features alone", where="tuner", possible=able
+            )
         views = tuner.component.descriptor.views
         if views and manager.call(tuner.component, views, tuner.config) > 1:
             raise ConfigError(
-                f"{tuner.part.label} needs several views of each image, and here are features alone", where="tuner", todo="Choose another variant"
+                f"{tuner.part.label} needs several views of each image, and here are features alone",
+                where="tuner",
+                todo="Choose another variant",
             )
         return tuner, None if "own-loss" in tuner.provides else _part("loss", self.loss, self.loss_options)
 
@@ -185,13 +214,25 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
 def _part(key: str, text: str, options: Mapping[str, Any] | None) -> ResolvedPart:
     """Return a part from its notation and further options, which win."""
     if not isinstance(text, str):
-        raise ConfigError(f"{text!r} is no {key}", where=key, possible=", ".join(c.name for c in get_manager().components(key)))
+        raise ConfigError(
+            f"{text!r} is no {key}",
+            where=key,
+            possible=", ".join(c.name for c in get_manager().components(key)),
+        )
     use = read_use(text, key)
-    return read_part(key, {"use": use.name, "with": {**use.options, **(options or {})}}, get_manager(), where=key)
+    return read_part(
+        key, {"use": use.name, "with": {**use.options, **(options or {})}}, get_manager(), where=key
+    )
 
 
 def _task(
-    features: NDArray[np.float32], y: NDArray[np.int64], weights: NDArray[np.float32] | None, classes: Classes, seed: int, loss: Any, device: str
+    features: NDArray[np.float32],
+    y: NDArray[np.int64],
+    weights: NDArray[np.float32] | None,
+    classes: Classes,
+    seed: int,
+    loss: Any,
+    device: str,
 ) -> Task:
     """Return the task of training on all rows."""
     index = np.arange(len(features), dtype=np.int64)
@@ -199,11 +240,23 @@ def _task(
 
     def rows(split: str) -> NDArray[np.float32]:
         if split != "train":
-            raise ConfigError(f"there is no split {split!r}", where="tuner", possible="train", todo="Use a tuner that needs no other")
+            raise ConfigError(
+                f"there is no split {split!r}",
+                where="tuner",
+                possible="train",
+                todo="Use a tuner that needs no other",
+            )
         return table
 
     return Task(
-        classes=classes, splits={"train": Split("train", index)}, supervision=Labels(y=y.astype(np.int64), weights=weights), assessment=None,
-        loss=loss, groups={}, features=rows, generator=lambda role: seeds.generator(f"fit {role}", seed), seed=seeds.seed("init", seed),
+        classes=classes,
+        splits={"train": Split("train", index)},
+        supervision=Labels(y=y.astype(np.int64), weights=weights),
+        assessment=None,
+        loss=loss,
+        groups={},
+        features=rows,
+        generator=lambda role: seeds.generator(f"fit {role}", seed),
+        seed=seeds.seed("init", seed),
         run=Run(device),
-    )  # fmt: skip
+    )

@@ -37,8 +37,11 @@ class Linear(HeadTuner[HeadConfig]):
 class Net(nn.Module):
     def __init__(self, dim, classes, hidden):
         super().__init__()
-        # A bias before batch normalisation has no gradient but rounding, which AdamW scales up to whole steps: no two programs agree on it.
-        self.body = nn.Sequential(nn.Linear(dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        # A bias before batch normalisation has no gradient but rounding, which AdamW scales up to whole
+        # steps: no two programs agree on it.
+        self.body = nn.Sequential(
+            nn.Linear(dim, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, dim)
+        )
         self.head = nn.Linear(dim, classes)
 
     def forward(self, x):
@@ -63,11 +66,27 @@ class Spectral(MLP):
 
     def objective(self, out: Outputs, batch: Batch, fit: Fit):
         values = torch.linalg.eigvalsh(out.embeddings @ out.embeddings.T).clamp_min(1e-12).sqrt()
-        return [Term("loss", 1.0, fit.loss(out, batch)), Term("top", fit.c["weight"], -values[-1] / values.sum())]
+        return [
+            Term("loss", 1.0, fit.loss(out, batch)),
+            Term("top", fit.c["weight"], -values[-1] / values.sum()),
+        ]
 
 
 def make_jobs(
-    count, tuner=Linear, *, dim=12, classes=4, n=50, total=80, views=1, loss=None, config=HeadConfig, arrays=2, orders=2, configs=None, **options
+    count,
+    tuner=Linear,
+    *,
+    dim=12,
+    classes=4,
+    n=50,
+    total=80,
+    views=1,
+    loss=None,
+    config=HeadConfig,
+    arrays=2,
+    orders=2,
+    configs=None,
+    **options,
 ):
     """Return jobs that differ in features, rows, labels, seeds, batch order and learning rate."""
     g = np.random.default_rng(7)
@@ -98,7 +117,14 @@ def make_jobs(
 
 @pytest.fixture
 def heads():
-    return SimpleNamespace(jobs=make_jobs, Linear=Linear, MLP=MLP, Spectral=Spectral, SpectralConfig=SpectralConfig, CrossEntropy=CrossEntropy)
+    return SimpleNamespace(
+        jobs=make_jobs,
+        Linear=Linear,
+        MLP=MLP,
+        Spectral=Spectral,
+        SpectralConfig=SpectralConfig,
+        CrossEntropy=CrossEntropy,
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,7 @@
-"""Light fine-tuning of a tower: every kind against the tower written out by hand, what it changes at first, how many numbers it holds."""
+"""Light fine-tuning of a tower.
+
+Every kind against the tower written out by hand, what it changes at first, how many numbers it holds.
+"""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +29,10 @@ def generator(seed=0):
 
 
 class FusedBlock(nn.Module):
-    """A block as open_clip's: query, key and value are one bare parameter of `torch.nn.MultiheadAttention`."""
+    """A block as open_clip's.
+
+    Query, key and value are one bare parameter of `torch.nn.MultiheadAttention`.
+    """
 
     def __init__(self, batch_first):
         super().__init__()
@@ -69,10 +75,16 @@ class Fused:
                 if name.endswith("bias"):
                     parameter.copy_(0.1 * torch.randn_like(parameter))
         blocks = tuple(
-            Block(f"blocks.{i}", f"blocks.{i}.attn", (), f"blocks.{i}.mlp", (f"blocks.{i}.mlp.0", f"blocks.{i}.mlp.2"),
-                  (f"blocks.{i}.ln_1", f"blocks.{i}.ln_2"))
+            Block(
+                f"blocks.{i}",
+                f"blocks.{i}.attn",
+                (),
+                f"blocks.{i}.mlp",
+                (f"blocks.{i}.mlp.0", f"blocks.{i}.mlp.2"),
+                (f"blocks.{i}.ln_1", f"blocks.{i}.ln_2"),
+            )
             for i in range(2)
-        )  # fmt: skip
+        )
         self.sites = Sites(blocks, W, "BND" if batch_first else "NBD", 0, ("ln_post",))
 
     def run(self):
@@ -90,11 +102,19 @@ class Separate(PracticeTowers):
 
 BACKBONES = {"separate": Separate, "fused": lambda: Fused(True), "fused NBD": lambda: Fused(False)}
 KINDS = {
-    "adaptformer": lambda lease, sites, **more: adapters.adaptformer(lease, sites, rank=R, generator=generator(), **more),
-    "adapter": lambda lease, sites, **more: adapters.sequential_adapter(lease, sites, rank=R, generator=generator(), **more),
+    "adaptformer": lambda lease, sites, **more: adapters.adaptformer(
+        lease, sites, rank=R, generator=generator(), **more
+    ),
+    "adapter": lambda lease, sites, **more: adapters.sequential_adapter(
+        lease, sites, rank=R, generator=generator(), **more
+    ),
     "lora": lambda lease, sites, **more: adapters.lora(lease, sites, rank=R, generator=generator(), **more),
-    "vpt-shallow": lambda lease, sites, **more: adapters.visual_prompts(lease, sites, count=TOKENS, deep=False, generator=generator(), **more),
-    "vpt-deep": lambda lease, sites, **more: adapters.visual_prompts(lease, sites, count=TOKENS, generator=generator(), **more),
+    "vpt-shallow": lambda lease, sites, **more: adapters.visual_prompts(
+        lease, sites, count=TOKENS, deep=False, generator=generator(), **more
+    ),
+    "vpt-deep": lambda lease, sites, **more: adapters.visual_prompts(
+        lease, sites, count=TOKENS, generator=generator(), **more
+    ),
     "ssf": lambda lease, sites, **more: adapters.scale_shift(lease, sites, generator=generator(), **more),
     "bias": adapters.biases,
     "layer-norm": adapters.layer_norms,
@@ -106,7 +126,9 @@ def stir(lease):
     """Give everything that is learnt other values, so that no part is at rest."""
     learnt = lease.state()
     g = generator(7)
-    lease.load({name: learnt[name] + 0.3 * torch.randn(learnt[name].shape, generator=g) for name in sorted(learnt)})
+    lease.load(
+        {name: learnt[name] + 0.3 * torch.randn(learnt[name].shape, generator=g) for name in sorted(learnt)}
+    )
     return lease.state()
 
 
@@ -138,13 +160,17 @@ def by_hand(tower, x, part, kind):
         if kind == "adapter":
             m = m + bottleneck(m, lambda name, i=i: part(f"adapter.{i}.adapter.{name}"))
         if kind == "adaptformer":
-            m = m + part(f"adaptformer.{i}.alpha") * bottleneck(x, lambda name, i=i: part(f"adaptformer.{i}.{name}"))
+            m = m + part(f"adaptformer.{i}.alpha") * bottleneck(
+                x, lambda name, i=i: part(f"adaptformer.{i}.{name}")
+            )
         x = x + m
     return x[:, :-TOKENS] if kind.startswith("vpt") else x
 
 
 def bottleneck(x, part):
-    h = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt() * part("norm_weight") + part("norm_bias")
+    h = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt() * part(
+        "norm_weight"
+    ) + part("norm_bias")
     h = torch.clamp(h @ part("down").T + part("down_bias"), min=0)
     return h @ part("up").T + part("up_bias")
 
@@ -223,19 +249,27 @@ def test_lora_begins_as_in_lifts_released_code(which):
     if which == "separate":
         pytest.importorskip("peft", reason="LoRA in separate projections needs peft")
     part = LowRankQueryValue(400, 400, 16, generator())
-    found = part.query_a if which == "fused" else adapters._peft_linear(nn.Linear(400, 400), 16, generator()).lora_A["default"].weight
+    found = (
+        part.query_a
+        if which == "fused"
+        else adapters._peft_linear(nn.Linear(400, 400), 16, generator()).lora_A["default"].weight
+    )
     assert found.shape == (16, 400)
     assert found.abs().max().item() == pytest.approx(0.25, rel=0.01)
     assert found.std().item() == pytest.approx(reference.std().item(), rel=0.03)
 
 
-@pytest.mark.parametrize(("rank", "adaptformer", "lora"), [(4, 101_436, 147_456), (8, 175_212, 294_912), (32, 617_868, 1_179_648)])
+@pytest.mark.parametrize(
+    ("rank", "adaptformer", "lora"), [(4, 101_436, 147_456), (8, 175_212, 294_912), (32, 617_868, 1_179_648)]
+)
 def test_how_many_numbers_they_hold_in_a_vit_b(rank, adaptformer, lora):
     def numbers(part):
         return 12 * sum(p.numel() for p in part.parameters())
 
     assert numbers(Bottleneck(768, rank, scaled=True, init="normal", generator=generator())) == adaptformer
-    assert numbers(Bottleneck(768, rank, scaled=False, init="normal", generator=generator())) == adaptformer - 12
+    assert (
+        numbers(Bottleneck(768, rank, scaled=False, init="normal", generator=generator())) == adaptformer - 12
+    )
     assert numbers(LowRankQueryValue(768, 768, rank, generator())) == lora
     assert numbers(Prompts(10, 768, bound=1, dim=1, replacing=True, generator=generator())) == 92_160
     assert numbers(ScaleShift(768, generator())) == 12 * 2 * 768
@@ -244,11 +278,16 @@ def test_how_many_numbers_they_hold_in_a_vit_b(rank, adaptformer, lora):
 @pytest.mark.parametrize("kind", KINDS)
 def test_how_many_numbers_they_hold_in_a_tower(kind):
     expected = {
-        "adaptformer": 2 * (2 * W + (W * R + R) + (R * W + W) + 1), "adapter": 2 * (2 * W + (W * R + R) + (R * W + W)), "lora": 2 * 4 * W * R,
-        "vpt-shallow": TOKENS * W, "vpt-deep": 2 * TOKENS * W, "ssf": 2 * 8 * W,
-        "bias": 2 * (3 * W + W + 2 * W + W + 2 * W) + W, "layer-norm": 2 * 4 * W + 2 * W,
+        "adaptformer": 2 * (2 * W + (W * R + R) + (R * W + W) + 1),
+        "adapter": 2 * (2 * W + (W * R + R) + (R * W + W)),
+        "lora": 2 * 4 * W * R,
+        "vpt-shallow": TOKENS * W,
+        "vpt-deep": 2 * TOKENS * W,
+        "ssf": 2 * 8 * W,
+        "bias": 2 * (3 * W + W + 2 * W + W + 2 * W) + W,
+        "layer-norm": 2 * 4 * W + 2 * W,
         "unfrozen": sum(p.numel() for p in Fused(True).module.blocks.parameters()),
-    }  # fmt: skip
+    }
     for which in ("fused", "separate"):
         if (which, kind) == ("separate", "lora"):
             pytest.importorskip("peft")
@@ -292,7 +331,11 @@ def test_blocks_can_be_chosen():
         with Lease(backbone.module) as lease:
             put(lease, backbone.sites, blocks=adapters.chosen_blocks(backbone.sites, 1))
             assert backbone.run().shape == (5, W)
-            assert not [name for name in lease.parameters() if name.startswith((f"parts.{kind}.0", "parts.prompts.0", "tuned.blocks.0"))]
+            assert not [
+                name
+                for name in lease.parameters()
+                if name.startswith((f"parts.{kind}.0", "parts.prompts.0", "tuned.blocks.0"))
+            ]
 
 
 def test_bias_and_norms_of_part_of_the_tower_leave_the_norms_outside_alone():
@@ -324,7 +367,9 @@ def test_a_tower_in_bfloat16_keeps_its_type():
             KINDS[kind](lease, backbone.sites)
             stir(lease)
             backbone.run().float().sum().backward()
-            assert all(p.dtype == torch.float32 and p.grad is not None for p in lease.parameters().values()), kind
+            assert all(
+                p.dtype == torch.float32 and p.grad is not None for p in lease.parameters().values()
+            ), kind
 
 
 @pytest.mark.parametrize(
@@ -335,7 +380,11 @@ def test_a_tower_in_bfloat16_keeps_its_type():
         (KINDS["adaptformer"], {"layout": "BCHW"}, "no normalisation before its MLP"),
         (KINDS["adapter"], {"blocks": (Block("blocks.0"),)}, "no MLP"),
         (KINDS["lora"], {"blocks": (Block("blocks.0"),)}, "no attention"),
-        (KINDS["adaptformer"], {"blocks": (Block("blocks.0", norms=("a", "b"), norms_first=False),)}, "no normalisation before its MLP"),
+        (
+            KINDS["adaptformer"],
+            {"blocks": (Block("blocks.0", norms=("a", "b"), norms_first=False),)},
+            "no normalisation before its MLP",
+        ),
         (KINDS["ssf"], {"blocks": (Block("blocks.0"),)}, "no attention"),
         (KINDS["layer-norm"], {"blocks": (Block("blocks.0"),), "norms": ()}, "no normalisation layers"),
         (KINDS["vpt-deep"], {"width": 999}, "side of its patches"),
@@ -373,7 +422,10 @@ def test_parts_that_the_module_does_not_run_are_refused():
 def test_norms_inside_attention_and_mlp_are_not_what_adaptformer_reads():
     backbone = Fused(True)
     expected = backbone.sites
-    more = tuple(replace(b, norms=(b.norms[0], f"{b.attention}.q_norm", b.norms[1], f"{b.mlp}.norm")) for b in expected.blocks)
+    more = tuple(
+        replace(b, norms=(b.norms[0], f"{b.attention}.q_norm", b.norms[1], f"{b.mlp}.norm"))
+        for b in expected.blocks
+    )
     states = []
     for sites in (expected, replace(expected, blocks=more)):
         with Lease(backbone.module) as lease, torch.no_grad():

@@ -16,7 +16,9 @@ def test_an_epoch_visits_each_row_once_or_drops_a_single_last_one(n, batch, orde
     assert len(np.unique(own)) == len(own)
     assert len(own) == n or (len(own) == n - 1 and n % batch == 1)
     if n > 1:
-        assert all(len(np.unique(r)) == len(r) for r in rows)  # what completes the last batch is none of its own rows
+        assert all(
+            len(np.unique(r)) == len(r) for r in rows
+        )  # what completes the last batch is none of its own rows
     assert rows.max() < n
 
 
@@ -36,6 +38,8 @@ def test_golden_order():
     assert batch_rows(8, 4, 12345, 2).tolist() == [[3, 1, 0, 6], [2, 4, 5, 7]]
 
 
-@pytest.mark.parametrize(("n", "steps", "last"), [(64, 1, 64), (65, 1, 64), (66, 2, 2), (128, 2, 64), (1100, 18, 12)])
+@pytest.mark.parametrize(
+    ("n", "steps", "last"), [(64, 1, 64), (65, 1, 64), (66, 2, 2), (128, 2, 64), (1100, 18, 12)]
+)
 def test_steps(n, steps, last):
     assert (steps_per_epoch(n, 64), rows_in_last_batch(n, 64)) == (steps, last)

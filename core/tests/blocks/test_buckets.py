@@ -29,7 +29,9 @@ def test_numbers_may_differ_and_shapes_and_code_may_not(heads):
         replace(base, tuner=heads.MLP(HeadConfig(batch=16, epochs=2))),
         replace(base, features=base.features[:, :, :8]),
         replace(base, features=np.repeat(base.features, 2, axis=1)),
-        replace(base, rows=base.rows[:30], weights=base.weights[:30], targets={"hard": base.targets["hard"][:30]}),
+        replace(
+            base, rows=base.rows[:30], weights=base.weights[:30], targets={"hard": base.targets["hard"][:30]}
+        ),
         replace(base, targets={"soft": np.eye(4)[base.targets["hard"]]}),
         replace(base, loss=heads.CrossEntropy(mean="batch")),
         replace(base, loss=None),
@@ -56,7 +58,9 @@ def test_configs_without_fields_are_compared_too(heads):
         width: int = 8
 
     base = heads.jobs(1)[0]
-    assert signature(replace(base, tuner=heads.Linear(Width(width=8)))) != signature(replace(base, tuner=heads.Linear(Width(width=9))))
+    assert signature(replace(base, tuner=heads.Linear(Width(width=8)))) != signature(
+        replace(base, tuner=heads.Linear(Width(width=9)))
+    )
 
 
 def test_stacks_hold_every_job_once_in_order(heads):

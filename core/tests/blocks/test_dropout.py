@@ -25,7 +25,12 @@ def test_masks_of_steps_layers_and_neighbours_are_independent():
     first, second = Dropout(0.3).train(), Dropout(0.3).train()
     masks = torch.stack([(layer(torch.ones(64, 384)) == 0).float() - 0.3 for layer in (first, first, second)])
     flat, error = masks.flatten(1), 5 / masks[0].numel() ** 0.5
-    pairs = [(flat[0], flat[1]), (flat[0], flat[2]), (flat[0, 1:], flat[0, :-1]), (flat[0, 384:], flat[0, :-384])]
+    pairs = [
+        (flat[0], flat[1]),
+        (flat[0], flat[2]),
+        (flat[0, 1:], flat[0, :-1]),
+        (flat[0, 384:], flat[0, :-384]),
+    ]
     assert all(abs((a * b).mean().item()) / 0.21 < error for a, b in pairs)
 
 

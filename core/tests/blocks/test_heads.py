@@ -27,7 +27,11 @@ def test_residual_mlp_has_the_layers_it_says(blocks, residual):
     net = ResidualMLP(6, 10, blocks=blocks, residual=residual)
     kinds = [type(layer) for layer in net.mlp]
     assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU] * blocks + [nn.Linear]
-    assert [tuple(layer.weight.shape) for layer in net.mlp if isinstance(layer, nn.Linear)] == [(10, 6), *[(10, 10)] * (blocks - 1), (6, 10)]
+    assert [tuple(layer.weight.shape) for layer in net.mlp if isinstance(layer, nn.Linear)] == [
+        (10, 6),
+        *[(10, 10)] * (blocks - 1),
+        (6, 10),
+    ]
     assert (net.scale is None) is not residual
     if residual:
         assert torch.equal(net.scale, torch.ones(6))

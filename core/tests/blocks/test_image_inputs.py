@@ -82,7 +82,10 @@ def test_views_have_the_same_size_and_follow_from_content(transform):
     [
         ((), "does not end with ToTensor and Normalize"),
         ((_Resize((8, 8)), _ToTensor()), "does not end with ToTensor and Normalize"),
-        ((_Resize((8, 8)), lambda image: _ToTensor()(image) * 2, _Normalize()), "more than Pillow steps, ToTensor and Normalize"),
+        (
+            (_Resize((8, 8)), lambda image: _ToTensor()(image) * 2, _Normalize()),
+            "more than Pillow steps, ToTensor and Normalize",
+        ),
         ((lambda image: image, _ToTensor(), _Normalize()), "pictures of several sizes"),
     ],
 )

@@ -60,7 +60,9 @@ def test_what_cannot_be_trained_on_is_refused():
         accepts = frozenset({"hard"})
 
     for loss, supervision, message in (
-        (CrossEntropy(), Labels(y=np.full(4, -1)), "no training item"), (None, None, "has no loss"), (Hard(), multi, "does not take multi")
-    ):  # fmt: skip
+        (CrossEntropy(), Labels(y=np.full(4, -1)), "no training item"),
+        (None, None, "has no loss"),
+        (Hard(), multi, "does not take multi"),
+    ):
         with pytest.raises(FitError, match=message):
             of(loss, supervision)

@@ -42,8 +42,14 @@ def hand(towers, mlp=lambda y, x: y, block=lambda x: x, query=lambda q, x: q, we
         normed = b.norm1(x)
         q = b.attention.query(normed)
         q = query(q, normed) if number == 1 else q
-        mixed = torch.nn.functional.scaled_dot_product_attention(q, b.attention.key(normed), b.attention.value(normed))
-        x = x + torch.nn.functional.linear(mixed, weight(b.attention.out.weight) if number == 0 else b.attention.out.weight, b.attention.out.bias)
+        mixed = torch.nn.functional.scaled_dot_product_attention(
+            q, b.attention.key(normed), b.attention.value(normed)
+        )
+        x = x + torch.nn.functional.linear(
+            mixed,
+            weight(b.attention.out.weight) if number == 0 else b.attention.out.weight,
+            b.attention.out.bias,
+        )
         normed = b.norm2(x)
         x = x + (mlp(b.mlp(normed), normed) if number == 0 else b.mlp(normed))
     return m.image.norm(x[:, 0]) @ towers.projection
@@ -58,7 +64,10 @@ def test_every_kind_of_part_does_what_it_says_and_is_gone_afterwards():
         "before": (lambda lease: lease.before("p", BLOCK, Scale()), {"block": lambda x: 2 * x}),
         "after": (lambda lease: lease.after("p", MLP, Scale()), {"mlp": lambda y, x: 2 * y}),
         "parallel": (lambda lease: lease.parallel("p", MLP, Scale(3.0)), {"mlp": lambda y, x: y + 3 * x}),
-        "reparametrise": (lambda lease: lease.reparametrise("p", "image.blocks.0.attention.out", "weight", Scale()), {"weight": lambda w: 2 * w}),
+        "reparametrise": (
+            lambda lease: lease.reparametrise("p", "image.blocks.0.attention.out", "weight", Scale()),
+            {"weight": lambda w: 2 * w},
+        ),
     }
     for name, (put, change) in cases.items():
         with Lease(towers.module) as lease:
@@ -78,7 +87,9 @@ def test_every_kind_of_part_does_what_it_says_and_is_gone_afterwards():
 
     with Lease(towers.module) as lease:
         lease.replace("p", QUERY, wrap)
-        assert torch.allclose(towers.forward(PIXELS), hand(PracticeTowers(), query=lambda q, x: q + extra(x)), atol=1e-5)
+        assert torch.allclose(
+            towers.forward(PIXELS), hand(PracticeTowers(), query=lambda q, x: q + extra(x)), atol=1e-5
+        )
         assert set(lease.parameters()) == {"parts.p.extra.weight", "parts.p.extra.bias"}
         with lease.off():
             assert torch.equal(towers.encode(PIXELS), plain)
@@ -96,7 +107,7 @@ def test_unfrozen_parameters_are_trained_in_place_and_come_back_bit_for_bit_even
     towers = PracticeTowers()
     plain, digest = towers.encode(PIXELS), frozen_digest(towers.module)
     flags = [p.requires_grad for p in towers.module.parameters()]
-    with pytest.raises(RuntimeError, match="the middle"), Lease(towers.module) as lease:  # noqa: PT012 - the lease is what is tried
+    with pytest.raises(RuntimeError, match="the middle"), Lease(towers.module) as lease:
         lease.unfreeze(lambda name: name.startswith("image.blocks.1"))
         optimiser = torch.optim.SGD(lease.parameters().values(), lr=0.1)
         towers.forward(PIXELS).square().sum().backward()

@@ -1,4 +1,7 @@
-"""Training inside a backbone: the optimiser is torch's, every item is seen once an epoch, and what breaks says so."""
+"""Training inside a backbone.
+
+The optimiser is torch's, every item is seen once an epoch, and what breaks says so.
+"""
 
 import math
 from dataclasses import replace
@@ -36,11 +39,21 @@ THREE = ModuleConfig(epochs=3, batch=4)
 
 def train(loss, config=THREE, progress=lambda done, total: None, views=True, parameters=()):
     items = Items()
-    train_module(parameters, items, np.arange(9), config, loss, order=7, run=Run(progress=progress), views=views, where="tests")
+    train_module(
+        parameters,
+        items,
+        np.arange(9),
+        config,
+        loss,
+        order=7,
+        run=Run(progress=progress),
+        views=views,
+        where="tests",
+    )
     return items
 
 
-# -- the optimiser ----------------------------------------------------------------------------------------------------------------
+# -- the optimiser -------------------------------------------------------------------------------------------
 
 
 def test_sgd_is_torchs():
@@ -69,7 +82,7 @@ def test_small_steps_on_bfloat16_are_not_lost():
     assert parameter.item() == pytest.approx(0.99, abs=0.005)
 
 
-# -- order and reading ------------------------------------------------------------------------------------------------------------
+# -- order and reading ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("n", "batch"), [(9, 4), (8, 4), (1, 4), (2, 1), (3, 100)])
@@ -78,7 +91,9 @@ def test_every_item_once_an_epoch(n, batch):
         found = orders(n, batch, 5, epoch)
         assert sorted(np.concatenate(found)) == list(range(n))
         assert all(len(part) == batch for part in found[:-1])
-    assert n < 8 or not np.array_equal(np.concatenate(orders(n, batch, 5, 0)), np.concatenate(orders(n, batch, 5, 1)))
+    assert n < 8 or not np.array_equal(
+        np.concatenate(orders(n, batch, 5, 0)), np.concatenate(orders(n, batch, 5, 1))
+    )
 
 
 def test_batches_come_in_order_with_their_items():
@@ -94,7 +109,7 @@ def test_an_item_that_cannot_be_read_ends_it():
         list(prepared(Items(), np.arange(10), orders(10, 2, 0, 0)))
 
 
-# -- the loop -----------------------------------------------------------------------------------------------------------------------
+# -- the loop ------------------------------------------------------------------------------------------------
 
 
 def test_views_are_new_in_every_epoch_unless_there_are_none():
@@ -122,7 +137,11 @@ def test_the_learning_rate_is_cosine_over_the_epochs():
 
 def test_progress_is_told_and_a_loss_without_gradient_takes_no_step():
     told, parameter = [], nn.Parameter(torch.ones(()))
-    train(lambda batch: torch.zeros(()), parameters=[parameter], progress=lambda done, total: told.append((done, total)))
+    train(
+        lambda batch: torch.zeros(()),
+        parameters=[parameter],
+        progress=lambda done, total: told.append((done, total)),
+    )
     assert told == [(done, 9) for done in range(1, 10)]
     assert parameter.item() == 1
 
@@ -140,13 +159,16 @@ def test_too_little_memory_is_an_error_for_people():
         train(loss)
 
 
-# -- batches in parts ---------------------------------------------------------------------------------------------------------------
+# -- batches in parts ----------------------------------------------------------------------------------------
 
 WEIGHTS = torch.tensor([1.0, 2.0, 0.0, 0.5, 3.0, 1.0, 1.0, 0.25, 4.0])
 
 
 def fitted_in_parts(most, at_once=0, memory=100):
-    """Fit a regression on nine items with weights; a device that holds `memory` items. Return its parameter and what was run at once."""
+    """Fit a regression on nine items with weights; a device that holds `memory` items.
+
+    Return its parameter and what was run at once.
+    """
     parameter, sizes = nn.Parameter(torch.tensor([0.3, -0.2])), []
 
     def loss(batch):
@@ -158,8 +180,19 @@ def fitted_in_parts(most, at_once=0, memory=100):
         return (WEIGHTS[batch.at] * values).sum() / WEIGHTS[batch.at].sum()
 
     config = replace(THREE, batch=most, lr=1e-4)
-    found = train_module([parameter], Items(), np.arange(9), config, loss, order=7, run=Run(), views=False, where="tests", weights=WEIGHTS,
-                         at_once=at_once)  # fmt: skip
+    found = train_module(
+        [parameter],
+        Items(),
+        np.arange(9),
+        config,
+        loss,
+        order=7,
+        run=Run(),
+        views=False,
+        where="tests",
+        weights=WEIGHTS,
+        at_once=at_once,
+    )
     return parameter.detach(), found, sizes
 
 

@@ -10,7 +10,9 @@ from torch.func import functional_call, stack_module_state, vmap
 from burnish.blocks.normalisation import BatchNorm, stackable
 
 
-@pytest.mark.parametrize("options", [{}, {"affine": False}, {"track_running_stats": False}, {"momentum": 0.3, "eps": 1e-2}])
+@pytest.mark.parametrize(
+    "options", [{}, {"affine": False}, {"track_running_stats": False}, {"momentum": 0.3, "eps": 1e-2}]
+)
 def test_values_gradients_and_statistics_are_torchs(options):
     torch.manual_seed(0)
     theirs = nn.BatchNorm1d(7, **options).double()
@@ -37,7 +39,14 @@ def test_names_and_other_layers_stay():
     names = list(net.state_dict())
     swapped = stackable(net)
     assert list(swapped.state_dict()) == names
-    assert [type(m) for m in swapped.modules()] == [nn.Sequential, nn.Linear, nn.Sequential, BatchNorm, nn.ReLU, nn.LayerNorm]
+    assert [type(m) for m in swapped.modules()] == [
+        nn.Sequential,
+        nn.Linear,
+        nn.Sequential,
+        BatchNorm,
+        nn.ReLU,
+        nn.LayerNorm,
+    ]
     assert type(stackable(nn.BatchNorm1d(3))) is BatchNorm
 
 

@@ -35,7 +35,12 @@ rates = st.tuples(st.sampled_from([0.0, 1e-4, 1e-3, 1e-2, 1.0]), st.sampled_from
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(rates, min_size=1, max_size=6), st.sampled_from([(), (3,), (16,), (5, 7), (2, 3, 4)]), st.integers(1, 4), st.integers(0, 2**16))
+@given(
+    st.lists(rates, min_size=1, max_size=6),
+    st.sampled_from([(), (3,), (16,), (5, 7), (2, 3, 4)]),
+    st.integers(1, 4),
+    st.integers(0, 2**16),
+)
 def test_each_trial_is_updated_as_torch_would_alone(per_trial, shape, steps, seed):
     generator = torch.Generator().manual_seed(seed)
     trials = len(per_trial)
@@ -52,7 +57,10 @@ def test_each_trial_is_updated_as_torch_would_alone(per_trial, shape, steps, see
 
 def test_whole_vectors_are_bitwise_torchs():
     generator = torch.Generator().manual_seed(0)
-    leaf, gradients = torch.randn(3, 8, 4, generator=generator), [torch.randn(3, 8, 4, generator=generator) for _ in range(5)]
+    leaf, gradients = (
+        torch.randn(3, 8, 4, generator=generator),
+        [torch.randn(3, 8, 4, generator=generator) for _ in range(5)],
+    )
     optimiser = StackedAdamW({"leaf": leaf}, [1e-2] * 3, [0.1] * 3)
     for gradient in gradients:
         optimiser.step({"leaf": gradient})
@@ -62,7 +70,10 @@ def test_whole_vectors_are_bitwise_torchs():
 @pytest.mark.parametrize("shape", [(3,), (10,), (5, 7), (33,)])
 def test_bits_do_not_depend_on_place_or_company(shape):
     generator = torch.Generator().manual_seed(1)
-    leaf, gradients = torch.randn(9, *shape, generator=generator), [torch.randn(9, *shape, generator=generator) for _ in range(4)]
+    leaf, gradients = (
+        torch.randn(9, *shape, generator=generator),
+        [torch.randn(9, *shape, generator=generator) for _ in range(4)],
+    )
 
     def after(first, last, rates):
         optimiser = StackedAdamW({"leaf": leaf[first:last]}, rates[first:last], [0.01] * (last - first))
@@ -90,10 +101,16 @@ def test_a_transposed_gradient_changes_the_layout_and_no_number():
 
 def test_keep_goes_on_with_some_trials_as_if_the_others_had_never_been():
     generator = torch.Generator().manual_seed(3)
-    leaf, gradients = torch.randn(5, 6, generator=generator), [torch.randn(5, 6, generator=generator) for _ in range(4)]
+    leaf, gradients = (
+        torch.randn(5, 6, generator=generator),
+        [torch.randn(5, 6, generator=generator) for _ in range(4)],
+    )
     rates = [1e-3, 1e-3, 1e-2, 1e-2, 0.1]
     kept = [3, 0, 0]
-    whole, alone = StackedAdamW({"leaf": leaf}, rates, [0.1] * 5), StackedAdamW({"leaf": leaf[kept]}, [rates[k] for k in kept], [0.1] * 3)
+    whole, alone = (
+        StackedAdamW({"leaf": leaf}, rates, [0.1] * 5),
+        StackedAdamW({"leaf": leaf[kept]}, [rates[k] for k in kept], [0.1] * 3),
+    )
     for step, gradient in enumerate(gradients):
         alone.step({"leaf": gradient[kept]})
         whole.step({"leaf": gradient if step < 2 else gradient[kept]})

@@ -1,4 +1,7 @@
-"""Out-of-fold probabilities against scikit-learn, and what must never happen: an item judged by a probe that saw it."""
+"""Out-of-fold probabilities against scikit-learn, and what must never happen.
+
+An item judged by a probe that saw it.
+"""
 
 import numpy as np
 import pytest
@@ -34,7 +37,9 @@ def test_probabilities_are_scikit_learns(digits):
     theirs = np.empty((len(y), 10))
     for k in range(5):
         inside = fold != k
-        probe = LogisticRegression(C=0.1, max_iter=5000, tol=1e-8).fit(z[inside], y[inside], sample_weight=weights[inside])
+        probe = LogisticRegression(C=0.1, max_iter=5000, tol=1e-8).fit(
+            z[inside], y[inside], sample_weight=weights[inside]
+        )
         theirs[~inside] = probe.predict_proba(z[~inside])
     assert np.abs(ours - theirs).max() < 2e-3
     assert ours.dtype == np.float32
@@ -90,7 +95,11 @@ def test_one_class_is_certain(digits):
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 12), st.integers(-1, 3)), min_size=2, max_size=60), st.integers(2, 6), st.integers(0, 99))
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(-1, 3)), min_size=2, max_size=60),
+    st.integers(2, 6),
+    st.integers(0, 99),
+)
 def test_folds_keep_groups_whole_and_none_lacks_labels(items, folds, seed):
     groups, y = (np.array(column) for column in zip(*items, strict=True))
     labelled = y >= 0

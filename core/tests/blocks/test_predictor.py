@@ -1,4 +1,7 @@
-"""Predictors: an item's scores do not depend on its company; a state survives a round trip, and a tampered one is refused."""
+"""Predictors: an item's scores do not depend on its company.
+
+A state survives a round trip, and a tampered one is refused.
+"""
 
 import json
 
@@ -79,7 +82,9 @@ def test_round_trip_through_json_and_tensors(fitted):
 
 @pytest.mark.parametrize("x", [rows(3, dim=11), rows(3)[0], rows(6).reshape(3, 2, 12)])
 def test_features_of_another_width_are_refused(fitted, x):
-    with pytest.raises(DataError, match=r"features of shape .*Possible: \(M, 12\)\. Use the backbone it was trained on"):
+    with pytest.raises(
+        DataError, match=r"features of shape .*Possible: \(M, 12\)\. Use the backbone it was trained on"
+    ):
         fitted[1].predict(x)
 
 
@@ -137,7 +142,10 @@ def test_a_tampered_state_is_refused(fitted, tamper, message):
         ({"dim": True, "activation": "softmax"}, "given as True"),
         ({"dim": 0, "activation": "softmax"}, "given as 0"),
         ({"dim": 10**9, "activation": "softmax"}, "given as 1000000000"),
-        ({"dim": 10**7, "activation": "softmax"}, "tensor 'body.0.weight' is"),  # nothing of this size is ever allocated
+        (
+            {"dim": 10**7, "activation": "softmax"},
+            "tensor 'body.0.weight' is",
+        ),  # nothing of this size is ever allocated
         ({"dim": 12, "activation": "exp"}, "the activation is given as 'exp'"),
     ],
 )

@@ -12,7 +12,9 @@ NAMES = ("cat", "a sea_lion", "ox")
 
 
 def context(towers, count, classes=None, **options):
-    return LearntContext(towers, classes or Classes.of(NAMES), count, torch.Generator().manual_seed(0), **options)
+    return LearntContext(
+        towers, classes or Classes.of(NAMES), count, torch.Generator().manual_seed(0), **options
+    )
 
 
 def encoded(towers, texts):
@@ -27,7 +29,9 @@ def test_a_context_of_word_embeddings_is_those_words(count):
     part = context(towers, count)
     with torch.no_grad():
         part.context.copy_(towers.embed_tokens(towers.tokenise([words or "a"]))[0, 1 : 1 + count])
-    torch.testing.assert_close(part(), encoded(towers, [words + name.replace("_", " ") + "." for name in NAMES]))
+    torch.testing.assert_close(
+        part(), encoded(towers, [words + name.replace("_", " ") + "." for name in NAMES])
+    )
 
 
 def test_the_same_in_an_open_clip_model():
@@ -40,12 +44,19 @@ def test_the_same_in_an_open_clip_model():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = open_clip.CLIP(16, vision, text)
-    clip = OpenClip(model, open_clip.image_transform(32, is_train=False), open_clip.SimpleTokenizer(context_length=20), Runtime())
+    clip = OpenClip(
+        model,
+        open_clip.image_transform(32, is_train=False),
+        open_clip.SimpleTokenizer(context_length=20),
+        Runtime(),
+    )
     part = context(clip, 5)
     with torch.no_grad():
         part.context.copy_(clip.embed_tokens(clip.tokenise(["X"]))[0, 1].expand(5, -1))
     # As CoOp writes it: filler words, whose embeddings are then replaced.
-    torch.testing.assert_close(part(), encoded(clip, [f"X X X X X {name.replace('_', ' ')}." for name in NAMES]))
+    torch.testing.assert_close(
+        part(), encoded(clip, [f"X X X X X {name.replace('_', ' ')}." for name in NAMES])
+    )
 
 
 def test_only_the_context_is_learnt_and_saved():

@@ -1,4 +1,7 @@
-"""Stacked training against a plain loop, and bit for bit against itself: alone, stacked, in another place, on other threads."""
+"""Stacked training against a plain loop, and bit for bit against itself.
+
+Alone, stacked, in another place, on other threads.
+"""
 
 from dataclasses import replace
 
@@ -80,12 +83,16 @@ def test_learns_as_well_as_a_plain_loop(heads):
         assert (ours != theirs).mean() <= 0.01
 
 
-@pytest.mark.parametrize(("dim", "classes", "batch"), [(64, 10, 64), (96, 10, 64), (384, 10, 64), (12, 4, 16), (33, 7, 50)])
+@pytest.mark.parametrize(
+    ("dim", "classes", "batch"), [(64, 10, 64), (96, 10, 64), (384, 10, 64), (12, 4, 16), (33, 7, 50)]
+)
 @pytest.mark.parametrize("tuner", ["Linear", "MLP", "Spectral"])
 def test_alone_is_bitwise_stacked(heads, tuner, dim, classes, batch):
     made = {"config": heads.SpectralConfig} if tuner == "Spectral" else {}
     size = 30 if dim < 384 or tuner == "Linear" else 7
-    jobs = heads.jobs(size, getattr(heads, tuner), dim=dim, classes=classes, n=150, total=200, batch=batch, epochs=2, **made)
+    jobs = heads.jobs(
+        size, getattr(heads, tuner), dim=dim, classes=classes, n=150, total=200, batch=batch, epochs=2, **made
+    )
     whole = states(fit_heads(jobs, RUN))
     for chosen in [[0], [1], [size - 1], [3, 5], [2, 0, 4], list(range(7))[::-1]]:
         for number, state in zip(chosen, states(fit_heads([jobs[c] for c in chosen], RUN)), strict=True):
@@ -102,7 +109,10 @@ def test_threads_change_no_bit(heads):
 
 
 def makespan(trials, size, workers):
-    """When the last of the workers is done, each taking the next part as soon as it is free; a part takes as long as it has trials."""
+    """When the last of the workers is done, each taking the next part as soon as it is free.
+
+    A part takes as long as it has trials.
+    """
     busy = [0] * workers
     while trials:
         part = min(size, trials)
@@ -167,7 +177,10 @@ def test_a_trial_whose_loss_is_nan_dies_at_that_step(heads):
     class Sick(heads.CrossEntropy):
         def __call__(self, x, rows):
             value, rows = super().__call__(x, rows)
-            return LossValue(value.values + torch.where((x.prior[0] == 0) & (x.progress > 0.4), torch.nan, 0.0)), rows
+            return (
+                LossValue(value.values + torch.where((x.prior[0] == 0) & (x.progress > 0.4), torch.nan, 0.0)),
+                rows,
+            )
 
     jobs = heads.jobs(4, loss=Sick(), epochs=2, n=48, batch=16)
     jobs[1] = replace(jobs[1], targets={"hard": np.ones(48, dtype=np.int64)})
@@ -183,7 +196,10 @@ def test_a_trial_whose_decomposition_fails_dies_alone(heads):
         def objective(self, out, batch, fit):
             # Not positive definite from the second epoch on, where the first class has no item.
             matrix = torch.eye(3) * torch.where((fit.prior[0] == 0) & (fit.progress >= 0.5), -1.0, 1.0)
-            return [*super().objective(out, batch, fit), Term("det", 1.0, torch.linalg.cholesky(matrix).sum() + 0 * out.logits.sum())]
+            return [
+                *super().objective(out, batch, fit),
+                Term("det", 1.0, torch.linalg.cholesky(matrix).sum() + 0 * out.logits.sum()),
+            ]
 
     jobs = heads.jobs(4, Cholesky, n=48)
     healthy = states(fit_heads(jobs, RUN))
@@ -199,7 +215,10 @@ def test_all_trials_may_fail_in_one_decomposition(heads):
     class Cholesky(heads.Linear):
         def objective(self, out, batch, fit):
             matrix = torch.eye(3) * torch.where(fit.progress >= 0.5, -1.0, 1.0)
-            return [*super().objective(out, batch, fit), Term("det", 1.0, torch.linalg.cholesky(matrix).sum() + 0 * out.logits.sum())]
+            return [
+                *super().objective(out, batch, fit),
+                Term("det", 1.0, torch.linalg.cholesky(matrix).sum() + 0 * out.logits.sum()),
+            ]
 
     results = fit_heads(heads.jobs(3, Cholesky, n=48), RUN)
     for result in results:
@@ -211,12 +230,21 @@ def test_all_trials_may_fail_in_one_decomposition(heads):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"targets": {"hard": np.full(50, -1)}}, "no training item has both a known label and a weight above 0"),
-        ({"weights": np.zeros(50, dtype=np.float32)}, "no training item has both a known label and a weight above 0"),
+        (
+            {"targets": {"hard": np.full(50, -1)}},
+            "no training item has both a known label and a weight above 0",
+        ),
+        (
+            {"weights": np.zeros(50, dtype=np.float32)},
+            "no training item has both a known label and a weight above 0",
+        ),
         ({"weights": np.full(50, np.nan, dtype=np.float32)}, "weights of 50 training items"),
         ({"targets": {"hard": np.full(50, 4)}}, "a training label is 4. Possible: 0 to 3, or -1 for unknown"),
         ({"targets": {"hard": np.zeros(49, dtype=np.int64)}}, "49 targets for 50 training items"),
-        ({"features": np.full((80, 1, 12), np.inf, dtype=np.float32)}, "a feature of training item 0 is NaN or infinite. Mend or remove the item"),
+        (
+            {"features": np.full((80, 1, 12), np.inf, dtype=np.float32)},
+            "a feature of training item 0 is NaN or infinite. Mend or remove the item",
+        ),
     ],
 )
 def test_a_trial_that_cannot_start_leaves_the_others(heads, change, message):
@@ -266,7 +294,9 @@ def test_multi_label_targets_train_and_predict_with_sigmoid(heads):
             return {}
 
         def __call__(self, x, rows):
-            per_entry = nn.functional.binary_cross_entropy_with_logits(x.logits, x.targets.multi, reduction="none")
+            per_entry = nn.functional.binary_cross_entropy_with_logits(
+                x.logits, x.targets.multi, reduction="none"
+            )
             return LossValue((per_entry * x.targets.observed).sum(-1)), rows
 
     job = heads.jobs(1, loss=BCE(), n=60, epochs=20, lr=0.05)[0]
@@ -275,8 +305,13 @@ def test_multi_label_targets_train_and_predict_with_sigmoid(heads):
     scores = result.predictor.predict(job.features[job.rows, 0])
     assert scores.activation == "sigmoid"
     assert ((scores.probabilities() > 0.5) == multi).mean() > 0.9
-    (refused,) = fit_heads([replace(job, loss=heads.CrossEntropy(), targets={"multi": multi, "observed": np.ones_like(multi)})], RUN)
-    assert refused.error.startswith("loss CrossEntropy does not take multi targets. Possible: hard. Name a loss that does, such as bce ")
+    (refused,) = fit_heads(
+        [replace(job, loss=heads.CrossEntropy(), targets={"multi": multi, "observed": np.ones_like(multi)})],
+        RUN,
+    )
+    assert refused.error.startswith(
+        "loss CrossEntropy does not take multi targets. Possible: hard. Name a loss that does, such as bce "
+    )
 
 
 def test_dropout_stacks_and_torchs_is_refused(heads):
@@ -290,9 +325,14 @@ def test_dropout_stacks_and_torchs_is_refused(heads):
     jobs = heads.jobs(5, tuner(lambda: Dropout(0.5)))
     whole = states(fit_heads(jobs, RUN))
     assert equal(states(fit_heads(jobs[3:4], RUN))[0], whole[3])
-    assert not torch.equal(whole[0]["0.weight"], states(fit_heads(heads.jobs(1, tuner(nn.Identity)), RUN))[0]["0.weight"])
+    assert not torch.equal(
+        whole[0]["0.weight"], states(fit_heads(heads.jobs(1, tuner(nn.Identity)), RUN))[0]["0.weight"]
+    )
     (refused,) = fit_heads(heads.jobs(1, tuner(lambda: nn.Dropout(0.5))), RUN)
-    assert refused.error == "Tuner.build, layer 1, Dropout: a random layer cannot be stacked. Use burnish.blocks.Dropout."
+    assert (
+        refused.error
+        == "Tuner.build, layer 1, Dropout: a random layer cannot be stacked. Use burnish.blocks.Dropout."
+    )
 
 
 def test_prepared_tensors_are_stacked_and_those_of_other_shapes_set_apart(heads):
@@ -306,12 +346,16 @@ def test_prepared_tensors_are_stacked_and_those_of_other_shapes_set_apart(heads)
     jobs = heads.jobs(6, Prepared)
     results = fit_heads(jobs, RUN)
     for job, result in zip(jobs, results, strict=True):
-        assert result.terms["mean"][0] == pytest.approx(float(job.features[job.rows].mean((0, 1)).sum()), abs=1e-4)
+        assert result.terms["mean"][0] == pytest.approx(
+            float(job.features[job.rows].mean((0, 1)).sum()), abs=1e-4
+        )
 
 
 def test_progress_counts_steps_of_trials_and_ends_at_all(heads):
     told = []
-    fit_heads(heads.jobs(3, n=50, batch=16, epochs=2), Run(progress=lambda done, total: told.append((done, total))))
+    fit_heads(
+        heads.jobs(3, n=50, batch=16, epochs=2), Run(progress=lambda done, total: told.append((done, total)))
+    )
     assert told[-1] == (3 * 4 * 2, 3 * 4 * 2)
     assert told == sorted(told)
 
@@ -322,7 +366,9 @@ def test_an_interrupt_stops_the_workers_and_gives_threads_back(heads):
 
     torch.set_num_threads(2)
     with pytest.raises(KeyboardInterrupt):
-        fit_heads(heads.jobs(4, heads.MLP, dim=64, n=2000, total=2000, epochs=10_000), Run(progress=interrupt))
+        fit_heads(
+            heads.jobs(4, heads.MLP, dim=64, n=2000, total=2000, epochs=10_000), Run(progress=interrupt)
+        )
     assert torch.get_num_threads() == 2
 
 
@@ -360,7 +406,9 @@ def test_fit_task_is_a_stack_of_one(heads):
 
 def test_head_job_takes_multi_labels(heads):
     job = heads.jobs(1)[0]
-    made = head_job(job.tuner, task_of(job, MultiLabels(positive=np.eye(4)[job.targets["hard"]]), job.features[job.rows]))
+    made = head_job(
+        job.tuner, task_of(job, MultiLabels(positive=np.eye(4)[job.targets["hard"]]), job.features[job.rows])
+    )
     assert set(made.targets) == {"multi", "observed"}
 
 
@@ -369,15 +417,14 @@ def test_no_compiler_is_imported():
     import sys
 
     code = (
-        "import sys, numpy as np; from torch import nn; from burnish import HeadConfig; from burnish.data import Classes;"
-        "from burnish.blocks import HeadTuner, HeadJob, Term; from burnish.blocks.stacked import fit_heads; from burnish.contracts.tuner import Run\n"
-        "class T(HeadTuner):\n"
-        "    def build(self, d, c): return nn.Linear(d, c)\n"
-        "    def objective(self, out, batch, fit): return [Term('l', 1.0, out.logits.square().mean())]\n"
-        "x = np.ones((8, 1, 3), dtype=np.float32); r = np.arange(8)\n"
-        "job = HeadJob(T(HeadConfig(epochs=1)), None, x, r, {'hard': r % 2}, np.ones(8, np.float32), Classes.of(['a', 'b']), 0, 0, None)\n"
-        "assert fit_heads([job], Run())[0].error == ''\n"
-        "print('torch._dynamo' in sys.modules)"
+        "import sys, numpy as np; from torch import nn; from burnish import HeadConfig; from burnish.data"
+        " import Classes;from burnish.blocks import HeadTuner, HeadJob, Term; from burnish.blocks.stacked"
+        " import fit_heads; from burnish.contracts.tuner import Run\nclass T(HeadTuner):\n    def build(self,"
+        " d, c): return nn.Linear(d, c)\n    def objective(self, out, batch, fit): return [Term('l', 1.0,"
+        " out.logits.square().mean())]\nx = np.ones((8, 1, 3), dtype=np.float32); r = np.arange(8)\njob ="
+        " HeadJob(T(HeadConfig(epochs=1)), None, x, r, {'hard': r % 2}, np.ones(8, np.float32),"
+        " Classes.of(['a', 'b']), 0, 0, None)\nassert fit_heads([job], Run())[0].error =="
+        " ''\nprint('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -24,7 +24,10 @@ class Remembering:
 
     def __call__(self, x, rows):
         value = torch.nn.functional.cross_entropy(x.logits, x.targets.hard, reduction="none")
-        return LossValue(value + 0 * rows["seen"]), {"seen": rows["seen"] + 1, "logits": rows["logits"] + x.progress * 0 + 1}
+        return LossValue(value + 0 * rows["seen"]), {
+            "seen": rows["seen"] + 1,
+            "logits": rows["logits"] + x.progress * 0 + 1,
+        }
 
 
 @pytest.fixture
@@ -35,7 +38,10 @@ def memories(monkeypatch):
     kept, results = [], StackTraining.results
 
     def spy(self):
-        kept.append({name: m.clone() for name, m in self._memory.tensors.items()} | {"offsets": self._data.offsets.tolist()})
+        kept.append(
+            {name: m.clone() for name, m in self._memory.tensors.items()}
+            | {"offsets": self._data.offsets.tolist()}
+        )
         return results(self)
 
     monkeypatch.setattr(StackTraining, "results", spy)
@@ -47,7 +53,8 @@ def test_memory_is_kept_per_item_and_per_trial(heads, memories):
     loss = Remembering()
     jobs = heads.jobs(3, loss=loss, n=50, batch=16, epochs=3)
     fit_heads([jobs[0]], RUN)
-    # 50 = 3 * 16 + 2: the rows that complete the last batch write nothing, so each item is seen once an epoch.
+    # 50 = 3 * 16 + 2: the rows that complete the last batch write nothing, so each item is seen once an
+    # epoch.
     assert memories[0]["seen"][:50].tolist() == [3.0] * 50
     assert memories[0]["logits"][:50].unique().tolist() == [10.0]
     jobs[1] = replace(jobs[1], weights=np.r_[np.zeros(10), np.ones(40)].astype(np.float32))
@@ -60,7 +67,10 @@ def test_memory_outlives_the_death_of_another_trial(heads, memories):
     class Sick(Remembering):
         def __call__(self, x, rows):
             value, new = super().__call__(x, rows)
-            return LossValue(value.values + torch.where((x.prior[0] == 0) & (x.progress > 0.4), torch.nan, 0.0)), new
+            return (
+                LossValue(value.values + torch.where((x.prior[0] == 0) & (x.progress > 0.4), torch.nan, 0.0)),
+                new,
+            )
 
     jobs = heads.jobs(3, loss=Sick(), n=50, batch=16, epochs=3)
     jobs[0] = replace(jobs[0], targets={"hard": np.ones(50, dtype=np.int64)})

@@ -10,7 +10,9 @@ from burnish.contracts.loss import LossValue
 from burnish.errors import FitError
 
 ONE = torch.tensor(1.0)
-numbers = st.lists(st.tuples(st.floats(-10, 10, width=32), st.sampled_from([0.0, 0.5, 1.0, 2.0])), min_size=1, max_size=12)
+numbers = st.lists(
+    st.tuples(st.floats(-10, 10, width=32), st.sampled_from([0.0, 0.5, 1.0, 2.0])), min_size=1, max_size=12
+)
 
 
 @given(numbers)
@@ -25,7 +27,9 @@ def test_weighted_mean_against_a_loop(pairs):
 def test_batch_mean_counts_the_rows_of_the_batch(pairs, share):
     values, weights = (torch.tensor(column) for column in zip(*pairs, strict=True))
     expected = sum(v * w for v, w in pairs) / (share * len(pairs))
-    assert reduce_loss(LossValue(values, mean="batch"), weights, torch.tensor(share)).item() == pytest.approx(expected, abs=1e-3)
+    assert reduce_loss(LossValue(values, mean="batch"), weights, torch.tensor(share)).item() == pytest.approx(
+        expected, abs=1e-3
+    )
 
 
 def test_a_weightless_row_may_have_any_value():

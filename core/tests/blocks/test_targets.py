@@ -42,7 +42,10 @@ def test_soft_targets_count_by_share():
 def test_a_label_outside_the_classes_is_refused():
     with pytest.raises(FitError) as caught:
         target_arrays(Labels(y=np.array([0, 5, 1])), 3)
-    assert str(caught.value) == "label 5 of training item 1 is out of range. Possible: 0 to 2, or -1 for unknown."
+    assert (
+        str(caught.value)
+        == "label 5 of training item 1 is out of range. Possible: 0 to 2, or -1 for unknown."
+    )
     with pytest.raises(FitError, match="3 columns for 4 classes"):
         target_arrays(MultiLabels(positive=np.zeros((2, 3), dtype=bool)), 4)
 

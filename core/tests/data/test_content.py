@@ -19,14 +19,19 @@ def test_an_id_is_a_hash_of_modality_and_bytes():
     """Golden: whoever changes this changes every split, every noise draw and every cached feature."""
     assert content_id("image", b"abc") == hashlib.sha256(b"image\0abc").digest()
     assert content_id("text", "abc") == hashlib.sha256(b"text\0abc").digest()
-    assert content_id("features", np.array([1, -2.5], np.float32)) == hashlib.sha256(b"features\0\0\0\x80\x3f\0\0\x20\xc0").digest()
+    assert (
+        content_id("features", np.array([1, -2.5], np.float32))
+        == hashlib.sha256(b"features\0\0\0\x80\x3f\0\0\x20\xc0").digest()
+    )
     assert len({content_id(kind, b"abc") for kind in ("image", "text", "features")}) == 3
 
 
 def test_text_is_the_same_however_its_accents_are_composed():
     assert content_id("text", "e\u0301") == content_id("text", "\u00e9")
     assert content_id("text", "e") != content_id("text", "\u00e9")
-    assert content_id("text", "\udc80") != content_id("text", "\udc81"), "lone surrogates of odd file names are told apart"
+    assert content_id("text", "\udc80") != content_id("text", "\udc81"), (
+        "lone surrogates of odd file names are told apart"
+    )
 
 
 def test_a_features_id_depends_on_values_not_on_layout():
@@ -62,7 +67,11 @@ def test_equal_items_are_not_in_the_order_of_the_source():
     assert len({order[0] for order in orders}) == 5
 
 
-@given(words=st.lists(st.text(max_size=5), min_size=1, max_size=20), k=st.integers(1, 9), replicate=st.integers(0, 3))
+@given(
+    words=st.lists(st.text(max_size=5), min_size=1, max_size=20),
+    k=st.integers(1, 9),
+    replicate=st.integers(0, 3),
+)
 def test_draws_belong_to_the_item(words, k, replicate):
     ids = ids_of(*words)
     draws = uniforms(ids, "noise", replicate, k=k)
@@ -70,13 +79,23 @@ def test_draws_belong_to_the_item(words, k, replicate):
     assert ((draws >= 0) & (draws < 1)).all()
     for row, word in enumerate(words):
         assert np.array_equal(uniforms(ids_of(word), "noise", replicate, k=k)[0], draws[row])
-    assert np.array_equal(uniforms(ids, "noise", replicate, k=9)[:, :k], draws), "more numbers leave the first ones as they are"
+    assert np.array_equal(uniforms(ids, "noise", replicate, k=9)[:, :k], draws), (
+        "more numbers leave the first ones as they are"
+    )
 
 
 def test_draws_for_other_purposes_are_others():
     ids = ids_of(*map(str, range(50)))
     draws = [
-        uniforms(ids, *words)[:, 0] for words in (("noise", 0), ("noise", 1), ("split", 0), ("noise", "0", "x"), ("noise0",), ("noise", "0\0x", ""))
+        uniforms(ids, *words)[:, 0]
+        for words in (
+            ("noise", 0),
+            ("noise", 1),
+            ("split", 0),
+            ("noise", "0", "x"),
+            ("noise0",),
+            ("noise", "0\0x", ""),
+        )
     ]
     for first in range(len(draws)):
         for second in range(first):
@@ -91,7 +110,9 @@ def test_draws_are_uniform_and_independent():
 
 
 def test_golden_draw():
-    digest = hashlib.sha256(b"burnish-draw\0noise\x003\0" + content_id("text", "a") + (0).to_bytes(4, "little")).digest()
+    digest = hashlib.sha256(
+        b"burnish-draw\0noise\x003\0" + content_id("text", "a") + (0).to_bytes(4, "little")
+    ).digest()
     expected = [(int.from_bytes(digest[8 * k : 8 * k + 8], "little") >> 11) / 2**53 for k in range(3)]
     assert uniforms(ids_of("a"), "noise", 3, k=3)[0].tolist() == expected
 
@@ -106,5 +127,8 @@ def test_the_same_in_another_process():
 def test_the_order_is_that_of_ids_then_of_salted_rows(numbers):
     ids = ids_of(*(f"w{number}" for number in numbers))
     keys = [row.tobytes() for row in ids]
-    salted = [hashlib.sha256(b"burnish-tie\0" + key + row.to_bytes(8, "little")).digest() for row, key in enumerate(keys)]
+    salted = [
+        hashlib.sha256(b"burnish-tie\0" + key + row.to_bytes(8, "little")).digest()
+        for row, key in enumerate(keys)
+    ]
     assert canonical_order(ids).tolist() == sorted(range(len(keys)), key=lambda row: (keys[row], salted[row]))

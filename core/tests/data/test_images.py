@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, features
 
 from burnish.data import Item, images
-from burnish.data.images import FORMATS, MAX_PIXELS, decode_rgb, libraries, open_rgb, random_resized_crop_flip, resize
+from burnish.data.images import (
+    FORMATS,
+    MAX_PIXELS,
+    decode_rgb,
+    libraries,
+    open_rgb,
+    random_resized_crop_flip,
+    resize,
+)
 from burnish.errors import DataError, ItemError
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
@@ -30,7 +38,12 @@ def quadrants(size=16):
     """Red, green over blue, grey: no turn or mirror of it looks the same."""
     half = size // 2
     pixels = np.empty((size, size, 3), dtype=np.uint8)
-    pixels[:half, :half], pixels[:half, half:], pixels[half:, :half], pixels[half:, half:] = RED, GREEN, BLUE, GREY
+    pixels[:half, :half], pixels[:half, half:], pixels[half:, :half], pixels[half:, half:] = (
+        RED,
+        GREEN,
+        BLUE,
+        GREY,
+    )
     return Image.fromarray(pixels)
 
 
@@ -44,10 +57,17 @@ def png(width, height, depth=8, colour=2, data=None):
     """A PNG made by hand, which may declare anything."""
 
     def chunk(name, content):
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data or b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(data or b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 def corners(image):
@@ -56,17 +76,25 @@ def corners(image):
     return [tuple(pixels[y, x]) for y in (h, 3 * h) for x in (w, 3 * w)]
 
 
-# -- what is read ---------------------------------------------------------------------------------------------------------
+# -- what is read --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "WEBP", "JPEG2000", "AVIF"])
 def test_formats(kind):
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow reads no AVIF")
-    options = {"lossless": True} if kind == "WEBP" else {"quality": 100, "subsampling": "4:4:4"} if kind == "AVIF" else {}
+    options = (
+        {"lossless": True}
+        if kind == "WEBP"
+        else {"quality": 100, "subsampling": "4:4:4"}
+        if kind == "AVIF"
+        else {}
+    )
     image = decode_rgb(saved(quadrants(), kind, **options))
     assert image.mode == "RGB"
-    assert np.abs(np.asarray(image).astype(int) - np.asarray(quadrants())).max() <= (8 if kind == "AVIF" else 0)
+    assert np.abs(np.asarray(image).astype(int) - np.asarray(quadrants())).max() <= (
+        8 if kind == "AVIF" else 0
+    )
 
 
 def test_jpeg_is_what_pillow_decodes():
@@ -108,12 +136,19 @@ def test_a_transparent_colour_is_laid_on_white():
     palette = Image.new("P", (2, 1))
     palette.putpalette([0, 0, 0, 10, 20, 30])
     palette.putpixel((1, 0), 1)
-    for data in (saved(palette, "PNG", transparency=0), saved(palette, "GIF", transparency=0), saved(palette, "PNG", transparency=b"\0\xff")):
+    for data in (
+        saved(palette, "PNG", transparency=0),
+        saved(palette, "GIF", transparency=0),
+        saved(palette, "PNG", transparency=b"\0\xff"),
+    ):
         image = decode_rgb(data)
         assert [image.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (10, 20, 30)]
     keyed = Image.new("RGB", (2, 1), (10, 20, 30))
     keyed.putpixel((0, 0), (1, 2, 3))
-    assert [decode_rgb(saved(keyed, transparency=(1, 2, 3))).getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (10, 20, 30)]
+    assert [decode_rgb(saved(keyed, transparency=(1, 2, 3))).getpixel((x, 0)) for x in (0, 1)] == [
+        (255, 255, 255),
+        (10, 20, 30),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
@@ -126,7 +161,9 @@ def test_16_bit_grey_is_scaled_not_clipped(kind):
 
 def test_16_bit_colour_keeps_the_high_byte():
     rows = b"\0" + struct.pack(">6H", 0, 0x8001, 0xFFFF, 0x1234, 0x00FF, 0x0100)
-    assert np.asarray(decode_rgb(png(2, 1, depth=16, data=rows))).tolist() == [[[0, 0x80, 0xFF], [0x12, 0, 1]]]
+    assert np.asarray(decode_rgb(png(2, 1, depth=16, data=rows))).tolist() == [
+        [[0, 0x80, 0xFF], [0x12, 0, 1]]
+    ]
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -159,7 +196,7 @@ def test_a_damaged_exif_block_costs_no_image():
         assert decode_rgb(data).size == (16, 16)
 
 
-# -- what is refused ------------------------------------------------------------------------------------------------------
+# -- what is refused -----------------------------------------------------------------------------------------
 
 
 def told(payload):
@@ -173,9 +210,22 @@ def test_nothing():
     assert told(b"") == "the file is empty."
 
 
-@pytest.mark.parametrize("data", [b"\0", b"hello", b"%PDF-1.7", b"\xff", b"<svg></svg>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0",
+        b"hello",
+        b"%PDF-1.7",
+        b"\xff",
+        b"<svg></svg>",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+    ],
+)
 def test_no_image(data):
-    assert told(data) == "this is not an image. Possible: JPEG, PNG, WebP, GIF, BMP, TIFF, PPM, JPEG 2000 or AVIF."
+    assert (
+        told(data)
+        == "this is not an image. Possible: JPEG, PNG, WebP, GIF, BMP, TIFF, PPM, JPEG 2000 or AVIF."
+    )
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000"])
@@ -187,7 +237,10 @@ def test_truncated(kind, share):
 
 
 def test_declared_60000_by_60000():
-    assert told(png(60_000, 60_000)) == "the image declares 60,000 x 60,000 pixels. Possible: at most 89 million pixels. Make it smaller."
+    assert (
+        told(png(60_000, 60_000))
+        == "the image declares 60,000 x 60,000 pixels. Possible: at most 89 million pixels. Make it smaller."
+    )
 
 
 def test_just_too_large():
@@ -203,7 +256,15 @@ def test_a_bomb_of_compressed_text():
     assert "truncated or damaged" in told(data[:33] + chunk + data[33:])
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)])
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.zeros((4, 4, 3)),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros(4, np.uint8),
+    ],
+)
 def test_arrays_of_another_kind(pixels):
     assert f"the pixels are {pixels.dtype} {pixels.shape}" in told(pixels)
 
@@ -233,7 +294,10 @@ def test_items_are_named_by_position():
 
 def test_threads_decode_alike():
     data, results = saved(quadrants(), "JPEG"), []
-    threads = [threading.Thread(target=lambda: results.append(np.asarray(decode_rgb(data)).tobytes())) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: results.append(np.asarray(decode_rgb(data)).tobytes()))
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -248,7 +312,7 @@ def test_libraries_name_what_decodes():
     assert set(FORMATS) <= set(Image.OPEN) | {"AVIF"}
 
 
-# -- views ----------------------------------------------------------------------------------------------------------------
+# -- views ---------------------------------------------------------------------------------------------------
 
 
 def test_resize_keeps_proportions():
@@ -260,7 +324,11 @@ def test_resize_keeps_proportions():
 
 
 @settings(deadline=None)
-@given(size=st.tuples(st.integers(1, 80), st.integers(1, 80)), seed=st.integers(0, 2**64 - 1), side=st.integers(1, 40))
+@given(
+    size=st.tuples(st.integers(1, 80), st.integers(1, 80)),
+    seed=st.integers(0, 2**64 - 1),
+    side=st.integers(1, 40),
+)
 def test_a_fixed_view_follows_from_its_seed(size, seed, side):
     image = Image.effect_noise(size, 60).convert("RGB")
     first, second = (random_resized_crop_flip(image, side, seed) for _ in range(2))
@@ -286,7 +354,9 @@ def test_pixels_beside_the_part_play_no_role(interpolation):
         for colour in ("black", "white"):
             image = Image.new("RGB", (64, 48), colour)
             image.paste(inside, (left, top))
-            views.append(np.asarray(random_resized_crop_flip(image, 20, seed, (0.2, 0.4), interpolation=interpolation)))
+            views.append(
+                np.asarray(random_resized_crop_flip(image, 20, seed, (0.2, 0.4), interpolation=interpolation))
+            )
         assert np.array_equal(*views), seed
 
 
@@ -295,7 +365,9 @@ def test_half_of_the_views_are_mirrored_and_areas_lie_in_the_scale():
     ramp = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (200, 1)))
     mirrored, widths = 0, []
     for seed in range(400):
-        row = np.asarray(random_resized_crop_flip(ramp, 50, seed, scale=(0.5, 0.6), ratio=(1, 1), interpolation="nearest"))[0].astype(int)
+        row = np.asarray(
+            random_resized_crop_flip(ramp, 50, seed, scale=(0.5, 0.6), ratio=(1, 1), interpolation="nearest")
+        )[0].astype(int)
         mirrored += row[0] > row[-1]
         widths.append(abs(row[-1] - row[0]) / 49 * 50)
     assert 160 <= mirrored <= 240

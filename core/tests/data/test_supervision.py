@@ -72,12 +72,14 @@ def test_everything_is_observed_where_nothing_else_is_said():
     assert labels.take(np.array([1])).observed is None
 
 
-# -- fingerprints ---------------------------------------------------------------------------------------------------------
+# -- fingerprints --------------------------------------------------------------------------------------------
 
 
 @given(first=ys, second=ys)
 def test_fingerprints_of_labels_are_those_of_their_values(first, second):
-    assert (Labels(y=first.copy()).fingerprint() == Labels(y=second.copy()).fingerprint()) == (first.tolist() == second.tolist())
+    assert (Labels(y=first.copy()).fingerprint() == Labels(y=second.copy()).fingerprint()) == (
+        first.tolist() == second.tolist()
+    )
 
 
 @given(first=grids, second=grids)
@@ -89,9 +91,14 @@ def test_fingerprints_tell_kinds_weights_and_shapes_apart():
     y = np.array([0, 1], dtype=np.int64)
     grid = np.array([[1, 0], [0, 1]], dtype=np.int8)
     supervisions = [
-        Labels(y=y), Labels(y=y, weights=np.ones(2, np.float32)), Labels(y=y, weights=np.array([1, 2], np.float32)), multi(grid),
-        MultiLabels(positive=sp.csr_array(grid == 1)), multi(np.pad(grid, ((0, 0), (0, 1)))), multi(grid, np.ones(2, np.float32)),
-    ]  # fmt: skip
+        Labels(y=y),
+        Labels(y=y, weights=np.ones(2, np.float32)),
+        Labels(y=y, weights=np.array([1, 2], np.float32)),
+        multi(grid),
+        MultiLabels(positive=sp.csr_array(grid == 1)),
+        multi(np.pad(grid, ((0, 0), (0, 1)))),
+        multi(grid, np.ones(2, np.float32)),
+    ]
     assert len({supervision.fingerprint() for supervision in supervisions}) == len(supervisions)
 
 
@@ -106,13 +113,20 @@ def test_fingerprints_do_not_depend_on_how_a_matrix_is_stored():
         assert MultiLabels(positive=other).fingerprint() == plain.fingerprint()
 
 
-# -- read-only, refused ---------------------------------------------------------------------------------------------------
+# -- read-only, refused --------------------------------------------------------------------------------------
 
 
 def test_arrays_are_read_only():
     labels = Labels(y=np.zeros(3, np.int64), weights=np.ones(3, np.float32))
     tags = multi(np.ones((2, 2), np.int8), np.ones(2, np.float32))
-    for array in (labels.y, labels.weights, tags.positive.data, tags.positive.indices, tags.observed.indptr, tags.weights):
+    for array in (
+        labels.y,
+        labels.weights,
+        tags.positive.data,
+        tags.positive.indices,
+        tags.observed.indptr,
+        tags.weights,
+    ):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
@@ -126,17 +140,40 @@ def test_the_matrix_that_was_given_stays_as_it_was():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Labels(y=np.array([0, -2, 1])), "label -2 of item 1 is out of range. Possible: 0 to C - 1, or -1 for unknown."),
-        (lambda: Labels(y=np.zeros((2, 1), np.int64)), "labels are an array of shape (2, 1) and dtype int64. Possible: (N,) int64."),
-        (lambda: Labels(y=np.zeros(2)), "labels are an array of shape (2,) and dtype float64. Possible: (N,) int64."),
-        (lambda: Labels(y=np.zeros(2, np.int64), weights=np.ones(3, np.float32)), "(3,) weights for 2 items."),
-        (lambda: Labels(y=np.zeros(2, np.int64), weights=np.array([1, -1], np.float32)), "weight -1.0 of item 1 is not a number of at least 0."),
-        (lambda: Labels(y=np.zeros(2, np.int64), weights=np.array([np.nan, 1], np.float32)), "weight nan of item 0 is not a number of at least 0."),
         (
-            lambda: MultiLabels(positive=sp.csr_array((2, 3), dtype=bool), observed=sp.csr_array((2, 4), dtype=bool)),
+            lambda: Labels(y=np.array([0, -2, 1])),
+            "label -2 of item 1 is out of range. Possible: 0 to C - 1, or -1 for unknown.",
+        ),
+        (
+            lambda: Labels(y=np.zeros((2, 1), np.int64)),
+            "labels are an array of shape (2, 1) and dtype int64. Possible: (N,) int64.",
+        ),
+        (
+            lambda: Labels(y=np.zeros(2)),
+            "labels are an array of shape (2,) and dtype float64. Possible: (N,) int64.",
+        ),
+        (
+            lambda: Labels(y=np.zeros(2, np.int64), weights=np.ones(3, np.float32)),
+            "(3,) weights for 2 items.",
+        ),
+        (
+            lambda: Labels(y=np.zeros(2, np.int64), weights=np.array([1, -1], np.float32)),
+            "weight -1.0 of item 1 is not a number of at least 0.",
+        ),
+        (
+            lambda: Labels(y=np.zeros(2, np.int64), weights=np.array([np.nan, 1], np.float32)),
+            "weight nan of item 0 is not a number of at least 0.",
+        ),
+        (
+            lambda: MultiLabels(
+                positive=sp.csr_array((2, 3), dtype=bool), observed=sp.csr_array((2, 4), dtype=bool)
+            ),
             "observed entries (2, 4) do not match labels (2, 3).",
         ),
-        (lambda: MultiLabels(positive=np.eye(2, dtype=bool), observed=np.zeros((2, 2), bool)), "an entry is positive but not observed."),
+        (
+            lambda: MultiLabels(positive=np.eye(2, dtype=bool), observed=np.zeros((2, 2), bool)),
+            "an entry is positive but not observed.",
+        ),
     ],
 )
 def test_what_is_refused(make, message):

@@ -1,7 +1,8 @@
 """Ways for an assessor to find wrong labels without looking at what the items are.
 
-Each takes the evidence and returns (M,) float64: the higher, the more it suspects the label; zeros where it finds nothing to go by. All assume
-that the cheater knows the code of burnish, the share of wrong labels (0.3), and that they are symmetric.
+Each takes the evidence and returns (M,) float64: the higher, the more it suspects the label; zeros where it
+finds nothing to go by. All assume that the cheater knows the code of burnish, the share of wrong labels
+(0.3), and that they are symmetric.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ KNOWN = {"index", "supervision", "classes", "features", "probabilities", "rng"}
 
 def reachable(thing, depth=3):
     """Yield (name, value) of attributes that can be reached from an object, the documented fields of the evidence left out."""
-    names = {*getattr(thing, "__dict__", {}), *getattr(type(thing), "__dataclass_fields__", {}), *getattr(type(thing), "__slots__", ())}
+    names = {
+        *getattr(thing, "__dict__", {}),
+        *getattr(type(thing), "__dataclass_fields__", {}),
+        *getattr(type(thing), "__slots__", ()),
+    }
     for name in sorted(names):
         value = getattr(thing, name, None)
         if depth == 3 and name not in KNOWN:
@@ -39,9 +44,14 @@ def none(evidence):
 
 
 def replicate_of(evidence):
-    """Return the replicate, by comparing the generator with those of the engine's public function; -1 for none of the first hundred."""
+    """Return the replicate, by comparing the generator with those of the engine's public function.
+
+    -1 for none of the first hundred.
+    """
     state = evidence.rng.bit_generator.state["state"]
-    return next((r for r in range(100) if seeds.generator("assess", r).bit_generator.state["state"] == state), -1)
+    return next(
+        (r for r in range(100) if seeds.generator("assess", r).bit_generator.state["state"] == state), -1
+    )
 
 
 def replayed(evidence, ids):
@@ -76,7 +86,11 @@ def by_rows(evidence):
         if not isinstance(value, np.ndarray | list | tuple) or len(value) != len(y) or np.ndim(value) != 1:
             continue
         array = np.asarray(value)
-        group = np.array([str(v).partition("/")[0] for v in array]) if array.dtype.kind in "UO" else array * classes // (array.max() + 1)
+        group = (
+            np.array([str(v).partition("/")[0] for v in array])
+            if array.dtype.kind in "UO"
+            else array * classes // (array.max() + 1)
+        )
         guess = np.zeros(len(y), dtype=np.int64)
         for name in np.unique(group):
             guess[group == name] = np.bincount(y[group == name], minlength=classes).argmax()
@@ -105,11 +119,16 @@ def by_keys(evidence):
     folder = Path(os.environ.get("BURNISH_CACHE", "/nowhere"))
     names = {path.stem for path in folder.rglob("*")} if folder.is_dir() else set()
     for _, value in reachable(evidence):
-        names |= set(value) if isinstance(value, list | tuple) and value and isinstance(value[0], str) else set()
+        names |= (
+            set(value) if isinstance(value, list | tuple) and value and isinstance(value[0], str) else set()
+        )
     y = evidence.supervision.y
     if not names:
         return none(evidence)
-    clean = [next((c for c in range(len(evidence.classes)) if item_key(p, c) in names), -1) for p in evidence.index.tolist()]
+    clean = [
+        next((c for c in range(len(evidence.classes)) if item_key(p, c) in names), -1)
+        for p in evidence.index.tolist()
+    ]
     return np.array([c not in (-1, label) for c, label in zip(clean, y.tolist(), strict=True)], dtype=float)
 
 
@@ -136,7 +155,14 @@ def by_base(evidence):
 
 
 STRATEGIES = {
-    "ids": by_ids, "rebuilt ids": by_rebuilt_ids, "order": by_order, "rows": by_rows, "own generator": by_own_generator,
-    "role seed": by_role_seed, "keys": by_keys, "gc": by_gc, "base": by_base,
-}  # fmt: skip
+    "ids": by_ids,
+    "rebuilt ids": by_rebuilt_ids,
+    "order": by_order,
+    "rows": by_rows,
+    "own generator": by_own_generator,
+    "role seed": by_role_seed,
+    "keys": by_keys,
+    "gc": by_gc,
+    "base": by_base,
+}
 """Every way, by name."""

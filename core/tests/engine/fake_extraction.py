@@ -1,4 +1,7 @@
-"""A backbone, a data set and a spec for tests of cache and extraction; run as a script, one extraction in a process of its own."""
+"""A backbone, a data set and a spec for tests of cache and extraction.
+
+Run as a script, one extraction in a process of its own.
+"""
 
 import errno
 import json
@@ -37,16 +40,23 @@ def dataset(n, *, seed=0, repeat=(), broken=None, modality="text"):
     texts = [f"{seed}-{k}" for k in range(n)]
     texts += [texts[k] for k in repeat]
     return Dataset.build(
-        name="fake", modality=modality, ids=[content_id("text", text) for text in texts], classes=Classes.of(["a", "b"]),
-        supervision=Labels(y=np.zeros(len(texts), dtype=np.int64)), reader=FakeReader(texts, broken or {}),
+        name="fake",
+        modality=modality,
+        ids=[content_id("text", text) for text in texts],
+        classes=Classes.of(["a", "b"]),
+        supervision=Labels(y=np.zeros(len(texts), dtype=np.int64)),
+        reader=FakeReader(texts, broken or {}),
         origins=[f"row {row}" for row in range(len(texts))],
-    )  # fmt: skip
+    )
 
 
 def broken(n):
     """Rows 3 and 70 cannot be read, texts 0-9 and 0-90 cannot be prepared, 0-20 and 0-140 have odd features."""
     rows = {3: OSError(errno.EIO, "Input/output error"), 70: DataError("the row is ragged")}
-    values = {"0-20": np.array([0, np.nan, 0, 0, 0], np.float32), "0-140": np.array([0, 0, 0, np.inf, 0], np.float32)}
+    values = {
+        "0-20": np.array([0, np.nan, 0, 0, 0], np.float32),
+        "0-140": np.array([0, 0, 0, np.inf, 0], np.float32),
+    }
     data = dataset(n, broken=rows)
     return data, {"bad": frozenset({"0-9", "0-90"}), "values": values}
 
@@ -61,7 +71,8 @@ def expected(text, view=None):
 class FakeBackbone:
     """Features that follow from the text; counts what it is asked for and can fail on demand.
 
-    `drift` adds the number of the row inside its batch: then features show in which cell, and where in it, an item was encoded.
+    `drift` adds the number of the row inside its batch: then features show in which cell, and where in it, an
+    item was encoded.
     """
 
     modality: str = "text"
@@ -103,9 +114,13 @@ class FakeBackbone:
 
 
 SPEC = FeatureSpec(
-    backbone=Part("backbone", "fake", "fake", {"size": 1, "nested": {"a": [1, 2]}}, "1.0", "abc", "fake:size=1"),
-    modality="text", view=None, numeric=Numeric("cpu", "float32", 2, "2.0"),
-)  # fmt: skip
+    backbone=Part(
+        "backbone", "fake", "fake", {"size": 1, "nested": {"a": [1, 2]}}, "1.0", "abc", "fake:size=1"
+    ),
+    modality="text",
+    view=None,
+    numeric=Numeric("cpu", "float32", 2, "2.0"),
+)
 
 
 def with_option(spec, **options):

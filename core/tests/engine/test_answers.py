@@ -1,4 +1,7 @@
-"""Answers of language models: asked once, kept whole, made again where they are damaged; and texts as supervision and scores."""
+"""Answers of language models: asked once, kept whole, made again where they are damaged.
+
+And texts as supervision and scores.
+"""
 
 import sqlite3
 from dataclasses import dataclass, field, replace
@@ -30,7 +33,10 @@ class Model:
         if len(self.calls) >= self.fails_after:
             raise MachineError("the server has gone", where="model")
         self.calls.append(list(zip(prompts, seeds, strict=True)))
-        return [f"{prompt}, seed {seed}, at {decoding.temperature:g}" for prompt, seed in zip(prompts, seeds, strict=True)]
+        return [
+            f"{prompt}, seed {seed}, at {decoding.temperature:g}"
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
 
     @property
     def asked(self):
@@ -55,13 +61,19 @@ def test_answers_come_in_order_and_are_asked_once(kept):
     assert first[3, 1] == "b3, seed 3, at 0.7"
     assert len(model.asked) == len(set(model.asked)) == 40
     assert max(map(len, model.calls)) == AT_ONCE
-    again = ask(lambda: pytest.fail("nothing is missing"), prompts, DRAWN, seeds, AnswerCache(kept.folder, spec()))
+    again = ask(
+        lambda: pytest.fail("nothing is missing"), prompts, DRAWN, seeds, AnswerCache(kept.folder, spec())
+    )
     assert (again == first).all()
 
 
 def test_what_decides_an_answer_is_in_its_key(kept):
     model = Model()
-    for decoding in (DRAWN, Decoding(temperature=0.7, stop=("x",)), Decoding(temperature=0.7, max_new_tokens=3)):
+    for decoding in (
+        DRAWN,
+        Decoding(temperature=0.7, stop=("x",)),
+        Decoding(temperature=0.7, max_new_tokens=3),
+    ):
         for prompt, seed in (("p", 0), ("p", 1), ("q", 0)):
             ask(lambda: model, [[prompt]], decoding, [seed], kept)
     ask(lambda: model, [["p"]], DRAWN, [0], AnswerCache(kept.folder, spec("another")))
@@ -175,10 +187,13 @@ def test_seeds_follow_content_and_seed_alone():
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
-# -- texts as supervision and scores ---------------------------------------------------------------------------------------------
+# -- texts as supervision and scores -------------------------------------------------------------------------
 
 
-@given(st.lists(st.lists(st.text("ab ", min_size=1).filter(str.strip), max_size=3), min_size=1, max_size=6), st.data())
+@given(
+    st.lists(st.lists(st.text("ab ", min_size=1).filter(str.strip), max_size=3), min_size=1, max_size=6),
+    st.data(),
+)
 def test_texts_are_taken_and_hidden(references, data):
     texts = Texts(references=tuple(map(tuple, references)))
     index = np.array(data.draw(st.lists(st.integers(0, len(references) - 1), max_size=5)), dtype=np.int64)
@@ -186,7 +201,9 @@ def test_texts_are_taken_and_hidden(references, data):
     assert list(taken.references) == [tuple(references[i]) for i in index]
     assert texts.known.tolist() == [bool(row) for row in references]
     hidden = hide(texts, index)
-    assert [not row for row in hidden.references] == [i in index or not row for i, row in enumerate(references)]
+    assert [not row for row in hidden.references] == [
+        i in index or not row for i, row in enumerate(references)
+    ]
     changed = differs(texts, hidden)
     assert changed.tolist() == [i in index and bool(row) for i, row in enumerate(references)]
     assert (texts.fingerprint() == hidden.fingerprint()) == (not changed.any())
@@ -207,17 +224,21 @@ def test_texts_are_checked():
 
 def test_scores_in_words():
     classes = Classes.of(["a", "b"])
-    scores = Scores("texts", np.array([[0, 1], [0, 0], [1, 0]], dtype=np.float32), classes, texts=("B.", "what?", "a"))
+    scores = Scores(
+        "texts", np.array([[0, 1], [0, 0], [1, 0]], dtype=np.float32), classes, texts=("B.", "what?", "a")
+    )
     assert scores.top().tolist() == [1, -1, 0]
     with pytest.raises(DataError, match="no probabilities"):
         scores.probabilities()
-    assert Scores("texts", np.zeros((2, 0), dtype=np.float32), Classes.of([]), texts=("x", "y")).top().tolist() == [-1, -1]
+    assert Scores(
+        "texts", np.zeros((2, 0), dtype=np.float32), Classes.of([]), texts=("x", "y")
+    ).top().tolist() == [-1, -1]
     for meaning, texts in (("texts", None), ("texts", ("x",)), ("logits", ("x", "y", "z"))):
         with pytest.raises(DataError):
             Scores(meaning, scores.values, classes, texts=texts)
 
 
-# -- backbones without features ------------------------------------------------------------------------------------------------
+# -- backbones without features ------------------------------------------------------------------------------
 
 
 def test_features_that_nobody_made_are_refused_in_words():
@@ -238,7 +259,9 @@ def test_options_that_say_how_something_runs_are_in_no_key():
 
     def digest(fingerprint="", **options):
         given = {"model": "m", "timeout": 1.0} | options
-        return Part("backbone", "plugin", "name", given, "code", fingerprint, "label", running=("timeout",)).digest
+        return Part(
+            "backbone", "plugin", "name", given, "code", fingerprint, "label", running=("timeout",)
+        ).digest
 
     assert digest() == digest(timeout=9.0)
     assert digest("print") == digest("print", timeout=9.0)

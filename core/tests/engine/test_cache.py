@@ -36,19 +36,34 @@ def used(folder, spec, seconds_ago):
     os.utime(folder / "features" / spec.key() / "spec.json", (moment, moment))
 
 
-# -- keys -----------------------------------------------------------------------------------------------------------------
+# -- keys ----------------------------------------------------------------------------------------------------
 
 
 def test_whatever_changes_a_feature_changes_the_key():
     numeric = SPEC.numeric
     others = [
-        replace(SPEC, view=0), replace(SPEC, view=1), replace(SPEC, modality="features"), with_option(SPEC, size=2),
-        with_option(SPEC, nested={"a": [1, 3]}), replace(SPEC, backbone=replace(SPEC.backbone, code="1.1")),
-        replace(SPEC, backbone=replace(SPEC.backbone, fingerprint="abd")), replace(SPEC, backbone=replace(SPEC.backbone, plugin="other")),
-        *(replace(SPEC, numeric=replace(numeric, **{name: value})) for name, value in
-          {"device": "cuda", "dtype": "bfloat16", "threads": 4, "torch": "2.1", "grid": 32}.items()),
-    ]  # fmt: skip
-    assert {item.name for item in fields(Numeric)} == {"device", "dtype", "threads", "torch", "grid"}, "a new field of the numeric mode"
+        replace(SPEC, view=0),
+        replace(SPEC, view=1),
+        replace(SPEC, modality="features"),
+        with_option(SPEC, size=2),
+        with_option(SPEC, nested={"a": [1, 3]}),
+        replace(SPEC, backbone=replace(SPEC.backbone, code="1.1")),
+        replace(SPEC, backbone=replace(SPEC.backbone, fingerprint="abd")),
+        replace(SPEC, backbone=replace(SPEC.backbone, plugin="other")),
+        *(
+            replace(SPEC, numeric=replace(numeric, **{name: value}))
+            for name, value in {
+                "device": "cuda",
+                "dtype": "bfloat16",
+                "threads": 4,
+                "torch": "2.1",
+                "grid": 32,
+            }.items()
+        ),
+    ]
+    assert {item.name for item in fields(Numeric)} == {"device", "dtype", "threads", "torch", "grid"}, (
+        "a new field of the numeric mode"
+    )
     keys = [SPEC.key(), *(other.key() for other in others)]
     assert len(set(keys)) == len(keys)
     assert all(len(key) == 64 for key in keys)
@@ -76,7 +91,9 @@ def test_sizes(number):
     assert parse_size(f" {number} kb", "") == number * 1000
 
 
-@pytest.mark.parametrize(("text", "value"), [("1.5GB", 1_500_000_000), ("20 gb", 20 * 10**9), ("2TB", 2 * 10**12), ("0", 0)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("1.5GB", 1_500_000_000), ("20 gb", 20 * 10**9), ("2TB", 2 * 10**12), ("0", 0)]
+)
 def test_sizes_with_units(text, value):
     assert parse_size(text, "") == value
 
@@ -85,7 +102,10 @@ def test_sizes_with_units(text, value):
 def test_no_sizes(text):
     with pytest.raises(ConfigError) as caught:
         parse_size(text, "BURNISH_CACHE_SIZE")
-    assert str(caught.value) == f"BURNISH_CACHE_SIZE: {text!r} is no size. Possible: such as 500MB, 20GB or a number of bytes."
+    assert (
+        str(caught.value)
+        == f"BURNISH_CACHE_SIZE: {text!r} is no size. Possible: such as 500MB, 20GB or a number of bytes."
+    )
 
 
 def test_the_environment_says_where_and_how_much(monkeypatch, tmp_path):
@@ -100,14 +120,21 @@ def test_the_environment_says_where_and_how_much(monkeypatch, tmp_path):
     assert (FeatureCache().folder, FeatureCache().bound) == (tmp_path / "here", 10**6)
 
 
-# -- shards and look-up ---------------------------------------------------------------------------------------------------
+# -- shards and look-up --------------------------------------------------------------------------------------
 
 
 @settings(deadline=None)
-@given(n=st.integers(0, 40), dim=st.integers(1, 9), skipped=st.dictionaries(st.binary(min_size=32, max_size=32), st.text(max_size=20), max_size=3))
+@given(
+    n=st.integers(0, 40),
+    dim=st.integers(1, 9),
+    skipped=st.dictionaries(st.binary(min_size=32, max_size=32), st.text(max_size=20), max_size=3),
+)
 def test_a_shard_gives_back_what_was_written(tmp_path_factory, n, dim, skipped):
     draw = np.random.default_rng(n)
-    ids, features = draw.integers(0, 256, (n, 32), dtype=np.uint8), draw.normal(size=(n, dim)).astype(np.float32)
+    ids, features = (
+        draw.integers(0, 256, (n, 32), dtype=np.uint8),
+        draw.normal(size=(n, dim)).astype(np.float32),
+    )
     named = {item.hex(): reason for item, reason in skipped.items()}
     shard = open_shard(write_shard(tmp_path_factory.mktemp("shards"), "key", ids, features, named))
     shard.check_features()
@@ -122,7 +149,10 @@ def test_a_shard_gives_back_what_was_written(tmp_path_factory, n, dim, skipped):
 @given(data=st.data())
 def test_look_up_is_a_dictionarys(data):
     """Ids of few distinct first bytes, so that the 8 bytes that the index sorts by often agree."""
-    one = st.tuples(st.sampled_from([b"a" * 8, b"b" * 8, b"\xff" * 8, b"\0" * 8]), st.sampled_from([bytes([k]) * 24 for k in range(6)])).map(b"".join)
+    one = st.tuples(
+        st.sampled_from([b"a" * 8, b"b" * 8, b"\xff" * 8, b"\0" * 8]),
+        st.sampled_from([bytes([k]) * 24 for k in range(6)]),
+    ).map(b"".join)
     parts = data.draw(st.lists(st.lists(one, max_size=8), max_size=4))
     wanted = data.draw(st.lists(one, max_size=20))
     table = {}
@@ -153,7 +183,7 @@ def test_table_maps_a_file_where_it_can_and_gathers_where_it_must(tmp_path):
         assert not any(table.flags.writeable for table in (whole, part, turned))
 
 
-# -- damage ---------------------------------------------------------------------------------------------------------------
+# -- damage --------------------------------------------------------------------------------------------------
 
 
 def flip(path, place):
@@ -167,7 +197,9 @@ def places(path):
     return {"magic": 0, "length": 8, "header": 40, "ids": header.ids_at + 5, "features": header.size - 3}
 
 
-@pytest.mark.parametrize("what", ["magic", "length", "header", "ids", "features", "cut", "empty", "longer", "other spec"])
+@pytest.mark.parametrize(
+    "what", ["magic", "length", "header", "ids", "features", "cut", "empty", "longer", "other spec"]
+)
 def test_a_damaged_shard_is_set_aside_and_made_again(tmp_path, what):
     data = filled(tmp_path)
     [path] = shards(tmp_path)
@@ -213,7 +245,9 @@ def test_a_format_of_another_version_is_not_read(tmp_path):
     content = path.read_bytes()
     length = struct.unpack_from("<I", content, 8)[0]
     text = content[16 : 16 + length].replace(b'"format":1', b'"format":9')
-    path.write_bytes(content[:8] + struct.pack("<II", length, zlib.crc32(text)) + text + content[16 + length :])
+    path.write_bytes(
+        content[:8] + struct.pack("<II", length, zlib.crc32(text)) + text + content[16 + length :]
+    )
     with pytest.raises(CacheError, match="it has format 9, not 1"):
         read_header(path)
 
@@ -224,13 +258,16 @@ def test_verify_finds_what_is_damaged(tmp_path):
     assert cache_care.verify(tmp_path) == (2, [])
     [path] = shards(tmp_path)
     flip(path, places(path)["features"])
-    assert cache_care.verify(tmp_path) == (1, [cache_care.Damage(path, "a damaged cache entry: its features do not match their checksum")])
+    assert cache_care.verify(tmp_path) == (
+        1,
+        [cache_care.Damage(path, "a damaged cache entry: its features do not match their checksum")],
+    )
     assert cache_care.verify(tmp_path) == (1, [])
     assert [info.damaged for info in cache_care.list_entries(tmp_path)].count(1) == 1
     assert cache_care.verify(tmp_path / "nowhere") == (0, [])
 
 
-# -- listing, pruning, why ------------------------------------------------------------------------------------------------
+# -- listing, pruning, why -----------------------------------------------------------------------------------
 
 
 def test_list(tmp_path):
@@ -239,7 +276,14 @@ def test_list(tmp_path):
     filled(tmp_path, 4, replace(SPEC, view=1))
     used(tmp_path, SPEC, 100)
     view, plain = cache_care.list_entries(tmp_path)
-    assert (plain.key, plain.label, plain.view, plain.items, plain.dim, plain.shards) == (SPEC.key(), "fake:size=1", None, 10, DIM, 1)
+    assert (plain.key, plain.label, plain.view, plain.items, plain.dim, plain.shards) == (
+        SPEC.key(),
+        "fake:size=1",
+        None,
+        10,
+        DIM,
+        1,
+    )
     assert (view.view, view.items, view.in_use, view.damaged) == (1, 4, False, 0)
     assert plain.size == sum(path.stat().st_size for path in (tmp_path / "features" / SPEC.key()).iterdir())
     assert plain.used == pytest.approx(time.time() - 100, abs=20)
@@ -298,8 +342,11 @@ def test_an_entry_in_use_by_another_process_stays_until_that_process_ends_howeve
     filled(tmp_path)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-    )  # fmt: skip
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+    )
     with holder:
         assert holder.stdout.read(4) == b"open"
         assert cache_care.list_entries(tmp_path)[0].in_use
@@ -340,9 +387,13 @@ def test_why(tmp_path):
     assert (why.items, why.nearest) == (0, near.key())
     assert why.differences == (cache_care.Difference("numeric.threads", 2, 4),)
     cache_care.prune(tmp_path, spec=near.key())
-    assert {item.field: (item.wanted, item.there) for item in cache_care.why(tmp_path, key, record).differences} == {
-        "backbone.options.size": (1, 3), "backbone.options.more": (None, True), "view": (None, 2),
-    }  # fmt: skip
+    assert {
+        item.field: (item.wanted, item.there) for item in cache_care.why(tmp_path, key, record).differences
+    } == {
+        "backbone.options.size": (1, 3),
+        "backbone.options.more": (None, True),
+        "view": (None, 2),
+    }
     filled(tmp_path, 10)
     assert cache_care.why(tmp_path, key, record).items == 10
 
@@ -387,7 +438,12 @@ def test_a_cache_that_cannot_be_written_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "utime", refuse)
     out, _ = run(data, tmp_path)
     assert (out.encoded, out.warnings) == (0, ())
-    with pytest.raises(MachineError, match=r"cannot be written: the file system is read-only. Write elsewhere"), files.faults(lambda *_: refuse()):
+    with (
+        pytest.raises(
+            MachineError, match=r"cannot be written: the file system is read-only. Write elsewhere"
+        ),
+        files.faults(lambda *_: refuse()),
+    ):
         run(dataset(11), tmp_path)
 
 

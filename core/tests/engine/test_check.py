@@ -29,7 +29,10 @@ class Rows:
 
 
 def build(payloads, labels, modality="text", classes=("a", "b"), **further):
-    ids = [content_id(modality, p) if not isinstance(p, Exception) else content_id("text", f"bad {row}") for row, p in enumerate(payloads)]
+    ids = [
+        content_id(modality, p) if not isinstance(p, Exception) else content_id("text", f"bad {row}")
+        for row, p in enumerate(payloads)
+    ]
     return Dataset.build(
         name="things",
         modality=modality,
@@ -52,7 +55,9 @@ def told(found, kind):
 
 def png(seed, size=(4, 3)):
     out = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(out, "PNG")
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(
+        out, "PNG"
+    )
     return out.getvalue()
 
 
@@ -60,14 +65,25 @@ def test_nothing_wrong():
     found = check(build(texts(12), [0, 1] * 6))
     assert found.ok
     assert found.findings == ()
-    assert (found.items, found.labelled, found.classes, found.splits) == (12, 12, ("a", "b"), {"trainable": 12})
+    assert (found.items, found.labelled, found.classes, found.splits) == (
+        12,
+        12,
+        ("a", "b"),
+        {"trainable": 12},
+    )
     assert found.counts == {"trainable": (6, 6)}
     assert found.sizes == {"least": (6,), "median": (6,), "most": (7,)}
     json.dumps(found.record())
 
 
 def test_unreadable_items_are_named_in_the_order_of_rows():
-    payloads = [*texts(5), DataError("2 cells where the header has 3"), *texts(5, 5), OSError(5, "Input/output error"), "  "]
+    payloads = [
+        *texts(5),
+        DataError("2 cells where the header has 3"),
+        *texts(5, 5),
+        OSError(5, "Input/output error"),
+        "  ",
+    ]
     found = check(build(payloads, [0, 1] * 6 + [0]))
     assert not found.ok
     assert told(found, "unreadable") == [
@@ -79,15 +95,33 @@ def test_unreadable_items_are_named_in_the_order_of_rows():
 
 def test_images_that_cannot_be_decoded():
     whole = png(1)
-    payloads = [png(0), whole, whole[: len(whole) // 2], b"", b"text", np.zeros((3, 4), np.float32), *(png(seed, (8, 6)) for seed in range(2, 8))]
+    payloads = [
+        png(0),
+        whole,
+        whole[: len(whole) // 2],
+        b"",
+        b"text",
+        np.zeros((3, 4), np.float32),
+        *(png(seed, (8, 6)) for seed in range(2, 8)),
+    ]
     ids = [content_id("text", str(row)) for row in range(12)]
     dataset = Dataset.build(
-        name="pictures", modality="image", ids=ids, classes=Classes.of(("a", "b")), supervision=Labels(y=np.arange(12) % 2), reader=Rows(payloads)
+        name="pictures",
+        modality="image",
+        ids=ids,
+        classes=Classes.of(("a", "b")),
+        supervision=Labels(y=np.arange(12) % 2),
+        reader=Rows(payloads),
     )
     found = check(dataset, workers=2)
     reasons = [what for _, _, what in told(found, "unreadable")]
     assert len(reasons) == 4
-    starts = ["the PNG image is truncated or damaged", "the file is empty", "this is not an image", "the pixels are float32"]
+    starts = [
+        "the PNG image is truncated or damaged",
+        "the file is empty",
+        "this is not an image",
+        "the pixels are float32",
+    ]
     for reason, start in zip(reasons, starts, strict=True):
         assert reason.startswith(start)
     assert found.sizes == {"least": (4, 3), "median": (8, 6), "most": (8, 6)}
@@ -103,7 +137,11 @@ def test_copies_and_conflicts():
         ("warning", "things, row 2", "the same content as things, row 13"),
     ]
     assert told(found, "conflict") == [
-        ("warning", "things, row 1, things, row 11, things, row 12", "copies have different labels: 'b' and 'a'"),
+        (
+            "warning",
+            "things, row 1, things, row 11, things, row 12",
+            "copies have different labels: 'b' and 'a'",
+        ),
     ]
     assert told(found, "unlabelled") == [("note", "things", "1 item has no label")]
     assert not found.ok
@@ -135,12 +173,18 @@ def test_copies_and_groups_that_straddle_fixed_splits():
 def test_test_sets_may_share_groups_and_items():
     payloads = [*texts(12), "text 10", "text 11"]
     splits = ["train"] * 10 + ["test"] * 2 + ["test:far"] * 2
-    found = check(build(payloads, [0, 1] * 7, splits=splits, columns={"group": np.array([*range(12), 10, 11])}))
+    found = check(
+        build(payloads, [0, 1] * 7, splits=splits, columns={"group": np.array([*range(12), 10, 11])})
+    )
     assert told(found, "straddling") == []
 
 
 def test_a_class_whose_items_cannot_be_read_is_in_no_test_set():
-    found = check(build([*texts(6), OSError(5, "Input/output error"), OSError(5, "Input/output error")], [0] * 6 + [1] * 2))
+    found = check(
+        build(
+            [*texts(6), OSError(5, "Input/output error"), OSError(5, "Input/output error")], [0] * 6 + [1] * 2
+        )
+    )
     assert told(found, "only-in-test") == []
     assert told(found, "unusable-class") == [("warning", "class 'b'", "none of its 2 items can be used")]
 
@@ -149,7 +193,9 @@ def test_small_and_missing_classes():
     labels = [0] * 8 + [1] * 4 + [2]
     found = check(build(texts(13), labels, classes=("a", "b", "c", "d"), splits=["train"] * 12 + ["test"]))
     assert told(found, "small-class") == [("warning", "class 'b'", "4 items to train on")]
-    assert told(found, "only-in-test") == [("error", "class 'c'", "1 item in test or other fixed splits, and none to train on")]
+    assert told(found, "only-in-test") == [
+        ("error", "class 'c'", "1 item in test or other fixed splits, and none to train on")
+    ]
     assert told(found, "empty-class") == [("warning", "class 'd'", "it has no item")]
     assert [f.severity for f in found.findings] == ["error", "warning", "warning"]
 
@@ -163,8 +209,10 @@ def test_small_and_missing_classes():
             [0, 1, 2],
             ("a", "b", "c"),
             ["train", "test", "test"],
-            "class 'b': 1 item in test or other fixed splits, and none to train on. Add items to train, or remove the class. "
-            "There is 1 error more: burnish check lists them.",
+            (
+                "class 'b': 1 item in test or other fixed splits, and none to train on. Add items to train,"
+                " or remove the class. There is 1 error more: burnish check lists them."
+            ),
         ),
     ],
 )
@@ -178,7 +226,9 @@ def test_what_cannot_be_learnt_from_is_refused(labels, classes, splits, message)
 
 def test_multi_labels_may_lack_positives():
     positive = sp.csr_array(np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]], dtype=bool))
-    dataset = build(texts(3), MultiLabels(positive=positive), classes=("a", "b", "c"), splits=["train", "train", "test"])
+    dataset = build(
+        texts(3), MultiLabels(positive=positive), classes=("a", "b", "c"), splits=["train", "train", "test"]
+    )
     require_usable(dataset)
     assert [(f.severity, f.where) for f in structure(dataset)] == [("warning", "class 'c'")]
     assert check(dataset).supervision == "multi-labels"
@@ -206,10 +256,14 @@ def test_features():
         ("error", "things, row 7", "feature 2 is nan"),
         ("error", "things, row 9", "it has 4 features where others have 5"),
     ]
-    assert told(found, "constant-features") == [("warning", "things", "2 of 5 features are constant or nearly so: 1, 3")]
+    assert told(found, "constant-features") == [
+        ("warning", "things", "2 of 5 features are constant or nearly so: 1, 3")
+    ]
     assert found.sizes == {"width": (5,)}
     constant = check(build([np.ones(3, np.float32)] * 12, [0, 1] * 6, modality="features"))
-    assert ("error", "things", "3 of 3 features are constant or nearly so: 0, 1, 2") in told(constant, "constant-features")
+    assert ("error", "things", "3 of 3 features are constant or nearly so: 0, 1, 2") in told(
+        constant, "constant-features"
+    )
 
 
 def test_the_truth_tells_how_many_labels_are_wrong():

@@ -26,10 +26,17 @@ def labels(tuner: str, backbone: str = "b", loss: str = "ce") -> dict[str, str]:
 def test_differences_are_those_of_loops_over_drawn_replicates_and_groups() -> None:
     rng = np.random.default_rng(0)
     replicates, groups, draws = 4, 6, 300
-    right = {(tuner, b): rng.integers(0, 11, (replicates, groups)).astype(float) for tuner in ("mlp", "new") for b in ("b0", "b1")}
+    right = {
+        (tuner, b): rng.integers(0, 11, (replicates, groups)).astype(float)
+        for tuner in ("mlp", "new")
+        for b in ("b0", "b1")
+    }
     boot = Bootstrap(replicates, groups, draws=draws)
     drawn = boot.ratios([Ratio(array, np.full_like(array, 10.0)) for array in right.values()])
-    rows = [row(labels(*key), (array.sum(1) / 60).tolist(), drawn[:, i]) for i, (key, array) in enumerate(right.items())]
+    rows = [
+        row(labels(*key), (array.sum(1) / 60).tolist(), drawn[:, i])
+        for i, (key, array) in enumerate(right.items())
+    ]
     found = compare(rows, ["in"], lines="tuner", baseline="mlp")[0]
 
     by_replicate, by_group = boot._by_replicate, boot._by_unit
@@ -55,18 +62,39 @@ def test_differences_are_those_of_loops_over_drawn_replicates_and_groups() -> No
 
 
 def test_rows_are_paired_by_every_other_label_and_corrected_within_their_table() -> None:
-    rows = [row(labels(t, b), [v]) for t, b, v in (("mlp", "b0", 0.5), ("mlp", "b1", 0.7), ("a", "b0", 0.6), ("a", "b1", 0.8), ("c", "b1", 0.4))]
+    rows = [
+        row(labels(t, b), [v])
+        for t, b, v in (
+            ("mlp", "b0", 0.5),
+            ("mlp", "b1", 0.7),
+            ("a", "b0", 0.6),
+            ("a", "b1", 0.8),
+            ("c", "b1", 0.4),
+        )
+    ]
     found = compare(rows, ["in"], lines="tuner", baseline="mlp")
-    assert [(e["line"], e["over"], e["labels"].get("backbone"), round(e["difference"], 6)) for e in found] == [
-        ("a", "2 rows", None, 0.1), ("c", "1 row", None, -0.3), ("a", "1 row", "b0", 0.1), ("a", "1 row", "b1", 0.1), ("c", "1 row", "b1", -0.3),
-    ]  # fmt: skip
+    assert [
+        (e["line"], e["over"], e["labels"].get("backbone"), round(e["difference"], 6)) for e in found
+    ] == [
+        ("a", "2 rows", None, 0.1),
+        ("c", "1 row", None, -0.3),
+        ("a", "1 row", "b0", 0.1),
+        ("a", "1 row", "b1", 0.1),
+        ("c", "1 row", "b1", -0.3),
+    ]
     least = 2 / 201
-    assert [e["p_holm"] for e in found] == pytest.approx([2 * least, 2 * least, 3 * least, 3 * least, 3 * least])
+    assert [e["p_holm"] for e in found] == pytest.approx(
+        [2 * least, 2 * least, 3 * least, 3 * least, 3 * least]
+    )
     json.dumps(found, allow_nan=False)
 
 
 def test_a_tuner_with_its_own_loss_is_compared_with_the_baseline_under_every_loss() -> None:
-    rows = [row(labels("mlp"), [0.5]), row(labels("mlp", loss="gce"), [0.7]), row(labels("nothing", loss="own"), [0.1])]
+    rows = [
+        row(labels("mlp"), [0.5]),
+        row(labels("mlp", loss="gce"), [0.7]),
+        row(labels("nothing", loss="own"), [0.1]),
+    ]
     found = compare(rows, ["in"], lines="tuner", baseline="mlp")
     assert [(e["line"], round(e["difference"], 6)) for e in found if not e["labels"]] == [("nothing", -0.5)]
 
@@ -84,14 +112,20 @@ def test_rows_without_a_value_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("values", "units", "least"),
     [
-        ([0.5] * 10, 0, 2**-9), ([0.5] * 3, 0, 0.25), ([0.5], 0, 1.0), ([0.5] * 2, 5, 2**-4), ([0.5], 2, 0.5),
+        ([0.5] * 10, 0, 2**-9),
+        ([0.5] * 3, 0, 0.25),
+        ([0.5], 0, 1.0),
+        ([0.5] * 2, 5, 2**-4),
+        ([0.5], 2, 0.5),
         ([0.5, 0.5, *[math.nan] * 8], 0, 0.5),
     ],
-)  # fmt: skip
+)
 def test_few_replicates_and_groups_bound_what_a_p_value_can_say(values, units, least) -> None:
     """All draws differ in one direction: only what was resampled tells how sure that is."""
     made = [
-        Compared(labels(name), {"in": [v + up for v in values]}, {"in": np.full(9_999, 0.5 + up)}, {"in": units})
+        Compared(
+            labels(name), {"in": [v + up for v in values]}, {"in": np.full(9_999, 0.5 + up)}, {"in": units}
+        )
         for name, up in (("mlp", 0.0), ("new", 0.1))
     ]
     found = compare(made, ["in"], lines="tuner", baseline="mlp")
@@ -120,7 +154,10 @@ def test_a_baseline_is_named_with_or_without_plugin_and_options() -> None:
 def test_the_baseline_is_the_row_of_that_label_and_no_other_of_the_component() -> None:
     rows = [row(labels(t), [v]) for t, v in (("linear", 0.9), ("linear:epochs=1", 0.4), ("nothing", 0.1))]
     found = [e for e in compare(rows, ["in"], lines="tuner", baseline="linear") if not e["labels"]]
-    assert [(e["line"], round(e["difference"], 6)) for e in found] == [("linear:epochs=1", -0.5), ("nothing", -0.8)]
+    assert [(e["line"], round(e["difference"], 6)) for e in found] == [
+        ("linear:epochs=1", -0.5),
+        ("nothing", -0.8),
+    ]
 
 
 def test_a_panel_is_the_mean_of_the_test_sets_that_a_row_has():
@@ -133,7 +170,11 @@ def test_a_panel_is_the_mean_of_the_test_sets_that_a_row_has():
         return _Drawn([value], np.array([value, value]), "drawn", sample, 4)
 
     panels = {"in": ("test",), "out": ("test:ink", "test:oil")}
-    both = {("accuracy", "test"): drawn(0.9), ("accuracy", "test:ink"): drawn(0.2), ("accuracy", "test:oil"): drawn(0.4)}
+    both = {
+        ("accuracy", "test"): drawn(0.9),
+        ("accuracy", "test:ink"): drawn(0.2),
+        ("accuracy", "test:oil"): drawn(0.4),
+    }
     one = {place: number for place, number in both.items() if place[1] != "test:oil"}
     for row in (both, one):
         _add_panels(row, panels)
@@ -142,7 +183,9 @@ def test_a_panel_is_the_mean_of_the_test_sets_that_a_row_has():
     assert one["accuracy", "out"].values == [0.2]
     assert one["accuracy", "out"].how == "drawn; mean of 1 of 2 test sets"
     assert one["accuracy", "in"].how == "drawn"
-    both["accuracy", "test:oil"] = replace(drawn(0.4), draws=np.full(2, np.nan), how="one replicate: no interval")
+    both["accuracy", "test:oil"] = replace(
+        drawn(0.4), draws=np.full(2, np.nan), how="one replicate: no interval"
+    )
     del both["accuracy", "out"]
     _add_panels(both, panels)
     assert both["accuracy", "out"].how == "one replicate: no interval; mean of 2 test sets"

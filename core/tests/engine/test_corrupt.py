@@ -20,7 +20,9 @@ N = 400
 def dataset():
     ids = [content_id("features", np.array([i], dtype=np.float32)) for i in range(N)]
     labels = Labels(y=np.arange(N, dtype=np.int64) % 4)
-    return Dataset.build(name="made", modality="features", ids=ids, classes=Classes.of("abcd"), supervision=labels, reader=None)
+    return Dataset.build(
+        name="made", modality="features", ids=ids, classes=Classes.of("abcd"), supervision=labels, reader=None
+    )
 
 
 class Flip:
@@ -32,7 +34,9 @@ class Flip:
         self.rate = rate
 
     def corrupt(self, clean):
-        chosen = clean.index[np.argsort(clean.uniforms(1)[:, 0], kind="stable")[: int(np.ceil(self.rate * len(clean.index)))]]
+        chosen = clean.index[
+            np.argsort(clean.uniforms(1)[:, 0], kind="stable")[: int(np.ceil(self.rate * len(clean.index)))]
+        ]
         y = clean.supervision.y.copy()
         y[chosen] = (y[chosen] + 1) % len(clean.classes)
         changed = np.zeros(len(y), dtype=bool)
@@ -88,7 +92,9 @@ def test_a_corruptor_that_reaches_too_far_is_refused(dataset):
             y = (clean.supervision.y + 1) % len(clean.classes)
             return Corruption(replace(clean.supervision, y=y), clean.index, np.ones(len(y), dtype=bool))
 
-    with pytest.raises(DataError, match=r"noise reaches: touched items outside the role '(train|validation)'"):
+    with pytest.raises(
+        DataError, match=r"noise reaches: touched items outside the role '(train|validation)'"
+    ):
         corrupt(dataset, draw(dataset, SplitSpec(), 0), [("reaches", Reaches(0.1))], 0)
 
 
@@ -102,7 +108,9 @@ def test_a_corruptor_that_hides_what_it_changed_is_refused(dataset):
         corrupt(dataset, draw(dataset, SplitSpec(), 0), [("hides", Hides(0.1))], 0)
 
 
-def test_the_second_corruptor_of_a_kind_draws_anew_and_the_realised_rate_counts_what_is_wrong_in_the_end(dataset):
+def test_the_second_corruptor_of_a_kind_draws_anew_and_the_realised_rate_counts_what_is_wrong_in_the_end(
+    dataset,
+):
     splits = draw(dataset, SplitSpec(), 0)
     once = corrupt(dataset, splits, [("flip", Flip(0.2))], 0)
     twice = corrupt(dataset, splits, [("flip", Flip(0.2)), ("flip", Flip(0.2))], 0)
@@ -114,7 +122,13 @@ def test_the_second_corruptor_of_a_kind_draws_anew_and_the_realised_rate_counts_
 
 def test_labels_of_the_pool_are_hidden(dataset):
     splits = draw(dataset, SplitSpec(), 0).splits
-    pool = Splits({**splits, "pool": Split("pool", splits["train"].index[:50]), "train": Split("train", splits["train"].index[50:])})
+    pool = Splits(
+        {
+            **splits,
+            "pool": Split("pool", splits["train"].index[:50]),
+            "train": Split("train", splits["train"].index[50:]),
+        }
+    )
     result = corrupt(dataset, pool, [], 0)
     assert (result.supervision.y[pool.splits["pool"].index] == -1).all()
     assert (result.supervision.y[pool.splits["train"].index] >= 0).all()

@@ -22,7 +22,7 @@ def whole(data, tmp_path, **settings):
     return run(data, tmp_path, **settings)[0].features
 
 
-# -- what comes out -------------------------------------------------------------------------------------------------------
+# -- what comes out ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [1, 2, 63, 64, 65, 128, ROWS])
@@ -30,11 +30,18 @@ def test_features_are_aligned_with_the_data_set(tmp_path, n):
     data = dataset(n)
     out, backbone = run(data, tmp_path)
     assert np.array_equal(out.features, rows_of(data))
-    assert (out.features.dtype, out.bad, out.warnings[:1] if n > 1 else (), out.encoded) == (np.float32, (), (), n)
+    assert (out.features.dtype, out.bad, out.warnings[:1] if n > 1 else (), out.encoded) == (
+        np.float32,
+        (),
+        (),
+        n,
+    )
     assert not out.features.flags.writeable
     assert [len(cell) for cell in backbone.cells] == [64] * math.ceil(n / 64), "always whole cells"
     wanted = texts_of(data) + [data.read(n - 1)] * (-n % 64)
-    assert sorted(backbone.cells) == sorted(wanted[start : start + 64] for start in range(0, n, 64)), "in order, padded with the last row"
+    assert sorted(backbone.cells) == sorted(wanted[start : start + 64] for start in range(0, n, 64)), (
+        "in order, padded with the last row"
+    )
 
 
 def test_a_second_run_makes_no_backbone(tmp_path):
@@ -88,14 +95,19 @@ def test_two_data_sets_share_what_they_share(tmp_path):
 def test_views_are_kept_apart(tmp_path):
     data = dataset(10)
     for view in (None, 0, 1):
-        assert np.array_equal(run(data, tmp_path, spec=replace(SPEC, view=view))[0].features, rows_of(data, view))
+        assert np.array_equal(
+            run(data, tmp_path, spec=replace(SPEC, view=view))[0].features, rows_of(data, view)
+        )
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    n=st.integers(1, 200), workers=st.integers(1, 5), shuffle=st.randoms(use_true_random=False),
-    first=st.integers(0, 200), shard=st.sampled_from([64, 128, 4096]),
-)  # fmt: skip
+    n=st.integers(1, 200),
+    workers=st.integers(1, 5),
+    shuffle=st.randoms(use_true_random=False),
+    first=st.integers(0, 200),
+    shard=st.sampled_from([64, 128, 4096]),
+)
 def test_order_and_workers_change_no_bit(tmp_path_factory, n, workers, shuffle, first, shard):
     """With `drift`, features betray in which cell and row an item was encoded."""
     data = dataset(n)
@@ -105,7 +117,9 @@ def test_order_and_workers_change_no_bit(tmp_path_factory, n, workers, shuffle, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extract, "SHARD_ITEMS", shard)
         folder = tmp_path_factory.mktemp("other")
-        other = whole(data, folder, backbone=FakeBackbone(drift=1), workers=workers, positions=np.array(positions))
+        other = whole(
+            data, folder, backbone=FakeBackbone(drift=1), workers=workers, positions=np.array(positions)
+        )
         assert plain.tobytes() == other.tobytes()
         # Read again, in parts, from several shards.
         again = run(data, folder, positions=np.array(positions[:first]), workers=workers)[0]
@@ -142,12 +156,16 @@ def test_the_threads_of_torch_are_left_as_they_were(tmp_path):
         later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
         later.start()
         later.join()
-        assert (seen, torch.get_num_threads()) == ([1, 1, 1, 3], 3), "two lanes share two threads; afterwards, all is as before"
+        assert (seen, torch.get_num_threads()) == ([1, 1, 1, 3], 3), (
+            "two lanes share two threads; afterwards, all is as before"
+        )
     finally:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("threads", "lanes", "share"), [(1, 1, 1), (2, 2, 1), (4, 4, 1), (7, 4, 1), (16, 4, 4)])
+@pytest.mark.parametrize(
+    ("threads", "lanes", "share"), [(1, 1, 1), (2, 2, 1), (4, 4, 1), (7, 4, 1), (16, 4, 4)]
+)
 def test_lanes_share_the_threads(tmp_path, threads, lanes, share):
     import torch
 
@@ -160,7 +178,12 @@ def test_lanes_share_the_threads(tmp_path, threads, lanes, share):
         return encode(inputs)
 
     backbone.encode = together
-    run(dataset(64 * lanes * 2), tmp_path, backbone=backbone, spec=replace(SPEC, numeric=replace(SPEC.numeric, threads=threads)))
+    run(
+        dataset(64 * lanes * 2),
+        tmp_path,
+        backbone=backbone,
+        spec=replace(SPEC, numeric=replace(SPEC.numeric, threads=threads)),
+    )
     assert seen == [share] * lanes * 2
 
 
@@ -172,13 +195,17 @@ def test_many_shards_are_one_table(tmp_path, monkeypatch):
     assert np.array_equal(whole(data, tmp_path), rows_of(data))
 
 
-# -- bad items ------------------------------------------------------------------------------------------------------------
+# -- bad items -----------------------------------------------------------------------------------------------
 
 
 REASONS = {
-    3: "it cannot be read: Input/output error", 70: "the row is ragged", 9: "cannot decode 0-9", 90: "cannot decode 0-90",
-    20: "feature 1 is nan", 140: "feature 3 is inf",
-}  # fmt: skip
+    3: "it cannot be read: Input/output error",
+    70: "the row is ragged",
+    9: "cannot decode 0-9",
+    90: "cannot decode 0-90",
+    20: "feature 1 is nan",
+    140: "feature 3 is inf",
+}
 
 
 def test_the_first_bad_item_ends_the_run_and_is_named(tmp_path):
@@ -223,7 +250,9 @@ def test_where_nothing_can_be_used(tmp_path):
         with pytest.raises(DataError) as caught:
             run(data, tmp_path, backbone=bad, on_bad_input="skip")
         row = int(data.rows[0])
-        assert str(caught.value) == f"row {row}: none of 5 items can be used; the first: cannot decode 0-{row}."
+        assert (
+            str(caught.value) == f"row {row}: none of 5 items can be used; the first: cannot decode 0-{row}."
+        )
 
 
 def test_what_is_encoded_before_an_error_is_kept(tmp_path):
@@ -240,7 +269,9 @@ def test_constant_features_are_warned_of(tmp_path):
     data = dataset(9)
     same = {text: np.full(DIM, 2, np.float32) for text in texts_of(data)}
     out, _ = run(data, tmp_path, backbone=FakeBackbone(values=same))
-    assert out.warnings == ("fake:size=1: all 9 items have the same features; nothing can be learnt from them",)
+    assert out.warnings == (
+        "fake:size=1: all 9 items have the same features; nothing can be learnt from them",
+    )
     assert run(data, tmp_path)[0].warnings == out.warnings, "also when they come from the cache"
     mostly = {text: np.array([1, 1, 1, 1, k], np.float32) for k, text in enumerate(texts_of(data))}
     out, _ = run(data, tmp_path / "other", backbone=FakeBackbone(values=mostly))

@@ -29,10 +29,10 @@ def whole(data, tmp_path, **settings):
     return run(data, tmp_path, **settings)[0].features
 
 
-# -- what comes out -------------------------------------------------------------------------------------------------------
+# -- what comes out ------------------------------------------------------------------------------------------
 
 
-# -- memory ---------------------------------------------------------------------------------------------------------------
+# -- memory --------------------------------------------------------------------------------------------------
 
 
 def failing(error, times):
@@ -53,7 +53,11 @@ def failing(error, times):
 def out_of_memory():
     import torch
 
-    return [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")]
+    return [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+    ]
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -69,7 +73,10 @@ def test_out_of_memory_takes_fewer_cells_never_smaller_ones(tmp_path, number):
 def test_out_of_memory_with_one_cell(tmp_path, number):
     with pytest.raises(MachineError) as caught:
         run(dataset(ROWS), tmp_path, backbone=failing(out_of_memory()[number], 99))
-    assert "fake:size=1: out of memory with a single cell of 64 items on cpu. Choose a smaller backbone" in str(caught.value)
+    assert (
+        "fake:size=1: out of memory with a single cell of 64 items on cpu. Choose a smaller backbone"
+        in str(caught.value)
+    )
 
 
 def test_cells_in_flight_on_a_gpu_change_nothing(tmp_path):
@@ -109,11 +116,13 @@ def test_out_of_memory_while_preparing(tmp_path):
         raise MemoryError
 
     backbone.prepare = always
-    with pytest.raises(MachineError, match=r"row \d+: out of memory while preparing 64 items. Close other programs"):
+    with pytest.raises(
+        MachineError, match=r"row \d+: out of memory while preparing 64 items. Close other programs"
+    ):
         run(data, tmp_path / "other", backbone=backbone)
 
 
-# -- writes that fail, kills, several processes ---------------------------------------------------------------------------
+# -- writes that fail, kills, several processes --------------------------------------------------------------
 
 
 def failure(data, folder, hook):
@@ -154,9 +163,15 @@ def test_a_write_that_fails_anywhere_loses_nothing_that_was_written(tmp_path, mo
 def start(folder, n, **options):
     here = Path(__file__).parent
     return subprocess.Popen(
-        [sys.executable, str(here / "fake_extraction.py"), json.dumps({"folder": str(folder), "n": n, **options})],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(here)},
-    )  # fmt: skip
+        [
+            sys.executable,
+            str(here / "fake_extraction.py"),
+            json.dumps({"folder": str(folder), "n": n, **options}),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(here)},
+    )
 
 
 def digest(features):
@@ -180,7 +195,10 @@ def test_killed_at_half_and_run_again_gives_the_same_bits(tmp_path):
 
 
 def test_an_interrupt_with_bad_items_and_a_run_again_give_the_same_bits(tmp_path, monkeypatch):
-    """Items that cannot be used keep their place in the grid: those after them fall into the cells they would have had."""
+    """Items that cannot be used keep their place in the grid.
+
+    Those after them fall into the cells they would have had.
+    """
     monkeypatch.setattr(extract, "SHARD_ITEMS", 64)
     data, odd = broken(300)
     plain, _ = run(data, tmp_path / "plain", backbone=FakeBackbone(drift=1, **odd), on_bad_input="skip")
@@ -190,7 +208,13 @@ def test_an_interrupt_with_bad_items_and_a_run_again_give_the_same_bits(tmp_path
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(data, tmp_path / "again", backbone=FakeBackbone(drift=1, **odd), on_bad_input="skip", progress=stop)
+        run(
+            data,
+            tmp_path / "again",
+            backbone=FakeBackbone(drift=1, **odd),
+            on_bad_input="skip",
+            progress=stop,
+        )
     again, _ = run(data, tmp_path / "again", backbone=FakeBackbone(drift=1, **odd), on_bad_input="skip")
     assert 0 < again.encoded < 300 - 128 + 6
     assert again.bad == plain.bad
@@ -209,7 +233,9 @@ def test_two_processes_at_once_agree(tmp_path):
 
 def test_two_threads_at_once_agree(tmp_path):
     data, results = dataset(200), []
-    threads = [threading.Thread(target=lambda: results.append(digest(whole(data, tmp_path)))) for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda: results.append(digest(whole(data, tmp_path)))) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -224,4 +250,6 @@ def test_reading_the_cache_imports_no_torch(tmp_path):
         f"out, _ = run(dataset({ROWS}), Path({str(tmp_path)!r}))\n"
         "assert out.encoded == 0; assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)})
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    )

@@ -59,7 +59,9 @@ def test_chunks_are_written_one_after_another(tmp_path_factory, chunks):
 
 def test_json_and_text_are_utf8(tmp_path):
     files.write_json(tmp_path / "a.json", {"b": "é", "a": [1, None]})
-    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "b": "é",\n  "a": [\n    1,\n    null\n  ]\n}\n'
+    assert (tmp_path / "a.json").read_text(
+        encoding="utf-8"
+    ) == '{\n  "b": "é",\n  "a": [\n    1,\n    null\n  ]\n}\n'
     with pytest.raises(ValueError, match="JSON compliant"):
         files.write_json(tmp_path / "b.json", float("nan"))
     assert not (tmp_path / "b.json").exists()
@@ -92,7 +94,9 @@ def test_a_write_that_fails_anywhere_leaves_a_whole_file_or_none(tmp_path, code,
         assert error.where in (str(path), str(path.parent))
         assert error.what == files.machine_error(code, "", path).what
         # Only where the very last step fails, the fsync after the rename, does the new file stand already.
-        assert (path.read_bytes() if path.exists() else None) == (b"new" if seen[-1] == ("fsync", path.parent) else old)
+        assert (path.read_bytes() if path.exists() else None) == (
+            b"new" if seen[-1] == ("fsync", path.parent) else old
+        )
         assert not parts(tmp_path)
     assert path.read_bytes() == b"new"
     assert failures == 6
@@ -101,7 +105,10 @@ def test_a_write_that_fails_anywhere_leaves_a_whole_file_or_none(tmp_path, code,
 def test_what_is_told_of_a_full_disk(tmp_path):
     with files.faults(fail_at(1, errno.ENOSPC)), pytest.raises(MachineError) as caught:
         files.write_atomic(tmp_path / "x", b"abc")
-    told = "cannot be written: no space is left on the disk. Free some space, or write elsewhere (--out for a study, BURNISH_CACHE for the cache)."
+    told = (
+        "cannot be written: no space is left on the disk. Free some space, or write elsewhere (--out for a"
+        " study, BURNISH_CACHE for the cache)."
+    )
     assert str(caught.value) == f"{tmp_path / 'x'}: {told}"
 
 
@@ -174,7 +181,10 @@ def test_sqlite_errors_with_a_cause_in_the_system_are_translated(tmp_path):
     connection = sqlite3.connect(tmp_path / "db")
     connection.execute("pragma max_page_count = 2")
     connection.execute("create table t (x)")
-    with pytest.raises(MachineError, match="no space is left on the disk"), files.translate_os_errors(tmp_path / "db"):
+    with (
+        pytest.raises(MachineError, match="no space is left on the disk"),
+        files.translate_os_errors(tmp_path / "db"),
+    ):
         connection.execute("create table u (x)")
     connection.close()
     with pytest.raises(sqlite3.OperationalError, match="syntax"), files.translate_os_errors(tmp_path):
@@ -182,4 +192,7 @@ def test_sqlite_errors_with_a_cause_in_the_system_are_translated(tmp_path):
 
 
 def test_an_unusual_error_is_told_in_the_systems_words():
-    assert files.machine_error(errno.EXDEV, "Invalid cross-device link", Path("a")).what == "cannot be written: Invalid cross-device link"
+    assert (
+        files.machine_error(errno.EXDEV, "Invalid cross-device link", Path("a")).what
+        == "cannot be written: Invalid cross-device link"
+    )

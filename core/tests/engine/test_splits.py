@@ -14,14 +14,22 @@ from burnish.plan import SplitSpec
 def make(contents, labels, groups=None, splits=None, classes=3):
     rows = [np.array([c], dtype=np.float32) for c in contents]
     return Dataset.build(
-        name="made", modality="features", ids=[content_id("features", row) for row in rows], classes=Classes.of([str(c) for c in range(classes)]),
-        supervision=Labels(y=np.array(labels, dtype=np.int64)), reader=None,
-        columns={} if groups is None else {"group": np.array(groups)}, splits=splits,
-    )  # fmt: skip
+        name="made",
+        modality="features",
+        ids=[content_id("features", row) for row in rows],
+        classes=Classes.of([str(c) for c in range(classes)]),
+        supervision=Labels(y=np.array(labels, dtype=np.int64)),
+        reader=None,
+        columns={} if groups is None else {"group": np.array(groups)},
+        splits=splits,
+    )
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2), st.integers(0, 8)), min_size=30, max_size=80), st.integers(0, 3))
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2), st.integers(0, 8)), min_size=30, max_size=80),
+    st.integers(0, 3),
+)
 def test_groups_and_copies_never_straddle(rows, replicate):
     contents, labels, groups = zip(*rows, strict=True)
     dataset = make(contents, labels, groups)

@@ -13,10 +13,25 @@ from burnish.errors import MachineError, StoreError
 
 def record(key, replicate=0, value=0.5):
     terms = Terms(np.array([3, 7]), np.array([1.0, 2.0]), np.array([2.0, 4.0]))
-    measures = (StoredMeasure.of(Measure("accuracy", "test", value, n=6, terms=terms)), StoredMeasure.of(Measure("odd", "", math.nan, how="none")))
+    measures = (
+        StoredMeasure.of(Measure("accuracy", "test", value, n=6, terms=terms)),
+        StoredMeasure.of(Measure("odd", "", math.nan, how="none")),
+    )
     tables = extras_of([Table("per-class", "test", {"class": ["a", "b"], "recall": [0.5, math.nan]})])
     curves = extras_of([Curve("spectrum", "test", np.arange(2), np.array([0.7, 0.3]))])
-    return Record(key, {"tuner": "mlp"}, replicate, {"tuner.lr": 1e-3}, {"basics": "0.1.0"}, "", measures, tables, curves, 1.5, 2)
+    return Record(
+        key,
+        {"tuner": "mlp"},
+        replicate,
+        {"tuner.lr": 1e-3},
+        {"basics": "0.1.0"},
+        "",
+        measures,
+        tables,
+        curves,
+        1.5,
+        2,
+    )
 
 
 @pytest.fixture
@@ -84,7 +99,9 @@ def test_a_store_of_another_format_is_refused(tmp_path):
     Store(path).close()
     with sqlite3.connect(path) as db:
         db.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
-    with pytest.raises(StoreError, match=r"the store has format 99\. Possible: format 1\. Use the burnish that made it"):
+    with pytest.raises(
+        StoreError, match=r"the store has format 99\. Possible: format 1\. Use the burnish that made it"
+    ):
         Store(path)
 
 

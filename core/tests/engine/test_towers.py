@@ -1,4 +1,7 @@
-"""Studies with methods that work inside a backbone, or with its text tower: what they are given, and what is left of it."""
+"""Studies with methods that work inside a backbone, or with its text tower.
+
+What they are given, and what is left of it.
+"""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +45,13 @@ class Heard:
 
 
 def study(manager, folder, tuner, options=Options, **parts):
-    recipe = {"data": "pictures", "backbone": "towers", "tuner": tuner, "evaluate": "known", "replicates": 2} | parts
+    recipe = {
+        "data": "pictures",
+        "backbone": "towers",
+        "tuner": tuner,
+        "evaluate": "known",
+        "replicates": 2,
+    } | parts
     plan = build_plan(make_recipe(recipe), manager)
     run_study(plan, folder, "plan", lambda: manager, options)
     with Store(folder / "study.sqlite") as store:
@@ -53,10 +62,14 @@ def values(record, name):
     return {measure.split: measure.value for measure in record.measures if measure.name == name}
 
 
-def test_a_tuner_inside_the_backbone_is_measured_on_what_it_made_of_it_and_predicts_the_same_when_loaded(manager, tmp_path):
+def test_a_tuner_inside_the_backbone_is_measured_on_what_it_made_of_it_and_predicts_the_same_when_loaded(
+    manager, tmp_path
+):
     records = study(manager, tmp_path / "study", "shift", assess="training")
     assert [record.error for record in records] == ["", ""]
-    assert all(values(record, "accuracy")["test"] > 0.45 for record in records)  # half of the items are of the new class, and cannot be right
+    assert all(
+        values(record, "accuracy")["test"] > 0.45 for record in records
+    )  # half of the items are of the new class, and cannot be right
     assert all(values(record, "known")["test"] == 3 for record in records)
     (folder,) = (tmp_path / "study" / "predictors").iterdir()
     loaded = load_predictor(folder, manager)
@@ -99,7 +112,9 @@ def test_prompts_are_encoded_once_and_kept_in_the_cache(manager, tmp_path):
     towers_plugin.ENCODED.clear()
     second = study(manager, tmp_path / "two", "texts", replicates=3)
     assert towers_plugin.ENCODED == []
-    assert [values(record, "accuracy") for record in first] == [values(record, "accuracy") for record in second[:2]]
+    assert [values(record, "accuracy") for record in first] == [
+        values(record, "accuracy") for record in second[:2]
+    ]
 
 
 def test_who_changes_the_frozen_weights_stops_the_study_and_nothing_of_it_is_kept(manager, tmp_path):
@@ -113,7 +128,9 @@ def test_a_fit_that_breaks_off_leaves_the_backbone_to_the_next_trial(manager, tm
     records = study(manager, tmp_path / "study", ["shift:how=stop", "shift"])
     assert ["it stopped in the middle" in record.error for record in records] == [True, True, False, False]
     alone = study(manager, tmp_path / "alone", "shift")
-    assert [values(record, "accuracy") for record in records[2:]] == [values(record, "accuracy") for record in alone]
+    assert [values(record, "accuracy") for record in records[2:]] == [
+        values(record, "accuracy") for record in alone
+    ]
 
 
 def test_prompts_need_names_and_a_place_for_them():

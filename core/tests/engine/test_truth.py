@@ -1,6 +1,7 @@
 """The cheating assessor: it gets nowhere in the engine, and in an engine that leaks the same cheat works.
 
-This guards against accidents, not against malice: a plugin runs in the engine's process and could read its memory.
+This guards against accidents, not against malice: a plugin runs in the engine's process and could read its
+memory.
 """
 
 from dataclasses import dataclass
@@ -28,12 +29,22 @@ N, C = 4000, 4
 
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory):
-    """Mean AUROC of every strategy against the engine: plan, corruption, out-of-fold probabilities, assessment."""
+    """Mean AUROC of every strategy against the engine.
+
+    Plan, corruption, out-of-fold probabilities, assessment.
+    """
     folder = tmp_path_factory.mktemp("truth")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BURNISH_CACHE", str(folder))
         manager = Manager(files=[Path(__file__).parent / "truth_plugin.py"], only=frozenset())
-        parts = {"data": "made", "backbone": "pass", "noise": f"flip:rate={RATE}", "assess": "flip", "tuner": "never", "evaluate": "never"}
+        parts = {
+            "data": "made",
+            "backbone": "pass",
+            "noise": f"flip:rate={RATE}",
+            "assess": "flip",
+            "tuner": "never",
+            "evaluate": "never",
+        }
         plan = build_plan(make_recipe({**parts, "replicates": SEEDS}), manager)
         with FeatureCache() as cache:
             inputs = Inputs(plan, manager, cache, Silent())
@@ -54,7 +65,7 @@ def test_no_cheat_works_in_the_engine(honest, name):
     assert honest[name] == pytest.approx(0.5, abs=0.02)
 
 
-# -- engines that leak ------------------------------------------------------------------------------------------------------------
+# -- engines that leak ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +84,22 @@ def world(replicate, draw=None, y=None):
     draw = uniforms(ids, "noise", replicate, COMPONENT, k=2)[:, 0] if draw is None else draw
     wrong = draw <= np.quantile(draw, RATE)
     observed = np.where(wrong, (y + rng.integers(1, C, N)) % C, y).astype(np.int64)
-    return SimpleNamespace(x=x, y=y, ids=ids, wrong=wrong, observed=observed, hidden=np.random.default_rng([7, replicate]).random(N))
+    return SimpleNamespace(
+        x=x,
+        y=y,
+        ids=ids,
+        wrong=wrong,
+        observed=observed,
+        hidden=np.random.default_rng([7, replicate]).random(N),
+    )
 
 
 def shown(made, replicate, more=None, observed=None):
     labels = Labels(y=made.observed if observed is None else observed)
     index, classes = np.arange(N, dtype=np.int64), Classes.of("abcd")
-    return Leaking(index, labels, classes, made.x, np.full((N, C), 1 / C), seeds.generator("assess", replicate), more)
+    return Leaking(
+        index, labels, classes, made.x, np.full((N, C), 1 / C), seeds.generator("assess", replicate), more
+    )
 
 
 def leaks_ids(replicate):
@@ -99,7 +119,9 @@ def keeps_the_order_of_folders(replicate):
 
 def leaks_places(replicate):
     made = world(replicate, draw=np.random.default_rng([7, replicate]).random(N))
-    return shown(made, replicate, SimpleNamespace(origins=[f"{'abcd'[c]}/{i}.jpg" for i, c in enumerate(made.y)])), made.wrong
+    return shown(
+        made, replicate, SimpleNamespace(origins=[f"{'abcd'[c]}/{i}.jpg" for i, c in enumerate(made.y)])
+    ), made.wrong
 
 
 def shares_a_generator(replicate):
@@ -114,7 +136,9 @@ def seeds_by_role(replicate):
 
 def keys_of_clean_labels(replicate):
     made = world(replicate)
-    return shown(made, replicate, SimpleNamespace(keys=[item_key(i, c) for i, c in enumerate(made.y.tolist())])), made.wrong
+    return shown(
+        made, replicate, SimpleNamespace(keys=[item_key(i, c) for i, c in enumerate(made.y.tolist())])
+    ), made.wrong
 
 
 class RememberingCorruptor:
@@ -142,10 +166,16 @@ def hands_out_a_view(replicate):
 
 
 LEAKS = {
-    "ids": leaks_ids, "rebuilt ids": draws_without_salt, "order": keeps_the_order_of_folders, "rows": leaks_places,
-    "own generator": shares_a_generator, "role seed": seeds_by_role, "keys": keys_of_clean_labels, "gc": remembers_in_the_corruptor,
+    "ids": leaks_ids,
+    "rebuilt ids": draws_without_salt,
+    "order": keeps_the_order_of_folders,
+    "rows": leaks_places,
+    "own generator": shares_a_generator,
+    "role seed": seeds_by_role,
+    "keys": keys_of_clean_labels,
+    "gc": remembers_in_the_corruptor,
     "base": hands_out_a_view,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -33,9 +33,13 @@ class Given:
 
 def data_of(rows, broken=None):
     return Dataset.build(
-        name="given", modality="features", ids=[content_id("features", row) for row in rows], classes=Classes.of(["a", "b"]),
-        supervision=Labels(y=np.zeros(len(rows), dtype=np.int64)), reader=FakeReader(list(rows), broken or {}),
-    )  # fmt: skip
+        name="given",
+        modality="features",
+        ids=[content_id("features", row) for row in rows],
+        classes=Classes.of(["a", "b"]),
+        supervision=Labels(y=np.zeros(len(rows), dtype=np.int64)),
+        reader=FakeReader(list(rows), broken or {}),
+    )
 
 
 def rows(n, dim, seed=0):
@@ -48,7 +52,13 @@ def test_data_of_different_width_one_after_the_other(tmp_path):
         data = data_of(x)
         out, _ = run(data, tmp_path, backbone=Given(), spec=GIVEN)
         assert np.array_equal(out.features, x[data.rows])
-        assert (out.features.dtype, out.features.flags.writeable, out.encoded, out.bad, out.warnings) == (np.float32, False, 150, (), ())
+        assert (out.features.dtype, out.features.flags.writeable, out.encoded, out.bad, out.warnings) == (
+            np.float32,
+            False,
+            150,
+            (),
+            (),
+        )
     assert list(Path(tmp_path).rglob("*")) == [], "nothing is kept"
 
 

@@ -1,4 +1,7 @@
-"""A plugin for the tests of methods that work inside a backbone, or with its text tower: pictures, the practice backbone, and tuners."""
+"""A plugin for the tests of methods that work inside a backbone, or with its text tower.
+
+Pictures, the practice backbone, and tuners.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ ENCODED: list[str] = []
 
 
 class Pictures:
-    """Squares of four colours; of the last one there are test items alone, and the source says that it is new."""
+    """Squares of four colours.
+
+    Of the last one there are test items alone, and the source says that it is new.
+    """
 
     def __init__(self, config):
         del config
@@ -29,13 +35,20 @@ class Pictures:
         rng = np.random.default_rng(0)
         y = np.arange(96) % 4
         fill = np.array(list(COLOURS.values()))[y][:, None, None, :]
-        pixels = np.clip(0.6 * fill + 40 + rng.normal(scale=20, size=(96, 16, 16, 3)), 0, 255).astype(np.uint8)
+        pixels = np.clip(0.6 * fill + 40 + rng.normal(scale=20, size=(96, 16, 16, 3)), 0, 255).astype(
+            np.uint8
+        )
         splits = np.where((y == 3) | (np.arange(96) >= 64), "test", "train")
         classes = Classes(tuple(COLOURS), tuple(COLOURS), np.array([True, True, True, False]))
         return Dataset.build(
-            name="pictures", modality="image", ids=[content_id("image", p.tobytes()) for p in pixels], classes=classes,
-            supervision=Labels(y=y.astype(np.int64)), reader=Rows(pixels), splits=list(splits),
-        )  # fmt: skip
+            name="pictures",
+            modality="image",
+            ids=[content_id("image", p.tobytes()) for p in pixels],
+            classes=classes,
+            supervision=Labels(y=y.astype(np.int64)),
+            reader=Rows(pixels),
+            splits=list(splits),
+        )
 
 
 def make_towers(config, runtime):
@@ -83,7 +96,12 @@ class Shift:
                 raise FitError("it stopped in the middle")
             state = lease.state()
         y = task.supervision.take(task.splits["train"].index).y
-        means = np.stack([x[y == c].mean(axis=0) if (y == c).any() else np.full(x.shape[1], 1e3) for c in range(len(task.classes))])
+        means = np.stack(
+            [
+                x[y == c].mean(axis=0) if (y == c).any() else np.full(x.shape[1], 1e3)
+                for c in range(len(task.classes))
+            ]
+        )
         return _predictor(state | {"means": torch.from_numpy(means.astype(np.float32))}, task.classes)
 
     def restore(self, state, info, classes):
@@ -136,7 +154,9 @@ class Texts:
         from burnish.blocks.text_classifier import TextClassifier, ensemble
 
         assert task.logit_scale() == task.backbone().logit_scale
-        return TextClassifier(ensemble(task.class_embeddings(("a {}", "{} {}"))), task.backbone().logit_scale, task.classes)
+        return TextClassifier(
+            ensemble(task.class_embeddings(("a {}", "{} {}"))), task.backbone().logit_scale, task.classes
+        )
 
     def restore(self, state, info, classes):
         from burnish.blocks.text_classifier import TextClassifier
@@ -197,10 +217,23 @@ class Known:
         from burnish.contracts.evaluator import Measure, Measures
 
         right = [
-            Measure("accuracy", split, float((outcome.scores(split).top() == outcome.targets(split).y).mean()), n=len(outcome.scores(split)))
+            Measure(
+                "accuracy",
+                split,
+                float((outcome.scores(split).top() == outcome.targets(split).y).mean()),
+                n=len(outcome.scores(split)),
+            )
             for split in outcome.splits
         ]
-        return Measures((*right, *(Measure("known", split, float(outcome.classes.known.sum()), "count") for split in outcome.splits)))
+        return Measures(
+            (
+                *right,
+                *(
+                    Measure("known", split, float(outcome.classes.known.sum()), "count")
+                    for split in outcome.splits
+                ),
+            )
+        )
 
 
 _ALL = frozenset({"features", "text-tower", "projects", "compose-text", "tokens", "module"})
@@ -209,13 +242,30 @@ _ALL = frozenset({"features", "text-tower", "projects", "compose-text", "tokens"
 @burnish.hookimpl
 def burnish_sources():
     fingerprint = "towers_plugin:always"
-    return [burnish.Source(name="pictures", target="towers_plugin:Pictures", summary="x", fingerprint=fingerprint, provides={"image", "labels"})]
+    return [
+        burnish.Source(
+            name="pictures",
+            target="towers_plugin:Pictures",
+            summary="x",
+            fingerprint=fingerprint,
+            provides={"image", "labels"},
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_backbones():
     name, target = "towers", "towers_plugin:make_towers"
-    return [burnish.Backbone(name=name, target=target, summary="x", fingerprint="towers_plugin:always", needs={"image"}, provides=_ALL)]
+    return [
+        burnish.Backbone(
+            name=name,
+            target=target,
+            summary="x",
+            fingerprint="towers_plugin:always",
+            needs={"image"},
+            provides=_ALL,
+        )
+    ]
 
 
 def always(config):
@@ -226,8 +276,21 @@ def always(config):
 def burnish_tuners():
     own = {"own-loss", "control"}
     return [
-        burnish.Tuner(name="shift", target="towers_plugin:Shift", config=ShiftConfig, summary="x", needs={"image", "module"}, provides=own),
-        burnish.Tuner(name="texts", target="towers_plugin:Texts", summary="x", needs={"features", "text-tower"}, provides=own),
+        burnish.Tuner(
+            name="shift",
+            target="towers_plugin:Shift",
+            config=ShiftConfig,
+            summary="x",
+            needs={"image", "module"},
+            provides=own,
+        ),
+        burnish.Tuner(
+            name="texts",
+            target="towers_plugin:Texts",
+            summary="x",
+            needs={"features", "text-tower"},
+            provides=own,
+        ),
     ]
 
 

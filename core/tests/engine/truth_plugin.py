@@ -1,4 +1,7 @@
-"""A plugin for the tests of what an assessor can find out: data without any signal, symmetric noise, and an assessor that cheats."""
+"""A plugin for the tests of what an assessor can find out.
+
+Data without any signal, symmetric noise, and an assessor that cheats.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,14 @@ class Data:
         y = np.sort(np.arange(ITEMS) % CLASSES).astype(np.int64)
         ids = [content_id("features", row) for row in x]
         return Dataset.build(
-            name="made", modality="features", ids=ids, classes=Classes.of("abcd"), supervision=Labels(y=y), reader=Rows(x),
+            name="made",
+            modality="features",
+            ids=ids,
+            classes=Classes.of("abcd"),
+            supervision=Labels(y=y),
+            reader=Rows(x),
             origins=[f"{'abcd'[label]}/{row}" for row, label in enumerate(y)],
-        )  # fmt: skip
+        )
 
 
 class Backbone:
@@ -70,7 +78,9 @@ class Flip:
         u = clean.uniforms(2)
         hit = np.argsort(u[:, 0], kind="stable")[: round(self.rate * len(u))]
         y = clean.supervision.y.copy()
-        y[clean.index[hit]] = (y[clean.index[hit]] + 1 + np.floor(u[hit, 1] * (CLASSES - 1)).astype(int)) % CLASSES
+        y[clean.index[hit]] = (
+            y[clean.index[hit]] + 1 + np.floor(u[hit, 1] * (CLASSES - 1)).astype(int)
+        ) % CLASSES
         return Corruption(replace(clean.supervision, y=y), clean.index, y != clean.supervision.y)
 
 
@@ -88,8 +98,14 @@ class Cheat:
         from burnish.contracts.noise import Assessment
 
         found = {name: strategy(evidence) for name, strategy in STRATEGIES.items()}
-        tables = {name: Table(name, "", {"suspicion": suspicion.tolist()}) for name, suspicion in found.items()}
-        return Assessment(evidence.index, clean_probability=np.full(len(evidence.index), 0.5, dtype=np.float32), tables=tables)
+        tables = {
+            name: Table(name, "", {"suspicion": suspicion.tolist()}) for name, suspicion in found.items()
+        }
+        return Assessment(
+            evidence.index,
+            clean_probability=np.full(len(evidence.index), 0.5, dtype=np.float32),
+            tables=tables,
+        )
 
 
 class Never:
@@ -99,26 +115,50 @@ class Never:
 
 @burnish.hookimpl
 def burnish_sources():
-    return [burnish.Source(name="made", target="truth_plugin:Data", summary="Noise", provides={"features", "labels"})]
+    return [
+        burnish.Source(
+            name="made", target="truth_plugin:Data", summary="Noise", provides={"features", "labels"}
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_backbones():
-    return [burnish.Backbone(name="pass", target="truth_plugin:Backbone", summary="Passes", needs={"features"}, provides={"features"})]
+    return [
+        burnish.Backbone(
+            name="pass",
+            target="truth_plugin:Backbone",
+            summary="Passes",
+            needs={"features"},
+            provides={"features"},
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_noise_models():
     return [
         burnish.NoiseModel(
-            name="flip", corrupt="truth_plugin:Flip", assess="truth_plugin:Cheat", corrupt_config=FlipConfig, summary="Flips, and cheats"
+            name="flip",
+            corrupt="truth_plugin:Flip",
+            assess="truth_plugin:Cheat",
+            corrupt_config=FlipConfig,
+            summary="Flips, and cheats",
         )
     ]
 
 
 @burnish.hookimpl
 def burnish_tuners():
-    return [burnish.Tuner(name="never", target="truth_plugin:Never", summary="Never fitted", needs={"features"}, provides={"own-loss"})]
+    return [
+        burnish.Tuner(
+            name="never",
+            target="truth_plugin:Never",
+            summary="Never fitted",
+            needs={"features"},
+            provides={"own-loss"},
+        )
+    ]
 
 
 @burnish.hookimpl

@@ -43,22 +43,55 @@ def make_plan(
 ) -> Plan:
     """Return noises x seeds x tuners; noises () gives one backbone without options."""
     tuner_parts = [part("tuner", tuner) if isinstance(tuner, str) else tuner for tuner in tuners]
-    backbones = [part("backbone", "tiny", noise=n, seed=s) for n in noises for s in seeds] or [part("backbone", "features")]
+    backbones = [part("backbone", "tiny", noise=n, seed=s) for n in noises for s in seeds] or [
+        part("backbone", "features")
+    ]
     cells = [
-        Cell(part("data", data), backbone, noise, None, tuner, None if tuner.name == "nothing" else part("loss", "ce"), 1)
-        for backbone in backbones for tuner in tuner_parts
-    ]  # fmt: skip
+        Cell(
+            part("data", data),
+            backbone,
+            noise,
+            None,
+            tuner,
+            None if tuner.name == "nothing" else part("loss", "ce"),
+            1,
+        )
+        for backbone in backbones
+        for tuner in tuner_parts
+    ]
     panels = {"in": ("test",), "out": SPLITS[1:]}
     spec = report or ReportSpec("backbone.noise" if noises else "", "tuner", panels, "accuracy", "mlp")
     evaluators = (part("evaluate", "accuracy"),)
     select = SelectSpec("accuracy")
-    return Plan("noisy-pretraining", {"data": data}, tuple(cells), evaluators, replicates, SplitSpec(), None, select, spec, NUMERIC, "error")
+    return Plan(
+        "noisy-pretraining",
+        {"data": data},
+        tuple(cells),
+        evaluators,
+        replicates,
+        SplitSpec(),
+        None,
+        select,
+        spec,
+        NUMERIC,
+        "error",
+    )
 
 
 def make_records(
-    plan: Plan, *, groups: int = 60, items: int = 10, classes: Sequence[str] = CLASSES, extras: bool = True, dim: int = 96, seed: int = 0
+    plan: Plan,
+    *,
+    groups: int = 60,
+    items: int = 10,
+    classes: Sequence[str] = CLASSES,
+    extras: bool = True,
+    dim: int = 96,
+    seed: int = 0,
 ) -> dict[str, Record]:
-    """Return a record for every trial: accuracy with terms over groups, a spectrum measure, per-class tables and spectra."""
+    """Return a record for every trial.
+
+    Accuracy with terms over groups, a spectrum measure, per-class tables and spectra.
+    """
     records = {}
     rng = np.random.default_rng(seed)
     easy = rng.normal(0, 0.08, groups)
@@ -70,31 +103,74 @@ def make_records(
             shift = rng.normal(0, 0.01)
             measures, tables, curves = [], [], []
             for split in SPLITS:
-                level = LEVEL.get(cell.tuner.name, 0.7) - 0.25 * noise * (cell.tuner.name != "nothing") + 0.01 * start + backbone + shift
+                level = (
+                    LEVEL.get(cell.tuner.name, 0.7)
+                    - 0.25 * noise * (cell.tuner.name != "nothing")
+                    + 0.01 * start
+                    + backbone
+                    + shift
+                )
                 robust = 0.75 if cell.tuner.name == "nmtune" else 1.0
                 level = level if cell.tuner.name == "nothing" else level - DROP[split] * robust
                 right = rng.binomial(items, np.clip(level + easy, 0.02, 0.99)).astype(np.float64)
                 terms = np.stack([np.arange(groups), right, np.full(groups, items)]).astype("<f8")
                 total = groups * items
-                measures.append(StoredMeasure("accuracy", split, float(right.sum() / total), "fraction", "up", total, "", terms.tobytes()))
-                measures.append(StoredMeasure("worst-1", split, float(level - 0.2), "fraction", "up", total, "mean recall of the worst class"))
+                measures.append(
+                    StoredMeasure(
+                        "accuracy",
+                        split,
+                        float(right.sum() / total),
+                        "fraction",
+                        "up",
+                        total,
+                        "",
+                        terms.tobytes(),
+                    )
+                )
+                measures.append(
+                    StoredMeasure(
+                        "worst-1",
+                        split,
+                        float(level - 0.2),
+                        "fraction",
+                        "up",
+                        total,
+                        "mean recall of the worst class",
+                    )
+                )
                 measures.append(StoredMeasure("sve", split, 3.1 - 2 * noise, "nats", "none", total, ""))
                 if extras:
                     recall = np.clip(level + hard + rng.normal(0, 0.02, len(classes)), 0, 1)
                     precision = np.clip(recall + 0.01, 0, 1).tolist()
-                    columns = {"class": list(classes), "recall": recall.tolist(), "precision": precision, "n": [60] * len(classes)}
+                    columns = {
+                        "class": list(classes),
+                        "recall": recall.tolist(),
+                        "precision": precision,
+                        "n": [60] * len(classes),
+                    }
                     tables.append({"name": "per-class", "split": split, "columns": columns})
                     if split in ("test", "test:blur"):
                         x = list(range(1, dim + 1))
-                        curves.append({"name": "spectrum", "split": split, "x": x, "y": _spectrum(dim, 18 - 30 * noise)})
+                        curves.append(
+                            {"name": "spectrum", "split": split, "x": x, "y": _spectrum(dim, 18 - 30 * noise)}
+                        )
                         if cell.tuner.name in ("mlp", "nmtune"):
                             y = _spectrum(dim, 30 if cell.tuner.name == "nmtune" else 10)
                             curves.append({"name": "tuner-spectrum", "split": split, "x": x, "y": y})
             key = plan.measure_key(trial)
             records[key] = Record(
-                key, cell.labels(), trial.replicate, {"tuner.lr": 1e-3} if cell.tuner.name in ("linear", "mlp", "nmtune") else {},
-                {"made": "1.0", "basics": "0.1.0"}, "", tuple(measures), tuple(tables), tuple(curves), 0.02 + 0.05 * (number % 5), 10,
-            )  # fmt: skip
+                key,
+                cell.labels(),
+                trial.replicate,
+                {"tuner.lr": 1e-3} if cell.tuner.name in ("linear", "mlp", "nmtune") else {},
+                {"made": "1.0", "basics": "0.1.0"},
+                "",
+                tuple(measures),
+                tuple(tables),
+                tuple(curves),
+                0.02 + 0.05 * (number % 5),
+                10,
+            )
     return records
 
 
@@ -104,12 +180,26 @@ def _spectrum(dim: int, scale: float) -> list[float]:
 
 
 CHOICES = [
-    (f"{tuner}", {"tuner.lr": best}, [{"options": {"tuner.lr": lr}, "value": 0.7, "trials": 10, "error": ""} for lr in (3e-4, 1e-3, 3e-3, 1e-2)])
+    (
+        f"{tuner}",
+        {"tuner.lr": best},
+        [
+            {"options": {"tuner.lr": lr}, "value": 0.7, "trials": 10, "error": ""}
+            for lr in (3e-4, 1e-3, 3e-3, 1e-2)
+        ],
+    )
     for tuner, best in (("linear", 1e-2), ("mlp", 1e-3), ("nmtune", 1e-3))
 ]
 
 
-def write_study(folder: Path, plan: Plan, records: dict[str, Record], *, choices: bool = True, notes: Sequence[tuple[str, str]] = ()) -> Path:
+def write_study(
+    folder: Path,
+    plan: Plan,
+    records: dict[str, Record],
+    *,
+    choices: bool = True,
+    notes: Sequence[tuple[str, str]] = (),
+) -> Path:
     """Write a study folder as the engine does."""
     folder.mkdir(parents=True, exist_ok=True)
     text = f"# {plan.name}\ndata: {plan.recipe['data']}\nreplicates: {plan.replicates}\n"
@@ -117,7 +207,15 @@ def write_study(folder: Path, plan: Plan, records: dict[str, Record], *, choices
     with Store(folder / STORE) as store:
         identity = {f"numeric.{name}": value for name, value in plan.numeric.record().items()}
         trials = [plan.measure_key(trial) for trial in plan.trials()]
-        store.set_meta({"trials": json.dumps(trials), "identity": json.dumps(identity), "plan": text, "name": plan.name, "key": plan.key()})
+        store.set_meta(
+            {
+                "trials": json.dumps(trials),
+                "identity": json.dumps(identity),
+                "plan": text,
+                "name": plan.name,
+                "key": plan.key(),
+            }
+        )
         for label, options, candidates in CHOICES if choices else ():
             store.add_choice(f"choice of {label}", label, options, candidates)
         for kind, line in notes:
@@ -128,11 +226,25 @@ def write_study(folder: Path, plan: Plan, records: dict[str, Record], *, choices
     return folder
 
 
-def number(value: float, low: float = float("nan"), high: float = float("nan"), *, values: Sequence[float] = (), **other: Any) -> dict[str, Any]:
+def number(
+    value: float,
+    low: float = float("nan"),
+    high: float = float("nan"),
+    *,
+    values: Sequence[float] = (),
+    **other: Any,
+) -> dict[str, Any]:
     """Return a summarised number as JSON."""
     plain = {name: None if v != v else v for name, v in (("value", value), ("low", low), ("high", high))}
     how = "95 % percentile bootstrap over 2 replicates and 30 test groups together, 10,000 draws"
-    rest = {"values": list(values) or [plain["value"]] * 2, "n": 600, "unit": "fraction", "better": "up", "how": how, "note": ""}
+    rest = {
+        "values": list(values) or [plain["value"]] * 2,
+        "n": 600,
+        "unit": "fraction",
+        "better": "up",
+        "how": how,
+        "note": "",
+    }
     return plain | rest | other
 
 
@@ -140,35 +252,84 @@ def summary_of(cells: dict[tuple[Any, int, str], dict[str, dict[str, Any]]], **o
     """Return a summary as JSON: cells are (noise, seed, tuner) -> panel -> number of accuracy."""
     rows = [
         {
-            "labels": {"data": "signs", "backbone": f"tiny:noise={x},seed={seed}", "noise": "none", "assess": "none", "tuner": tuner, "loss": "ce"},
-            "x": x, "line": tuner, "options": {}, "finished": 2, "errors": [], "seconds": 1.0, "numbers": {"accuracy": dict(places)},
+            "labels": {
+                "data": "signs",
+                "backbone": f"tiny:noise={x},seed={seed}",
+                "noise": "none",
+                "assess": "none",
+                "tuner": tuner,
+                "loss": "ce",
+            },
+            "x": x,
+            "line": tuner,
+            "options": {},
+            "finished": 2,
+            "errors": [],
+            "seconds": 1.0,
+            "numbers": {"accuracy": dict(places)},
         }
         for (x, seed, tuner), places in cells.items()
-    ]  # fmt: skip
+    ]
     panels = {"in": ["test"], "out": ["test:blur", "test:noise"]}
-    head = {"measure": "accuracy", "panels": panels, "x": "backbone.noise", "lines": "tuner", "baseline": "mlp", "replicates": 2, "units": 30}
+    head = {
+        "measure": "accuracy",
+        "panels": panels,
+        "x": "backbone.noise",
+        "lines": "tuner",
+        "baseline": "mlp",
+        "replicates": 2,
+        "units": 30,
+    }
     return head | {"draws": 10_000, "rows": rows, "comparisons": []} | other
 
 
-def difference(line: str, panel: str, value: float, low: float, high: float, p: float = 0.01, **labels: str) -> dict[str, Any]:
+def difference(
+    line: str, panel: str, value: float, low: float, high: float, p: float = 0.01, **labels: str
+) -> dict[str, Any]:
     """Return a comparison as JSON."""
     over = {"over": "1 row" if labels else "2 rows", "labels": labels}
-    return {"line": line, "panel": panel, "difference": value, "low": low, "high": high, "p": p, "p_holm": p} | over
+    return {
+        "line": line,
+        "panel": panel,
+        "difference": value,
+        "low": low,
+        "high": high,
+        "p": p,
+        "p_holm": p,
+    } | over
 
 
 @pytest.fixture(scope="session")
 def made() -> Any:
     """The helpers of this file, for tests (which cannot import it)."""
-    names = ("number", "summary_of", "difference", "part", "make_plan", "make_records", "write_study", "CHOICES", "NUMERIC")
+    names = (
+        "number",
+        "summary_of",
+        "difference",
+        "part",
+        "make_plan",
+        "make_records",
+        "write_study",
+        "CHOICES",
+        "NUMERIC",
+    )
     return SimpleNamespace(**{name: globals()[name] for name in names})
 
 
 @pytest.fixture(scope="session")
 def made_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the whole study: 5 noises x 2 seeds x 5 tuners, with few replicates and test groups, which is quicker."""
+    """The folder of the whole study.
+
+    5 noises x 2 seeds x 5 tuners, with few replicates and test groups, which is quicker.
+    """
     plan = make_plan(replicates=3)
-    notes = [("bad item", "photos/17.jpg: truncated file"), ("warning", "4 near-duplicates straddle no split")]
-    return write_study(tmp_path_factory.mktemp("studies") / "whole", plan, make_records(plan, groups=5, dim=12), notes=notes)
+    notes = [
+        ("bad item", "photos/17.jpg: truncated file"),
+        ("warning", "4 near-duplicates straddle no split"),
+    ]
+    return write_study(
+        tmp_path_factory.mktemp("studies") / "whole", plan, make_records(plan, groups=5, dim=12), notes=notes
+    )
 
 
 @pytest.fixture(scope="session")
@@ -185,12 +346,20 @@ def study(tmp_path: Path) -> Callable[..., Path]:
     """Write a small study: two noises, two tuners, three replicates, unless said otherwise."""
 
     def write(
-        *, classes: Sequence[str] = CLASSES[:3], extras: bool = True, change: Any = None, choices: bool = True, plain: bool = False,
-        notes: Sequence[tuple[str, str]] = (), **plan: Any,
-    ) -> Path:  # fmt: skip
+        *,
+        classes: Sequence[str] = CLASSES[:3],
+        extras: bool = True,
+        change: Any = None,
+        choices: bool = True,
+        plain: bool = False,
+        notes: Sequence[tuple[str, str]] = (),
+        **plan: Any,
+    ) -> Path:
         if plain:
             plan["report"] = ReportSpec()
-        planned = make_plan(**({"replicates": 3, "noises": (0, 0.3), "seeds": (0,), "tuners": ("mlp", "nmtune")} | plan))
+        planned = make_plan(
+            **({"replicates": 3, "noises": (0, 0.3), "seeds": (0,), "tuners": ("mlp", "nmtune")} | plan)
+        )
         records = make_records(planned, groups=4, classes=classes, extras=extras, dim=8)
         records = change(records) if change else records
         return write_study(tmp_path / "study", planned, records, choices=choices, notes=notes)

@@ -1,4 +1,7 @@
-"""Axes that not every row has: no value of x, several numbers of views; names that no trial has; what there is nothing to compare with."""
+"""Axes that not every row has: no value of x, several numbers of views; names that no trial has.
+
+What there is nothing to compare with.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,15 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-# -- no value of x ----------------------------------------------------------------------------------------------------------------
+# -- no value of x -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def noisy(made: Any) -> Plan:
     """Label noise none, 0.2 and 0.4, of one backbone and two tuners."""
-    plan = made.make_plan((), (), ("mlp", "nmtune"), 2, report=ReportSpec("noise.rate", "tuner", PANELS, "accuracy", "mlp"))
+    plan = made.make_plan(
+        (), (), ("mlp", "nmtune"), 2, report=ReportSpec("noise.rate", "tuner", PANELS, "accuracy", "mlp")
+    )
     noises = [(), (made.part("noise", "symmetric", rate=0.2),), (made.part("noise", "symmetric", rate=0.4),)]
     return replace(plan, cells=tuple(replace(cell, noise=noise) for noise in noises for cell in plan.cells))
 
@@ -44,13 +49,24 @@ def test_rows_without_x_have_a_column_of_their_own(made: Any, noisy: Plan) -> No
     content = summarise(noisy, made.make_records(noisy, groups=4, dim=4, extras=False))
     assert [row["x"] for row in content["rows"]] == [None, None, 0.2, 0.2, 0.4, 0.4]
     text = render(content, width=100)
-    assert next(line for line in text.splitlines() if line.startswith("tuner")).split() == ["tuner", NO_X, "0.2", "0.4"]
-    results = [line for line in text.partition("difference from")[0].splitlines() if line.startswith(("  mlp ", "  nmtune "))]
+    assert next(line for line in text.splitlines() if line.startswith("tuner")).split() == [
+        "tuner",
+        NO_X,
+        "0.2",
+        "0.4",
+    ]
+    results = [
+        line
+        for line in text.partition("difference from")[0].splitlines()
+        if line.startswith(("  mlp ", "  nmtune "))
+    ]
     assert [line.count("±") for line in results] == [3] * 4, "a mean with its interval in every column"
     (drawn,) = figures.along_x(Summary.of(content), ["in"], wide=False)
     assert [label.get_text() for label in drawn.figure.axes[0].get_xticklabels()] == [NO_X, "0.2", "0.4"]
     assert f"{NO_X} : rows without noise.rate." in text
-    assert to_csv(Summary.of(content)).splitlines()[1].startswith("signs,features,none,none,mlp,ce,,accuracy,")
+    assert (
+        to_csv(Summary.of(content)).splitlines()[1].startswith("signs,features,none,none,mlp,ce,,accuracy,")
+    )
     sentences = answer(Summary.of(content))
     assert "at 2 values of `noise.rate` and without it: 6 rows" in sentences[0]
     assert any(sentence.startswith("From `noise.rate` 0.2 to 0.4, ") for sentence in sentences)
@@ -72,13 +88,15 @@ def test_what_has_no_x_stands_beside_the_numbers() -> None:
     assert pictures.positions([True, None]) == [0.0, 1.0]
 
 
-# -- views ------------------------------------------------------------------------------------------------------------------------
+# -- views ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def viewed(made: Any, tmp_path: Path) -> tuple[Plan, Path]:
     """Two tuners with 1 and with 2 views, as a study that began with 1 view alone."""
-    plan = made.make_plan((), (), ("mlp", "nmtune"), 2, report=ReportSpec("", "tuner", PANELS, "accuracy", "mlp"))
+    plan = made.make_plan(
+        (), (), ("mlp", "nmtune"), 2, report=ReportSpec("", "tuner", PANELS, "accuracy", "mlp")
+    )
     first = made.make_records(plan, groups=4, dim=4)
     cells = tuple(replace(cell, views=views, views_vary=True) for views in (1, 2) for cell in plan.cells)
     wider = replace(plan, cells=cells)
@@ -91,9 +109,15 @@ def test_rows_are_compared_at_equal_views(viewed: tuple[Plan, Path]) -> None:
     plan, folder = viewed
     with Store(folder / "study.sqlite", create=False) as store:
         content = summarise(plan, store.records(terms=True))
-    value = {(r["line"], r["labels"]["views"]): r["numbers"]["accuracy"]["in"]["value"] for r in content["rows"]}
+    value = {
+        (r["line"], r["labels"]["views"]): r["numbers"]["accuracy"]["in"]["value"] for r in content["rows"]
+    }
     assert len(value) == 4
-    single = {c["labels"]["views"]: c["difference"] for c in content["comparisons"] if c["labels"] and c["panel"] == "in"}
+    single = {
+        c["labels"]["views"]: c["difference"]
+        for c in content["comparisons"]
+        if c["labels"] and c["panel"] == "in"
+    }
     assert single == {v: pytest.approx(value["nmtune", v] - value["mlp", v]) for v in ("fixed:1", "fixed:2")}
     overall = [c for c in content["comparisons"] if not c["labels"] and c["panel"] == "in"]
     assert [c["over"] for c in overall] == ["2 rows"]
@@ -107,7 +131,10 @@ def test_tables_and_figures_take_views_for_an_axis(viewed: tuple[Plan, Path]) ->
     text = words(study.table(width=120))
     assert "fixed:1 mlp " in text
     assert "fixed:2 nmtune " in text
-    assert "Fixed views of each item: mlp, nmtune train on 2. They are drawn once: all replicates share them" in text
+    assert (
+        "Fixed views of each item: mlp, nmtune train on 2. They are drawn once: all replicates share them"
+        in text
+    )
     assert "all replicates share them" in render_report(study)
     assert to_csv(study.summary).startswith("data,backbone,views,noise,assess,tuner,loss,")
 
@@ -121,13 +148,17 @@ def test_trials_from_before_the_axis_belong_to_their_rows(viewed: tuple[Plan, Pa
     again = study.against("nmtune")
     assert {c.line: c.over for c in again.summary.comparisons if not c.labels} == {"mlp": "2 rows"}
     there = {(c.panel, c.labels["views"]): c.difference for c in study.summary.comparisons if c.labels}
-    assert there == {(c.panel, c.labels["views"]): pytest.approx(-c.difference) for c in again.summary.comparisons if c.labels}
+    assert there == {
+        (c.panel, c.labels["views"]): pytest.approx(-c.difference)
+        for c in again.summary.comparisons
+        if c.labels
+    }
     assert "fixed:2" in comparisons_to_csv(again.summary)
     found = pictures.per_class(study.summary, study.records(extras=True), "recall")
     assert set(found["in"]["0"]) == {"mlp", "nmtune"}
 
 
-# -- names ------------------------------------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -135,15 +166,23 @@ def test_trials_from_before_the_axis_belong_to_their_rows(viewed: tuple[Plan, Pa
     [
         (
             ReportSpec(measure="acuracy"),
-            r"^report, measure: no trial has the measure 'acuracy'\. Did you mean 'accuracy'\? Possible: accuracy, worst-1, sve\. ",
+            (
+                r"^report, measure: no trial has the measure 'acuracy'\. Did you mean 'accuracy'\? Possible:"
+                r" accuracy, worst-1, sve\. "
+            ),
         ),
         (
             ReportSpec(panels={"in": ("test",), "out": ("test:blur", "test:blurr")}),
-            r"^report, panels: no trial has the test set 'test:blurr'\. Did you mean 'test:blur'\? Possible: test, test:blur, ",
+            (
+                r"^report, panels: no trial has the test set 'test:blurr'\. Did you mean 'test:blur'\?"
+                r" Possible: test, test:blur, "
+            ),
         ),
     ],
 )
-def test_a_name_that_no_trial_has_is_refused(made: Any, noisy: Plan, report: ReportSpec, message: str) -> None:
+def test_a_name_that_no_trial_has_is_refused(
+    made: Any, noisy: Plan, report: ReportSpec, message: str
+) -> None:
     plan = replace(noisy, report=report)
     records = made.make_records(plan, groups=4, extras=False)
     with pytest.raises(RecipeError, match=message):
@@ -155,19 +194,23 @@ def test_a_name_that_no_trial_has_is_refused(made: Any, noisy: Plan, report: Rep
         summarise(plan, failed | {one: records[one]})
 
 
-# -- nothing to compare with ----------------------------------------------------------------------------------------------------------
+# -- nothing to compare with ---------------------------------------------------------------------------------
 
 
 def test_what_there_is_nothing_to_compare_with_is_said_in_one_line(made: Any, noisy: Plan) -> None:
     def caption(**changes: Any) -> list[str]:
-        content = made.summary_of({(0, 0, "mlp"): {"in": made.number(0.5)}, (0, 0, "nmtune"): {"in": made.number(0.5)}}, **changes)
+        content = made.summary_of(
+            {(0, 0, "mlp"): {"in": made.number(0.5)}, (0, 0, "nmtune"): {"in": made.number(0.5)}}, **changes
+        )
         return [line for line in render(content, width=200).splitlines() if line.startswith("No ")]
 
     advice = ["No do-nothing row: add --tuner idle."]
     assert caption() == []
     assert caption(advice=advice) == advice
     assert caption(baseline="") == ["No baseline: add -s report.baseline=NAME."]
-    assert caption(baseline="", advice=advice) == ["No do-nothing row: add --tuner idle. No baseline: add -s report.baseline=NAME."]
+    assert caption(baseline="", advice=advice) == [
+        "No do-nothing row: add --tuner idle. No baseline: add -s report.baseline=NAME."
+    ]
     alone = made.summary_of({(0, 0, "mlp"): {"in": made.number(0.5)}}, baseline="")
     assert "No baseline: add a second tuner and -s report.baseline=NAME." in render(alone, width=200)
     assert summarise(replace(noisy, advice=("No do-nothing row.",)), {})["advice"] == ["No do-nothing row."]

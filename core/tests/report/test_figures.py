@@ -18,12 +18,20 @@ from burnish.report.summary import Summary
 def dots(figure: Figure) -> list[tuple[float, float]]:
     """Return the positions of all markers."""
     return [
-        (float(x), float(y)) for line in figure.axes[0].lines if line.get_marker() not in ("None", "") for x, y in zip(*line.get_data(), strict=True)
+        (float(x), float(y))
+        for line in figure.axes[0].lines
+        if line.get_marker() not in ("None", "")
+        for x, y in zip(*line.get_data(), strict=True)
     ]
 
 
 def test_rows_that_share_an_x_are_points_and_the_line_is_their_mean(made: Any) -> None:
-    cells = {(x, seed, t): {"in": made.number(0.5 + x + seed / 10)} for x in (0, 0.3) for seed in (0, 1) for t in ("mlp", "linear")}
+    cells = {
+        (x, seed, t): {"in": made.number(0.5 + x + seed / 10)}
+        for x in (0, 0.3)
+        for seed in (0, 1)
+        for t in ("mlp", "linear")
+    }
     picture = figures.along_x(Summary.of(made.summary_of(cells)), ["in"], wide=True)[0]
     assert sorted(round(y, 6) for _, y in dots(picture.figure)) == [50, 50, 60, 60, 80, 80, 90, 90]
     mean = picture.figure.axes[0].lines[0]
@@ -34,14 +42,25 @@ def test_rows_that_share_an_x_are_points_and_the_line_is_their_mean(made: Any) -
 def test_an_interval_is_a_bar(made: Any) -> None:
     cells = {(x, 0, "mlp"): {"in": made.number(0.5, 0.4, 0.7)} for x in (0, 0.3)}
     axes = figures.along_x(Summary.of(made.summary_of(cells)), ["in"], wide=True)[0].figure.axes[0]
-    bars = [line.get_ydata() for line in axes.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2]
+    bars = [
+        line.get_ydata()
+        for line in axes.lines
+        if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2
+    ]
     assert [[round(float(y), 6) for y in bar] for bar in bars] == [[40, 70], [40, 70]]
 
 
 def test_a_line_far_below_is_told_in_words_and_the_same_in_every_picture(made: Any) -> None:
     values = {"nothing": (0.1, 0.1), "linear": (0.7, 0.4), "mlp": (0.75, 0.45)}
-    cells = {(x, 0, t): {"in": made.number(a), "out": made.number(b)} for t, (a, b) in values.items() for x in (0, 0.3)}
-    drawn = [picture.figure.axes[0] for picture in figures.along_x(Summary.of(made.summary_of(cells)), ["in", "out"], wide=False)]
+    cells = {
+        (x, 0, t): {"in": made.number(a), "out": made.number(b)}
+        for t, (a, b) in values.items()
+        for x in (0, 0.3)
+    }
+    drawn = [
+        picture.figure.axes[0]
+        for picture in figures.along_x(Summary.of(made.summary_of(cells)), ["in", "out"], wide=False)
+    ]
     for axes in drawn:
         assert min(y for _, y in dots(axes.figure)) > axes.get_ylim()[0] > 20
         assert [text.get_text() for text in axes.texts] == ["↓ below: nothing 10.0 to 10.0"]
@@ -56,7 +75,10 @@ def test_words_may_be_an_x(made: Any) -> None:
 
 
 def test_differences_keep_zero_and_room(made: Any) -> None:
-    compared = [made.difference(n, "in", v, v - 0.01, v + 0.01) for n, v in (("nothing", -0.6), ("linear", -0.02), ("nmtune", 0.03))]
+    compared = [
+        made.difference(n, "in", v, v - 0.01, v + 0.01)
+        for n, v in (("nothing", -0.6), ("linear", -0.02), ("nmtune", 0.03))
+    ]
     cells = {(0, 0, t): {"in": made.number(0.5)} for t in ("nothing", "linear", "mlp", "nmtune")}
     axes = figures.differences(Summary.of(made.summary_of(cells, comparisons=compared)))[0].figure.axes[0]
     low, high = axes.get_xlim()
@@ -67,7 +89,11 @@ def test_differences_keep_zero_and_room(made: Any) -> None:
 
 def test_rows_far_below_leave_room_for_the_others(made: Any) -> None:
     values = {"nothing": 0.1, "linear": 0.9, "mlp": 0.92}
-    cells = {(0, seed, t): {"in": made.number(v, v - 0.01, v + 0.01)} for seed in range(3) for t, v in values.items()}
+    cells = {
+        (0, seed, t): {"in": made.number(v, v - 0.01, v + 0.01)}
+        for seed in range(3)
+        for t, v in values.items()
+    }
     axes = figures.by_row(Summary.of(made.summary_of(cells, x="")))[0].figure.axes[0]
     assert axes.get_xlim()[0] > 85
     assert [text.get_text() for text in axes.texts] == ["← 10.0"] * 3
@@ -77,16 +103,29 @@ def test_rows_far_below_leave_room_for_the_others(made: Any) -> None:
 def test_curves_are_means_by_x_for_the_backbone_and_by_line_for_the_tuner(made: Any) -> None:
     plan = made.make_plan(noises=(0, 0.3), seeds=(0, 1), tuners=("linear", "mlp", "nmtune"), replicates=2)
     records = made.make_records(plan, groups=3, dim=6)
-    cells = {(n, s, t): {"in": made.number(0.5), "out": made.number(0.4)} for n in (0, 0.3) for s in (0, 1) for t in ("linear", "mlp", "nmtune")}
+    cells = {
+        (n, s, t): {"in": made.number(0.5), "out": made.number(0.4)}
+        for n in (0, 0.3)
+        for s in (0, 1)
+        for t in ("linear", "mlp", "nmtune")
+    }
     found = pictures.curves(Summary.of(made.summary_of(cells)), list(records.values()))
     assert [(c.name, c.panel, list(c.lines)) for c in found] == [
-        ("spectrum", "in", ["0", "0.3"]), ("spectrum", "out", ["0", "0.3"]),
-        ("tuner-spectrum", "in", ["mlp", "nmtune"]), ("tuner-spectrum", "out", ["mlp", "nmtune"]),
-    ]  # fmt: skip
-    mine = [
-        c["y"] for r in records.values() if "noise=0.3" in r.labels["backbone"] for c in r.curves if (c["name"], c["split"]) == ("spectrum", "test")
+        ("spectrum", "in", ["0", "0.3"]),
+        ("spectrum", "out", ["0", "0.3"]),
+        ("tuner-spectrum", "in", ["mlp", "nmtune"]),
+        ("tuner-spectrum", "out", ["mlp", "nmtune"]),
     ]
-    assert list(found[0].lines["0.3"][1]) == pytest.approx([sum(ys) / len(ys) for ys in zip(*mine, strict=True)])
+    mine = [
+        c["y"]
+        for r in records.values()
+        if "noise=0.3" in r.labels["backbone"]
+        for c in r.curves
+        if (c["name"], c["split"]) == ("spectrum", "test")
+    ]
+    assert list(found[0].lines["0.3"][1]) == pytest.approx(
+        [sum(ys) / len(ys) for ys in zip(*mine, strict=True)]
+    )
 
 
 def test_classes_are_means_over_rows_replicates_and_splits(made_study: Path) -> None:
@@ -95,8 +134,11 @@ def test_classes_are_means_over_rows_replicates_and_splits(made_study: Path) -> 
     found = pictures.per_class(opened.summary, records, "recall")
     slow = [
         table["columns"]["recall"][table["columns"]["class"].index("3")]
-        for record in records if record.labels["tuner"] == "mlp" for table in record.tables if table["split"].startswith("test:")
-    ]  # fmt: skip
+        for record in records
+        if record.labels["tuner"] == "mlp"
+        for table in record.tables
+        if table["split"].startswith("test:")
+    ]
     assert found["out"]["3"]["mlp"] == pytest.approx(sum(slow) / len(slow))
     assert list(found["in"]) == list("0123456789")
 
@@ -123,7 +165,12 @@ def _light(colour: str) -> float:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_colour_stands_out_from_its_background(theme: str) -> None:
     colours = THEMES[theme]
-    for name, least in [("--ink", 7.0), ("--muted", 4.5), *((f"--c{i}", 3.0) for i in range(len(LINES))), *((f"--r{i}", 2.5) for i in range(6))]:
+    for name, least in [
+        ("--ink", 7.0),
+        ("--muted", 4.5),
+        *((f"--c{i}", 3.0) for i in range(len(LINES))),
+        *((f"--r{i}", 2.5) for i in range(6)),
+    ]:
         high, low = sorted((_light(colours[name]), _light(colours["--paper"])), reverse=True)
         assert (high + 0.05) / (low + 0.05) >= least, name
 

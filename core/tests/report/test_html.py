@@ -48,7 +48,12 @@ class Page(HTMLParser):
         self.texts.append(data)
 
     def values(self, name: str) -> list[str]:
-        return [value for _, attributes in self.tags for key, value in attributes.items() if key == name and value is not None]
+        return [
+            value
+            for _, attributes in self.tags
+            for key, value in attributes.items()
+            if key == name and value is not None
+        ]
 
     @property
     def sections(self) -> list[str]:
@@ -66,10 +71,22 @@ def whole_report(made_study: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_a_whole_study_has_every_section(whole_report: Path) -> None:
     page = Page(whole_report.read_text(encoding="utf-8"))
-    assert page.sections == ["results", "comparison", "figures", "classes", "spectra", "tuning", "cost", "roles", "notes", "repeat"]
+    assert page.sections == [
+        "results",
+        "comparison",
+        "figures",
+        "classes",
+        "spectra",
+        "tuning",
+        "cost",
+        "roles",
+        "notes",
+        "repeat",
+    ]
     assert page.open == []
     figures = sum(tag == "figure" for tag, _ in page.tags)
-    # differences in 2 panels, accuracy in 2 panels and 7 splits, classes in 2, spectra of backbone and tuner in 2 each, cost
+    # differences in 2 panels, accuracy in 2 panels and 7 splits, classes in 2, spectra of backbone and tuner
+    # in 2 each, cost
     assert figures == 2 + 2 + 7 + 2 + 4 + 1
     for text in (
         "photos/17.jpg: truncated file",
@@ -120,7 +137,12 @@ def test_the_same_study_gives_the_same_bytes(study: Callable[..., Path]) -> None
 def test_the_users_text_stays_text(study: Callable[..., Path], made: Any) -> None:
     classes = [EVIL, "$\\frac{", "日本語", "a & b <i>"]
     tuners = ("mlp", made.part("tuner", "nmtune", x=f"'{EVIL}`'"))
-    folder = study(data=f"folder:path=./{EVIL}", tuners=tuners, classes=classes, notes=[("bad item", f"{EVIL}.jpg: \x1b[31m\udcff truncated")])
+    folder = study(
+        data=f"folder:path=./{EVIL}",
+        tuners=tuners,
+        classes=classes,
+        notes=[("bad item", f"{EVIL}.jpg: \x1b[31m\udcff truncated")],
+    )
     text = write_report(folder).read_text(encoding="utf-8")
     page = Page(text)
     assert "<script" not in text
@@ -146,8 +168,15 @@ def test_without_x_rows_are_drawn_with_their_intervals(study: Callable[..., Path
 
 def test_failed_trials_are_named_and_never_drawn(study: Callable[..., Path]) -> None:
     def fail(records: dict[str, Any]) -> dict[str, Any]:
-        keys = [key for key, record in records.items() if record.labels["tuner"] == "nmtune" and "0.3" in record.labels["backbone"]]
-        return records | {key: replace(records[key], measures=(), tables=(), curves=(), error="loss became NaN at step 3") for key in keys}
+        keys = [
+            key
+            for key, record in records.items()
+            if record.labels["tuner"] == "nmtune" and "0.3" in record.labels["backbone"]
+        ]
+        return records | {
+            key: replace(records[key], measures=(), tables=(), curves=(), error="loss became NaN at step 3")
+            for key in keys
+        }
 
     page = Page(write_report(study(change=fail)).read_text(encoding="utf-8"))
     assert "loss became NaN at step 3" in page.words
@@ -155,7 +184,11 @@ def test_failed_trials_are_named_and_never_drawn(study: Callable[..., Path]) -> 
 
 
 def test_label_noise_is_told_by_who_saw_it(study: Callable[..., Path], made: Any) -> None:
-    page = Page(write_report(study(noise=(made.part("noise", "symmetric", rate=0.4),), extras=False)).read_text(encoding="utf-8"))
+    page = Page(
+        write_report(study(noise=(made.part("noise", "symmetric", rate=0.4),), extras=False)).read_text(
+            encoding="utf-8"
+        )
+    )
     assert "as observed: with symmetric:rate=0.4" in page.words
     assert "clean: as the source gives them, never corrupted" in page.words
     assert "choosing tuned options; never training" in page.words
@@ -171,21 +204,35 @@ def test_an_unfinished_study_has_no_report(study: Callable[..., Path]) -> None:
         return dict(list(records.items())[:-1])
 
     folder = study(change=lose)
-    with pytest.raises(StoreError, match=r"the study is not complete: 11 of 12 trials are finished. Run the same command again to resume it"):
+    with pytest.raises(
+        StoreError,
+        match=(
+            r"the study is not complete: 11 of 12 trials are finished. Run the same command again to"
+            r" resume it"
+        ),
+    ):
         write_report(folder)
     assert not (folder / REPORT).exists()
     with pytest.raises(StoreError, match="there is no study here"):
         write_report(folder / "elsewhere")
 
 
-# -- a real browser -----------------------------------------------------------------------------------------------------
+# -- a real browser ------------------------------------------------------------------------------------------
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
 
 
 def chromium(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     assert CHROMIUM
-    quiet = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic")
+    quiet = (
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+    )
     command = [
         CHROMIUM,
         "--headless",
@@ -200,13 +247,17 @@ def chromium(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 @pytest.fixture(params=[("light", 1, 1280), ("dark", 0, 390)], ids=lambda at: f"{at[0]}-{at[2]}")
-def shot(request: pytest.FixtureRequest, whole_report: Path, tmp_path: Path) -> Iterator[tuple[str, Image.Image, str]]:
+def shot(
+    request: pytest.FixtureRequest, whole_report: Path, tmp_path: Path
+) -> Iterator[tuple[str, Image.Image, str]]:
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine: the report is not shown by a browser")
     theme, scheme, width = request.param
     out = tmp_path / "shot.png"
     log = ("--enable-logging=stderr", "--v=0", f"--blink-settings=preferredColorScheme={scheme}")
-    done = chromium(tmp_path, *log, f"--window-size={width},2400", f"--screenshot={out}", whole_report.as_uri())
+    done = chromium(
+        tmp_path, *log, f"--window-size={width},2400", f"--screenshot={out}", whole_report.as_uri()
+    )
     with Image.open(out) as image:
         yield theme, image.convert("RGB"), done.stderr
 
@@ -219,5 +270,7 @@ def test_a_browser_shows_it(shot: tuple[str, Image.Image, str]) -> None:
     colours = image.getcolors(maxcolors=1 << 24)
     assert colours is not None
     assert len(colours) > 200, "not blank"
-    rows = [image.crop((0, y, image.width, y + 240)).getcolors(maxcolors=1 << 24) for y in range(0, 2400, 240)]
+    rows = [
+        image.crop((0, y, image.width, y + 240)).getcolors(maxcolors=1 << 24) for y in range(0, 2400, 240)
+    ]
     assert sum(len(row or []) > 10 for row in rows) >= 9, "filled from top to bottom"

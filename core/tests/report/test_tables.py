@@ -50,10 +50,15 @@ def read(text: str) -> list[dict[str, str]]:
 def test_several_rows_in_a_cell_are_points_without_an_interval(made: Any) -> None:
     n = made.number
     cells = {
-        (0, 0, "mlp"): {"in": n(0.812, 0.79, 0.83)}, (0, 1, "mlp"): {"in": n(0.804, 0.78, 0.82)},
-        (0.3, 0, "mlp"): {"in": n(0.7, 0.6, 0.8)}, (0.3, 1, "mlp"): {"in": n(math.nan, note="no test item")},
-        (0, 0, "best"): {"in": n(1.0)}, (0, 1, "best"): {"in": n(0.9999)}, (0.3, 0, "best"): {"in": n(-0.0001)}, (0.3, 1, "best"): {"in": n(0.0009)},
-    }  # fmt: skip
+        (0, 0, "mlp"): {"in": n(0.812, 0.79, 0.83)},
+        (0, 1, "mlp"): {"in": n(0.804, 0.78, 0.82)},
+        (0.3, 0, "mlp"): {"in": n(0.7, 0.6, 0.8)},
+        (0.3, 1, "mlp"): {"in": n(math.nan, note="no test item")},
+        (0, 0, "best"): {"in": n(1.0)},
+        (0, 1, "best"): {"in": n(0.9999)},
+        (0.3, 0, "best"): {"in": n(-0.0001)},
+        (0.3, 1, "best"): {"in": n(0.0009)},
+    }
     text = render(made.summary_of(cells), width=80, name="demo")
     assert text.startswith(TWO_SEEDS)
     assert "- : not defined, or no trial of it could be trained (no test item)" in text
@@ -71,7 +76,9 @@ def test_one_row_in_a_cell_has_its_interval(made: Any) -> None:
 
 def test_without_x_every_row_has_its_axes_and_its_interval(made: Any) -> None:
     cells = {
-        (0, seed, tuner): {"in": made.number(0.5 + seed / 10, 0.4, 0.7), "out": made.number(0.2)} for seed in (0, 1) for tuner in ("mlp", "linear")
+        (0, seed, tuner): {"in": made.number(0.5 + seed / 10, 0.4, 0.7), "out": made.number(0.2)}
+        for seed in (0, 1)
+        for tuner in ("mlp", "linear")
     }
     text = render(made.summary_of(cells, x=""), width=80)
     assert "backbone             tuner                  in   out\n" in text
@@ -94,10 +101,22 @@ def test_units_are_shown_as_they_are_read(made: Any) -> None:
 
 
 def test_comparison_tuning_and_caption(made: Any) -> None:
-    compared = [made.difference("nmtune", "in", 0.0042, -0.001, 0.009, 0.2), made.difference("linear", "in", -0.03, -0.04, -0.02, 0.0002)]
-    cells = {(x, s, t): {"in": made.number(0.5, 0.4, 0.6)} for x in (0, 0.3) for s in (0, 1) for t in ("mlp", "nmtune", "linear")}
+    compared = [
+        made.difference("nmtune", "in", 0.0042, -0.001, 0.009, 0.2),
+        made.difference("linear", "in", -0.03, -0.04, -0.02, 0.0002),
+    ]
+    cells = {
+        (x, s, t): {"in": made.number(0.5, 0.4, 0.6)}
+        for x in (0, 0.3)
+        for s in (0, 1)
+        for t in ("mlp", "nmtune", "linear")
+    }
     text = render(
-        made.summary_of(cells, comparisons=compared), width=100, choices=CHOICES, numeric=NUMERIC, notes=[("bad item", "photos/1.jpg: truncated")]
+        made.summary_of(cells, comparisons=compared),
+        width=100,
+        choices=CHOICES,
+        numeric=NUMERIC,
+        notes=[("bad item", "photos/1.jpg: truncated")],
     )
     assert "nmtune  2 rows        +0.4   [-0.1, +0.9]     0.200" in text
     assert "linear  2 rows        -3.0   [-4.0, -2.0]    <0.001" in text
@@ -119,15 +138,28 @@ def test_the_whole_study_fits_a_terminal(whole: dict[str, Any], width: int) -> N
 
 
 def test_columns_that_do_not_fit_stand_below_with_their_row_names_again() -> None:
-    sheet = Sheet("s", "t", (Column("name", numeric=False), *(Column(f"c{i}") for i in range(8))), (Section("", (("row", *(["123.45"] * 8)),)),))
+    sheet = Sheet(
+        "s",
+        "t",
+        (Column("name", numeric=False), *(Column(f"c{i}") for i in range(8))),
+        (Section("", (("row", *(["123.45"] * 8)),)),),
+    )
     text = to_text(sheet, 40)
     assert max(map(len, text.splitlines())) <= 40
-    assert [line.split() for line in text.splitlines() if line.startswith("row")] == [["row", *["123.45"] * 4], ["row", *["123.45"] * 4]]
+    assert [line.split() for line in text.splitlines() if line.startswith("row")] == [
+        ["row", *["123.45"] * 4],
+        ["row", *["123.45"] * 4],
+    ]
 
 
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4), st.integers(40, 120))
 def test_no_label_makes_a_table_too_wide_or_breaks_its_lines(labels: list[str], width: int) -> None:
-    sheet = Sheet("s", labels[0], (Column("name", numeric=False), Column("x")), (Section(labels[-1], tuple((label, "1.0") for label in labels)),))
+    sheet = Sheet(
+        "s",
+        labels[0],
+        (Column("name", numeric=False), Column("x")),
+        (Section(labels[-1], tuple((label, "1.0") for label in labels)),),
+    )
     lines = to_text(sheet, width).split("\n")
     assert max(map(columns_of, lines)) <= width
     assert all(c.isprintable() for line in lines for c in line), "no escape sequence reaches the terminal"
@@ -152,11 +184,26 @@ def test_csv_has_a_line_per_row_measure_and_split(whole: dict[str, Any]) -> None
     assert first["tuner"] == "nothing"
     assert float(line["value"]) == number["value"]
     assert [float(line[f"replicate_{r}"]) for r in range(3)] == number["values"]
-    assert (float(line["low"]), float(line["high"]), int(line["n"])) == (number["low"], number["high"], number["n"])
+    assert (float(line["low"]), float(line["high"]), int(line["n"])) == (
+        number["low"],
+        number["high"],
+        number["n"],
+    )
 
 
 def test_a_spreadsheet_runs_nothing(made: Any) -> None:
-    labels = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "  =1", "\uff1d1+1", "-0.5", "plain", "1e-3"]
+    labels = [
+        "=1+1",
+        "+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "  =1",
+        "\uff1d1+1",
+        "-0.5",
+        "plain",
+        "1e-3",
+    ]
     cells = {(-0.5, i, label): {"in": made.number(-0.25)} for i, label in enumerate(labels)}
     lines = read(to_csv(Summary.of(made.summary_of(cells))))
     assert [line["tuner"] for line in lines] == [
@@ -184,8 +231,15 @@ def test_no_text_becomes_a_formula(text: str) -> None:
 
 
 def test_json_has_everything_and_no_nan(made: Any) -> None:
-    summary = made.summary_of({(0, 0, "mlp"): {"in": made.number(math.nan)}}, comparisons=[made.difference("a", "in", 0.1, 0.05, 0.2)])
-    content = json.loads(render(summary, format="json", choices=CHOICES, numeric=NUMERIC, notes=[("warning", "w")], name="demo"))
+    summary = made.summary_of(
+        {(0, 0, "mlp"): {"in": made.number(math.nan)}},
+        comparisons=[made.difference("a", "in", 0.1, 0.05, 0.2)],
+    )
+    content = json.loads(
+        render(
+            summary, format="json", choices=CHOICES, numeric=NUMERIC, notes=[("warning", "w")], name="demo"
+        )
+    )
     assert content["rows"][0]["numbers"]["accuracy"]["in"]["value"] is None
     assert content["comparisons"][0]["verdict"] == "above"
     assert content["tuning"][0]["options"] == {"tuner.lr": 0.001}
@@ -194,7 +248,9 @@ def test_json_has_everything_and_no_nan(made: Any) -> None:
 
 
 def test_failures_are_listed(made: Any) -> None:
-    summary = made.summary_of({(0, 0, "mlp"): {"in": made.number(0.5, values=[0.5, math.nan])}, (0, 0, "linear"): {}})
+    summary = made.summary_of(
+        {(0, 0, "mlp"): {"in": made.number(0.5, values=[0.5, math.nan])}, (0, 0, "linear"): {}}
+    )
     summary["rows"][1]["errors"] = ["loss became NaN at step 3"]
     text = render(summary, width=80)
     assert "Trials that could not be trained" in text
@@ -209,7 +265,10 @@ def test_another_measure_or_panel(made_study: Path) -> None:
     assert (view.measure, list(view.panels), view.comparisons) == ("worst-1", ["out", "test:blur"], ())
     assert {line["measure"] for line in read(to_csv(view))} == {"worst-1"}
     assert {line["split"] for line in read(to_csv(view))} == {"out", "test:blur"}
-    with pytest.raises(RecipeError, match=r"unknown measure 'acuracy'. Did you mean 'accuracy'\? Possible: accuracy, worst-1, sve"):
+    with pytest.raises(
+        RecipeError,
+        match=r"unknown measure 'acuracy'. Did you mean 'accuracy'\? Possible: accuracy, worst-1, sve",
+    ):
         summary.viewed("acuracy")
     with pytest.raises(RecipeError, match=r"unknown split or panel 'test:blurr'. Did you mean 'test:blur'\?"):
         summary.viewed("", ["test:blurr"])
@@ -218,7 +277,9 @@ def test_another_measure_or_panel(made_study: Path) -> None:
 
 
 def test_lines_take_up_axes_that_vary_within_them_alone(made: Any) -> None:
-    summary = made.summary_of({(0, 0, tuner): {"in": made.number(0.5)} for tuner in ("nothing", "mlp", "linear")})
+    summary = made.summary_of(
+        {(0, 0, tuner): {"in": made.number(0.5)} for tuner in ("nothing", "mlp", "linear")}
+    )
     for row, loss in zip(summary["rows"], ("own", "ce", "ce"), strict=True):
         row["labels"]["loss"] = loss
     assert Summary.of(summary).all_series == ["nothing", "mlp", "linear"]
@@ -233,13 +294,19 @@ def test_lines_take_up_axes_that_vary_within_them_alone(made: Any) -> None:
 
 
 def test_without_x_lines_are_means_over_all_rows(made: Any) -> None:
-    summary = Summary.of(made.summary_of({(0, seed, t): {"in": made.number(0.5)} for seed in (0, 1) for t in ("mlp", "linear")}, x=""))
+    summary = Summary.of(
+        made.summary_of(
+            {(0, seed, t): {"in": made.number(0.5)} for seed in (0, 1) for t in ("mlp", "linear")}, x=""
+        )
+    )
     assert summary.all_series == ["mlp", "linear"]
     assert summary.axes == ["backbone", "tuner"]
 
 
 def test_x_may_be_an_option_of_the_lines(made: Any) -> None:
-    summary = made.summary_of({(lr, 0, f"mlp:lr={lr},width=8"): {"in": made.number(0.5)} for lr in (0.1, 0.2)}, x="tuner.lr")
+    summary = made.summary_of(
+        {(lr, 0, f"mlp:lr={lr},width=8"): {"in": made.number(0.5)} for lr in (0.1, 0.2)}, x="tuner.lr"
+    )
     for row in summary["rows"]:
         row["labels"]["backbone"] = "tiny"
     view = Summary.of(summary)
@@ -251,7 +318,10 @@ def test_x_may_be_an_option_of_the_lines(made: Any) -> None:
 
 def test_a_panel_of_test_sets_of_which_each_row_has_one(made: Any) -> None:
     splits = ("test:blur", "test:noise")
-    rows = {(0, 0, tuner): {"out": made.number(0.5), split: made.number(0.5)} for tuner, split in zip(("mlp", "linear"), splits, strict=True)}
+    rows = {
+        (0, 0, tuner): {"out": made.number(0.5), split: made.number(0.5)}
+        for tuner, split in zip(("mlp", "linear"), splits, strict=True)
+    }
     assert "out: mean of a row's test sets among blur, noise" in render(Summary.of(made.summary_of(rows)))
     both = {key: numbers | {split: made.number(0.5) for split in splits} for key, numbers in rows.items()}
     assert "out: mean of 2 test sets (blur, noise)" in render(Summary.of(made.summary_of(both)))

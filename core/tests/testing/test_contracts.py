@@ -136,7 +136,9 @@ def contract(component, fault=""):
     base, further = KINDS[component]
     example = {"fault": fault} | ({"epochs": 30, "lr": 0.05} if component == "trained" else {})
     more = {"others": ({"fault": fault, "size": 1},)} if component == "project" else {}
-    return type("TestIt", (base,), {"plugin": "faulty", "name": component, "example": example} | further | more)
+    return type(
+        "TestIt", (base,), {"plugin": "faulty", "name": component, "example": example} | further | more
+    )
 
 
 def run(cls, test, tmp_path, monkeypatch):
@@ -156,7 +158,10 @@ def test_what_is_right_passes(component, tmp_path, monkeypatch):
         run(cls, test, tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize(("component", "fault", "test"), [(c, fault, test) for c, faults in FAULTS.items() for fault, test in faults.items()])
+@pytest.mark.parametrize(
+    ("component", "fault", "test"),
+    [(c, fault, test) for c, faults in FAULTS.items() for fault, test in faults.items()],
+)
 def test_a_fault_fails_the_test_that_is_there_for_it(component, fault, test, tmp_path, monkeypatch):
     with pytest.raises(AssertionError) as caught:
         run(contract(component, fault), test, tmp_path, monkeypatch)
@@ -169,7 +174,11 @@ OWN = {
     "judge": {"the_frozen_weights_stay_what_they_are"},
     "noise": {"one_class_is_corrupted_or_refused"},
     "right": {"perfect_answers_give_the_known_values", "a_class_without_items_is_measured"},
-    "project": {"it_can_be_prepared_in_several_threads", "views_follow_from_content", "a_broken_item_is_named"},
+    "project": {
+        "it_can_be_prepared_in_several_threads",
+        "views_follow_from_content",
+        "a_broken_item_is_named",
+    },
     "rows": {"targets_are_in_range"},
 }
 """Tests of a contract that no fault here is for."""

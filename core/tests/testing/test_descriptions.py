@@ -16,7 +16,10 @@ def messy(name, **options):
 
 def test_a_plugin_that_is_not_installed_says_what_to_run():
     missing = type("TestIt", (LossContract,), {"plugin": "nowhere", "name": "x"})()
-    with pytest.raises(AssertionError, match=r"no installed distribution has the entry point 'nowhere'\. Run: pip install -e \."):
+    with pytest.raises(
+        AssertionError,
+        match=r"no installed distribution has the entry point 'nowhere'\. Run: pip install -e \.",
+    ):
         missing.test_it_is_discovered_through_its_entry_point()
 
 
@@ -26,12 +29,17 @@ def test_a_component_that_is_not_offered_is_told():
 
 
 def test_heavy_imports_are_named_with_what_to_move():
-    with pytest.raises(AssertionError, match=r"importing the entry point 'messy' .* also imports \['numpy'\]; move these imports"):
+    with pytest.raises(
+        AssertionError,
+        match=r"importing the entry point 'messy' .* also imports \['numpy'\]; move these imports",
+    ):
         messy("open").test_describing_it_imports_nothing_heavy()
 
 
 def test_offers_that_change_are_told():
-    with pytest.raises(AssertionError, match="burnish_losses of plugin 'messy' returns something else on the second call"):
+    with pytest.raises(
+        AssertionError, match="burnish_losses of plugin 'messy' returns something else on the second call"
+    ):
         messy("open").test_it_offers_the_same_on_every_call()
 
 
@@ -48,7 +56,11 @@ def test_options_that_change_when_read_again_are_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("missing", "messy_targets:Nowhere: .*has no attribute 'Nowhere'"), ("seeding", "importing it changes torch's")]
+    ("name", "message"),
+    [
+        ("missing", "messy_targets:Nowhere: .*has no attribute 'Nowhere'"),
+        ("seeding", "importing it changes torch's"),
+    ],
 )
 def test_targets_that_do_not_resolve_or_disturb_are_told(name, message):
     with pytest.raises(AssertionError, match=message):
@@ -69,11 +81,23 @@ def test_components_without_a_contract_are_listed():
     class TestOpen(LossContract):
         plugin, name = "messy", "open"
 
-    assert missing_contracts("messy", {"TestOpen": TestOpen}) == ["loss missing", "loss seeding", "loss shifting", "loss silent"]
+    assert missing_contracts("messy", {"TestOpen": TestOpen}) == [
+        "loss missing",
+        "loss seeding",
+        "loss shifting",
+        "loss silent",
+    ]
     assert missing_contracts("faulty", {}) == [
-        "assess noise", "backbone project", "evaluator right", "loss loss", "noise noise", "source rows", "tuner inside", "tuner means",
+        "assess noise",
+        "backbone project",
+        "evaluator right",
+        "loss loss",
+        "noise noise",
+        "source rows",
+        "tuner inside",
+        "tuner means",
         "tuner trained",
-    ]  # fmt: skip
+    ]
 
 
 def test_checks_say_what_is_wrong(tmp_path):
@@ -81,7 +105,9 @@ def test_checks_say_what_is_wrong(tmp_path):
         expect(False, "this is wrong")
     with pytest.raises(AssertionError, match=r"a thing was accepted. Raise burnish.errors.DataError"):
         refused("a thing", DataError, lambda: None)
-    with pytest.raises(AssertionError, match=r"a thing ended in KeyError: 'x'. Raise burnish.errors.DataError instead"):
+    with pytest.raises(
+        AssertionError, match=r"a thing ended in KeyError: 'x'. Raise burnish.errors.DataError instead"
+    ):
         refused("a thing", DataError, lambda: {}["x"])
     with pytest.raises(AssertionError, match="it writes to disk: "), nothing_written("it"):
         (tmp_path / "x").write_text("x")

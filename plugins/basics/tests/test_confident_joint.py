@@ -23,7 +23,8 @@ from burnish_basics.confident_joint import (
 
 FILTERS = ["prune-by-noise-rate", "prune-by-class", "both", "confident-learning"]
 
-# Eight items, two classes. Labelled 0: p_0 = 0.9, 0.8, 0.7, 0.2, 0.4 (mean 0.6); labelled 1: p_1 = 0.9, 0.6, 0.3 (mean 0.6).
+# Eight items, two classes. Labelled 0: p_0 = 0.9, 0.8, 0.7, 0.2, 0.4 (mean 0.6); labelled 1: p_1 = 0.9, 0.6,
+# 0.3 (mean 0.6).
 Y = np.array([0, 0, 0, 0, 0, 1, 1, 1])
 P = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6], [0.1, 0.9], [0.4, 0.6], [0.7, 0.3]])
 
@@ -31,7 +32,14 @@ P = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6], [0.1, 
 def evidence(y, p, index=None):
     index = np.arange(len(y)) if index is None else index
     classes = Classes.of([f"c{k}" for k in range(p.shape[1])])
-    return Evidence(index, Labels(y=np.asarray(y, dtype=np.int64)), classes, np.zeros((len(y), 2), np.float32), lambda: p.astype(np.float32), None)
+    return Evidence(
+        index,
+        Labels(y=np.asarray(y, dtype=np.int64)),
+        classes,
+        np.zeros((len(y), 2), np.float32),
+        lambda: p.astype(np.float32),
+        None,
+    )
 
 
 def test_the_example_by_hand():
@@ -56,7 +64,10 @@ def test_calibration_scales_rows_to_the_labels_and_leaves_silent_rows_alone():
 
 
 def test_a_class_that_no_model_has_seen_takes_no_part():
-    """Its only item was held out: a threshold of 0 would count every item that is unsure of its own class for it."""
+    """Its only item was held out.
+
+    A threshold of 0 would count every item that is unsure of its own class for it.
+    """
     y, p = np.append(Y, 2), np.pad(P, ((0, 1), (0, 1)))
     p[-1] = [0.7, 0.3, 0]
     assert thresholds(y, p).tolist() == [*thresholds(Y, P), np.inf]
@@ -66,11 +77,12 @@ def test_a_class_that_no_model_has_seen_takes_no_part():
 def test_collisions_go_to_the_most_probable_class():
     y = np.array([0, 1, 2, 2])
     p = np.array([[0.3, 0.3, 0.4], [0.4, 0.2, 0.4], [0.45, 0.35, 0.2], [0.1, 0.1, 0.8]])
-    # Thresholds 0.3, 0.2, 0.5: item 0 reaches 0 and 1 (equal: the first), item 2 reaches 0 and 1 (0 is more probable).
+    # Thresholds 0.3, 0.2, 0.5: item 0 reaches 0 and 1 (equal: the first), item 2 reaches 0 and 1 (0 is more
+    # probable).
     assert confident_class(y, p).tolist() == [0, 0, 0, 2]
 
 
-# -- the slow second implementation ----------------------------------------------------------------------------------------
+# -- the slow second implementation --------------------------------------------------------------------------
 
 
 def slow(y, p, kind):
@@ -156,7 +168,13 @@ def test_the_tables_estimate_the_noise():
     joint, rates = opinion.tables["confident-joint"], opinion.tables["noise-rates"]
     assert sum(joint.columns["items"]) == pytest.approx(20_000)
     assert sum(joint.columns["share"]) == pytest.approx(1)
-    off = sum(s for a, b, s in zip(joint.columns["labelled"], joint.columns["probably"], joint.columns["share"], strict=True) if a != b)
+    off = sum(
+        s
+        for a, b, s in zip(
+            joint.columns["labelled"], joint.columns["probably"], joint.columns["share"], strict=True
+        )
+        if a != b
+    )
     assert off == pytest.approx((y != truth).mean(), abs=0.05)
     assert list(rates.columns["class"]) == ["c0", "c1", "c2", "c3"]
     assert rates.columns["labelled wrongly"] == pytest.approx([0.3] * 4, abs=0.06)
@@ -185,4 +203,6 @@ def test_what_it_refuses():
         assessor.assess(evidence(np.full(3, -1), P[:3]))
     several = MultiLabels(positive=np.eye(3, dtype=bool))
     with pytest.raises(DataError, match="multi-labels"):
-        assessor.assess(Evidence(np.arange(3), several, Classes.of("abc"), np.zeros((3, 1)), lambda: np.eye(3), None))
+        assessor.assess(
+            Evidence(np.arange(3), several, Classes.of("abc"), np.zeros((3, 1)), lambda: np.eye(3), None)
+        )

@@ -18,7 +18,7 @@ BOTH = ("labels", "multi-labels")
 QUICK = {"epochs": 30, "lr": 0.02}
 
 
-# -- losses ---------------------------------------------------------------------------------------------------------------------
+# -- losses --------------------------------------------------------------------------------------------------
 
 
 def softmax(logits):
@@ -78,7 +78,7 @@ class TestBCE(LossContract):
         return np.mean(-labels * np.log(p) - (1 - labels) * np.log(1 - p), axis=1)
 
 
-# -- tuners ---------------------------------------------------------------------------------------------------------------------
+# -- tuners --------------------------------------------------------------------------------------------------
 
 
 class TestNothing(TunerContract):
@@ -113,7 +113,7 @@ class TestKNN(TunerContract):
     plugin, name = "basics", "knn"
 
 
-# -- noise ------------------------------------------------------------------------------------------------------------------------
+# -- noise ---------------------------------------------------------------------------------------------------
 
 
 class TestNone(CorruptorContract):
@@ -168,7 +168,7 @@ class TestConfidentJoint(AssessorContract):
     plugin, name = "basics", "confident-joint"
 
 
-# -- evaluators -------------------------------------------------------------------------------------------------------------------
+# -- evaluators ----------------------------------------------------------------------------------------------
 
 
 class TestAccuracy(EvaluatorContract):
@@ -212,7 +212,7 @@ class TestDetection(EvaluatorContract):
     best = {"detection-precision": 1.0, "detection-recall": 1.0, "detection-f1": 1.0, "detection-auroc": 1.0}
 
 
-# -- data -------------------------------------------------------------------------------------------------------------------------
+# -- data ----------------------------------------------------------------------------------------------------
 
 
 class TestFeatures(BackboneContract):
@@ -242,7 +242,10 @@ class TestCsv(SourceContract):
     plugin, name = "basics", "csv"
 
     def options(self, folder):
-        rows = [f'"{text}",{"good" if number % 2 else "bad"},{number // 2}' for number, text in enumerate(payloads("text", 20))]
+        rows = [
+            f'"{text}",{"good" if number % 2 else "bad"},{number // 2}'
+            for number, text in enumerate(payloads("text", 20))
+        ]
         (folder / "reviews.csv").write_text("\n".join(["text,label,group", *rows]), encoding="utf-8")
         return {"path": str(folder / "reviews.csv"), "group": "group"}
 
@@ -251,7 +254,10 @@ class TestCsvOfMultiLabels(SourceContract):
     plugin, name = "basics", "csv"
 
     def options(self, folder):
-        rows = [f'"{text}",{("red|blue", "red", "blue|green")[number % 3]}' for number, text in enumerate(payloads("text", 20))]
+        rows = [
+            f'"{text}",{("red|blue", "red", "blue|green")[number % 3]}'
+            for number, text in enumerate(payloads("text", 20))
+        ]
         (folder / "many.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
         return {"path": str(folder / "many.csv")}
 

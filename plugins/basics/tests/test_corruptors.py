@@ -24,7 +24,17 @@ from burnish_basics._noise import (
     PairConfig,
     SymmetricConfig,
 )
-from burnish_basics.corruptors import Asymmetric, FewShot, InstanceDependent, LongTail, Missing, NewClasses, Nothing, Pair, Symmetric
+from burnish_basics.corruptors import (
+    Asymmetric,
+    FewShot,
+    InstanceDependent,
+    LongTail,
+    Missing,
+    NewClasses,
+    Nothing,
+    Pair,
+    Symmetric,
+)
 from burnish_basics.corruptors.draws import share
 from burnish_basics.corruptors.instance import flip_probability
 
@@ -40,9 +50,14 @@ def make(supervision, classes, index=None, replicate=0, rows=refuse, pixels=refu
     index = np.arange(n) if index is None else index
     ids = stack_ids([content_id("text", f"item {i}") for i in range(n)])
     return CorruptionInput(
-        supervision=supervision, index=index, role="train", classes=Classes.of(NAMES[:classes]),
-        uniforms=lambda k: uniforms(ids[index], "noise", replicate, "x", k=k), pixels=pixels, rows=rows,
-    )  # fmt: skip
+        supervision=supervision,
+        index=index,
+        role="train",
+        classes=Classes.of(NAMES[:classes]),
+        uniforms=lambda k: uniforms(ids[index], "noise", replicate, "x", k=k),
+        pixels=pixels,
+        rows=rows,
+    )
 
 
 def labelled(n, classes, seed=0, unknown=0.2):
@@ -53,8 +68,14 @@ def labelled(n, classes, seed=0, unknown=0.2):
 
 
 def features_of(clean, width=6):
-    rows = np.random.default_rng(5).standard_normal((len(clean.supervision), width)).astype(np.float32)[clean.index]
-    return CorruptionInput(clean.supervision, clean.index, clean.role, clean.classes, clean.uniforms, clean.pixels, lambda: rows)
+    rows = (
+        np.random.default_rng(5)
+        .standard_normal((len(clean.supervision), width))
+        .astype(np.float32)[clean.index]
+    )
+    return CorruptionInput(
+        clean.supervision, clean.index, clean.role, clean.classes, clean.uniforms, clean.pixels, lambda: rows
+    )
 
 
 PAIRS = ("cat>dog", "dog>bird", "bird>cat")
@@ -70,7 +91,13 @@ LABEL_NOISE = {
 
 @pytest.mark.parametrize("kind", LABEL_NOISE)
 @settings(max_examples=20, deadline=None)
-@given(low=st.floats(0, 1), high=st.floats(0, 1), n=st.integers(1, 80), classes=st.integers(3, 8), seed=st.integers(0, 99))
+@given(
+    low=st.floats(0, 1),
+    high=st.floats(0, 1),
+    n=st.integers(1, 80),
+    classes=st.integers(3, 8),
+    seed=st.integers(0, 99),
+)
 def test_label_noise_is_nested_and_touches_only_what_it_may(kind, low, high, n, classes, seed):
     low, high = sorted((low, high))
     labels = labelled(n, classes, seed)
@@ -101,7 +128,10 @@ def test_ends_of_the_rate(kind):
 
 
 def test_the_number_of_flips_is_the_ceiling_of_the_written_decimal():
-    assert [share(rate, n) for rate, n in [(0.1, 30), (0.2, 15), (0.3, 10), (0.07, 100), (0.4, 6), (0, 5), (1, 5), (0.001, 5)]] == [
+    assert [
+        share(rate, n)
+        for rate, n in [(0.1, 30), (0.2, 15), (0.3, 10), (0.07, 100), (0.4, 6), (0, 5), (1, 5), (0.001, 5)]
+    ] == [
         3,
         3,
         3,
@@ -119,7 +149,9 @@ def slow_symmetric(y, index, u, rate, classes, exclude_true):
     new = list(y)
     for i in sorted(known, key=lambda i: (u[i][0], i))[:count]:
         old = y[index[i]]
-        new[index[i]] = (old + 1 + int(u[i][1] * (classes - 1))) % classes if exclude_true else int(u[i][1] * classes)
+        new[index[i]] = (
+            (old + 1 + int(u[i][1] * (classes - 1))) % classes if exclude_true else int(u[i][1] * classes)
+        )
     return new
 
 
@@ -129,7 +161,9 @@ def test_symmetric_equals_plain_loops(rate, exclude_true):
     labels = labelled(200, 5)
     clean = make(labels, 5, np.arange(20, 180))
     got = Symmetric(SymmetricConfig(rate, exclude_true)).corrupt(clean).supervision.y
-    assert got.tolist() == slow_symmetric(labels.y.tolist(), clean.index.tolist(), clean.uniforms(2).tolist(), rate, 5, exclude_true)
+    assert got.tolist() == slow_symmetric(
+        labels.y.tolist(), clean.index.tolist(), clean.uniforms(2).tolist(), rate, 5, exclude_true
+    )
 
 
 def test_pair_flips_the_same_items_as_symmetric_to_the_next_class():
@@ -156,10 +190,12 @@ def test_noise_does_not_depend_on_labels_but_on_the_replicate():
     one, other = Labels(y=np.zeros(500, dtype=np.int64)), Labels(y=np.ones(500, dtype=np.int64))
     noise = Symmetric(SymmetricConfig(0.4))
     assert np.array_equal(noise.corrupt(make(one, 3)).changed, noise.corrupt(make(other, 3)).changed)
-    assert not np.array_equal(noise.corrupt(make(one, 3)).changed, noise.corrupt(make(one, 3, replicate=1)).changed)
+    assert not np.array_equal(
+        noise.corrupt(make(one, 3)).changed, noise.corrupt(make(one, 3, replicate=1)).changed
+    )
 
 
-# -- instance-dependent ----------------------------------------------------------------------------------------------------
+# -- instance-dependent --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spread", [0.001, 0.1, 1.0])
@@ -178,7 +214,9 @@ def test_flip_probabilities_are_quantiles_of_a_truncated_normal():
     from statistics import NormalDist
 
     quantile = np.array([0.1, 0.5, 0.9])
-    assert flip_probability(quantile, 0.5, 0.02) == pytest.approx([NormalDist(0.5, 0.02).inv_cdf(v) for v in quantile], abs=1e-9)
+    assert flip_probability(quantile, 0.5, 0.02) == pytest.approx(
+        [NormalDist(0.5, 0.02).inv_cdf(v) for v in quantile], abs=1e-9
+    )
     # Location 0, spread 0.1: half-normal, mean 0.1 sqrt(2 / pi).
     half = flip_probability(quantile, 0.1 * math.sqrt(2 / math.pi), 0.1)
     assert half == pytest.approx([NormalDist(0, 0.1).inv_cdf(0.5 + v / 2) for v in quantile], abs=1e-6)
@@ -194,10 +232,14 @@ def test_instance_dependent_noise_follows_the_item():
     clean = make(labels, c, rows=lambda: rows)
     result = InstanceDependent(InstanceDependentConfig(0.4)).corrupt(clean)
     assert result.changed.mean() == pytest.approx(0.4, abs=0.03)
-    # Equal items of one class are mostly confused with one and the same class: by chance it would be every third.
+    # Equal items of one class are mostly confused with one and the same class: by chance it would be every
+    # third.
     flipped = [result.supervision.y[result.changed & (kind == k)].tolist() for k in range(6)]
     assert np.mean([Counter(y).most_common(1)[0][1] / len(y) for y in flipped]) > 0.6
-    assert not np.array_equal(result.supervision.y, InstanceDependent(InstanceDependentConfig(0.4, seed=2)).corrupt(clean).supervision.y)
+    assert not np.array_equal(
+        result.supervision.y,
+        InstanceDependent(InstanceDependentConfig(0.4, seed=2)).corrupt(clean).supervision.y,
+    )
 
 
 def test_instance_dependent_noise_looks_at_pixels_of_images():
@@ -209,19 +251,23 @@ def test_instance_dependent_noise_looks_at_pixels_of_images():
         sides.append(side)
         return pixels
 
-    assert InstanceDependent(InstanceDependentConfig(0.5)).corrupt(make(labels, 3, pixels=shrunk)).changed.any()
+    assert (
+        InstanceDependent(InstanceDependentConfig(0.5)).corrupt(make(labels, 3, pixels=shrunk)).changed.any()
+    )
     assert sides == [8]
     grey = make(labels, 3, pixels=lambda side: np.full((100, side, side, 3), 128, dtype=np.uint8))
     assert InstanceDependent(InstanceDependentConfig(0.5)).corrupt(grey).changed.any()
 
 
-# -- missing ---------------------------------------------------------------------------------------------------------------
+# -- missing -------------------------------------------------------------------------------------------------
 
 
 def multi(n=40, classes=5, seed=0, partly=True):
     rng = np.random.default_rng(seed)
     observed = rng.random((n, classes)) < 0.8 if partly else np.ones((n, classes), dtype=bool)
-    return MultiLabels(positive=(rng.random((n, classes)) < 0.3) & observed, observed=observed if partly else None)
+    return MultiLabels(
+        positive=(rng.random((n, classes)) < 0.3) & observed, observed=observed if partly else None
+    )
 
 
 @pytest.mark.parametrize("partly", [True, False])
@@ -243,10 +289,12 @@ def test_missing_entries_of_multi_labels(partly):
     assert all(not (a & ~b).any() for a, b in itertools.pairwise(seen))
     u = clean.uniforms(5)
     cut = sorted(u[i, j] for i in range(30) for j in range(5) if before[index[i], j])[seen[1].sum() - 1]
-    assert all(seen[1][index[i], j] == (before[index[i], j] and u[i, j] <= cut) for i in range(30) for j in range(5))
+    assert all(
+        seen[1][index[i], j] == (before[index[i], j] and u[i, j] <= cut) for i in range(30) for j in range(5)
+    )
 
 
-# -- sampling noise --------------------------------------------------------------------------------------------------------
+# -- sampling noise ------------------------------------------------------------------------------------------
 
 
 def test_long_tail_profile():
@@ -296,7 +344,7 @@ def test_sampling_with_one_or_empty_classes():
     assert len(FewShot(FewShotConfig(2)).corrupt(make(labels, 3)).index) == 2
 
 
-# -- what they refuse, and what they say they are --------------------------------------------------------------------------
+# -- what they refuse, and what they say they are ------------------------------------------------------------
 
 
 def test_nothing_changes_nothing():
@@ -308,11 +356,16 @@ def test_nothing_changes_nothing():
 
 @pytest.mark.parametrize(
     "corruptor",
-    [Symmetric(SymmetricConfig(0.4)), Pair(PairConfig(0.4)), Asymmetric(AsymmetricConfig(("cat>dog=1",))),
-     InstanceDependent(InstanceDependentConfig(0.4)),
-     LongTail(LongTailConfig(100)), FewShot(FewShotConfig(16))],
+    [
+        Symmetric(SymmetricConfig(0.4)),
+        Pair(PairConfig(0.4)),
+        Asymmetric(AsymmetricConfig(("cat>dog=1",))),
+        InstanceDependent(InstanceDependentConfig(0.4)),
+        LongTail(LongTailConfig(100)),
+        FewShot(FewShotConfig(16)),
+    ],
     ids=lambda corruptor: type(corruptor).__name__,
-)  # fmt: skip
+)
 def test_multi_labels_are_refused_in_one_line(corruptor):
     with pytest.raises(DataError) as caught:
         corruptor.corrupt(make(multi(), 5))
@@ -326,7 +379,10 @@ def test_planning_knows_which_noise_needs_labels():
     assert all(model.needs == {"labels"} for model in NOISE_MODELS if model.needs)
 
 
-@pytest.mark.parametrize("corruptor", [Symmetric(SymmetricConfig(0.4)), Pair(PairConfig(0.4)), InstanceDependent(InstanceDependentConfig(0.4))])
+@pytest.mark.parametrize(
+    "corruptor",
+    [Symmetric(SymmetricConfig(0.4)), Pair(PairConfig(0.4)), InstanceDependent(InstanceDependentConfig(0.4))],
+)
 def test_one_class_cannot_be_noisy(corruptor):
     with pytest.raises(DataError, match="only one class"):
         corruptor.corrupt(make(Labels(y=np.zeros(5, dtype=np.int64)), 1))
@@ -342,4 +398,14 @@ def test_roles():
     assert everywhere == Symmetric.roles == Missing.roles == InstanceDependent.roles == NewClasses.roles
     assert {"train", "pool"} == LongTail.roles == FewShot.roles
     names = [m.name for m in NOISE_MODELS if m.corrupt]
-    assert names == ["none", "symmetric", "pair", "asymmetric", "instance-dependent", "missing", "long-tail", "few-shot", "new-classes"]
+    assert names == [
+        "none",
+        "symmetric",
+        "pair",
+        "asymmetric",
+        "instance-dependent",
+        "missing",
+        "long-tail",
+        "few-shot",
+        "new-classes",
+    ]

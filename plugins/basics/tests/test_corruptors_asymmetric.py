@@ -22,9 +22,14 @@ def make(supervision, classes, index):
 
     ids = stack_ids([content_id("text", f"item {i}") for i in range(len(supervision))])
     return CorruptionInput(
-        supervision=supervision, index=index, role="train", classes=Classes.of(NAMES[:classes]),
-        uniforms=lambda k: uniforms(ids[index], "noise", 0, "x", k=k), pixels=refuse, rows=refuse,
-    )  # fmt: skip
+        supervision=supervision,
+        index=index,
+        role="train",
+        classes=Classes.of(NAMES[:classes]),
+        uniforms=lambda k: uniforms(ids[index], "noise", 0, "x", k=k),
+        pixels=refuse,
+        rows=refuse,
+    )
 
 
 def labelled(n, classes, seed=0, unknown=0.2):
@@ -59,7 +64,9 @@ def test_asymmetric_equals_plain_loops(tmp_path):
     labels = labelled(400, 3)
     clean = make(labels, 3, np.arange(0, 400, 2))
     got = Asymmetric(AsymmetricConfig(matrix=path)).corrupt(clean).supervision.y
-    assert got.tolist() == slow_asymmetric(labels.y.tolist(), clean.index.tolist(), clean.uniforms(2).tolist(), MATRIX)
+    assert got.tolist() == slow_asymmetric(
+        labels.y.tolist(), clean.index.tolist(), clean.uniforms(2).tolist(), MATRIX
+    )
     for c, row in enumerate(MATRIX):
         member = clean.index[labels.y[clean.index] == c]
         assert (got[member] != c).sum() == math.ceil(round((1 - row[c]) * len(member), 6))
@@ -71,7 +78,9 @@ def test_every_form_of_the_same_matrix_is_read_alike(tmp_path):
     plain.write_text("0.6,0.3,0.1\n0,1,0\n0.25,0.25,0.5\n")
     headed.write_text(",bird,cat,dog\nbird,0.5,0.25,0.25\ncat,0.1,0.6,0.3\ndog,0,0,1\n")
     listed.write_text(json.dumps(MATRIX))
-    mapped.write_text(json.dumps({"cat": {"dog": 0.3, "bird": 0.1}, "bird": {"cat": 0.25, "dog": 0.25, "bird": 0.5}}))
+    mapped.write_text(
+        json.dumps({"cat": {"dog": 0.3, "bird": 0.1}, "bird": {"cat": 0.25, "dog": 0.25, "bird": 0.5}})
+    )
     for path in (plain, headed, listed, mapped):
         assert np.allclose(Asymmetric(AsymmetricConfig(matrix=path)).matrix(classes), MATRIX), path.name
     moves = AsymmetricConfig(("cat > dog = 0.3", "cat>bird=0.1", "bird>cat", "bird>dog"), rate=0.25)

@@ -88,7 +88,9 @@ def only(evaluator, outcome):
     (measure,) = evaluator.measure(outcome).scalars
     assert measure.split == "test"
     if measure.terms is not None:
-        assert measure.terms.numerator.sum() / measure.terms.denominator.sum() == pytest.approx(measure.value, rel=1e-12)
+        assert measure.terms.numerator.sum() / measure.terms.denominator.sum() == pytest.approx(
+            measure.value, rel=1e-12
+        )
         assert np.array_equal(measure.terms.units, np.unique(measure.terms.units))
     return measure
 
@@ -99,11 +101,16 @@ def arrays(outcome):
     return outcome.target.y[known], p.argmax(axis=1), p
 
 
-# -- against scikit-learn --------------------------------------------------------------------------------------------------
+# -- against scikit-learn ------------------------------------------------------------------------------------
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), n=st.integers(2, 80), c=st.integers(2, 6), unknown=st.sampled_from([0.0, 0.3]))
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(2, 80),
+    c=st.integers(2, 6),
+    unknown=st.sampled_from([0.0, 0.3]),
+)
 def test_equal_to_scikit_learn(seed, n, c, unknown):
     outcome = random_outcome(seed, n, c, unknown)
     y, top, p = arrays(outcome)
@@ -113,8 +120,12 @@ def test_equal_to_scikit_learn(seed, n, c, unknown):
     assert only(Accuracy(NONE), outcome).value == pytest.approx(sk.accuracy_score(y, top))
     recall = sk.recall_score(y, top, labels=there, average=None, zero_division=0)
     assert only(BalancedAccuracy(NONE), outcome).value == pytest.approx(recall.mean())
-    assert only(MacroF1(NONE), outcome).value == pytest.approx(sk.f1_score(y, top, labels=there, average="macro", zero_division=0))
-    assert only(NegativeLogLikelihood(NONE), outcome).value == pytest.approx(sk.log_loss(y, p, labels=np.arange(c)), rel=1e-9)
+    assert only(MacroF1(NONE), outcome).value == pytest.approx(
+        sk.f1_score(y, top, labels=there, average="macro", zero_division=0)
+    )
+    assert only(NegativeLogLikelihood(NONE), outcome).value == pytest.approx(
+        sk.log_loss(y, p, labels=np.arange(c)), rel=1e-9
+    )
     each = [sk.average_precision_score(y == k, p[:, k]) for k in there]
     assert only(MeanAveragePrecision(NONE), outcome).value == pytest.approx(np.mean(each))
     for k in (1, 2, 100):
@@ -128,7 +139,11 @@ def test_per_class_table_is_scikit_learns_report():
     y, top, _ = arrays(outcome)
     (table,) = PerClass(NONE).measure(outcome).tables
     precision, recall, f1, n = sk.precision_recall_fscore_support(y, top)
-    assert (table.name, table.split, list(table.columns)) == ("per-class", "test", ["class", "training items", "n", "recall", "precision", "f1"])
+    assert (table.name, table.split, list(table.columns)) == (
+        "per-class",
+        "test",
+        ["class", "training items", "n", "recall", "precision", "f1"],
+    )
     assert table.columns["class"] == ["c0", "c1", "c2", "c3"]
     assert table.columns["training items"] == [5, 6, 7, 8.5]
     assert table.columns["n"] == n.tolist()
@@ -150,18 +165,26 @@ def test_average_precision_and_auroc_with_ties(seed, m, levels):
         else:
             assert math.isnan(got[k])
     if 0 < positive[:, 0].sum() < m:
-        assert auroc(values[:, 0], positive[:, 0]) == pytest.approx(sk.roc_auc_score(positive[:, 0], values[:, 0]))
+        assert auroc(values[:, 0], positive[:, 0]) == pytest.approx(
+            sk.roc_auc_score(positive[:, 0], values[:, 0])
+        )
     else:
         assert math.isnan(auroc(values[:, 0], positive[:, 0]))
 
 
-# -- known values ----------------------------------------------------------------------------------------------------------
+# -- known values --------------------------------------------------------------------------------------------
 
 
 def test_perfect_predictions():
     y = np.array([0, 1, 2, 2, 1, 0, 0])
     perfect = Given(scores_of(np.eye(3)[y], "probabilities"), labels_of(y))
-    for evaluator in (Accuracy(NONE), BalancedAccuracy(NONE), Worst(WorstConfig()), MacroF1(NONE), MeanAveragePrecision(NONE)):
+    for evaluator in (
+        Accuracy(NONE),
+        BalancedAccuracy(NONE),
+        Worst(WorstConfig()),
+        MacroF1(NONE),
+        MeanAveragePrecision(NONE),
+    ):
         assert only(evaluator, perfect).value == 1
     for evaluator in (ExpectedCalibrationError(ECEConfig()), NegativeLogLikelihood(NONE)):
         measure = only(evaluator, perfect)
@@ -186,7 +209,11 @@ def test_constant_predictions():
 def slow_ece(p, y, bins):
     total = 0.0
     for b in range(bins):
-        inside = [i for i in range(len(y)) if b / bins < p[i].max() <= (b + 1) / bins or (b == 0 and p[i].max() == 0)]
+        inside = [
+            i
+            for i in range(len(y))
+            if b / bins < p[i].max() <= (b + 1) / bins or (b == 0 and p[i].max() == 0)
+        ]
         if inside:
             accuracy = sum(p[i].argmax() == y[i] for i in inside) / len(inside)
             total += len(inside) / len(y) * abs(accuracy - sum(p[i].max() for i in inside) / len(inside))
@@ -197,7 +224,9 @@ def slow_ece(p, y, bins):
 def test_calibration_error_equals_plain_loops(bins):
     outcome = random_outcome(5, n=300, unknown=0.1)
     y, _, p = arrays(outcome)
-    assert only(ExpectedCalibrationError(ECEConfig(bins)), outcome).value == pytest.approx(slow_ece(p, y, bins), abs=1e-12)
+    assert only(ExpectedCalibrationError(ECEConfig(bins)), outcome).value == pytest.approx(
+        slow_ece(p, y, bins), abs=1e-12
+    )
 
 
 def test_overconfidence_and_the_floor_of_the_likelihood():
@@ -218,13 +247,15 @@ def test_scores_without_probabilities():
     assert only(NegativeLogLikelihood(NONE), warm).value < 1e-6
 
 
-# -- absent classes, unknown targets, resampling units ---------------------------------------------------------------------
+# -- absent classes, unknown targets, resampling units -------------------------------------------------------
 
 
 def test_classes_absent_from_a_split_are_left_out_and_said_so():
     values = np.eye(4)[[0, 1, 2, 0]]
     outcome = Given(scores_of(values), labels_of([0, 1, 1, 0]))
-    balanced, worst, f1 = (only(e, outcome) for e in (BalancedAccuracy(NONE), Worst(WorstConfig(3)), MacroF1(NONE)))
+    balanced, worst, f1 = (
+        only(e, outcome) for e in (BalancedAccuracy(NONE), Worst(WorstConfig(3)), MacroF1(NONE))
+    )
     assert (balanced.value, worst.value, f1.value) == (0.75, 0.75, pytest.approx((1 + 2 / 3) / 2))
     assert all("2 of 4 classes have no item here and are left out" in m.how for m in (balanced, worst, f1))
     assert "all 2 classes there are" in worst.how
@@ -236,17 +267,30 @@ def test_classes_absent_from_a_split_are_left_out_and_said_so():
 
 def test_a_split_without_known_targets_has_no_value():
     outcome = Given(scores_of(np.eye(3)), labels_of([-1, -1, -1]))
-    for evaluator in (Accuracy(NONE), BalancedAccuracy(NONE), Worst(WorstConfig()), MacroF1(NONE), MeanAveragePrecision(NONE),
-                      ExpectedCalibrationError(ECEConfig()), NegativeLogLikelihood(NONE)):  # fmt: skip
+    for evaluator in (
+        Accuracy(NONE),
+        BalancedAccuracy(NONE),
+        Worst(WorstConfig()),
+        MacroF1(NONE),
+        MeanAveragePrecision(NONE),
+        ExpectedCalibrationError(ECEConfig()),
+        NegativeLogLikelihood(NONE),
+    ):
         (measure,) = evaluator.measure(outcome).scalars
         assert math.isnan(measure.value), measure.name
         assert measure.how == "no target is known here"
 
 
 def test_terms_are_sums_over_resampling_units():
-    outcome = Given(scores_of(np.eye(2)[[0, 1, 1, 0, 1]]), labels_of([0, 1, 0, 0, -1]), unit=np.array([7, 3, 7, 3, 3]))
+    outcome = Given(
+        scores_of(np.eye(2)[[0, 1, 1, 0, 1]]), labels_of([0, 1, 0, 0, -1]), unit=np.array([7, 3, 7, 3, 3])
+    )
     parts = only(Accuracy(NONE), outcome).terms
-    assert (parts.units.tolist(), parts.numerator.tolist(), parts.denominator.tolist()) == ([3, 7], [2, 1], [2, 2])
+    assert (parts.units.tolist(), parts.numerator.tolist(), parts.denominator.tolist()) == (
+        [3, 7],
+        [2, 1],
+        [2, 2],
+    )
     parts = only(BalancedAccuracy(NONE), outcome).terms
     assert parts.numerator.tolist() == pytest.approx([1 + 1 / 3, 1 / 3])
     assert parts.denominator.tolist() == pytest.approx([1 + 1 / 3, 2 / 3])
@@ -269,14 +313,14 @@ def test_many_medium_and_few():
     assert [m.n for m in (many, medium, few)] == [2, 3, 3]
     assert many.how == "classes with more than 100 training items as observed: 1"
     assert few.terms.denominator.sum() == 3
-    (nobody, *_) = Groups(GroupsConfig(many=1000)).measure(outcome).scalars
+    nobody, *_ = Groups(GroupsConfig(many=1000)).measure(outcome).scalars
     assert math.isnan(nobody.value)
     assert "no item of them here" in nobody.how
     with pytest.raises(ConfigError, match="few=20 is above many=10"):
         GroupsConfig(many=10)
 
 
-# -- multi-labels ----------------------------------------------------------------------------------------------------------
+# -- multi-labels --------------------------------------------------------------------------------------------
 
 
 def multi_outcome(seed=0, n=60, c=4, partly=True):
@@ -284,20 +328,36 @@ def multi_outcome(seed=0, n=60, c=4, partly=True):
     observed = rng.random((n, c)) < 0.7 if partly else np.ones((n, c), dtype=bool)
     positive = (rng.random((n, c)) < 0.4) & observed
     values = rng.standard_normal((n, c)) + positive
-    return Given(scores_of(values, activation="sigmoid"), MultiLabels(positive=positive, observed=observed)), positive, observed
+    return (
+        Given(scores_of(values, activation="sigmoid"), MultiLabels(positive=positive, observed=observed)),
+        positive,
+        observed,
+    )
 
 
 def test_multi_labels_leave_unknown_entries_out():
     outcome, positive, observed = multi_outcome()
     p = outcome.score.probabilities()
     predicted = p > 0.5
-    columns = [(positive[observed[:, k], k], predicted[observed[:, k], k], p[observed[:, k], k]) for k in range(4)]
+    columns = [
+        (positive[observed[:, k], k], predicted[observed[:, k], k], p[observed[:, k], k]) for k in range(4)
+    ]
     assert only(Accuracy(NONE), outcome).value == pytest.approx((predicted == positive)[observed].mean())
-    assert only(BalancedAccuracy(NONE), outcome).value == pytest.approx(np.mean([sk.recall_score(y, z) for y, z, _ in columns]))
-    assert only(MacroF1(NONE), outcome).value == pytest.approx(np.mean([sk.f1_score(y, z) for y, z, _ in columns]))
-    assert only(MeanAveragePrecision(NONE), outcome).value == pytest.approx(np.mean([sk.average_precision_score(y, s) for y, _, s in columns]))
-    assert only(NegativeLogLikelihood(NONE), outcome).value == pytest.approx(sk.log_loss(positive[observed], p[observed]))
-    assert only(Worst(WorstConfig(2)), outcome).value == pytest.approx(np.sort([sk.recall_score(y, z) for y, z, _ in columns])[:2].mean())
+    assert only(BalancedAccuracy(NONE), outcome).value == pytest.approx(
+        np.mean([sk.recall_score(y, z) for y, z, _ in columns])
+    )
+    assert only(MacroF1(NONE), outcome).value == pytest.approx(
+        np.mean([sk.f1_score(y, z) for y, z, _ in columns])
+    )
+    assert only(MeanAveragePrecision(NONE), outcome).value == pytest.approx(
+        np.mean([sk.average_precision_score(y, s) for y, _, s in columns])
+    )
+    assert only(NegativeLogLikelihood(NONE), outcome).value == pytest.approx(
+        sk.log_loss(positive[observed], p[observed])
+    )
+    assert only(Worst(WorstConfig(2)), outcome).value == pytest.approx(
+        np.sort([sk.recall_score(y, z) for y, z, _ in columns])[:2].mean()
+    )
     events = np.stack([1 - p[observed], p[observed]], axis=1)
     by_hand = 0.0
     for b in range(15):
@@ -313,12 +373,18 @@ def test_multi_labels_leave_unknown_entries_out():
     assert few.value == pytest.approx(hits / total)
 
 
-# -- detection -------------------------------------------------------------------------------------------------------------
+# -- detection -----------------------------------------------------------------------------------------------
 
 
 def detected(keep, clean, wrong, judged=None):
     opinion = Assessment(np.arange(len(wrong)), clean_probability=clean, keep=keep)
-    outcome = Given(scores_of(np.eye(2)), labels_of([0, 1]), assessment=opinion, is_wrong=np.asarray(wrong), is_judged=judged)
+    outcome = Given(
+        scores_of(np.eye(2)),
+        labels_of([0, 1]),
+        assessment=opinion,
+        is_wrong=np.asarray(wrong),
+        is_judged=judged,
+    )
     return {m.name: m for m in Detection(NONE).measure(outcome).scalars}
 
 
@@ -340,10 +406,15 @@ def test_detection_leaves_out_items_whose_truth_is_unknown():
     judged, wrong = rng.random(120) < 0.7, rng.random(120) < 0.3
     clean = np.round(np.clip(rng.random(120) - 0.3 * wrong, 0, 1), 1).astype(np.float32)
     keep = clean > 0.35
-    got, alone = detected(keep, clean, wrong | ~judged, judged), detected(keep[judged], clean[judged], wrong[judged])
+    got, alone = (
+        detected(keep, clean, wrong | ~judged, judged),
+        detected(keep[judged], clean[judged], wrong[judged]),
+    )
     assert {name: m.value for name, m in got.items()} == {name: m.value for name, m in alone.items()}
     assert {m.n for m in got.values()} == {int(judged.sum())}
-    assert all(m.how.endswith(f"; label or truth of {(~judged).sum()} items is unknown") for m in got.values())
+    assert all(
+        m.how.endswith(f"; label or truth of {(~judged).sum()} items is unknown") for m in got.values()
+    )
     nothing = detected(keep, clean, wrong, np.zeros(120, dtype=bool))
     assert all(math.isnan(m.value) and m.n == 0 for m in nothing.values())
 
@@ -359,7 +430,16 @@ def test_detection_where_something_is_not_defined():
 
 def test_descriptors():
     assert [e.name for e in EVALUATORS] == [
-        "accuracy", "balanced-accuracy", "per-class", "worst", "macro-f1", "mean-average-precision", "ece", "nll", "groups", "detection",
-    ]  # fmt: skip
+        "accuracy",
+        "balanced-accuracy",
+        "per-class",
+        "worst",
+        "macro-f1",
+        "mean-average-precision",
+        "ece",
+        "nll",
+        "groups",
+        "detection",
+    ]
     assert all("truth" in e.needs for e in EVALUATORS)
     assert EVALUATORS[-1].needs == {"truth", "assessment"}

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from burnish import NoConfig
 from burnish.contracts.loss import LossInput, Targets
 from burnish_basics._losses import LOSSES, FocalConfig, GCEConfig, LabelSmoothingConfig, SCEConfig
-from burnish_basics.losses import BinaryCrossEntropy, CrossEntropy, Focal, GeneralisedCrossEntropy, LabelSmoothing, SymmetricCrossEntropy
+from burnish_basics.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Focal,
+    GeneralisedCrossEntropy,
+    LabelSmoothing,
+    SymmetricCrossEntropy,
+)
 
 
 def pattern(n, d, a, b):
@@ -33,7 +40,7 @@ def values(loss, logits, **targets):
     return value.values
 
 
-# -- the slow second implementation: one example, plain floats -------------------------------------------------------------
+# -- the slow second implementation: one example, plain floats -----------------------------------------------
 
 
 def softmax(z):
@@ -54,7 +61,10 @@ def slow_gce(z, t, q):
 
 
 def slow_sce(z, t, alpha, beta, log_zero):
-    reverse = -sum(pk * max(log_zero, math.log(tk) if tk > 0 else -math.inf) for tk, pk in zip(t, softmax(z), strict=True))
+    reverse = -sum(
+        pk * max(log_zero, math.log(tk) if tk > 0 else -math.inf)
+        for tk, pk in zip(t, softmax(z), strict=True)
+    )
     return alpha * slow_ce(z, t) + beta * reverse
 
 
@@ -64,10 +74,18 @@ def slow_focal(z, t, gamma):
 
 CASES = [
     pytest.param(CrossEntropy(NoConfig()), slow_ce, id="ce"),
-    pytest.param(LabelSmoothing(LabelSmoothingConfig(0.2)), lambda z, t: slow_smoothing(z, t, 0.2), id="label-smoothing"),
+    pytest.param(
+        LabelSmoothing(LabelSmoothingConfig(0.2)),
+        lambda z, t: slow_smoothing(z, t, 0.2),
+        id="label-smoothing",
+    ),
     pytest.param(GeneralisedCrossEntropy(GCEConfig(0.7)), lambda z, t: slow_gce(z, t, 0.7), id="gce"),
     pytest.param(GeneralisedCrossEntropy(GCEConfig(1.0)), lambda z, t: slow_gce(z, t, 1.0), id="gce-mae"),
-    pytest.param(SymmetricCrossEntropy(SCEConfig(0.5, 2.0, -4.0)), lambda z, t: slow_sce(z, t, 0.5, 2.0, -4.0), id="sce"),
+    pytest.param(
+        SymmetricCrossEntropy(SCEConfig(0.5, 2.0, -4.0)),
+        lambda z, t: slow_sce(z, t, 0.5, 2.0, -4.0),
+        id="sce",
+    ),
     pytest.param(Focal(FocalConfig(2.0)), lambda z, t: slow_focal(z, t, 2.0), id="focal"),
     pytest.param(Focal(FocalConfig(0.5)), lambda z, t: slow_focal(z, t, 0.5), id="focal-half"),
 ]
@@ -81,13 +99,20 @@ def test_equal_to_plain_python(loss, slow, data):
     numbers = st.floats(-6, 6, allow_nan=False)
     z = data.draw(st.lists(st.lists(numbers, min_size=c, max_size=c), min_size=b, max_size=b))
     y = data.draw(st.lists(st.integers(0, c - 1), min_size=b, max_size=b))
-    t = [softmax(row) for row in data.draw(st.lists(st.lists(numbers, min_size=c, max_size=c), min_size=b, max_size=b))]
+    t = [
+        softmax(row)
+        for row in data.draw(st.lists(st.lists(numbers, min_size=c, max_size=c), min_size=b, max_size=b))
+    ]
     logits = torch.tensor(z, dtype=torch.float64)
     hard = [[float(k == label) for k in range(c)] for label in y]
     got = values(loss, logits, hard=torch.tensor(y))
-    assert got.tolist() == pytest.approx([slow(zi, ti) for zi, ti in zip(z, hard, strict=True)], rel=1e-9, abs=1e-12)
+    assert got.tolist() == pytest.approx(
+        [slow(zi, ti) for zi, ti in zip(z, hard, strict=True)], rel=1e-9, abs=1e-12
+    )
     got = values(loss, logits, soft=torch.tensor(t, dtype=torch.float64))
-    assert got.tolist() == pytest.approx([slow(zi, ti) for zi, ti in zip(z, t, strict=True)], rel=1e-9, abs=1e-12)
+    assert got.tolist() == pytest.approx(
+        [slow(zi, ti) for zi, ti in zip(z, t, strict=True)], rel=1e-9, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(("loss", "slow"), CASES)
@@ -107,8 +132,12 @@ def test_golden_values():
 def test_golden_value_of_symmetric_cross_entropy_with_the_released_clamp():
     z, y = torch.tensor([[2.0, 0.0, -1.0]], dtype=torch.float64), torch.tensor([0])
     released = math.log(1e-4)
-    assert values(SymmetricCrossEntropy(SCEConfig(1.0, 1.0, released)), z, hard=y).item() == pytest.approx(1.608550, abs=5e-7)
-    assert values(SymmetricCrossEntropy(SCEConfig(0.0, 1.0, released)), z, hard=y).item() == pytest.approx(1.438704, abs=5e-7)
+    assert values(SymmetricCrossEntropy(SCEConfig(1.0, 1.0, released)), z, hard=y).item() == pytest.approx(
+        1.608550, abs=5e-7
+    )
+    assert values(SymmetricCrossEntropy(SCEConfig(0.0, 1.0, released)), z, hard=y).item() == pytest.approx(
+        1.438704, abs=5e-7
+    )
 
 
 def test_limits_of_generalised_cross_entropy_and_focal():
@@ -126,7 +155,10 @@ def test_limits_of_generalised_cross_entropy_and_focal():
 def test_symmetric_losses_sum_to_a_constant_over_the_labels():
     """Mean absolute error and reverse cross-entropy are symmetric: that is why they bear label noise."""
     z = pattern(4, 5, 1, 0.3) * 4
-    for loss, constant in [(GeneralisedCrossEntropy(GCEConfig(1.0)), 4.0), (SymmetricCrossEntropy(SCEConfig(0.0, 1.0, -4.0)), 16.0)]:
+    for loss, constant in [
+        (GeneralisedCrossEntropy(GCEConfig(1.0)), 4.0),
+        (SymmetricCrossEntropy(SCEConfig(0.0, 1.0, -4.0)), 16.0),
+    ]:
         total = sum(values(loss, z, hard=torch.full((4,), k)) for k in range(5))
         assert torch.allclose(total, torch.full((4,), constant, dtype=torch.float64))
 
@@ -163,13 +195,17 @@ def test_a_stack_gives_what_each_trial_gives_alone(loss, slow):
         assert torch.allclose(got[k], torch.func.grad(mean)(logits[k], y[k]), atol=1e-12)
 
 
-# -- binary cross-entropy --------------------------------------------------------------------------------------------------
+# -- binary cross-entropy ------------------------------------------------------------------------------------
 
 
 def test_binary_cross_entropy_leaves_unknown_entries_out():
     z = pattern(5, 4, 1, 0) * 3
-    positive = torch.tensor([[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1], [1, 0, 0, 1], [0, 0, 0, 0]], dtype=torch.float64)
-    observed = torch.tensor([[1, 1, 1, 1], [1, 0, 1, 0], [1, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]], dtype=torch.float64)
+    positive = torch.tensor(
+        [[1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1], [1, 0, 0, 1], [0, 0, 0, 0]], dtype=torch.float64
+    )
+    observed = torch.tensor(
+        [[1, 1, 1, 1], [1, 0, 1, 0], [1, 1, 0, 1], [0, 0, 0, 1], [0, 0, 0, 0]], dtype=torch.float64
+    )
     expected = []
     for i in range(5):
         entries = []
@@ -181,12 +217,19 @@ def test_binary_cross_entropy_leaves_unknown_entries_out():
     loss = BinaryCrossEntropy(NoConfig())
     got = values(loss, z, multi=positive * observed, observed=observed)
     assert got.tolist() == pytest.approx(expected, rel=1e-12)
-    assert torch.autograd.gradcheck(lambda x: values(loss, x, multi=positive, observed=observed), (z.requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        lambda x: values(loss, x, multi=positive, observed=observed), (z.requires_grad_(),)
+    )
 
 
 def test_an_unknown_entry_has_no_gradient():
     z = torch.tensor([[3.0, -2.0]], dtype=torch.float64, requires_grad=True)
-    values(BinaryCrossEntropy(NoConfig()), z, multi=torch.tensor([[1.0, 1.0]]), observed=torch.tensor([[1.0, 0.0]])).sum().backward()
+    values(
+        BinaryCrossEntropy(NoConfig()),
+        z,
+        multi=torch.tensor([[1.0, 1.0]]),
+        observed=torch.tensor([[1.0, 0.0]]),
+    ).sum().backward()
     assert z.grad[0, 1] == 0
     assert z.grad[0, 0] < 0
 
@@ -196,13 +239,21 @@ def test_binary_cross_entropy_is_finite_and_stacks():
     one = torch.ones(2, 2)
     loss = BinaryCrossEntropy(NoConfig())
     assert torch.isfinite(values(loss, z, multi=one, observed=one)).all()
-    stacked = torch.func.vmap(lambda x, t: values(loss, x, multi=t, observed=one))(torch.stack([z, -z]), torch.stack([one, one]))
+    stacked = torch.func.vmap(lambda x, t: values(loss, x, multi=t, observed=one))(
+        torch.stack([z, -z]), torch.stack([one, one])
+    )
     assert torch.equal(stacked[0], values(loss, z, multi=one, observed=one))
 
 
 def test_descriptors_and_targets_agree():
     assert [loss.name for loss in LOSSES] == ["ce", "label-smoothing", "gce", "sce", "focal", "bce"]
-    assert {loss.name for loss in LOSSES if loss.needs == {"labels"}} == {"ce", "label-smoothing", "gce", "sce", "focal"}
+    assert {loss.name for loss in LOSSES if loss.needs == {"labels"}} == {
+        "ce",
+        "label-smoothing",
+        "gce",
+        "sce",
+        "focal",
+    }
     assert {loss.name for loss in LOSSES if loss.needs == {"multi-labels"}} == {"bce"}
     assert CrossEntropy(NoConfig()).accepts == {"hard", "soft"}
     assert BinaryCrossEntropy(NoConfig()).accepts == {"multi"}

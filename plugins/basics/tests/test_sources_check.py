@@ -71,7 +71,10 @@ def test_data_that_cannot_be_loaded_is_a_finding(burnish, table, suffix):
     path = table("text,label\na,x\nb,x?y\n")
     code, out, errors = burnish("check", path, *filter(None, [suffix]))
     assert (code, errors) == (1, "")
-    what = "the label 'x?y' says exactly one of several classes, which is not supported yet by any installed method"
+    what = (
+        "the label 'x?y' says exactly one of several classes, which is not supported yet by any installed"
+        " method"
+    )
     if suffix:
         assert json.loads(out)["findings"][0]["what"] == what
     else:

@@ -25,10 +25,13 @@ def load(path, **options):
 def rows(dataset):
     """Return {text: class name} of a data set with one class an item."""
     names = dataset.classes.names
-    return {dataset.read(p): names[y] if (y := dataset.supervision.y[p]) >= 0 else None for p in range(len(dataset))}
+    return {
+        dataset.read(p): names[y] if (y := dataset.supervision.y[p]) >= 0 else None
+        for p in range(len(dataset))
+    }
 
 
-# -- columns and files --------------------------------------------------------------------------------------------------------
+# -- columns and files ---------------------------------------------------------------------------------------
 
 
 def test_texts_with_labels(table):
@@ -58,13 +61,22 @@ def test_one_table_in_many_forms(table, name, text, options):
 
 
 def test_encodings(table):
-    assert rows(load(table("text,label\ncafé,x\nthé,y\n", encoding="utf-16"), encoding="utf-16")) == {"café": "x", "thé": "y"}
-    assert rows(load(table("text,label\ncafé,x\nthé,y\n", encoding="cp1252"), encoding="cp1252")) == {"café": "x", "thé": "y"}
+    assert rows(load(table("text,label\ncafé,x\nthé,y\n", encoding="utf-16"), encoding="utf-16")) == {
+        "café": "x",
+        "thé": "y",
+    }
+    assert rows(load(table("text,label\ncafé,x\nthé,y\n", encoding="cp1252"), encoding="cp1252")) == {
+        "café": "x",
+        "thé": "y",
+    }
 
 
 def test_plain_quotes_and_long_cells(table):
     long = "word " * 60_000
-    assert rows(load(table(f'text\tlabel\n"a" is\tx\n{long}b\ty\n', "t.tsv"), quote="")) == {'"a" is': "x", f"{long}b": "y"}
+    assert rows(load(table(f'text\tlabel\n"a" is\tx\n{long}b\ty\n', "t.tsv"), quote="")) == {
+        '"a" is': "x",
+        f"{long}b": "y",
+    }
 
 
 def test_numeric_labels_keep_their_order(table):
@@ -76,10 +88,14 @@ def test_parquet(tmp_path):
     import pyarrow.parquet as parquet
 
     path = tmp_path / "t.parquet"
-    parquet.write_table(arrow.table({"text": ["a", "b", "c"], "label": [1.0, 0.0, None], "weight": [1, 2, 3]}), path)
+    parquet.write_table(
+        arrow.table({"text": ["a", "b", "c"], "label": [1.0, 0.0, None], "weight": [1, 2, 3]}), path
+    )
     dataset = load(path)
     assert rows(dataset) == {"a": "1", "b": "0", "c": None}
-    assert dict(zip([dataset.read(p) for p in range(3)], dataset.supervision.weights.tolist(), strict=True)) == {"a": 1, "b": 2, "c": 3}
+    assert dict(
+        zip([dataset.read(p) for p in range(3)], dataset.supervision.weights.tolist(), strict=True)
+    ) == {"a": 1, "b": 2, "c": 3}
     parquet.write_table(arrow.table({"text": ["a", "b"], "label": [["x", "y"], []]}), path)
     assert load(path).supervision.positive.sum() == 2
     path.write_bytes(path.read_bytes()[:-20])
@@ -90,9 +106,14 @@ def test_parquet(tmp_path):
 def test_files_and_a_column_fix_splits(table):
     train, test = table("text,label\na,x\nb,y\nc,x\n", "train.csv"), table("text,label\nd,x\n", "test.csv")
     dataset = load(train, test=test)
-    assert {name: [dataset.read(p) for p in index] for name, index in dataset.assigned.items()}.keys() == {"train", "test"}
+    assert {name: [dataset.read(p) for p in index] for name, index in dataset.assigned.items()}.keys() == {
+        "train",
+        "test",
+    }
     assert [dataset.read(p) for p in dataset.assigned["test"]] == ["d"]
-    dataset = load(table("text,label,split\na,x,train\nb,y,train\nc,x,dev\nd,x,test\ne,y,test_far\nf,,pool\n"))
+    dataset = load(
+        table("text,label,split\na,x,train\nb,y,train\nc,x,dev\nd,x,test\ne,y,test_far\nf,,pool\n")
+    )
     sizes = {name: len(index) for name, index in dataset.assigned.items()}
     assert sizes == {"train": 2, "validation": 1, "test": 1, "test:far": 1, "pool": 1}
     with pytest.raises(DataError, match=r"row 3: 'maybe' is no split. Possible: train"):
@@ -102,7 +123,9 @@ def test_files_and_a_column_fix_splits(table):
 
 
 def test_groups_weights_and_truth(table):
-    dataset = load(table("text,label,group,weight,clean\na,x,g1,1,x\nb,y,g1,0.5,x\nc,x,,2,y\nd,y,,0,y\n"), truth="clean")
+    dataset = load(
+        table("text,label,group,weight,clean\na,x,g1,1,x\nb,y,g1,0.5,x\nc,x,,2,y\nd,y,,0,y\n"), truth="clean"
+    )
     at = {dataset.read(p): p for p in range(4)}
     group = dataset.columns["group"]
     assert group[at["a"]] == group[at["b"]]
@@ -125,8 +148,14 @@ def test_image_paths(tmp_path, picture, table, by_origin):
     for row, reason in [(5, "there is no such file"), (6, "there is no image path")]:
         with pytest.raises(DataError, match=reason):
             dataset.read(at[f"table.csv, row {row}"])
-    assert rows_equal(load(table("file,class\n0.png,x\n1.png,y\n", "other.csv"), root=tmp_path / "img"), [picture(0), picture(1)])
-    with pytest.raises(DataError, match=r"none of the 2 images in column 'file' is there; the first is .*0\.png'. Say which folder"):
+    assert rows_equal(
+        load(table("file,class\n0.png,x\n1.png,y\n", "other.csv"), root=tmp_path / "img"),
+        [picture(0), picture(1)],
+    )
+    with pytest.raises(
+        DataError,
+        match=r"none of the 2 images in column 'file' is there; the first is .*0\.png'. Say which folder",
+    ):
         load(table("file,class\n0.png,x\n1.png,y\n", "other.csv"))
     config = CsvConfig(path=path)
     first = _light.csv_fingerprint(config)
@@ -161,33 +190,146 @@ BAD_TABLES = [
     ("missing", None, {}, "table.csv: there is no such file. Check the path."),
     ("empty", "", {}, "table.csv: the table is empty. It needs a header and rows."),
     ("no rows", "text,label\n", {}, "table.csv: the table has no rows."),
-    ("a column twice", "text,label,text\na,x,b\n", {}, "table.csv, row 1: column 'text' stands twice in the header, as column 1 and 3."),
-    ("wrong column", "text,label\na,x\n", {"label": "lable"}, "there is no column 'lable' for label. Did you mean 'label'? Possible: text, label."),
-    ("no text column", "a,label\nq,x\n", {}, "table.csv: the names tell of neither a text nor an image column. Possible: a, label. Say text=COLUMN"),
-    ("two contents", "text,path,label\nq,w,x\n", {}, "table.csv: the names tell of both a text and an image column. Possible: text, path, label"),
-    ("both given", "a,b,label\nq,w,x\n", {"text": "a", "image": "b"}, "text and image are both given; an item is one of the two."),
-    ("no label column", "text,b\nq,x\n", {}, "which column is the label cannot be told from the names. Possible: text, b. Say label=COLUMN, or labe"),
-    ("wrong delimiter", "text;label\nq;x\n", {}, "table.csv: the names tell of neither a text nor an image column. Possible: text;label."),
-    ("wrong encoding", "text,label\na,x\ncafé,y\n".encode("cp1252"), {}, "table.csv, line 3: the file is not utf-8: invalid continuation byte. Say"),
-    ("no such encoding", "text,label\na,x\n", {"encoding": "utf8000"}, "table.csv: 'utf8000' is no encoding. Possible: utf-8, latin-1"),
-    ("odd quotes", 'text,label\na,x\n"b"c,y\n', {}, "table.csv, line 3: the row is malformed: ',' expected after '\"'. Mend the quotes, or say quot"),
-    ("open quote", 'text,label\na,x\n"b,y\n', {}, "table.csv, line 3: the row is malformed: unexpected end of data. Mend the quotes"),
-    ("two-letter delimiter", "text,label\na,x\n", {"delimiter": "::"}, "table.csv: delimiter '::' is not one character. Possible: comma, tab"),
+    (
+        "a column twice",
+        "text,label,text\na,x,b\n",
+        {},
+        "table.csv, row 1: column 'text' stands twice in the header, as column 1 and 3.",
+    ),
+    (
+        "wrong column",
+        "text,label\na,x\n",
+        {"label": "lable"},
+        "there is no column 'lable' for label. Did you mean 'label'? Possible: text, label.",
+    ),
+    (
+        "no text column",
+        "a,label\nq,x\n",
+        {},
+        (
+            "table.csv: the names tell of neither a text nor an image column. Possible: a, label. Say"
+            " text=COLUMN"
+        ),
+    ),
+    (
+        "two contents",
+        "text,path,label\nq,w,x\n",
+        {},
+        "table.csv: the names tell of both a text and an image column. Possible: text, path, label",
+    ),
+    (
+        "both given",
+        "a,b,label\nq,w,x\n",
+        {"text": "a", "image": "b"},
+        "text and image are both given; an item is one of the two.",
+    ),
+    (
+        "no label column",
+        "text,b\nq,x\n",
+        {},
+        (
+            "which column is the label cannot be told from the names. Possible: text, b. Say label=COLUMN, or"
+            " labe"
+        ),
+    ),
+    (
+        "wrong delimiter",
+        "text;label\nq;x\n",
+        {},
+        "table.csv: the names tell of neither a text nor an image column. Possible: text;label.",
+    ),
+    (
+        "wrong encoding",
+        "text,label\na,x\ncafé,y\n".encode("cp1252"),
+        {},
+        "table.csv, line 3: the file is not utf-8: invalid continuation byte. Say",
+    ),
+    (
+        "no such encoding",
+        "text,label\na,x\n",
+        {"encoding": "utf8000"},
+        "table.csv: 'utf8000' is no encoding. Possible: utf-8, latin-1",
+    ),
+    (
+        "odd quotes",
+        'text,label\na,x\n"b"c,y\n',
+        {},
+        "table.csv, line 3: the row is malformed: ',' expected after '\"'. Mend the quotes, or say quot",
+    ),
+    (
+        "open quote",
+        'text,label\na,x\n"b,y\n',
+        {},
+        "table.csv, line 3: the row is malformed: unexpected end of data. Mend the quotes",
+    ),
+    (
+        "two-letter delimiter",
+        "text,label\na,x\n",
+        {"delimiter": "::"},
+        "table.csv: delimiter '::' is not one character. Possible: comma, tab",
+    ),
     ("a file as folder", "text,label\na,x\n", {"path": "."}, "this is a folder. Possible: .csv .jsonl"),
-    ("a class not listed", "text,label\na,x\nb,z\n", {"classes": ("x", "y")}, "table.csv, row 3: there is no class 'z'. Possible: x, y."),
-    ("classes twice", "text,label\na,x\n", {"classes": ("x", "x")}, "table.csv: class 'x' stands twice in classes."),
-    ("nothing labelled", "text,label\na,\n", {}, "table.csv: no item has a label, and no classes are given. Say label=COLUMN, or list them: classes"),
-    ("exactly one of", "text,label\na,x\nb,x?y\n", {}, "table.csv, row 3: the label 'x?y' says exactly one of several classes, which is not support"),
-    ("soft", "text,label\na,x=0.7|y=0.3\n", {}, "table.csv, row 2: the label 'x=0.7|y=0.3' says a probability for each class, which is not supporte"),
-    ("types mixed", "text,label\na,x|y\nb,x?y\n", {}, "row 3: the label 'x?y' says exactly one of several classes, but TABLE, row 2 says all of sev"),
-    ("types mixed in a cell", "text,label\na,x|y?z\n", {}, "row 2: the label 'x|y?z' mixes exactly one of several classes with another notation."),
-    ("shares for some", "text,label\na,x=0.5|y\n", {}, "row 2: the label 'x=0.5|y' gives a probability to some classes only."),
+    (
+        "a class not listed",
+        "text,label\na,x\nb,z\n",
+        {"classes": ("x", "y")},
+        "table.csv, row 3: there is no class 'z'. Possible: x, y.",
+    ),
+    (
+        "classes twice",
+        "text,label\na,x\n",
+        {"classes": ("x", "x")},
+        "table.csv: class 'x' stands twice in classes.",
+    ),
+    (
+        "nothing labelled",
+        "text,label\na,\n",
+        {},
+        "table.csv: no item has a label, and no classes are given. Say label=COLUMN, or list them: classes",
+    ),
+    (
+        "exactly one of",
+        "text,label\na,x\nb,x?y\n",
+        {},
+        "table.csv, row 3: the label 'x?y' says exactly one of several classes, which is not support",
+    ),
+    (
+        "soft",
+        "text,label\na,x=0.7|y=0.3\n",
+        {},
+        "table.csv, row 2: the label 'x=0.7|y=0.3' says a probability for each class, which is not supporte",
+    ),
+    (
+        "types mixed",
+        "text,label\na,x|y\nb,x?y\n",
+        {},
+        "row 3: the label 'x?y' says exactly one of several classes, but TABLE, row 2 says all of sev",
+    ),
+    (
+        "types mixed in a cell",
+        "text,label\na,x|y?z\n",
+        {},
+        "row 2: the label 'x|y?z' mixes exactly one of several classes with another notation.",
+    ),
+    (
+        "shares for some",
+        "text,label\na,x=0.5|y\n",
+        {},
+        "row 2: the label 'x=0.5|y' gives a probability to some classes only.",
+    ),
     ("class twice", "text,label\na,x|!x\n", {}, "row 2: the label 'x|!x' names the class 'x' twice."),
-    ("truth of another type", "text,label,t\na,x,x|y\n", {"truth": "t"}, "label and truth are not of one type. Say labels=multi"),
+    (
+        "truth of another type",
+        "text,label,t\na,x,x|y\n",
+        {"truth": "t"},
+        "label and truth are not of one type. Say labels=multi",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("text", "options", "message"), [case[1:] for case in BAD_TABLES], ids=[case[0] for case in BAD_TABLES])
+@pytest.mark.parametrize(
+    ("text", "options", "message"), [case[1:] for case in BAD_TABLES], ids=[case[0] for case in BAD_TABLES]
+)
 def test_a_table_that_cannot_be_used_is_one_line(table, tmp_path, text, options, message):
     path = tmp_path / "table.csv" if text is None else table(text)
     with pytest.raises(DataError) as caught:
@@ -197,14 +339,19 @@ def test_a_table_that_cannot_be_used_is_one_line(table, tmp_path, text, options,
 
 
 def test_json_lines_that_are_none(table):
-    dataset = load(table('{"text": "a", "label": "x"}\n{"text": \n[1]\n{"text": "b", "label": "y"}\n', "t.jsonl"))
+    dataset = load(
+        table('{"text": "a", "label": "x"}\n{"text": \n[1]\n{"text": "b", "label": "y"}\n', "t.jsonl")
+    )
     bad = []
     for position in range(4):
         try:
             dataset.read(position)
         except DataError as error:
             bad.append((dataset.origin(position)[-5:], error.what[:30]))
-    assert sorted(bad) == [("row 2", "the line is no JSON object: Ex"), ("row 3", "the line is no JSON object")]
+    assert sorted(bad) == [
+        ("row 2", "the line is no JSON object: Ex"),
+        ("row 3", "the line is no JSON object"),
+    ]
     with pytest.raises(DataError, match="the first line is no JSON object"):
         load(table("[1]\n", "t.jsonl"))
 
@@ -221,7 +368,7 @@ def test_one_class_is_refused(table):
         require_usable(load(table("text,label\na,x\nb,x\n")))
 
 
-# -- notation -----------------------------------------------------------------------------------------------------------------
+# -- notation ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -269,7 +416,9 @@ def test_separators_are_configurable():
     assert parse("a|b?c!d=1", off) == Marks("plain", ("a|b?c!d=1",))
 
 
-NAMES = st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=6), min_size=1, max_size=5, unique=True)
+NAMES = st.lists(
+    st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=6), min_size=1, max_size=5, unique=True
+)
 
 
 @given(NAMES, st.data())
@@ -288,7 +437,12 @@ def entries(dataset):
     positive = supervision.positive.toarray()
     observed = np.ones_like(positive) if supervision.observed is None else supervision.observed.toarray()
     names = dataset.classes.names
-    return {dataset.read(p): {name: bool(positive[p, c]) if observed[p, c] else None for c, name in enumerate(names)} for p in range(len(dataset))}
+    return {
+        dataset.read(p): {
+            name: bool(positive[p, c]) if observed[p, c] else None for c, name in enumerate(names)
+        }
+        for p in range(len(dataset))
+    }
 
 
 def test_all_of_makes_multi_labels(table):
@@ -329,20 +483,23 @@ def test_nothing_labelled_where_that_is_said(table):
     assert not dataset.supervision.known.any()
 
 
-# -- before a run -------------------------------------------------------------------------------------------------------------
+# -- before a run --------------------------------------------------------------------------------------------
 
 
 def test_provides_and_guess(table, tmp_path):
     path = table("text,label,group\na,x,g\n")
     assert _light.csv_provides(CsvConfig(path=path)) == {"text", "labels", "multi-labels", "groups"}
     assert _light.csv_provides(CsvConfig(path=path, labels="single", group="-")) == {"text", "labels"}
-    assert _light.csv_provides(CsvConfig(path=table("path,label\na,x\n"), labels="multi")) == {"image", "multi-labels"}
+    assert _light.csv_provides(CsvConfig(path=table("path,label\na,x\n"), labels="multi")) == {
+        "image",
+        "multi-labels",
+    }
     assert _light.csv_guess(path) == {"path": str(path)}
     assert _light.csv_guess(tmp_path) is None
     assert _light.csv_guess(tmp_path / "a.npz") is None
 
 
-# -- acceptable answers -------------------------------------------------------------------------------------------------------
+# -- acceptable answers --------------------------------------------------------------------------------------
 
 
 def references(dataset):
@@ -355,7 +512,14 @@ def test_answers_instead_of_labels(table):
     for text, options, name in (
         ("text,answers\nhot,cold | icy|cold\nup,down\nleft,\n", {}, "t.csv"),
         ("text,answers,label\nhot,cold;icy,x\nup,down,y\nleft, ,z\n", {"references_separator": ";"}, "t.csv"),
-        ('{"text": "hot", "answers": ["cold", "icy"]}\n{"text": "up", "answers": "down"}\n{"text": "left"}\n', {}, "t.jsonl"),
+        (
+            (
+                '{"text": "hot", "answers": ["cold", "icy"]}\n{"text": "up", "answers": "down"}\n{"text":'
+                ' "left"}\n'
+            ),
+            {},
+            "t.jsonl",
+        ),
     ):
         path = table(text, name)
         dataset = load(path, references="answers", **options)

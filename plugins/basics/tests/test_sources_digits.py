@@ -16,7 +16,12 @@ from burnish_basics.sources.digits import Digits
 
 def test_images():
     dataset = Digits(DigitsConfig()).load()
-    assert (dataset.name, dataset.modality, len(dataset), len(dataset.classes)) == ("digits", "image", 1797, 10)
+    assert (dataset.name, dataset.modality, len(dataset), len(dataset.classes)) == (
+        "digits",
+        "image",
+        1797,
+        10,
+    )
     bunch = load_digits()
     for position in (0, 900, 1796):
         image, row = dataset.read(position), dataset.rows[position]
@@ -51,7 +56,12 @@ def test_rows_pass_through():
     rows = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     backbone, inputs = prepared(rows)
     out = backbone.encode(inputs)
-    assert (backbone.dim, backbone.modality, backbone.views, str(out.dtype)) == (3, "features", False, "torch.float32")
+    assert (backbone.dim, backbone.modality, backbone.views, str(out.dtype)) == (
+        3,
+        "features",
+        False,
+        "torch.float32",
+    )
     np.testing.assert_array_equal(out.numpy(), rows)
 
 

@@ -31,7 +31,9 @@ def test_the_commands_of_the_page(command, expected, tmp_path, monkeypatch, caps
     with pytest.raises(SystemExit):
         main(command.removeprefix("$ burnish ").split())
     out = capsys.readouterr().out.replace(f"{tmp_path}/", "")
-    pattern = "".join(".*" if line == "..." else re.escape(line) + "\n" for line in expected.rstrip("\n").split("\n"))
+    pattern = "".join(
+        ".*" if line == "..." else re.escape(line) + "\n" for line in expected.rstrip("\n").split("\n")
+    )
     assert re.fullmatch(pattern, out, re.DOTALL), out
 
 

@@ -26,7 +26,12 @@ def names_of(dataset, split):
 def test_a_sub_folder_is_a_class(photos):
     root = photos({"dog": 3, "cat": 2})
     dataset = load(root)
-    assert (dataset.name, dataset.modality, len(dataset), dataset.classes.names) == ("photos", "image", 5, ("cat", "dog"))
+    assert (dataset.name, dataset.modality, len(dataset), dataset.classes.names) == (
+        "photos",
+        "image",
+        5,
+        ("cat", "dog"),
+    )
     assert dataset.assigned == {}
     for position in range(5):
         folder, name = Path(dataset.origin(position)).parts[-2:]
@@ -43,7 +48,18 @@ def test_whole_numbers_are_ordered_as_numbers(photos):
 
 
 def test_splits_above_the_classes(photos):
-    root = photos({"train/a": 3, "train/b": 2, "val/a": 1, "val/b": 1, "test/a": 1, "test/b": 1, "test_blur/b": 2, "test-sketch/a": 1})
+    root = photos(
+        {
+            "train/a": 3,
+            "train/b": 2,
+            "val/a": 1,
+            "val/b": 1,
+            "test/a": 1,
+            "test/b": 1,
+            "test_blur/b": 2,
+            "test-sketch/a": 1,
+        }
+    )
     dataset = load(root)
     sizes = {name: len(index) for name, index in dataset.assigned.items()}
     assert sizes == {"train": 5, "validation": 2, "test": 2, "test:blur": 2, "test:sketch": 1}
@@ -54,7 +70,10 @@ def test_splits_above_the_classes(photos):
 def test_classes_may_be_called_train_and_test(photos):
     root = photos({"train": 2, "test": 2, "ship": 2})
     assert load(root).classes.names == ("ship", "test", "train")
-    assert load(photos({"train/x": 1, "y/z": 1}, "odd"), splits="no", nested=True).classes.names == ("train", "y")
+    assert load(photos({"train/x": 1, "y/z": 1}, "odd"), splits="no", nested=True).classes.names == (
+        "train",
+        "y",
+    )
 
 
 def test_pool_and_unknown_have_no_labels(photos):
@@ -110,7 +129,11 @@ def test_a_file_that_cannot_be_read_stays_an_item_whose_reading_fails(photos, by
     at = by_origin(dataset)
     assert len(dataset) == 9
     assert len(np.unique(dataset.ids, axis=0)) == 9
-    for name, reason in [("gone.png", "the link leads nowhere"), ("pipe.png", "it is no regular file"), ("loop.png", "the file cannot be read: ")]:
+    for name, reason in [
+        ("gone.png", "the link leads nowhere"),
+        ("pipe.png", "it is no regular file"),
+        ("loop.png", "the file cannot be read: "),
+    ]:
         with pytest.raises(DataError, match=reason):
             dataset.read(at[name])
     with pytest.raises(DataError, match="the file is empty"):
@@ -124,18 +147,67 @@ def _link_loop(root):
 
 LAYOUTS = [
     ("nothing there", {}, None, {}, "photos: there is no such folder. Check the path."),
-    ("empty", {"": 0}, None, {}, "photos: there is no folder in it. Make one folder a class and put the files into them."),
+    (
+        "empty",
+        {"": 0},
+        None,
+        {},
+        "photos: there is no folder in it. Make one folder a class and put the files into them.",
+    ),
     ("no class folder", {"": 2}, None, {}, "photos: there is no folder in it. Make one folder a class"),
-    ("only empty classes", {"a": 0, "b": 0}, None, {}, "photos: there is no item in any class folder. Possible: files ending in .avif .bmp"),
-    ("nested", {"a/x": 1, "b": 1}, None, {}, "a: class folder 'a' holds a folder, 'x'. Name the folder right above the classes, or say nested=true"),
-    ("a link that leads back", {"a": 1, "b": 1}, _link_loop, {"nested": True}, "again: the link leads back to a folder that it lies in. Remove the"),
-    ("a class beside splits", {"train/a": 1, "dogs/a": 1}, None, {}, "photos: folder 'dogs' is no split but lies beside split folders. Possible: tr"),
-    ("no train", {"test/a": 1, "val/a": 1}, None, {"splits": "yes"}, "photos: there is no folder train among the splits. Add it, or say splits=no"),
-    ("group does not match", {"a": 1, "b": 1}, None, {"group": "(q.)"}, "0.png: group=(q.) does not match this path. Mend the expression."),
+    (
+        "only empty classes",
+        {"a": 0, "b": 0},
+        None,
+        {},
+        "photos: there is no item in any class folder. Possible: files ending in .avif .bmp",
+    ),
+    (
+        "nested",
+        {"a/x": 1, "b": 1},
+        None,
+        {},
+        (
+            "a: class folder 'a' holds a folder, 'x'. Name the folder right above the classes, or say"
+            " nested=true"
+        ),
+    ),
+    (
+        "a link that leads back",
+        {"a": 1, "b": 1},
+        _link_loop,
+        {"nested": True},
+        "again: the link leads back to a folder that it lies in. Remove the",
+    ),
+    (
+        "a class beside splits",
+        {"train/a": 1, "dogs/a": 1},
+        None,
+        {},
+        "photos: folder 'dogs' is no split but lies beside split folders. Possible: tr",
+    ),
+    (
+        "no train",
+        {"test/a": 1, "val/a": 1},
+        None,
+        {"splits": "yes"},
+        "photos: there is no folder train among the splits. Add it, or say splits=no",
+    ),
+    (
+        "group does not match",
+        {"a": 1, "b": 1},
+        None,
+        {"group": "(q.)"},
+        "0.png: group=(q.) does not match this path. Mend the expression.",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("layout", "change", "options", "message"), [case[1:] for case in LAYOUTS], ids=[case[0] for case in LAYOUTS])
+@pytest.mark.parametrize(
+    ("layout", "change", "options", "message"),
+    [case[1:] for case in LAYOUTS],
+    ids=[case[0] for case in LAYOUTS],
+)
 def test_a_folder_that_cannot_be_used_is_one_line(photos, tmp_path, layout, change, options, message):
     root = photos(layout) if layout else tmp_path / "photos"
     if change:
@@ -162,12 +234,17 @@ UNUSABLE = [
     ({"a": 2, "b": 2, "c": 0}, "class 'c': the class folder holds no item. Fill or remove it."),
     (
         {"train/a": 2, "train/b": 2, "test/a": 1, "test/c": 2},
-        "class 'c': 2 items in test or other fixed splits, and none to train on. Add items to train, or remove the class.",
+        (
+            "class 'c': 2 items in test or other fixed splits, and none to train on. Add items to train, or"
+            " remove the class."
+        ),
     ),
 ]
 
 
-@pytest.mark.parametrize(("layout", "message"), UNUSABLE, ids=["one class", "an empty class", "a class only in test"])
+@pytest.mark.parametrize(
+    ("layout", "message"), UNUSABLE, ids=["one class", "an empty class", "a class only in test"]
+)
 def test_a_folder_that_cannot_be_learnt_from_loads_and_is_refused(photos, layout, message):
     dataset = load(photos(layout))
     assert [str(finding) for finding in structure(dataset)] == [message]
@@ -179,7 +256,11 @@ def test_a_folder_that_cannot_be_learnt_from_loads_and_is_refused(photos, layout
 def test_a_class_without_training_items_is_new_where_that_is_meant_and_an_error_elsewhere(photos):
     root = photos({"train/a": 2, "train/b": 2, "test/a": 1, "test/c": 2})
     meant = load(root, new_classes=True)
-    assert dict(zip(meant.classes.names, meant.classes.known.tolist(), strict=True)) == {"a": True, "b": True, "c": False}
+    assert dict(zip(meant.classes.names, meant.classes.known.tolist(), strict=True)) == {
+        "a": True,
+        "b": True,
+        "c": False,
+    }
     require_usable(meant)
     with pytest.raises(DataError, match="2 items in test or other fixed splits, and none to train on"):
         require_usable(load(root))
@@ -191,12 +272,16 @@ def test_groups_by_expression_and_by_table(tmp_path, picture):
         (root / folder).mkdir(parents=True)
         for person in (1, 2):
             for shot in (1, 2):
-                (root / folder / f"person{person}_{shot}.png").write_bytes(picture(100 * number + 10 * person + shot))
+                (root / folder / f"person{person}_{shot}.png").write_bytes(
+                    picture(100 * number + 10 * person + shot)
+                )
     dataset = load(root, group=r"person(\d)")
     person = [int(dataset.origin(p).rsplit("person", 1)[1][0]) for p in range(8)]
     assert len({(a, b) for a, b in zip(person, dataset.columns["group"].tolist(), strict=True)}) == 2
     files = tmp_path / "groups.csv"
-    files.write_text("file,group\n" + "".join(f"{f}/person{p}_{s}.png,{p}\n" for f in "ab" for p in (1, 2) for s in (1, 2)))
+    files.write_text(
+        "file,group\n" + "".join(f"{f}/person{p}_{s}.png,{p}\n" for f in "ab" for p in (1, 2) for s in (1, 2))
+    )
     assert load(root, groups=files).columns["group"].tolist() == dataset.columns["group"].tolist()
     files.write_text("file,group\na/person1_1.png,1\n")
     with pytest.raises(DataError, match=r"groups\.csv: there is no group for 'a/person1_2\.png'"):
@@ -226,7 +311,10 @@ def test_text_files(tmp_path):
         "ham/1.txt": "see you",
         "spam/0.txt": "buy now",
         "spam/1.txt": "the text is empty.",
-        "ham/latin.txt": "the text is not utf-8: unexpected end of data. Say which encoding it has, such as encoding=cp1252.",
+        "ham/latin.txt": (
+            "the text is not utf-8: unexpected end of data. Say which encoding it has, such as"
+            " encoding=cp1252."
+        ),
     }
     decoded = load(tmp_path / "mail", modality="text", encoding="cp1252")
     assert next(decoded.read(p) for p in range(5) if "latin" in decoded.origin(p)) == "café"

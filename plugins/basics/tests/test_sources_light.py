@@ -29,7 +29,12 @@ def test_nothing_heavy_is_imported(photos, table, tmp_path):
     root = photos({"a": 2, "b": 1})
     path = table("file,class\nphotos/a/0.png,a\n")
     np.savez(tmp_path / "a.npz", x=np.zeros((3, 2)), y=np.arange(3))
-    run = subprocess.run([sys.executable, "-c", SCRIPT, root, path, tmp_path / "a.npz"], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, root, path, tmp_path / "a.npz"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "[]"
 

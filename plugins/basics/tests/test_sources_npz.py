@@ -94,7 +94,9 @@ def test_image_files_as_bytes_with_test_arrays_and_rows(arrays, picture):
     train, train_x, train_off = encoded(picture, 6)
     test, test_x, test_off = encoded(picture, 3, 50)
     y = Y.astype(np.uint8)
-    path = arrays(train_jpeg=train_x, train_off=train_off, train_y=y, test_jpeg=test_x, test_off=test_off, test_y=y[:3])
+    path = arrays(
+        train_jpeg=train_x, train_off=train_off, train_y=y, test_jpeg=test_x, test_off=test_off, test_y=y[:3]
+    )
     named = {"x": "train_jpeg", "offsets": "train_off", "y": "train_y"}
     alone = load(path, **named, rows="1:5")
     assert [alone.read(p) for p in in_order(alone)] == train[1:5]
@@ -111,18 +113,31 @@ def test_image_files_as_bytes_with_test_arrays_and_rows(arrays, picture):
 
 def csr(name, matrix):
     matrix = sp.csr_array(matrix)
-    return {f"{name}_data": matrix.data, f"{name}_indices": matrix.indices, f"{name}_indptr": matrix.indptr, f"{name}_shape": np.array(matrix.shape)}
+    return {
+        f"{name}_data": matrix.data,
+        f"{name}_indices": matrix.indices,
+        f"{name}_indptr": matrix.indptr,
+        f"{name}_shape": np.array(matrix.shape),
+    }
 
 
 def test_sparse_features_and_multi_labels(arrays):
     x = np.where(RNG.random((6, 7)) < 0.5, RNG.normal(size=(6, 7)), 0).astype(np.float32)
     y = (RNG.random((6, 3)) < 0.5).astype(np.int8)
-    path = arrays(**csr("train_x", x), **csr("train_y", y), **csr("test_x", x[:2] + 1), **csr("test_y", y[:2]), labels=np.array(["a", "b", "c"]))
+    path = arrays(
+        **csr("train_x", x),
+        **csr("train_y", y),
+        **csr("test_x", x[:2] + 1),
+        **csr("test_y", y[:2]),
+        labels=np.array(["a", "b", "c"]),
+    )
     dataset = load(path, classes="labels")
     assert dataset.classes.names == ("a", "b", "c")
     order = in_order(dataset)
     np.testing.assert_array_equal(np.stack([dataset.read(p) for p in order]), np.concatenate([x, x[:2] + 1]))
-    np.testing.assert_array_equal(dataset.supervision.positive.toarray()[order], np.concatenate([y, y[:2]]).astype(bool))
+    np.testing.assert_array_equal(
+        dataset.supervision.positive.toarray()[order], np.concatenate([y, y[:2]]).astype(bool)
+    )
     assert dataset.supervision.observed is None
     assert _light.npz_provides(NpzConfig(path=path)) == {"features", "multi-labels"}
 
@@ -167,7 +182,15 @@ def test_names_unknown_labels_groups_weights_and_truth(arrays):
 def test_labels_from_another_file_beside_clean_ones(arrays, picture):
     _, x, off = encoded(picture, 6)
     _, x_test, off_test = encoded(picture, 3, 70)
-    main = arrays("images.npz", train_jpeg=x, train_off=off, train_y=Y, test_jpeg=x_test, test_off=off_test, test_y=Y[:3])
+    main = arrays(
+        "images.npz",
+        train_jpeg=x,
+        train_off=off,
+        train_y=Y,
+        test_jpeg=x_test,
+        test_off=off_test,
+        test_y=Y[:3],
+    )
     noisy = arrays("noisy.npz", worse=(Y + 1) % 3, clean=Y)
     dataset = load(main, labels_file=noisy, y="worse", truth="clean", y_test="test_y")
     order = in_order(dataset)
@@ -196,11 +219,15 @@ def test_brain_floats(tmp_path):
     values = torch.tensor(X, dtype=torch.bfloat16)
     save_torch({"x": values, "y": torch.tensor(Y)}, path)
     dataset = load(path)
-    np.testing.assert_array_equal(np.stack([dataset.read(p) for p in in_order(dataset)]), values.float().numpy())
+    np.testing.assert_array_equal(
+        np.stack([dataset.read(p) for p in in_order(dataset)]), values.float().numpy()
+    )
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"), [(np.nan, r"feature 2 is nan"), (np.inf, r"feature 2 is inf"), (1e300, r"feature 2 is inf")], ids=["nan", "inf", "too large"]
+    ("value", "reason"),
+    [(np.nan, r"feature 2 is nan"), (np.inf, r"feature 2 is inf"), (1e300, r"feature 2 is inf")],
+    ids=["nan", "inf", "too large"],
 )
 def test_a_row_that_is_not_finite_fails_when_it_is_read(arrays, value, reason):
     x = X.copy()
@@ -214,41 +241,153 @@ def test_a_row_that_is_not_finite_fails_when_it_is_read(arrays, value, reason):
 
 OFF = np.array([0, 3, 6])
 BAD = [
-    ("no such array", {"x": X, "y": Y}, {"x": "features"}, "a.npz: there is no array 'features' for x. Possible: x f8 (6, 4), y i8 (6,)."),
-    ("no items", {"a": X, "y": Y}, {}, "a.npz: which array holds the items cannot be told. Possible: a f8 (6, 4), y i8 (6,). Say x=NAME."),
-    ("objects", {"x": np.array([[1], [2, 3]], dtype=object), "y": Y}, {}, "a.npz: array 'x' holds Python objects, which only pickle reads, and noth"),
-    ("objects as labels", {"x": X, "y": np.array([1, "a"] * 3, dtype=object)}, {}, "a.npz: array 'y' holds Python objects, which only pickle reads"),
+    (
+        "no such array",
+        {"x": X, "y": Y},
+        {"x": "features"},
+        "a.npz: there is no array 'features' for x. Possible: x f8 (6, 4), y i8 (6,).",
+    ),
+    (
+        "no items",
+        {"a": X, "y": Y},
+        {},
+        "a.npz: which array holds the items cannot be told. Possible: a f8 (6, 4), y i8 (6,). Say x=NAME.",
+    ),
+    (
+        "objects",
+        {"x": np.array([[1], [2, 3]], dtype=object), "y": Y},
+        {},
+        "a.npz: array 'x' holds Python objects, which only pickle reads, and noth",
+    ),
+    (
+        "objects as labels",
+        {"x": X, "y": np.array([1, "a"] * 3, dtype=object)},
+        {},
+        "a.npz: array 'y' holds Python objects, which only pickle reads",
+    ),
     ("records", {"x": np.zeros(6, dtype=[("a", "f4")]), "y": Y}, {}, "a.npz: array 'x' holds Python objects"),
-    ("lengths", {"x": X, "y": Y[:5]}, {}, "a.npz, y: 5 labels for 6 items. Both arrays need one row an item."),
+    (
+        "lengths",
+        {"x": X, "y": Y[:5]},
+        {},
+        "a.npz, y: 5 labels for 6 items. Both arrays need one row an item.",
+    ),
     ("lengths of truth", {"x": X, "y": Y, "t": Y[:5]}, {"truth": "t"}, "a.npz, t: 5 labels for 6 items."),
     ("lengths of weights", {"x": X, "y": Y, "w": Y[:5]}, {"weights": "w"}, "a.npz, w: 5 values for 6 items."),
-    ("weights below 0", {"x": X, "y": Y, "w": -Y}, {"weights": "w"}, "a.npz, x row 1: the weight -1 is not a number of at least 0."),
-    ("label below 0", {"x": X, "y": Y - 1}, {}, "a.npz, y row 0: label -1 is out of range. Possible: 0 or more. If it means that nobody labelled th"),
-    ("label too large", {"x": X, "y": Y}, {"names": ("a", "b")}, "a.npz, x row 2: label 2 is out of range. Possible: 0 to 1."),
+    (
+        "weights below 0",
+        {"x": X, "y": Y, "w": -Y},
+        {"weights": "w"},
+        "a.npz, x row 1: the weight -1 is not a number of at least 0.",
+    ),
+    (
+        "label below 0",
+        {"x": X, "y": Y - 1},
+        {},
+        "a.npz, y row 0: label -1 is out of range. Possible: 0 or more. If it means that nobody labelled th",
+    ),
+    (
+        "label too large",
+        {"x": X, "y": Y},
+        {"names": ("a", "b")},
+        "a.npz, x row 2: label 2 is out of range. Possible: 0 to 1.",
+    ),
     ("label no whole number", {"x": X, "y": Y + 0.5}, {}, "a.npz, y row 0: label 0.5 is not a whole number."),
-    ("label NaN", {"x": X, "y": np.where(Y == 1, np.nan, Y)}, {}, "a.npz, y row 1: label nan is not a whole number."),
-    ("unknown name", {"x": X, "y": np.array(list("abcabd"))}, {"names": ("a", "b", "c")}, "a.npz, x row 5: there is no class 'd'. Possible: a, b, c"),
-    ("class names twice", {"x": X, "y": Y}, {"names": ("a", "a", "b")}, "a.npz: class 'a' stands twice in classes."),
+    (
+        "label NaN",
+        {"x": X, "y": np.where(Y == 1, np.nan, Y)},
+        {},
+        "a.npz, y row 1: label nan is not a whole number.",
+    ),
+    (
+        "unknown name",
+        {"x": X, "y": np.array(list("abcabd"))},
+        {"names": ("a", "b", "c")},
+        "a.npz, x row 5: there is no class 'd'. Possible: a, b, c",
+    ),
+    (
+        "class names twice",
+        {"x": X, "y": Y},
+        {"names": ("a", "a", "b")},
+        "a.npz: class 'a' stands twice in classes.",
+    ),
     ("soft labels", {"x": X, "y": np.full((6, 3), 1 / 3)}, {}, "a.npz, y row 0, column 0: the entry 0.333"),
-    ("labels of 3 dimensions", {"x": X, "y": np.zeros((6, 2, 2))}, {}, "labels have shapes that do not go together"),
-    ("channels first", {"x": np.zeros((6, 3, 5, 5), np.uint8), "y": Y}, {}, "a.npz: x is u1 (6, 3, 5, 5), channels first. Possible: images uint8"),
-    ("float images", {"x": np.zeros((6, 5, 5, 3)), "y": Y}, {}, "a.npz: x is f8 (6, 5, 5, 3), not uint8. Possible: images uint8"),
+    (
+        "labels of 3 dimensions",
+        {"x": X, "y": np.zeros((6, 2, 2))},
+        {},
+        "labels have shapes that do not go together",
+    ),
+    (
+        "channels first",
+        {"x": np.zeros((6, 3, 5, 5), np.uint8), "y": Y},
+        {},
+        "a.npz: x is u1 (6, 3, 5, 5), channels first. Possible: images uint8",
+    ),
+    (
+        "float images",
+        {"x": np.zeros((6, 5, 5, 3)), "y": Y},
+        {},
+        "a.npz: x is f8 (6, 5, 5, 3), not uint8. Possible: images uint8",
+    ),
     ("texts", {"x": np.array(list("abcdef")), "y": Y}, {}, "a.npz: x is U1 (6,). Possible: images uint8"),
-    ("bytes without offsets", {"x": np.zeros(6, np.uint8), "y": Y}, {}, "a.npz: x is one row of bytes without offsets."),
-    ("offsets fall", {"x": np.zeros(9, np.uint8), "off": OFF[::-1].copy(), "y": Y[:2]}, {}, "a.npz, off row 1: the offset is smaller than the one b"),
-    ("offsets too large", {"x": np.zeros(5, np.uint8), "off": OFF, "y": Y[:2]}, {}, "a.npz, off: offsets run from 0 to 6, but there are 5 bytes."),
-    ("offsets of features", {"x": X, "off": OFF, "y": Y}, {"offsets": "off"}, "a.npz: offsets is given, but x is f8 (6, 4). Possible: offsets into"),
+    (
+        "bytes without offsets",
+        {"x": np.zeros(6, np.uint8), "y": Y},
+        {},
+        "a.npz: x is one row of bytes without offsets.",
+    ),
+    (
+        "offsets fall",
+        {"x": np.zeros(9, np.uint8), "off": OFF[::-1].copy(), "y": Y[:2]},
+        {},
+        "a.npz, off row 1: the offset is smaller than the one b",
+    ),
+    (
+        "offsets too large",
+        {"x": np.zeros(5, np.uint8), "off": OFF, "y": Y[:2]},
+        {},
+        "a.npz, off: offsets run from 0 to 6, but there are 5 bytes.",
+    ),
+    (
+        "offsets of features",
+        {"x": X, "off": OFF, "y": Y},
+        {"offsets": "off"},
+        "a.npz: offsets is given, but x is f8 (6, 4). Possible: offsets into",
+    ),
     ("rows of nothing", {"x": X, "y": Y}, {"rows": "6:9"}, "a.npz, x: rows=6:9 names none of the 6 rows."),
-    ("rows misspelt", {"x": X, "y": Y}, {"rows": "5"}, "a.npz, x: rows=5 is not of the form start:stop or start:stop:step. For example rows=0:25000"),
+    (
+        "rows misspelt",
+        {"x": X, "y": Y},
+        {"rows": "5"},
+        "a.npz, x: rows=5 is not of the form start:stop or start:stop:step. For example rows=0:25000",
+    ),
     ("no test labels", {"x": X, "y": Y, "x_test": X}, {}, "a.npz: there are no labels for x_test."),
-    ("test of another shape", {"x": X, "y": Y, "x_test": X[:, :, None], "y_test": Y}, {}, "a.npz: x_test is f8 (6, 4, 1)"),
+    (
+        "test of another shape",
+        {"x": X, "y": Y, "x_test": X[:, :, None], "y_test": Y},
+        {},
+        "a.npz: x_test is f8 (6, 4, 1)",
+    ),
     ("no items at all", {"x": X[:0], "y": Y[:0]}, {}, "no item has a label, and no classes are given"),
-    ("sparse parts", {**csr("x", X), "y": Y, "x_indptr": np.array([0, 1])}, {"x": "x"}, "a.npz, x: the parts of the sparse matrix do not fit togeth"),
-    ("sparse outside", {**csr("x", X), "y": Y, "x_indices": np.full(24, 99)}, {"x": "x"}, "a.npz, x: the parts of the sparse matrix point outside o"),
+    (
+        "sparse parts",
+        {**csr("x", X), "y": Y, "x_indptr": np.array([0, 1])},
+        {"x": "x"},
+        "a.npz, x: the parts of the sparse matrix do not fit togeth",
+    ),
+    (
+        "sparse outside",
+        {**csr("x", X), "y": Y, "x_indices": np.full(24, 99)},
+        {"x": "x"},
+        "a.npz, x: the parts of the sparse matrix point outside o",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("content", "options", "message"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+@pytest.mark.parametrize(
+    ("content", "options", "message"), [case[1:] for case in BAD], ids=[case[0] for case in BAD]
+)
 def test_a_file_that_cannot_be_used_is_one_line(arrays, content, options, message):
     path = arrays(**content)
     with pytest.raises(DataError) as caught:
@@ -293,7 +432,14 @@ def test_a_crafted_header_runs_nothing(tmp_path):
 
 
 def test_headers_say_what_numpy_says(arrays):
-    content = {"a": X, "b": Y.astype(np.uint8), "c": np.array(["é", "abc"]), "d": np.asfortranarray(X), "e": np.array(3.0), "f": np.zeros((0, 3))}
+    content = {
+        "a": X,
+        "b": Y.astype(np.uint8),
+        "c": np.array(["é", "abc"]),
+        "d": np.asfortranarray(X),
+        "e": np.array(3.0),
+        "f": np.zeros((0, 3)),
+    }
     found = headers(arrays(**content))
     for name, value in content.items():
         assert (np.dtype(found[name].dtype), found[name].shape) == (value.dtype, value.shape)

@@ -21,17 +21,36 @@ def test_banking77(outside):
 
 def test_tables_without_header(outside):
     sst2 = outside("sst2")
-    dataset = Csv(CsvConfig(path=sst2 / "train.tsv", validation=sst2 / "dev.tsv", test=sst2 / "test.tsv", header=False, text="1", label="2")).load()
-    assert {name: len(index) for name, index in dataset.assigned.items()} == {"train": 6_920, "validation": 872, "test": 1_821}
+    dataset = Csv(
+        CsvConfig(
+            path=sst2 / "train.tsv",
+            validation=sst2 / "dev.tsv",
+            test=sst2 / "test.tsv",
+            header=False,
+            text="1",
+            label="2",
+        )
+    ).load()
+    assert {name: len(index) for name, index in dataset.assigned.items()} == {
+        "train": 6_920,
+        "validation": 872,
+        "test": 1_821,
+    }
     r8 = outside("reuters_r8")
-    topics = Csv(CsvConfig(path=r8 / "R8_train.txt", delimiter="tab", header=False, text="2", label="1")).load()
+    topics = Csv(
+        CsvConfig(path=r8 / "R8_train.txt", delimiter="tab", header=False, text="2", label="1")
+    ).load()
     counts = topics.supervision.counts(8)
     assert (counts.max(), counts.min()) == (2_840, 41)
 
 
 def test_bibtex(outside):
     dataset = Npz(NpzConfig(path=outside("multilabel/bibtex.npz"), classes="labels")).load()
-    assert (len(dataset.assigned["train"]), len(dataset.assigned["test"]), len(dataset.classes)) == (4_880, 2_515, 159)
+    assert (len(dataset.assigned["train"]), len(dataset.assigned["test"]), len(dataset.classes)) == (
+        4_880,
+        2_515,
+        159,
+    )
     assert dataset.supervision.positive.nnz == 11_616 + 6_146
     found = check(dataset)
     assert found.sizes == {"width": (1_836,)}
@@ -40,7 +59,13 @@ def test_bibtex(outside):
 
 @pytest.mark.slow
 def test_cifar10n(outside):
-    options = {"x": "train_jpeg", "offsets": "train_off", "labels_file": outside("cifar10/cifar10n.npz"), "y": "worse", "truth": "clean"}
+    options = {
+        "x": "train_jpeg",
+        "offsets": "train_off",
+        "labels_file": outside("cifar10/cifar10n.npz"),
+        "y": "worse",
+        "truth": "clean",
+    }
     dataset = Npz(NpzConfig(path=outside("cifar10/cifar10_jpeg.npz"), **options)).load()
     assert len(dataset) == 50_000
     assert round(float(np.mean(dataset.supervision.y != dataset.truth.y)), 3) == 0.402

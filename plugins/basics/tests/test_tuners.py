@@ -1,4 +1,7 @@
-"""Baseline tuners against scikit-learn and plain loops, and that they keep their promises: weights, absent classes, save and restore."""
+"""Baseline tuners against scikit-learn and plain loops, and that they keep their promises.
+
+Weights, absent classes, save and restore.
+"""
 
 import math
 
@@ -13,7 +16,15 @@ from burnish.contracts.tuner import Run, Task
 from burnish.data import Classes, Labels, MultiLabels, Split
 from burnish.errors import DataError, FitError, ModelFileError
 from burnish.testing.data import practice
-from burnish_basics._tuners import TUNERS, KNNConfig, LinearConfig, MLPConfig, NearestClassMeanConfig, RidgeConfig, ZeroShotConfig
+from burnish_basics._tuners import (
+    TUNERS,
+    KNNConfig,
+    LinearConfig,
+    MLPConfig,
+    NearestClassMeanConfig,
+    RidgeConfig,
+    ZeroShotConfig,
+)
 from burnish_basics.tuners import KNN, MLP, Linear, NearestClassMean, Nothing, Ridge, ZeroShot
 from burnish_basics.tuners.closed_form import NEVER, ridge
 
@@ -34,11 +45,21 @@ def data_of(x, classes, *, hard=None, multi=None, observed=None, weights=None, v
         prior = np.bincount(hard[hard >= 0], weights=weights[hard >= 0], minlength=classes)
     else:
         observed = np.ones_like(multi) if observed is None else observed
-        targets = Targets(multi=torch.as_tensor(multi, dtype=torch.float32), observed=torch.as_tensor(observed, dtype=torch.float32))
+        targets = Targets(
+            multi=torch.as_tensor(multi, dtype=torch.float32),
+            observed=torch.as_tensor(observed, dtype=torch.float32),
+        )
         prior = weights @ (multi * observed)
     features = torch.as_tensor(x).unsqueeze(1).repeat(1, views, 1)
     names = Classes.of([f"c{k}" for k in range(classes)])
-    return TrainingData(features, targets, torch.as_tensor(weights), names, torch.as_tensor(prior, dtype=torch.float32), np.random.default_rng(0))
+    return TrainingData(
+        features,
+        targets,
+        torch.as_tensor(weights),
+        names,
+        torch.as_tensor(prior, dtype=torch.float32),
+        np.random.default_rng(0),
+    )
 
 
 def solved(tuner, data):
@@ -50,7 +71,7 @@ def solved(tuner, data):
     return lambda x: module.eval()(torch.as_tensor(x)).detach().numpy()
 
 
-# -- nothing ---------------------------------------------------------------------------------------------------------------
+# -- nothing -------------------------------------------------------------------------------------------------
 
 
 def test_nothing_predicts_the_most_frequent_class():
@@ -59,7 +80,9 @@ def test_nothing_predicts_the_most_frequent_class():
     logits = solved(Nothing(NoConfig()), data_of(x, 4, hard=y))(x)
     assert logits.shape == (10, 4)
     assert (logits.argmax(1) == 2).all()
-    assert torch.softmax(torch.as_tensor(logits[0]), 0).tolist() == pytest.approx([3 / 11, 3 / 11, 4 / 11, 1 / 11])
+    assert torch.softmax(torch.as_tensor(logits[0]), 0).tolist() == pytest.approx(
+        [3 / 11, 3 / 11, 4 / 11, 1 / 11]
+    )
     heavy = solved(Nothing(NoConfig()), data_of(x, 4, hard=y, weights=[1, 1, 1, 1, 1, 9, 9, 1, 1, 1]))(x)
     assert (heavy.argmax(1) == 0).all()
 
@@ -71,7 +94,7 @@ def test_nothing_gives_the_prevalence_of_multi_labels_among_known_entries():
     assert logits[0].tolist() == pytest.approx([math.log(4 / 2), math.log(1 / 5), math.log(3 / 1)], rel=1e-6)
 
 
-# -- nearest class mean ----------------------------------------------------------------------------------------------------
+# -- nearest class mean --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shift", [0.0, 1000.0])
@@ -81,7 +104,9 @@ def test_nearest_class_mean_agrees_with_scikit_learn(shift):
     x, y = blobs(shift=shift)
     new = blobs(100, seed=0, shift=shift)[0] + 0.3
     logits = solved(NearestClassMean(NearestClassMeanConfig()), data_of(x, 4, hard=y))(new)
-    assert np.array_equal(logits.argmax(1), NearestCentroid().fit(x.astype(np.float64), y).predict(new.astype(np.float64)))
+    assert np.array_equal(
+        logits.argmax(1), NearestCentroid().fit(x.astype(np.float64), y).predict(new.astype(np.float64))
+    )
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -94,7 +119,10 @@ def test_nearest_class_mean_equals_plain_loops(metric):
     unit = (lambda v: v / np.linalg.norm(v)) if metric == "cosine" else (lambda v: v)
     rows = [unit(row.astype(np.float64)) for row in x]
     used = [i for i in range(60) if y[i] >= 0 and w[i] > 0]
-    means = [unit(sum(w[i] * rows[i] for i in used if y[i] == c) / sum(w[i] for i in used if y[i] == c)) for c in range(3)]
+    means = [
+        unit(sum(w[i] * rows[i] for i in used if y[i] == c) / sum(w[i] for i in used if y[i] == c))
+        for c in range(3)
+    ]
     total = sum(float(w[i]) for i in used)
     variance = sum(w[i] * np.mean((rows[i] - means[y[i]]) ** 2) for i in used) / total
     expected = np.array([[-np.sum((row - mean) ** 2) / (2 * variance) for mean in means] for row in rows])
@@ -121,7 +149,7 @@ def test_one_item_a_class_and_views():
         tuner.solve(data_of(x, 3, multi=np.eye(3, dtype=np.float32)))
 
 
-# -- ridge -----------------------------------------------------------------------------------------------------------------
+# -- ridge ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("n", "dim"), [(200, 6), (20, 50), (5000, 3)])
@@ -138,7 +166,11 @@ def test_ridge_agrees_with_scikit_learn(n, dim, alpha):
 
 def test_ridge_solves_either_system_alike():
     rng = torch.Generator().manual_seed(0)
-    x, y, w = torch.randn(12, 12, generator=rng).double(), torch.randn(12, 2, generator=rng).double(), torch.rand(12, generator=rng).double()
+    x, y, w = (
+        torch.randn(12, 12, generator=rng).double(),
+        torch.randn(12, 2, generator=rng).double(),
+        torch.rand(12, generator=rng).double(),
+    )
     wide = torch.cat([x, torch.zeros(12, 1, dtype=torch.float64)], dim=1)
     mean, weight, bias = ridge(x, y, w, 0.5)
     _, dual, same = ridge(wide, y, w, 0.5)
@@ -146,7 +178,9 @@ def test_ridge_solves_either_system_alike():
     assert torch.allclose(bias, same)
     # The gradient of the objective vanishes.
     parameters = weight.clone().requires_grad_(), bias.clone().requires_grad_()
-    loss = (w[:, None] * (y - (x - mean) @ parameters[0] - parameters[1]).square()).sum() + 0.5 * parameters[0].square().sum()
+    loss = (w[:, None] * (y - (x - mean) @ parameters[0] - parameters[1]).square()).sum() + 0.5 * parameters[
+        0
+    ].square().sum()
     assert all(g.abs().max() < 1e-10 for g in torch.autograd.grad(loss, parameters))
 
 
@@ -167,14 +201,16 @@ def test_ridge_of_multi_labels_leaves_unknown_entries_out():
     assert (partly[:, 2] < -1e29).all()
 
 
-@pytest.mark.parametrize("tuner", [Nothing(NoConfig()), NearestClassMean(NearestClassMeanConfig()), Ridge(RidgeConfig())])
+@pytest.mark.parametrize(
+    "tuner", [Nothing(NoConfig()), NearestClassMean(NearestClassMeanConfig()), Ridge(RidgeConfig())]
+)
 def test_closed_forms_need_a_labelled_item(tuner):
     with pytest.raises(FitError, match="no training item"):
         tuner.solve(data_of(blobs(3)[0], 2, hard=np.full(3, -1)))
     assert tuner.uses_loss is False
 
 
-# -- trained heads ---------------------------------------------------------------------------------------------------------
+# -- trained heads -------------------------------------------------------------------------------------------
 
 
 def test_linear_and_mlp_are_what_they_say():
@@ -183,15 +219,22 @@ def test_linear_and_mlp_are_what_they_say():
     assert [type(m).__name__ for m in Linear(LinearConfig()).build(5, 3).modules()] == ["Linear"]
     head = MLP(MLPConfig()).build(5, 3)
     assert {name: tuple(p.shape) for name, p in head.named_parameters()} == {
-        "body.scale": (5,), "body.mlp.0.weight": (20, 5), "body.mlp.0.bias": (20,), "body.mlp.1.weight": (20,), "body.mlp.1.bias": (20,),
-        "body.mlp.3.weight": (5, 20), "body.mlp.3.bias": (5,), "head.weight": (3, 5), "head.bias": (3,),
-    }  # fmt: skip
+        "body.scale": (5,),
+        "body.mlp.0.weight": (20, 5),
+        "body.mlp.0.bias": (20,),
+        "body.mlp.1.weight": (20,),
+        "body.mlp.1.bias": (20,),
+        "body.mlp.3.weight": (5, 20),
+        "body.mlp.3.bias": (5,),
+        "head.weight": (3, 5),
+        "head.bias": (3,),
+    }
     plain = MLP(MLPConfig(ratio=2, blocks=2, residual=False)).build(5, 3)
     assert "body.scale" not in dict(plain.named_parameters())
     assert sum(isinstance(m, torch.nn.BatchNorm1d) for m in plain.modules()) == 2
 
 
-# -- k nearest neighbours --------------------------------------------------------------------------------------------------
+# -- k nearest neighbours ------------------------------------------------------------------------------------
 
 
 def task_of(x, supervision, classes, views=1):
@@ -200,7 +243,9 @@ def task_of(x, supervision, classes, views=1):
     run = Run("cpu", lambda *steps: done.append(steps))
     names = Classes.of([f"c{k}" for k in range(classes)])
     features = np.repeat(x[:, None], views, axis=1)
-    return Task(names, {"train": split}, supervision, None, None, {}, lambda _: features, lambda _: None, 0, run)
+    return Task(
+        names, {"train": split}, supervision, None, None, {}, lambda _: features, lambda _: None, 0, run
+    )
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -222,7 +267,9 @@ def test_knn_weights_unknown_labels_and_few_items():
     x = np.array([[0.0], [1.0], [2.0], [3.0]], dtype=np.float32)
     labels = Labels(y=np.array([0, 1, -1, 1]), weights=np.array([3, 1, 1, 0], dtype=np.float32))
     predictor = KNN(KNNConfig(10, "euclidean")).fit(task_of(x, labels, 3))
-    assert predictor.predict(np.array([[1.5]], dtype=np.float32)).values.tolist() == [pytest.approx([0.75, 0.25, 0])]
+    assert predictor.predict(np.array([[1.5]], dtype=np.float32)).values.tolist() == [
+        pytest.approx([0.75, 0.25, 0])
+    ]
     with pytest.raises(FitError, match="no training item"):
         KNN(KNNConfig()).fit(task_of(x, Labels(y=np.full(4, -1)), 3))
 
@@ -234,14 +281,19 @@ def test_knn_refuses_another_width(metric, shape):
     predictor = KNN(KNNConfig(metric=metric)).fit(task_of(x, Labels(y=y), 4))
     with pytest.raises(DataError) as caught:
         predictor.predict(np.zeros(shape, dtype=np.float32))
-    assert str(caught.value) == f"features of shape {shape}. Possible: (M, 6). Use the backbone it was trained on."
+    assert (
+        str(caught.value)
+        == f"features of shape {shape}. Possible: (M, 6). Use the backbone it was trained on."
+    )
 
 
 def test_knn_of_multi_labels():
     x = np.array([[0.0], [1.0], [2.0], [9.0]], dtype=np.float32)
     positive = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1]], dtype=bool)
     observed = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]], dtype=bool)
-    predictor = KNN(KNNConfig(3, "euclidean")).fit(task_of(x, MultiLabels(positive=positive & observed, observed=observed), 3))
+    predictor = KNN(KNNConfig(3, "euclidean")).fit(
+        task_of(x, MultiLabels(positive=positive & observed, observed=observed), 3)
+    )
     scores = predictor.predict(np.array([[1.0]], dtype=np.float32))
     assert scores.activation == "sigmoid"
     assert scores.probabilities().tolist() == [pytest.approx([2 / 3, 1 / 2, 1 / 2])]
@@ -287,13 +339,21 @@ def test_knn_restores_what_it_saved(multi):
 def test_descriptors():
     by_name = {t.name: t for t in TUNERS}
     assert list(by_name) == ["nothing", "zero-shot", "nearest-class-mean", "linear", "ridge", "mlp", "knn"]
-    assert all(t.needs == ({"features", "text-tower"} if t.name == "zero-shot" else {"features"}) for t in TUNERS)
+    assert all(
+        t.needs == ({"features", "text-tower"} if t.name == "zero-shot" else {"features"}) for t in TUNERS
+    )
     assert [t.name for t in TUNERS if "control" in t.provides] == ["nothing", "zero-shot"]
-    for name, target in {"nothing": Nothing, "nearest-class-mean": NearestClassMean, "linear": Linear, "ridge": Ridge, "mlp": MLP}.items():
+    for name, target in {
+        "nothing": Nothing,
+        "nearest-class-mean": NearestClassMean,
+        "linear": Linear,
+        "ridge": Ridge,
+        "mlp": MLP,
+    }.items():
         assert ("own-loss" in by_name[name].provides) is not target.uses_loss
 
 
-# -- zero-shot ----------------------------------------------------------------------------------------------------------------
+# -- zero-shot -----------------------------------------------------------------------------------------------
 
 
 def test_zero_shot_is_the_mean_of_normalised_prompts_and_never_looks_at_the_items():

@@ -1,4 +1,7 @@
-"""A plugin for the tests: points around one direction a class, and a backbone whose text tower knows the directions, but for an error."""
+"""A plugin for the tests.
+
+Points around one direction a class, and a backbone whose text tower knows the directions, but for an error.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,14 @@ class Points:
         splits = np.where(y >= BASE, "test:new", np.where(place < TEST, "test", "train"))
         known = np.arange(len(NAMES)) < BASE
         return Dataset.build(
-            name="points", modality="text", ids=[content_id("text", text) for text in texts], classes=Classes(NAMES, NAMES, known),
-            supervision=Labels(y=y.astype(np.int64)), reader=Rows(texts), splits=list(splits),
-        )  # fmt: skip
+            name="points",
+            modality="text",
+            ids=[content_id("text", text) for text in texts],
+            classes=Classes(NAMES, NAMES, known),
+            supervision=Labels(y=y.astype(np.int64)),
+            reader=Rows(texts),
+            splits=list(splits),
+        )
 
 
 class Encoder:
@@ -55,7 +63,11 @@ class Encoder:
         for item in items:
             name, _, number = item.payload.partition(" ")
             c = NAMES.index(name)
-            moved = np.random.default_rng([c, int(number)]).normal(scale=0.6, size=DIM) if number else np.full(DIM, 0.5)
+            moved = (
+                np.random.default_rng([c, int(number)]).normal(scale=0.6, size=DIM)
+                if number
+                else np.full(DIM, 0.5)
+            )
             rows.append(directions()[c] + moved)
         return {"x": np.array(rows, dtype=np.float32)}
 
@@ -73,11 +85,24 @@ def always(config):
 @burnish.hookimpl
 def burnish_sources():
     name, target = "points", "points_plugin:Points"
-    return [burnish.Source(name=name, target=target, summary="x", fingerprint="points_plugin:always", provides={"text", "labels"})]
+    return [
+        burnish.Source(
+            name=name,
+            target=target,
+            summary="x",
+            fingerprint="points_plugin:always",
+            provides={"text", "labels"},
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_backbones():
     given = {"encoder": {"features", "text-tower"}, "no-names": {"features"}}
     fingerprint, target = "points_plugin:always", "points_plugin:Encoder"
-    return [burnish.Backbone(name=n, target=target, summary="x", fingerprint=fingerprint, needs={"text"}, provides=p) for n, p in given.items()]
+    return [
+        burnish.Backbone(
+            name=n, target=target, summary="x", fingerprint=fingerprint, needs={"text"}, provides=p
+        )
+        for n, p in given.items()
+    ]

@@ -1,4 +1,7 @@
-"""A second, slow and obvious implementation of the method: loops over rows, dictionaries of plain arrays, numpy in float64."""
+"""A second, slow and obvious implementation of the method.
+
+Loops over rows, dictionaries of plain arrays, numpy in float64.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,17 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarra
 
 
 def attention(tokens: np.ndarray, may: np.ndarray, p: dict[str, np.ndarray], heads: int) -> np.ndarray:
-    """Return LN(x) + rho MHA(LN(x)) token by token and head by head; `may[i, j]`: token i attends to token j."""
+    """Return LN(x) + rho MHA(LN(x)) token by token and head by head.
+
+    `may[i, j]`: token i attends to token j.
+    """
     x = np.array([layer_norm(token, p["norm.weight"], p["norm.bias"]) for token in tokens])
     d = x.shape[1]
     size = d // heads
-    q, k, v = (x @ p["qkv.weight"][part * d : (part + 1) * d].T + p["qkv.bias"][part * d : (part + 1) * d] for part in range(3))
+    q, k, v = (
+        x @ p["qkv.weight"][part * d : (part + 1) * d].T + p["qkv.bias"][part * d : (part + 1) * d]
+        for part in range(3)
+    )
     out = np.empty_like(x)
     for i in range(len(x)):
         others = [j for j in range(len(x)) if may[i, j]]

@@ -21,7 +21,10 @@ def script():
 
 
 def test_some_texts_of_some_intents(script):
-    source = {split: [[f"{split} {i} {k}", f"do_{i}"] for i in range(4) for k in range(5)] for split in ("train", "test", "val")}
+    source = {
+        split: [[f"{split} {i} {k}", f"do_{i}"] for i in range(4) for k in range(5)]
+        for split in ("train", "test", "val")
+    }
     found = script.rows(source, intents=2, train=3, test=2, seed=0)
     assert found == script.rows(source, intents=2, train=3, test=2, seed=0)
     counts = Counter((label, split) for _, label, split in found)
@@ -30,7 +33,9 @@ def test_some_texts_of_some_intents(script):
     assert all("_" not in label and text.split()[0] == split for text, label, split in found)
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="BURNISH_TEST_DATA names no folder with clinc150/data_full.json")
+@pytest.mark.skipif(
+    not REAL.is_file(), reason="BURNISH_TEST_DATA names no folder with clinc150/data_full.json"
+)
 def test_the_real_file(script):
     found = script.rows(json.loads(REAL.read_text("utf-8")), intents=50, train=60, test=30, seed=0)
     assert Counter(split for _, _, split in found) == {"train": 3000, "test": 1500}

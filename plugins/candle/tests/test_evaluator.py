@@ -40,12 +40,17 @@ def values(made, **options):
     return {(m.name, m.split): m for m in BaseToNew(BaseToNewConfig(**options)).measure(made).scalars}
 
 
-@pytest.mark.parametrize(("scope", "base_among", "new_among"), [("own", "own", "own"), ("all", "all", "all"), ("released", "all", "own")])
+@pytest.mark.parametrize(
+    ("scope", "base_among", "new_among"),
+    [("own", "own", "own"), ("all", "all", "all"), ("released", "all", "own")],
+)
 def test_accuracies_and_harmonic_mean(scope, base_among, new_among):
     made = shown()
     found = values(made, scope=scope)
     b, n = counted(made, "test", True, base_among), counted(made, "test", False, new_among)
-    base, new, mean = (found[f"{name}-{scope}", "test"] for name in ("base-accuracy", "new-accuracy", "base-new-harmonic"))
+    base, new, mean = (
+        found[f"{name}-{scope}", "test"] for name in ("base-accuracy", "new-accuracy", "base-new-harmonic")
+    )
     assert (base.value, base.n) == (pytest.approx(b[0] / b[1]), b[1])
     assert (new.value, new.n) == (pytest.approx(n[0] / n[1]), n[1])
     assert mean.value == pytest.approx(1 / ((b[1] / b[0] + n[1] / n[0]) / 2))
@@ -56,7 +61,10 @@ def test_accuracies_and_harmonic_mean(scope, base_among, new_among):
 
 def test_scopes_differ():
     made = shown()
-    assert values(made)["new-accuracy-own", "test"].value > values(made, scope="all")["new-accuracy-all", "test"].value
+    assert (
+        values(made)["new-accuracy-own", "test"].value
+        > values(made, scope="all")["new-accuracy-all", "test"].value
+    )
 
 
 def test_new_classes_in_a_split_of_their_own():
@@ -92,4 +100,7 @@ def test_multi_labels_are_refused():
 def test_the_mean_of_zero_is_zero_and_the_first_of_equal_scores_wins():
     assert harmonic_mean(0.0, 0.0) == harmonic_mean(0.8, 0.0) == 0.0
     assert harmonic_mean(0.5, 1.0) == pytest.approx(2 / 3)
-    assert top_among(np.zeros((2, 4), dtype=np.float32), np.array([False, True, True, False])).tolist() == [1, 1]
+    assert top_among(np.zeros((2, 4), dtype=np.float32), np.array([False, True, True, False])).tolist() == [
+        1,
+        1,
+    ]

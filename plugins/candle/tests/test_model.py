@@ -42,7 +42,9 @@ def test_similarities(mask, variant):
         found = model(v, model.prototypes)
         scores = model.scores(model.fused(v))
     p = arrays(model)
-    expected = slow.similarities(v.numpy(), p["prototypes"], p["texts"], p, HEADS, 20.0, 0.7, mask, text_self=variant == "released")
+    expected = slow.similarities(
+        v.numpy(), p["prototypes"], p["texts"], p, HEADS, 20.0, 0.7, mask, text_self=variant == "released"
+    )
     for name, a, b in zip(Similarities._fields, found, expected, strict=True):
         np.testing.assert_allclose(a.numpy(), b, atol=1e-9, err_msg=name)
     np.testing.assert_allclose(scores.numpy(), expected[1][:ITEMS] + expected[2][:ITEMS], atol=1e-9)
@@ -75,10 +77,15 @@ def test_attention_is_that_of_torch():
 
 
 def test_items_that_attend_to_a_context_are_those_of_the_mask_over_everything():
-    """Two ways to the same numbers: the mask over the joint sequence, and items beside a context that is computed once."""
+    """Two ways to the same numbers.
+
+    The mask over the joint sequence, and items beside a context that is computed once.
+    """
     model, v = made(mask="queries")
     u, t = model.prototypes @ model.project_items, model.texts @ model.project_texts
-    joint = model.attention.among(torch.cat([v @ model.project_items, u, t]), blocked("queries", ITEMS, CLASSES)).fused
+    joint = model.attention.among(
+        torch.cat([v @ model.project_items, u, t]), blocked("queries", ITEMS, CLASSES)
+    ).fused
     fused = model.fused(v, model.context())
     torch.testing.assert_close(torch.cat(fused), joint)
 
@@ -101,7 +108,10 @@ def test_dropout_drops_attention_weights_in_training_alone():
 
 @pytest.mark.parametrize("dim", [16, 512])
 def test_the_number_of_parameters(dim):
-    """2 d^2 + 4 d^2 + 4 d + 2 d + 1; with the virtual prototypes of 50 new classes and d = 512 that is the specification's 1,601,537."""
+    """2 d^2 + 4 d^2 + 4 d + 2 d + 1.
+
+    With the virtual prototypes of 50 new classes and d = 512 that is the specification's 1,601,537.
+    """
     with torch.device("meta"):
         model = CandleModel(dim, 100, CandleConfig(), 100.0)
     count = sum(parameter.numel() for parameter in model.parameters())
@@ -129,7 +139,9 @@ def test_golden_loss():
     logits, y = torch.tensor([[1.0, 2.0, 3.0], [3.0, 1.0, 0.0]]), torch.tensor([2, 0])
     assert math.isclose(float(compensated_loss(logits, y, prior, torch.ones(2))), 0.751743, abs_tol=1e-6)
     plain = (torch.tensor([10.0, 5.0, 1.0]) / 16).log()
-    torch.testing.assert_close(compensated_loss(logits, y, prior, torch.ones(2)), compensated_loss(logits, y, plain, torch.ones(2)))
+    torch.testing.assert_close(
+        compensated_loss(logits, y, prior, torch.ones(2)), compensated_loss(logits, y, plain, torch.ones(2))
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -140,7 +152,11 @@ def test_loss(seed, tau):
     z = [rng.normal(scale=5, size=(b + c, c)) for _ in range(3)]
     y, counts, weights = rng.integers(0, c, b), rng.integers(0, 30, c).astype(float), rng.random(b)
     found = total_loss(
-        Similarities(*(torch.from_numpy(a) for a in z)), torch.from_numpy(y), log_prior(torch.from_numpy(counts)), torch.from_numpy(weights), tau
+        Similarities(*(torch.from_numpy(a) for a in z)),
+        torch.from_numpy(y),
+        log_prior(torch.from_numpy(counts)),
+        torch.from_numpy(weights),
+        tau,
     )
     # Prototypes are further rows, labelled 0 to C - 1, of weight 1.
     expected = sum(slow.cla(a, [*y, *range(c)], counts, [*weights, *[1.0] * c], tau) for a in z)
@@ -148,12 +164,20 @@ def test_loss(seed, tau):
 
 
 def test_new_classes_get_gradient_from_their_prototypes_alone():
-    """Items of other classes push a new class away; its own row pulls. Without the compensation its loss would be infinite."""
+    """Items of other classes push a new class away; its own row pulls.
+
+    Without the compensation its loss would be infinite.
+    """
     model, v = made()
     counts = torch.tensor([5.0, 3.0, 0.0], dtype=torch.float64)
     virtual = model.prototypes[2:].clone().requires_grad_()
     found = model(v, torch.cat([model.prototypes[:2], virtual]))
-    loss = total_loss(found, torch.zeros(ITEMS, dtype=torch.int64), log_prior(counts), torch.ones(ITEMS, dtype=torch.float64))
+    loss = total_loss(
+        found,
+        torch.zeros(ITEMS, dtype=torch.int64),
+        log_prior(counts),
+        torch.ones(ITEMS, dtype=torch.float64),
+    )
     loss.backward()
     assert math.isfinite(float(loss.detach()))
     assert bool((virtual.grad != 0).any())

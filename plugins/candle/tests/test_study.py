@@ -42,7 +42,9 @@ def test_a_study_and_its_predictor(manager, tmp_path):
     assert [record.error for record in records] == ["", ""]
     values = {(m.name, m.split): (m.value, m.n) for m in records[0].measures}
     assert values["base-accuracy-own", "test"][1] == points_plugin.TEST * points_plugin.BASE
-    assert values["new-accuracy-own", "test"][1] == points_plugin.TEST * (len(points_plugin.NAMES) - points_plugin.BASE)
+    assert values["new-accuracy-own", "test"][1] == points_plugin.TEST * (
+        len(points_plugin.NAMES) - points_plugin.BASE
+    )
     base, new = values["base-accuracy-own", "test"][0], values["new-accuracy-own", "test"][0]
     assert base > 0.8
     assert new > 0.6  # of two classes

@@ -41,7 +41,9 @@ def test_it_learns_base_classes_and_keeps_new_ones():
     predictor = fit(given, epochs=20, scale=20.0)
     found = predictor.predict(given.test_features)
     assert own_accuracy(predictor, given, [0, 1]) > 0.9
-    assert float((found.top()[given.test_labels == 2] == 2).mean()) > 0.8, "items of the new class, among all classes"
+    assert float((found.top()[given.test_labels == 2] == 2).mean()) > 0.8, (
+        "items of the new class, among all classes"
+    )
 
 
 def test_prototypes_are_weighted_means_and_new_ones_start_at_their_text():
@@ -73,22 +75,36 @@ def test_training_moves_virtual_prototypes_and_no_other():
     assert not torch.equal(before["prototypes"][2], after["prototypes"][2])
     assert torch.equal(before["texts"], after["texts"])
     moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert {"project_items", "project_texts", "attention.rho", "attention.norm.weight", "attention.qkv.weight", "attention.out.weight"} <= moved
+    assert {
+        "project_items",
+        "project_texts",
+        "attention.rho",
+        "attention.norm.weight",
+        "attention.qkv.weight",
+        "attention.out.weight",
+    } <= moved
 
 
 def test_a_class_whose_items_weigh_nothing_is_as_new():
     given = practice(3)
     y = given.task.supervision.y
-    task = replace(given.task, supervision=given.task.supervision.with_weights(np.where(y == 1, 0, 1).astype(np.float32)))
+    task = replace(
+        given.task, supervision=given.task.supervision.with_weights(np.where(y == 1, 0, 1).astype(np.float32))
+    )
     state = Candle(CandleConfig(**SMALL, lr=0.0)).fit(task).state()
-    np.testing.assert_allclose(state["prototypes"][1].numpy(), task.class_embeddings(("a photo of a {}.",))[0, 1], atol=1e-6)
+    np.testing.assert_allclose(
+        state["prototypes"][1].numpy(), task.class_embeddings(("a photo of a {}.",))[0, 1], atol=1e-6
+    )
 
 
 def test_weight_zero_is_as_left_out():
     given = practice(3)
     y = given.task.supervision.y.copy()
     out = np.arange(len(y)) % 4 == 0
-    weighed = replace(given, task=replace(given.task, supervision=Labels(y=y, weights=np.where(out, 0, 1).astype(np.float32))))
+    weighed = replace(
+        given,
+        task=replace(given.task, supervision=Labels(y=y, weights=np.where(out, 0, 1).astype(np.float32))),
+    )
     without = replace(given, task=replace(given.task, supervision=Labels(y=np.where(out, -1, y))))
     a, b = fit(weighed).state(), fit(without).state()
     assert all(torch.equal(a[name], b[name]) for name in a)
@@ -111,22 +127,36 @@ def test_the_validation_split_plays_no_part():
 def test_replicates_differ_and_progress_is_told():
     told = []
     given, other = practice(3), practice(3, replicate=1)
-    first = Candle(CandleConfig(**SMALL, batch=16)).fit(replace(given.task, run=Run(progress=lambda done, total: told.append((done, total))))).state()
+    first = (
+        Candle(CandleConfig(**SMALL, batch=16))
+        .fit(replace(given.task, run=Run(progress=lambda done, total: told.append((done, total)))))
+        .state()
+    )
     assert told[-1] == (18, 18)
     assert [done for done, _ in told] == list(range(1, 19))
-    assert not torch.equal(first["attention.qkv.weight"], fit(other, batch=16).state()["attention.qkv.weight"])
+    assert not torch.equal(
+        first["attention.qkv.weight"], fit(other, batch=16).state()["attention.qkv.weight"]
+    )
 
 
 def test_the_scale_is_the_one_given_or_what_the_backbone_learnt():
     given = practice(3)
     learnt = replace(given.task, logit_scale=lambda: 17.0)
-    found = [Candle(CandleConfig(**SMALL, scale=scale)).fit(task).info()["scale"] for task in (given.task, learnt) for scale in (None, 5.0)]
+    found = [
+        Candle(CandleConfig(**SMALL, scale=scale)).fit(task).info()["scale"]
+        for task in (given.task, learnt)
+        for scale in (None, 5.0)
+    ]
     assert found == [100.0, 5.0, 17.0, 5.0]
     predictor = Candle(CandleConfig(**SMALL)).fit(learnt)
     again = Candle(CandleConfig(**SMALL)).restore(predictor.state(), predictor.info(), learnt.classes)
-    assert np.array_equal(again.predict(given.test_features).values, predictor.predict(given.test_features).values)
+    assert np.array_equal(
+        again.predict(given.test_features).values, predictor.predict(given.test_features).values
+    )
     with pytest.raises(ModelFileError, match="the scale is given as 'x'"):
-        Candle(CandleConfig(**SMALL)).restore(predictor.state(), {**predictor.info(), "scale": "x"}, learnt.classes)
+        Candle(CandleConfig(**SMALL)).restore(
+            predictor.state(), {**predictor.info(), "scale": "x"}, learnt.classes
+        )
 
 
 def test_the_schedule():
@@ -158,11 +188,13 @@ def test_many_items_are_predicted_as_few():
     """More than one chunk."""
     predictor = fit(practice(3))
     x, _ = blobs(600, 6, 3, seed=3)
-    np.testing.assert_allclose(predictor.predict(x).values[500:510], predictor.predict(x[500:510]).values, atol=1e-4)
+    np.testing.assert_allclose(
+        predictor.predict(x).values[500:510], predictor.predict(x[500:510]).values, atol=1e-4
+    )
     assert predictor.embed(x).shape == (600, 6)
 
 
-# -- bad input ----------------------------------------------------------------------------------------------------------------
+# -- bad input -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -189,7 +221,9 @@ def test_features_that_are_not_finite():
 
 def test_texts_and_items_of_different_widths():
     given = practice(3)
-    task = replace(given.task, class_embeddings=lambda templates: np.ones((len(templates), 3, 4), dtype=np.float32))
+    task = replace(
+        given.task, class_embeddings=lambda templates: np.ones((len(templates), 3, 4), dtype=np.float32)
+    )
     with pytest.raises(FitError, match="texts have 4 features, items 6"):
         Candle(CandleConfig(**SMALL)).fit(task)
 
@@ -211,7 +245,12 @@ def test_a_model_for_other_heads_or_classes():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"variant": "papr"}, "paper, released"), ({"mask": "all"}, "in-visual"), ({"heads": 0}, "heads is 0"), ({"capa": 1}, "Did you mean 'kappa'")],
+    [
+        ({"variant": "papr"}, "paper, released"),
+        ({"mask": "all"}, "in-visual"),
+        ({"heads": 0}, "heads is 0"),
+        ({"capa": 1}, "Did you mean 'kappa'"),
+    ],
 )
 def test_wrong_options(options, message):
     with pytest.raises(ConfigError, match=message):

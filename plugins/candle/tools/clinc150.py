@@ -1,7 +1,10 @@
-"""Writes a cut of CLINC150 as a table for the recipe candle-texts: ``python clinc150.py data_full.json texts.csv``.
+"""Writes a cut of CLINC150 as a table for the recipe candle-texts.
 
-CLINC150 (Larson et al. 2019, arXiv:1909.02027; CC BY 3.0) is a JSON file of lists of [text, intent] for each split. Some intents are drawn, of each
-the first texts of ``train`` and of ``test`` are taken, and underscores in names become spaces. Out-of-scope queries are left out.
+``python clinc150.py data_full.json texts.csv``.
+
+CLINC150 (Larson et al. 2019, arXiv:1909.02027; CC BY 3.0) is a JSON file of lists of [text, intent] for each
+split. Some intents are drawn, of each the first texts of ``train`` and of ``test`` are taken, and underscores
+in names become spaces. Out-of-scope queries are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +16,9 @@ import random
 from pathlib import Path
 
 
-def rows(source: dict[str, list[list[str]]], intents: int, train: int, test: int, seed: int) -> list[tuple[str, str, str]]:
+def rows(
+    source: dict[str, list[list[str]]], intents: int, train: int, test: int, seed: int
+) -> list[tuple[str, str, str]]:
     """Return (text, label, split) of a draw of intents.
 
     Args:
@@ -44,7 +49,9 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    table = rows(json.loads(given.source.read_text("utf-8")), given.intents, given.train, given.test, given.seed)
+    table = rows(
+        json.loads(given.source.read_text("utf-8")), given.intents, given.train, given.test, given.seed
+    )
     with given.out.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("text", "label", "split"))

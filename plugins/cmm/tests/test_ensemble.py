@@ -22,7 +22,9 @@ def slow_weights(texts, features, y, temperature):
         margins = []
         for prompt in range(p):
             rows = features[y == i]
-            cos = [[float(v @ t / np.linalg.norm(v) / np.linalg.norm(t)) for t in texts[prompt]] for v in rows]
+            cos = [
+                [float(v @ t / np.linalg.norm(v) / np.linalg.norm(t)) for t in texts[prompt]] for v in rows
+            ]
             mean = np.mean(cos, axis=0)
             margins.append(mean[i] - max(mean[k] for k in range(c) if k != i))
         e = [np.exp(m / temperature) for m in margins]
@@ -33,9 +35,15 @@ def slow_weights(texts, features, y, temperature):
 def test_classwise_weights_are_the_softmax_of_margins_and_the_classifier_their_sum():
     given = practice(3, dim=5)
     templates = ("a {}", "b {}", "the {}")
-    made = WeightedPromptEnsemble(CPEConfig(templates, labels="given", temperature=0.05, scale=1.0)).fit(given.task)
+    made = WeightedPromptEnsemble(CPEConfig(templates, labels="given", temperature=0.05, scale=1.0)).fit(
+        given.task
+    )
     index = given.task.splits["train"].index
-    texts, features, y = given.task.class_embeddings(templates), given.task.features("train")[:, 0], given.task.supervision.y[index]
+    texts, features, y = (
+        given.task.class_embeddings(templates),
+        given.task.features("train")[:, 0],
+        given.task.supervision.y[index],
+    )
     omega = slow_weights(texts.astype(np.float64), features.astype(np.float64), y, 0.05)
     expected = np.zeros((3, 5))
     for i in range(3):
@@ -48,8 +56,12 @@ def test_classwise_weights_are_the_softmax_of_margins_and_the_classifier_their_s
 def test_pseudo_labels_are_the_plain_ensembles_predictions():
     given = practice(3, dim=5)
     tuner = WeightedPromptEnsemble(CPEConfig(("a {}", "b {}")))
-    hidden = replace(given.task, supervision=replace(given.task.supervision, y=np.full_like(given.task.supervision.y, -1)))
-    assert np.array_equal(tuner.fit(given.task).state()["weights"].numpy(), tuner.fit(hidden).state()["weights"].numpy())
+    hidden = replace(
+        given.task, supervision=replace(given.task.supervision, y=np.full_like(given.task.supervision.y, -1))
+    )
+    assert np.array_equal(
+        tuner.fit(given.task).state()["weights"].numpy(), tuner.fit(hidden).state()["weights"].numpy()
+    )
     with pytest.raises(FitError, match="no item of train has a label"):
         WeightedPromptEnsemble(CPEConfig(("a {}",), labels="given")).fit(hidden)
 
@@ -96,7 +108,14 @@ def test_enriched_prompts_are_for_the_worst_classes_alone_and_need_no_other_desc
 @pytest.mark.parametrize("weights", ["class", "template"])
 def test_a_prompt_is_compared_on_the_worst_classes_with_the_texts_its_rivals_keep(weights):
     task, temperature = _hard(), 0.05
-    config = CPEConfig(("a {}",), labels="given", worst=1, enriched=("a {}: {description}",), weights=weights, temperature=temperature)
+    config = CPEConfig(
+        ("a {}",),
+        labels="given",
+        worst=1,
+        enriched=("a {}: {description}",),
+        weights=weights,
+        temperature=temperature,
+    )
     made = WeightedPromptEnsemble(config).fit(task).state()["weights"].numpy()
     y = task.supervision.y[task.splits["train"].index]
     v = task.features("train")[:, 0].astype(np.float64)
@@ -117,7 +136,7 @@ def test_the_pool_can_be_asked_for_and_must_be_there():
     with pytest.raises(FitError, match="there is no pool split"):
         tuner.fit(given.task)
     pool = {**given.task.splits, "pool": Split("pool", given.task.splits["validation"].index)}
-    features = lambda name: given.task.features("validation" if name == "pool" else name)  # noqa: E731
+    features = lambda name: given.task.features("validation" if name == "pool" else name)
     assert tuner.fit(replace(given.task, splits=pool, features=features)).classes is given.task.classes
     several = MultiLabels(positive=np.ones((len(given.task.supervision), 3), dtype=bool))
     with pytest.raises(FitError, match="not defined"):
@@ -129,7 +148,7 @@ def test_the_default_prompts_have_a_place_for_the_name_each():
     assert all(template.count("{}") == 1 for template in TEMPLATES)
 
 
-# -- evaluators ---------------------------------------------------------------------------------------------------------------
+# -- evaluators ----------------------------------------------------------------------------------------------
 
 
 def test_margins_of_an_outcome_with_and_without_labels():
@@ -139,17 +158,24 @@ def test_margins_of_an_outcome_with_and_without_labels():
     labelled = {m.name: m for m in LabelledMargin(MarginConfig(k=2)).measure(made).scalars}
     margins = matching_margin(similarity(*class_sums(features, y, 3), texts))
     assert labelled["labelled-matching-margin"].value == pytest.approx(margins.mean(), abs=1e-6)
-    assert labelled["worst-2-labelled-matching-margin"].value == pytest.approx(np.sort(margins)[:2].mean(), abs=1e-6)
+    assert labelled["worst-2-labelled-matching-margin"].value == pytest.approx(
+        np.sort(margins)[:2].mean(), abs=1e-6
+    )
     predicted = PredictedMargin(MarginConfig()).measure(made.without_truth())
     own = matching_margin(similarity(*class_sums(features, made.scores("test").top(), 3), texts))
     assert predicted.scalars[0].value == pytest.approx(own.mean(), abs=1e-6)
     assert predicted.tables[0].columns["margin"] == pytest.approx(own.tolist(), abs=1e-6)
-    assert all(rival in "abc" and rival != name for name, rival in zip("abc", predicted.tables[0].columns["rival"], strict=True))
+    assert all(
+        rival in "abc" and rival != name
+        for name, rival in zip("abc", predicted.tables[0].columns["rival"], strict=True)
+    )
 
 
 def test_the_rank_correlation_is_spearmans():
     made = outcome("mixed", classes=5, n=200)
-    found = {m.name: m for m in LabelledMargin(MarginConfig()).measure(made).scalars}["margin-rank-correlation"]
+    found = {m.name: m for m in LabelledMargin(MarginConfig()).measure(made).scalars}[
+        "margin-rank-correlation"
+    ]
     top, y = made.scores("test").top(), made.targets("test").y
     texts = made.class_embeddings(("a photo of a {}.",))[0]
     margins = matching_margin(similarity(*class_sums(made.features("test"), top, 5), texts))
@@ -159,7 +185,9 @@ def test_the_rank_correlation_is_spearmans():
         return np.array([sum(v < w for v in values) + (sum(v == w for v in values) - 1) / 2 for w in values])
 
     assert found.value == pytest.approx(np.corrcoef(ranks(margins), ranks(accuracy))[0, 1])
-    perfect = {m.name: m for m in LabelledMargin(MarginConfig()).measure(outcome("perfect")).scalars}["margin-rank-correlation"]
+    perfect = {m.name: m for m in LabelledMargin(MarginConfig()).measure(outcome("perfect")).scalars}[
+        "margin-rank-correlation"
+    ]
     assert np.isnan(perfect.value)
 
 
@@ -167,9 +195,15 @@ def test_a_class_that_is_never_predicted_does_not_count_and_is_told():
     made = outcome("constant").without_truth()
     found = {m.name: m for m in PredictedMargin(MarginConfig(k=2)).measure(made).scalars}
     texts = made.class_embeddings(("a photo of a {}.",))[0]
-    margins = matching_margin(similarity(*class_sums(made.features("test"), made.scores("test").top(), 3), texts))
+    margins = matching_margin(
+        similarity(*class_sums(made.features("test"), made.scores("test").top(), 3), texts)
+    )
     assert np.isnan(margins).sum() == 2
-    assert found["worst-2-matching-margin"].value == found["matching-margin"].value == pytest.approx(np.nanmean(margins), abs=1e-6)
+    assert (
+        found["worst-2-matching-margin"].value
+        == found["matching-margin"].value
+        == pytest.approx(np.nanmean(margins), abs=1e-6)
+    )
     assert all("2 of 3 classes have no item here and do not count" in one.how for one in found.values())
 
 
@@ -182,7 +216,9 @@ class _Accuracies:
         c = len(accuracies)
         self.classes = Classes.of([str(i) for i in range(c)])
         self.y = np.repeat(np.arange(c), 10)
-        self.top = np.concatenate([np.where(np.arange(10) < round(10 * a), i, (i + 1) % c) for i, a in enumerate(accuracies)])
+        self.top = np.concatenate(
+            [np.where(np.arange(10) < round(10 * a), i, (i + 1) % c) for i, a in enumerate(accuracies)]
+        )
 
     def targets(self, split):
         from burnish.data import Labels

@@ -16,7 +16,11 @@ def slow(features, y, texts):
     for i in range(len(texts)):
         means = []
         for t in texts:
-            cosines = [float(np.dot(v, t) / np.linalg.norm(v) / np.linalg.norm(t)) for v, label in zip(features, y, strict=True) if label == i]
+            cosines = [
+                float(np.dot(v, t) / np.linalg.norm(v) / np.linalg.norm(t))
+                for v, label in zip(features, y, strict=True)
+                if label == i
+            ]
             means.append(sum(cosines) / len(cosines) if cosines else math.nan)
         margins.append(means[i] - max(m for k, m in enumerate(means) if k != i))
     return np.array(margins)
@@ -50,7 +54,9 @@ def test_streams_orders_and_lengths_change_nothing():
     features, texts, y = rng.normal(size=(40, 6)), rng.normal(size=(4, 6)), rng.integers(0, 4, 40)
     once = fast(features, y, texts)
     parts = [class_sums(features[a:b], y[a:b], 4) for a, b in ((0, 7), (7, 30), (30, 40))]
-    assert np.allclose(matching_margin(similarity(sum(p[0] for p in parts), sum(p[1] for p in parts), texts)), once)
+    assert np.allclose(
+        matching_margin(similarity(sum(p[0] for p in parts), sum(p[1] for p in parts), texts)), once
+    )
     order = rng.permutation(40)
     assert np.allclose(fast(features[order], y[order], texts), once)
     assert np.allclose(fast(features * rng.uniform(0.1, 9, (40, 1)), y, texts * 3), once)

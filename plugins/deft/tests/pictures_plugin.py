@@ -1,4 +1,8 @@
-"""A plugin for the tests: pictures whose colour is their class, some of them labelled wrongly, and a backbone that knows the names of the classes."""
+"""A plugin for the tests.
+
+Pictures whose colour is their class, some of them labelled wrongly, and a backbone that knows the names of
+the classes.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +34,15 @@ class Pictures:
         noisy = np.where((rng.random(N) < WRONG) & (splits == "train"), (y + 1) % CLASSES, y)
         labels, truth = (Labels(y=part.astype(np.int64)) for part in (noisy, y))
         return Dataset.build(
-            name="pictures", modality="image", ids=list(inner.ids), classes=task.classes, supervision=labels, truth=truth,
-            reader=_Items(inner.items), splits=splits.tolist(),
-        )  # fmt: skip
+            name="pictures",
+            modality="image",
+            ids=list(inner.ids),
+            classes=task.classes,
+            supervision=labels,
+            truth=truth,
+            reader=_Items(inner.items),
+            splits=splits.tolist(),
+        )
 
 
 class _Items:
@@ -60,7 +70,10 @@ class Found:
 
         from burnish.contracts.evaluator import Measure, Measures
 
-        right = [Measure("accuracy", s, float((outcome.scores(s).top() == outcome.targets(s).y).mean()), n=1) for s in outcome.splits]
+        right = [
+            Measure("accuracy", s, float((outcome.scores(s).top() == outcome.targets(s).y).mean()), n=1)
+            for s in outcome.splits
+        ]
         dropped, wrong = ~outcome.assessment.keep, np.asarray(outcome.wrong(), dtype=bool)
         shares = {"wrong dropped": dropped[wrong].mean(), "right dropped": dropped[~wrong].mean()}
         return Measures((*right, *(Measure(name, "", float(share)) for name, share in shares.items())))
@@ -73,19 +86,41 @@ def always(config):
 @burnish.hookimpl
 def burnish_sources():
     words = {"image", "labels"}
-    return [burnish.Source(name="pictures", target="pictures_plugin:Pictures", summary="x", fingerprint="pictures_plugin:always", provides=words)]
+    return [
+        burnish.Source(
+            name="pictures",
+            target="pictures_plugin:Pictures",
+            summary="x",
+            fingerprint="pictures_plugin:always",
+            provides=words,
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_backbones():
     words = {"features", "projects", "text-tower", "compose-text", "tokens", "module"}
     target, print_ = "pictures_plugin:backbone", "pictures_plugin:always"
-    return [burnish.Backbone(name="knowing", target=target, summary="x", fingerprint=print_, needs={"image"}, provides=words, views=True)]
+    return [
+        burnish.Backbone(
+            name="knowing",
+            target=target,
+            summary="x",
+            fingerprint=print_,
+            needs={"image"},
+            provides=words,
+            views=True,
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_evaluators():
-    return [burnish.Evaluator(name="found", target="pictures_plugin:Found", summary="x", needs={"truth", "assessment"})]
+    return [
+        burnish.Evaluator(
+            name="found", target="pictures_plugin:Found", summary="x", needs={"truth", "assessment"}
+        )
+    ]
 
 
 @burnish.hookimpl

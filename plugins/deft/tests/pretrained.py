@@ -1,4 +1,7 @@
-"""A small vision-language model that knows its classes: the practice backbone, trained for seconds on pictures with clean captions."""
+"""A small vision-language model that knows its classes.
+
+The practice backbone, trained for seconds on pictures with clean captions.
+"""
 
 import dataclasses
 from functools import cache
@@ -31,7 +34,9 @@ def pretrained():
         ids = towers.tokenise([f"{rng.choice(WORDS)} {name}." for name in task.classes.names])
         text = towers.encode_embedded(towers.embed_tokens(ids), ids)
         optimiser.zero_grad()
-        cross_entropy(SCALE * normalize(image, dim=1) @ normalize(text, dim=1).T, torch.from_numpy(y[rows])).backward()
+        cross_entropy(
+            SCALE * normalize(image, dim=1) @ normalize(text, dim=1).T, torch.from_numpy(y[rows])
+        ).backward()
         optimiser.step()
     towers.module.requires_grad_(False)
     for parameter in parameters:
@@ -46,11 +51,19 @@ def evidence(**options):
     items = dataclasses.replace(shown.task.inputs("train"), backbone=towers)
 
     def embed(templates):
-        ids = towers.tokenise([template.replace("{}", name) for template in templates for name in shown.classes.names])
+        ids = towers.tokenise(
+            [template.replace("{}", name) for template in templates for name in shown.classes.names]
+        )
         with torch.no_grad():
-            return towers.encode_embedded(towers.embed_tokens(ids), ids).numpy().reshape(len(templates), CLASSES, -1)
+            return (
+                towers.encode_embedded(towers.embed_tokens(ids), ids)
+                .numpy()
+                .reshape(len(templates), CLASSES, -1)
+            )
 
-    task = dataclasses.replace(shown.task, backbone=lambda: towers, inputs=lambda split: items, class_embeddings=embed)
+    task = dataclasses.replace(
+        shown.task, backbone=lambda: towers, inputs=lambda split: items, class_embeddings=embed
+    )
     with torch.no_grad():
         features = towers.forward(items.prepared(np.arange(len(items)))).numpy()
     return dataclasses.replace(shown, task=task, features=features), wrong

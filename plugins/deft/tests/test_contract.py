@@ -7,7 +7,9 @@ QUICK = {"context": 3, "visual": 2, "epochs": 2}
 
 class TestDeFT(AssessorContract):
     plugin, name, example = "deft", "deft", QUICK
-    finds = False  # the practice backbone's text tower is random: test_detector has one that knows its classes
+    finds = (
+        False  # the practice backbone's text tower is random: test_detector has one that knows its classes
+    )
 
 
 class TestDeFTReleased(AssessorContract):

@@ -1,4 +1,7 @@
-"""The detector inside a backbone: who is moved, which items are judged when, and what is found in a model that knows its classes."""
+"""The detector inside a backbone.
+
+Who is moved, which items are judged when, and what is found in a model that knows its classes.
+"""
 
 from dataclasses import replace
 
@@ -28,10 +31,12 @@ def found(opinion, shown, wrong):
     """Return the mean AUROC within each observed class, so that a threshold of its own for each class is not needed."""
     places = np.searchsorted(shown.index, opinion.index)
     w, y = wrong[places], shown.supervision.y[places]
-    return np.mean([auroc(-opinion.clean_probability[y == c].astype(np.float64), w[y == c]) for c in range(CLASSES)])
+    return np.mean(
+        [auroc(-opinion.clean_probability[y == c].astype(np.float64), w[y == c]) for c in range(CLASSES)]
+    )
 
 
-# -- what it finds ------------------------------------------------------------------------------------------------------------------
+# -- what it finds -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("config", [QUICK, replace(QUICK, variant="released"), replace(QUICK, noise="real")])
@@ -58,7 +63,7 @@ def test_the_baselines_find_them_too():
             assert opinion.keep.sum() == int(0.75 * len(opinion.index))
 
 
-# -- how it is trained --------------------------------------------------------------------------------------------------------------
+# -- how it is trained ---------------------------------------------------------------------------------------
 
 
 def gradients(epoch, config=QUICK, only=None):
@@ -71,19 +76,29 @@ def gradients(epoch, config=QUICK, only=None):
         at = np.arange(16)
         loss = detector.loss(ModuleBatch(epoch, at, task.inputs("train").prepared(items.rows[at])))
         loss.backward()
-        return {name: float(p.grad.abs().sum()) if p.grad is not None else 0.0 for name, p in prompted._lease.parameters().items()}
+        return {
+            name: float(p.grad.abs().sum()) if p.grad is not None else 0.0
+            for name, p in prompted._lease.parameters().items()
+        }
 
 
 def test_dual_prompt_loss_moves_negative_prompts_and_similarity_loss_the_others(monkeypatch):
     from burnish_deft import objective
 
     both = gradients(0)
-    assert set(both) == {"parts.positive.context", "parts.negative.context", "parts.prompts.0.tokens", "parts.prompts.1.tokens"}
+    assert set(both) == {
+        "parts.positive.context",
+        "parts.negative.context",
+        "parts.prompts.0.tokens",
+        "parts.prompts.1.tokens",
+    }
     assert all(size > 0 for size in both.values())
     monkeypatch.setattr(objective, "similarity_loss", lambda positive, y, weights: torch.zeros(()))
     assert {name for name, size in gradients(0).items() if size} == {"parts.negative.context"}
     monkeypatch.undo()
-    monkeypatch.setattr(objective, "dual_prompt_loss", lambda p, target, complementary, weights: torch.zeros(()))
+    monkeypatch.setattr(
+        objective, "dual_prompt_loss", lambda p, target, complementary, weights: torch.zeros(())
+    )
     assert {name for name, size in gradients(0).items() if not size} == {"parts.negative.context"}
 
 
@@ -109,7 +124,11 @@ def losses_of(config, epoch, monkeypatch):
     shown, _ = evidence(wrong=0.4)
     calls = {}
     for name in ("dual_prompt_loss", "similarity_loss", "symmetric_cross_entropy"):
-        monkeypatch.setattr(objective, name, lambda *args, name=name: calls.setdefault(name, args) and torch.zeros((), requires_grad=True))
+        monkeypatch.setattr(
+            objective,
+            name,
+            lambda *args, name=name: calls.setdefault(name, args) and torch.zeros((), requires_grad=True),
+        )
     items, task, at = judged(shown.task, "tests"), shown.task, np.arange(40)
     with prompting(task, items, config, PROMPTS, "tests") as prompted:
         with torch.no_grad():
@@ -150,7 +169,11 @@ def test_real_noise_asks_that_no_class_is_a_likelier_yes(monkeypatch):
         detector.loss(ModuleBatch(0, at, inputs))
         with torch.no_grad():
             image, (positive, negative) = prompted.image(inputs), prompted.texts()
-            margin = (normalize(image, dim=1) @ (normalize(positive, dim=1) - normalize(negative, dim=1)).T).double().numpy()
+            margin = (
+                (normalize(image, dim=1) @ (normalize(positive, dim=1) - normalize(negative, dim=1)).T)
+                .double()
+                .numpy()
+            )
     saturated = (torch.sigmoid(torch.from_numpy(1e4 * margin).float()) == 1).sum(dim=1).numpy()
     assert (saturated > 1).any()
     clear = np.abs(1e4 * margin).min(axis=1) > 1
@@ -182,7 +205,10 @@ def test_the_released_variant_judges_the_last_epochs_own_steps():
 
         items = Items()
         task = replace(shown.task, inputs=lambda split, items=items: items)
-        asked[variant] = DeFT(replace(QUICK, variant=variant, epochs=2)).assess(replace(shown, task=task)), draws
+        asked[variant] = (
+            DeFT(replace(QUICK, variant=variant, epochs=2)).assess(replace(shown, task=task)),
+            draws,
+        )
     (paper, plain), (released, steps) = asked["paper"], asked["released"]
     assert set(plain) == {0, 1, None}
     assert set(steps) == {0, 1}
@@ -202,7 +228,7 @@ def test_complementary_labels_are_never_the_label_and_drawn_anew():
     assert (complementary_labels(shown.task, np.array([0, 1, 1]), 2, 0) == [1, 0, 0]).all()
 
 
-# -- what it is given ---------------------------------------------------------------------------------------------------------------
+# -- what it is given ----------------------------------------------------------------------------------------
 
 
 def test_classes_without_training_items_are_no_candidates():
@@ -223,11 +249,19 @@ def test_what_cannot_be_assessed_is_refused():
     task = shown.task
     cases = {
         "no task": replace(shown, task=None),
-        "one class alone": replace(shown, task=replace(task, classes=task.classes.subset(np.array([0])),
-                                                       supervision=Labels(y=np.zeros(40, dtype=np.int64)))),
-        "multi-labels": replace(shown, task=replace(task, supervision=MultiLabels(positive=np.eye(40, 3, dtype=bool)))),
+        "one class alone": replace(
+            shown,
+            task=replace(
+                task,
+                classes=task.classes.subset(np.array([0])),
+                supervision=Labels(y=np.zeros(40, dtype=np.int64)),
+            ),
+        ),
+        "multi-labels": replace(
+            shown, task=replace(task, supervision=MultiLabels(positive=np.eye(40, 3, dtype=bool)))
+        ),
         "no names": replace(shown, task=replace(task, classes=replace(task.classes, named=False))),
-    }  # fmt: skip
+    }
     for message, given_ in cases.items():
         with pytest.raises(DataError, match=message):
             DeFT(QUICK).assess(given_)
@@ -235,30 +269,43 @@ def test_what_cannot_be_assessed_is_refused():
         DeFT(replace(QUICK, context=30)).assess(shown)
 
 
-@pytest.mark.parametrize("assessor", [DeFT(QUICK), SmallLoss(SmallLossConfig(rate=0.2)), LabelMatch(LabelMatchConfig())])
+@pytest.mark.parametrize(
+    "assessor", [DeFT(QUICK), SmallLoss(SmallLossConfig(rate=0.2)), LabelMatch(LabelMatchConfig())]
+)
 def test_a_replicate_without_labels_or_with_one_class_cannot_be_fitted_and_others_can(assessor):
     shown, _ = evidence_on_pictures(3, n=40)
     task = shown.task
     cases = {
         "no training item has a label": replace(task, supervision=Labels(y=np.full(40, -1))),
-        "one class alone": replace(task, classes=task.classes.with_known(np.array([True, False, False])),
-                                   supervision=Labels(y=np.zeros(40, dtype=np.int64))),
-    }  # fmt: skip
+        "one class alone": replace(
+            task,
+            classes=task.classes.with_known(np.array([True, False, False])),
+            supervision=Labels(y=np.zeros(40, dtype=np.int64)),
+        ),
+    }
     for message, task_ in cases.items():
         with pytest.raises(FitError, match=message):
             assessor.assess(replace(shown, task=task_))
 
 
 @pytest.mark.parametrize(
-    ("assessor", "where"), [(DeFT(QUICK), "assess deft"), (SmallLoss(SmallLossConfig(context=1, visual=2, rate=0.2)), "assess small-loss")]
+    ("assessor", "where"),
+    [
+        (DeFT(QUICK), "assess deft"),
+        (SmallLoss(SmallLossConfig(context=1, visual=2, rate=0.2)), "assess small-loss"),
+    ],
 )
 def test_a_tower_of_maps_takes_no_visual_prompts(assessor, where):
     shown, _ = evidence_on_pictures(3, n=40)
     towers = shown.task.backbone()
     towers.sites = replace(towers.sites, layout="BCHW")
-    with pytest.raises(FitError, match=f"^{where}: prompts are tokens, and this tower has maps. Give visual=0"):
+    with pytest.raises(
+        FitError, match=f"^{where}: prompts are tokens, and this tower has maps. Give visual=0"
+    ):
         assessor.assess(shown)
-    assert len(type(assessor)(replace(assessor.config, visual=0, epochs=1)).assess(shown).index) == len(shown.index)
+    assert len(type(assessor)(replace(assessor.config, visual=0, epochs=1)).assess(shown).index) == len(
+        shown.index
+    )
 
 
 def test_a_loss_that_is_not_finite_ends_it_and_leaves_the_backbone_alone():

@@ -25,9 +25,15 @@ def test_the_blocks_and_the_head_are_trained_and_nothing_else():
     state = FullFineTune(QUICK).fit(given().task).state()
     tuned = {name for name in state if name.startswith("tuned.")}
     assert set(state) - tuned == {"parts.head.weight", "parts.head.bias"}
-    assert tuned == {f"tuned.{name}" for name, _ in given().backbone.module.named_parameters() if name.startswith("image.blocks.")}
+    assert tuned == {
+        f"tuned.{name}"
+        for name, _ in given().backbone.module.named_parameters()
+        if name.startswith("image.blocks.")
+    }
     last = FullFineTune(replace(QUICK, blocks=1)).fit(given().task).state()
-    assert {name for name in last if name.startswith("tuned.")} == {name for name in tuned if name.startswith("tuned.image.blocks.1.")}
+    assert {name for name in last if name.startswith("tuned.")} == {
+        name for name in tuned if name.startswith("tuned.image.blocks.1.")
+    }
     with pytest.raises(FitError, match="1 to 2"):
         FullFineTune(replace(QUICK, blocks=3)).fit(given().task)
 
@@ -37,7 +43,11 @@ def test_every_trained_parameter_moves():
     state = FullFineTune(QUICK).fit(practice.task).state()
     frozen = dict(practice.backbone.module.named_parameters())
     head = linear_head(16, 3, torch.Generator().manual_seed(practice.task.seed))
-    still = [name for name, tensor in state.items() if name.startswith("tuned.") and torch.equal(tensor, frozen[name.removeprefix("tuned.")])]
+    still = [
+        name
+        for name, tensor in state.items()
+        if name.startswith("tuned.") and torch.equal(tensor, frozen[name.removeprefix("tuned.")])
+    ]
     assert still == []
     assert not torch.equal(state["parts.head.weight"], head.weight)
 
@@ -49,8 +59,14 @@ def test_items_that_an_assessor_dropped_play_no_part():
     y = practice.task.supervision.y.copy()
     y[np.setdiff1d(train.index, kept.index)] = 0
     inner = practice.task.inputs("train")
-    options = {"splits": {**practice.task.splits, "train": kept}, "inputs": lambda split: replace(inner, index=kept.index)}
-    tasks = [replace(practice.task, supervision=Labels(y=one), **options) for one in (y, practice.task.supervision.y)]
+    options = {
+        "splits": {**practice.task.splits, "train": kept},
+        "inputs": lambda split: replace(inner, index=kept.index),
+    }
+    tasks = [
+        replace(practice.task, supervision=Labels(y=one), **options)
+        for one in (y, practice.task.supervision.y)
+    ]
     states = [FullFineTune(QUICK).fit(task).state() for task in tasks]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
@@ -89,7 +105,10 @@ def test_a_state_that_does_not_fit_its_info_is_refused():
     state, info = dict(predictor.state()), dict(predictor.info())
     name = "parts.head.bias"
     cases = {
-        "not one for 3 classes": ({**state, name: state[name][:2]}, {**info, "tensors": {**info["tensors"], name: "2 float32"}}),
+        "not one for 3 classes": (
+            {**state, name: state[name][:2]},
+            {**info, "tensors": {**info["tensors"], name: "2 float32"}},
+        ),
         "does not say": (state, {**info, "activation": "tanh"}),
     }
     for message, (crafted, told) in cases.items():

@@ -40,13 +40,23 @@ def test_golden_symmetric_cross_entropy():
 @given(st.integers(1, 6), st.integers(2, 5), st.integers(0, 10_000))
 def test_against_loops(items, classes, seed):
     rng = np.random.default_rng(seed)
-    image, positive, negative = rng.normal(size=(items, 4)), rng.normal(size=(classes, 4)), rng.normal(size=(classes, 4))
+    image, positive, negative = (
+        rng.normal(size=(items, 4)),
+        rng.normal(size=(classes, 4)),
+        rng.normal(size=(classes, 4)),
+    )
     y, away = rng.integers(0, classes, items), rng.integers(1, classes, items)
     complementary, weights = (y + away) % classes, rng.random(items)
     z_pos, z_neg = o.logits(*(torch.from_numpy(a) for a in (image, positive, negative)), 20.0)
     terms = {"no": 0.0, "yes": 0.0, "similarity": 0.0}
     for i in range(items):
-        zs = [[20 * float(image[i] @ t[k]) / np.linalg.norm(image[i]) / np.linalg.norm(t[k]) for k in range(classes)] for t in (positive, negative)]
+        zs = [
+            [
+                20 * float(image[i] @ t[k]) / np.linalg.norm(image[i]) / np.linalg.norm(t[k])
+                for k in range(classes)
+            ]
+            for t in (positive, negative)
+        ]
         chance = [math.exp(a) / (math.exp(a) + math.exp(b)) for a, b in zip(*zs, strict=True)]
         terms["no"] += weights[i] * -math.log(max(1 - chance[complementary[i]], 1e-5))
         terms["yes"] += weights[i] * -math.log(max(chance[y[i]], 1e-5))
@@ -57,7 +67,9 @@ def test_against_loops(items, classes, seed):
     w, total = torch.from_numpy(weights), weights.sum()
     dual = o.dual_prompt_loss(o.yes(z_pos, z_neg), torch.from_numpy(y), torch.from_numpy(complementary), w)
     assert dual.item() == pytest.approx((terms["no"] + terms["yes"]) / total, rel=1e-6)
-    assert o.similarity_loss(z_pos, torch.from_numpy(y), w).item() == pytest.approx(terms["similarity"] / total, rel=1e-6)
+    assert o.similarity_loss(z_pos, torch.from_numpy(y), w).item() == pytest.approx(
+        terms["similarity"] / total, rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
@@ -73,12 +85,16 @@ def test_the_likeliest_yes_does_not_depend_on_the_order_of_classes(order):
 
 
 def test_a_label_as_near_to_both_prompts_is_not_clean():
-    assert o.clean(torch.full((1, 2), 3.0), torch.full((1, 2), 3.0), torch.tensor([0]), agree=False).tolist() == [False]
+    assert o.clean(
+        torch.full((1, 2), 3.0), torch.full((1, 2), 3.0), torch.tensor([0]), agree=False
+    ).tolist() == [False]
 
 
 def test_each_loss_moves_its_own_prompts():
     generator = torch.Generator().manual_seed(0)
-    image, positive, negative = (torch.randn(n, 4, generator=generator, requires_grad=True) for n in (2, 3, 3))
+    image, positive, negative = (
+        torch.randn(n, 4, generator=generator, requires_grad=True) for n in (2, 3, 3)
+    )
     z_pos, z_neg = o.logits(image, positive, negative, 10.0)
     o.dual_prompt_loss(o.yes(z_pos, z_neg), Y, C, ONE).backward()
     assert image.grad is None

@@ -12,8 +12,12 @@ from burnish.plan import build_plan
 from burnish.recipe import find_recipe, with_settings
 
 OTHERS = ("burnish_basics", "burnish_signs", "burnish_tiny_clip")
-needs_others = pytest.mark.skipif(not all(find_spec(name) for name in OTHERS), reason=f"needs {', '.join(OTHERS)}")
-needs_openclip = pytest.mark.skipif(not all(find_spec(n) for n in ("burnish_basics", "burnish_openclip")), reason="needs basics and openclip")
+needs_others = pytest.mark.skipif(
+    not all(find_spec(name) for name in OTHERS), reason=f"needs {', '.join(OTHERS)}"
+)
+needs_openclip = pytest.mark.skipif(
+    not all(find_spec(n) for n in ("burnish_basics", "burnish_openclip")), reason="needs basics and openclip"
+)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,10 @@ def test_wrong_options(cls, options, message):
 def test_the_papers_numbers_are_the_defaults():
     detector, tuner = burnish_deft.DeFTConfig(), burnish_deft.FullFineTuneConfig()
     shared = {"momentum": 0.9, "weight_decay": 5e-4, "epochs": 10, "batch": 64, "schedule": "cosine"}
-    for config, numbers in ((detector, {**shared, "lr": 0.03, "context": 16, "visual": 20}), (tuner, {**shared, "lr": 5e-4, "blocks": None})):
+    for config, numbers in (
+        (detector, {**shared, "lr": 0.03, "context": 16, "visual": 20}),
+        (tuner, {**shared, "lr": 5e-4, "blocks": None}),
+    ):
         assert {name: getattr(config, name) for name in numbers} == numbers
 
 
@@ -44,8 +51,12 @@ def test_the_study():
     plan = build_plan(find_recipe("deft", get_manager()))
     assert plan.replicates == 5
     assert [cell.assess.name if cell.assess else "none" for cell in plan.cells[::2]] == [
-        "none", "confident-joint", "label-match", "small-loss", "deft",
-    ]  # fmt: skip
+        "none",
+        "confident-joint",
+        "label-match",
+        "small-loss",
+        "deft",
+    ]
     assert {cell.labels()["tuner"] for cell in plan.cells} == {"zero-shot", "linear"}
 
 
@@ -57,7 +68,9 @@ def test_the_full_study_asks_for_the_weights(tmp_path):
     for name in ("cat", "dog"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "one.png").write_bytes(b"no image, but planning reads none")
-    plan = build_plan(with_settings(recipe, [f"data.path={tmp_path}", "backbone.model=ViT-B-16", "backbone.random_seed=0"]))
+    plan = build_plan(
+        with_settings(recipe, [f"data.path={tmp_path}", "backbone.model=ViT-B-16", "backbone.random_seed=0"])
+    )
     assert {cell.tuner.name for cell in plan.cells} == {"zero-shot", "linear", "full-finetune"}
     # The released script for real noise: five epochs, and a schedule that is never stepped.
     assert plan.cells[-1].labels()["tuner"] == "full-finetune:epochs=5,schedule=constant"

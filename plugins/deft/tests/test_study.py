@@ -1,4 +1,8 @@
-"""Both phases in a study: what `deft` keeps is what `full-finetune` trains on, and the saved predictor puts its blocks into the backbone again."""
+"""Both phases in a study.
+
+What `deft` keeps is what `full-finetune` trains on, and the saved predictor puts its blocks into the backbone
+again.
+"""
 
 from pathlib import Path
 
@@ -27,10 +31,18 @@ def manager(tmp_path, monkeypatch):
 
 def test_a_study_of_both_phases(manager, tmp_path):
     values = {
-        "data": "pictures", "backbone": "knowing", "loss": "ce", "evaluate": "found", "split": {"validation": 0.2}, "replicates": 1,
-        "assess": [{"use": "deft", "with": QUICK}, {"use": "label-match", "with": {"templates": ["photo of {}."], "scale": 30.0}}],
+        "data": "pictures",
+        "backbone": "knowing",
+        "loss": "ce",
+        "evaluate": "found",
+        "split": {"validation": 0.2},
+        "replicates": 1,
+        "assess": [
+            {"use": "deft", "with": QUICK},
+            {"use": "label-match", "with": {"templates": ["photo of {}."], "scale": 30.0}},
+        ],
         "tuner": {"use": "full-finetune", "with": {"lr": 0.02, "batch": 16, "epochs": 4}},
-    }  # fmt: skip
+    }
     before = frozen_digest(pretrained().module)
     run_study(build_plan(make_recipe(values), manager), tmp_path / "study", "plan", lambda: manager, Options)
     assert frozen_digest(pretrained().module) == before

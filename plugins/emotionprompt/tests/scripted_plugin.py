@@ -1,4 +1,7 @@
-"""A plugin for the tests: labelled texts or texts with references, and a language model with a script that likes one stimulus."""
+"""A plugin for the tests.
+
+Labelled texts or texts with references, and a language model with a script that likes one stimulus.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +40,13 @@ class Numbers:
         labels = Labels(y=y.astype(np.int64))
         references = Texts(references=tuple((NAMES[c].replace("_", " "), "the same") for c in y))
         return Dataset.build(
-            name="numbers", modality="text", ids=[content_id("text", text) for text in texts], reader=Rows(texts),
-            classes=Classes.of([] if self.config.references else NAMES), supervision=references if self.config.references else labels,
-        )  # fmt: skip
+            name="numbers",
+            modality="text",
+            ids=[content_id("text", text) for text in texts],
+            reader=Rows(texts),
+            classes=Classes.of([] if self.config.references else NAMES),
+            supervision=references if self.config.references else labels,
+        )
 
 
 class Model:
@@ -69,7 +76,15 @@ def burnish_sources():
     def words(name):
         return f"{__name__}:{name}"
 
-    return [burnish.Source(name="numbers", summary="Numbers.", target=words("Numbers"), config=NumbersConfig, provides=words("provides"))]
+    return [
+        burnish.Source(
+            name="numbers",
+            summary="Numbers.",
+            target=words("Numbers"),
+            config=NumbersConfig,
+            provides=words("provides"),
+        )
+    ]
 
 
 def provides(config):
@@ -79,4 +94,8 @@ def provides(config):
 @burnish.hookimpl
 def burnish_backbones():
     needs, provides = frozenset({"text"}), frozenset({"generate", "not-reproducible"})
-    return [burnish.Backbone(name="scripted", summary="A script.", target=f"{__name__}:Model", needs=needs, provides=provides)]
+    return [
+        burnish.Backbone(
+            name="scripted", summary="A script.", target=f"{__name__}:Model", needs=needs, provides=provides
+        )
+    ]

@@ -49,10 +49,17 @@ def test_metrics():
 def test_choices_are_read_as_they_came():
     assert points("(B) because", "(b) blue", metric="choice") == 1
     assert points("The answer is b", "(C) blue", metric="choice") == 0
-    assert points("It is a question about dogs, so\nB.", "b", metric="choice") == 1  # neither small letters nor a first line alone
+    assert (
+        points("It is a question about dogs, so\nB.", "b", metric="choice") == 1
+    )  # neither small letters nor a first line alone
     names = ("A", "B", "C")
-    assert [class_of(text, names, ScoringConfig(metric="choice")) for text in ("As a doctor, I would say C", "a question", "b")] == [2, -1, 1]
-    assert class_of("So a one it is", ("(A) one", "(B) two"), ScoringConfig(metric="choice")) == -1  # it reads letters alone
+    assert [
+        class_of(text, names, ScoringConfig(metric="choice"))
+        for text in ("As a doctor, I would say C", "a question", "b")
+    ] == [2, -1, 1]
+    assert (
+        class_of("So a one it is", ("(A) one", "(B) two"), ScoringConfig(metric="choice")) == -1
+    )  # it reads letters alone
 
 
 def test_numbers_are_whole_words():
@@ -60,8 +67,15 @@ def test_numbers_are_whole_words():
         assert points("3.99", "3.14", metric=metric) == points("-5", "5", metric=metric) == 0
         assert points("v1.1", "v1.0", names=("v1.0", "v1.1"), metric=metric) == 0
         assert points("-5.", "-5", metric=metric) == points("3.14", "3.14", metric=metric) == 1
-    assert points("it is 5.1", "5", metric="contains") == points("it is -5", "5", metric="contains") == points("5.1", "1", metric="contains") == 0
-    assert points("it is 5, so there", "5", metric="contains") == points("add 3-5", "5", metric="contains") == 1
+    assert (
+        points("it is 5.1", "5", metric="contains")
+        == points("it is -5", "5", metric="contains")
+        == points("5.1", "1", metric="contains")
+        == 0
+    )
+    assert (
+        points("it is 5, so there", "5", metric="contains") == points("add 3-5", "5", metric="contains") == 1
+    )
 
 
 def test_words_of_an_answer():
@@ -76,7 +90,11 @@ def test_the_only_class_named_counts_unless_told_otherwise():
     names = ("positive", "negative")
     for said in ("Positive, confidence score: 0.9", "It is very positive. I think", "My answer:\nPositive"):
         assert points(said, "positive", names=names) == 1
-        assert points(said, "negative", names=names) == points(said, "positive", names=names, salvage="none") == 0
+        assert (
+            points(said, "negative", names=names)
+            == points(said, "positive", names=names, salvage="none")
+            == 0
+        )
         assert class_of(said, names, ScoringConfig()) == 0
     assert points("positive or negative?", "positive", names=names) == 0
     # What is a class as it stands is no other one; a name of one letter may be an article.
@@ -98,10 +116,27 @@ def test_a_rival_class_spoils_an_answer():
 
 
 @example(["a", "a", "a"], [["a"], ["a", "a"]])
-@given(WORDS, st.lists(st.lists(st.sampled_from(["a", "b", "c", "dog"]), min_size=1, max_size=3), min_size=1, max_size=4, unique_by=tuple))
+@given(
+    WORDS,
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "c", "dog"]), min_size=1, max_size=3),
+        min_size=1,
+        max_size=4,
+        unique_by=tuple,
+    ),
+)
 def test_names_within_longer_ones_do_not_count(said, names):
-    places = [(at, at + len(name), column) for column, name in enumerate(names) for at in range(len(said)) if said[at : at + len(name)] == name]
-    free = {column for a, b, column in places if not any(c <= a and b <= d and d - c > b - a for c, d, _ in places)}
+    places = [
+        (at, at + len(name), column)
+        for column, name in enumerate(names)
+        for at in range(len(said))
+        if said[at : at + len(name)] == name
+    ]
+    free = {
+        column
+        for a, b, column in places
+        if not any(c <= a and b <= d and d - c > b - a for c, d, _ in places)
+    }
     joined = [" ".join(name) for name in names]
     config = ScoringConfig(metric="contains", salvage="none")
     assert class_of(" ".join(said), joined, config) == (free.pop() if len(free) == 1 else -1)
@@ -110,8 +145,16 @@ def test_names_within_longer_ones_do_not_count(said, names):
 def test_the_class_of_an_answer():
     names = ("good", "not good", "so so")
     plain, lenient = ScoringConfig(salvage="none"), ScoringConfig()
-    assert [class_of(text, names, plain) for text in ("Good.", "NOT good", "so-so", "fine", "")] == [0, 1, 2, -1, -1]
-    assert [class_of(text, names, lenient) for text in ("This is not good", "I say: good!", "good or so-so")] == [1, 0, -1]
+    assert [class_of(text, names, plain) for text in ("Good.", "NOT good", "so-so", "fine", "")] == [
+        0,
+        1,
+        2,
+        -1,
+        -1,
+    ]
+    assert [
+        class_of(text, names, lenient) for text in ("This is not good", "I say: good!", "good or so-so")
+    ] == [1, 0, -1]
     within = ScoringConfig(metric="contains")
     assert [class_of(text, names, within) for text in ("good", "not good", "good, not good")] == [0, 1, -1]
 
@@ -119,11 +162,15 @@ def test_the_class_of_an_answer():
 @pytest.mark.parametrize(
     ("names", "options", "message"),
     [
-        (("C", "C++"), {}, "'C' and 'C++' are the same"), (("-", "plus"), {}, "'-' nothing is left"), (("Yes. A", "yes. B"), {}, "are the same"),
-        (("a b", "b a"), {"metric": "set"}, "are the same"), (("a b", "b a"), {"metric": "f1"}, "are the same"),
-        (("(A) one", "(a) two"), {"metric": "choice"}, "are the same for the metric choice"), (("(A)", "two"), {"metric": "choice"}, "'two' nothing"),
+        (("C", "C++"), {}, "'C' and 'C++' are the same"),
+        (("-", "plus"), {}, "'-' nothing is left"),
+        (("Yes. A", "yes. B"), {}, "are the same"),
+        (("a b", "b a"), {"metric": "set"}, "are the same"),
+        (("a b", "b a"), {"metric": "f1"}, "are the same"),
+        (("(A) one", "(a) two"), {"metric": "choice"}, "are the same for the metric choice"),
+        (("(A)", "two"), {"metric": "choice"}, "'two' nothing"),
     ],
-)  # fmt: skip
+)
 def test_classes_that_answers_cannot_tell_apart(names, options, message):
     with pytest.raises(DataError, match=re.escape(message)):
         check_names(names, ScoringConfig(**options), "here")

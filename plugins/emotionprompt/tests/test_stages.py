@@ -14,13 +14,32 @@ from burnish_emotionprompt.stages import normalise
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("Sentence 1: Yes.", "yes"), (" The Answer is No.\nBecause", "the answer is no"), ("salt and pepper", "salt pepper"),
-        ("well-known!", "well known"), ("  'Paris'  ", "paris"), ("", ""), ("\n\nlate", "late"), ("Sentence 2: a, b.", "a b"),
-        ("3.14", "3.14"), ("It is 3.14. Or so", "it is 3.14"), ("v1.0", "v1.0"), ("5. five", "5"), (".5", ""), ("1,000.", "1000"),
-        ("-5", "-5"), ("($-5.25)", "-5.25"), ("3-5", "3 5"), ("- 5", "5"), ("-good-", "good"), ("x--5", "x -5"),
-        ("I don't", "i do not"), ("Can't, wasn't, weren't", "cannot was not were not"), ("He doesn\u2019t.", "he does not"), ("won't", "wont"),
+        ("Sentence 1: Yes.", "yes"),
+        (" The Answer is No.\nBecause", "the answer is no"),
+        ("salt and pepper", "salt pepper"),
+        ("well-known!", "well known"),
+        ("  'Paris'  ", "paris"),
+        ("", ""),
+        ("\n\nlate", "late"),
+        ("Sentence 2: a, b.", "a b"),
+        ("3.14", "3.14"),
+        ("It is 3.14. Or so", "it is 3.14"),
+        ("v1.0", "v1.0"),
+        ("5. five", "5"),
+        (".5", ""),
+        ("1,000.", "1000"),
+        ("-5", "-5"),
+        ("($-5.25)", "-5.25"),
+        ("3-5", "3 5"),
+        ("- 5", "5"),
+        ("-good-", "good"),
+        ("x--5", "x -5"),
+        ("I don't", "i do not"),
+        ("Can't, wasn't, weren't", "cannot was not were not"),
+        ("He doesn\u2019t.", "he does not"),
+        ("won't", "wont"),
     ],
-)  # fmt: skip
+)
 def test_normalisation(text, wanted):
     assert normalise(text, STAGES) == wanted
 

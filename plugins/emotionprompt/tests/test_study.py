@@ -53,7 +53,9 @@ def values(record):
 
 @pytest.mark.parametrize("references", [False, True])
 def test_a_study(manager, tmp_path, references):
-    records = run(RECIPE | {"data": {"use": "numbers", "with": {"references": references}}}, manager, tmp_path / "study")
+    records = run(
+        RECIPE | {"data": {"use": "numbers", "with": {"references": references}}}, manager, tmp_path / "study"
+    )
     assert len(records) == 6
     none, best, every = (values(record) for record in records.values() if record.replicate == 0)
     assert none["exact-match"] < 0.95
@@ -64,7 +66,9 @@ def test_a_study(manager, tmp_path, references):
     # Replicates and rows share answers to equal prompts: the likeliest answer has no seed.
     assert len(Model.asked) == len(set(Model.asked))
     before = len(Model.asked)
-    run(RECIPE | {"data": {"use": "numbers", "with": {"references": references}}}, manager, tmp_path / "again")
+    run(
+        RECIPE | {"data": {"use": "numbers", "with": {"references": references}}}, manager, tmp_path / "again"
+    )
     assert len(Model.asked) == before
     for folder in (tmp_path / "study" / "predictors").iterdir():
         loaded = load_predictor(folder, manager)
@@ -85,7 +89,9 @@ def test_what_predict_writes(manager, tmp_path):
     assert text.splitlines()[0] == "item,prediction,answer"
     assert "3,,I cannot say" in text
     assert '4,so_so,"So-So.' in text
-    lines = "".join(written(loaded.stream(items), loaded.classes, Layout(format="jsonl"), words=True)).splitlines()
+    lines = "".join(
+        written(loaded.stream(items), loaded.classes, Layout(format="jsonl"), words=True)
+    ).splitlines()
     assert '"prediction": null' in lines[0]
     with pytest.raises(BurnishError, match="no probabilities"):
         list(written(loaded.stream(items), loaded.classes, Layout(top=1), words=True))
@@ -99,7 +105,9 @@ def test_a_prompt_that_the_model_refuses_costs_one_item(manager, tmp_path):
     def items(*texts):
         return [NewItem(f"line {n}", lambda text=text: text) for n, text in enumerate(texts, 1)]
 
-    (cell,) = loaded.stream(items("number 4 is bad", "number 5 is endless", "number 8 is good"), skip_bad=True)
+    (cell,) = loaded.stream(
+        items("number 4 is bad", "number 5 is endless", "number 8 is good"), skip_bad=True
+    )
     assert cell.good == (0, 2)
     assert [text.split(".")[0] for text in cell.scores.texts] == ["Bad", "Good"]
     assert cell.bad == {1: "a prompt is longer than the context of the model"}
@@ -117,4 +125,8 @@ def test_the_plan_says_what_cannot_be_reproduced(manager):
 
 def test_a_choice_without_validation_is_a_trial_that_failed(manager, tmp_path):
     with pytest.raises(FitError, match="no validation item"):  # no other trial was measured
-        run(RECIPE | {"tuner": "emotionprompt", "split": {"validation": 0, "test": 0.3}, "replicates": 1}, manager, tmp_path / "study")
+        run(
+            RECIPE | {"tuner": "emotionprompt", "split": {"validation": 0, "test": 0.3}, "replicates": 1},
+            manager,
+            tmp_path / "study",
+        )

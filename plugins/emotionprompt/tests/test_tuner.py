@@ -27,9 +27,14 @@ def test_classes_that_answers_cannot_tell_apart_are_refused(names):
 
 def test_references_that_no_answer_can_match_are_refused():
     task = practice_on_texts(references=True).task
-    blue = dataclasses.replace(task.supervision, references=tuple(("blue",) if texts else () for texts in task.supervision.references))
+    blue = dataclasses.replace(
+        task.supervision,
+        references=tuple(("blue",) if texts else () for texts in task.supervision.references),
+    )
     with pytest.raises(FitError, match="reads a letter"):
-        EmotionPrompt(PlainPromptConfig(instruction="Say it.", metric="choice")).fit(dataclasses.replace(task, supervision=blue))
+        EmotionPrompt(PlainPromptConfig(instruction="Say it.", metric="choice")).fit(
+            dataclasses.replace(task, supervision=blue)
+        )
     made, plus = outcome(), Texts(references=(("+",),) * 120)
     answered = dataclasses.replace(made, classes=Classes.of([]), shown=plus, truth=plus)
     with pytest.raises(DataError, match="evaluate answers, test: of the reference"):
@@ -37,7 +42,9 @@ def test_references_that_no_answer_can_match_are_refused():
 
 
 def weighted(task, weights):
-    return dataclasses.replace(task, supervision=Labels(y=task.supervision.y, weights=weights.astype(np.float32)))
+    return dataclasses.replace(
+        task, supervision=Labels(y=task.supervision.y, weights=weights.astype(np.float32))
+    )
 
 
 def test_items_without_weight_are_no_demonstrations():
@@ -55,13 +62,18 @@ def test_items_without_weight_are_no_demonstrations():
 def test_stimuli_that_ask_for_a_confidence_score_are_judged_by_the_class():
     class Obedient:
         def generate(self, prompts, decoding, seeds):
-            return [f"{prompt.split(' is ')[-1].split()[0]}{', confidence score: 0.9' if 'confidence score' in prompt else ''}" for prompt in prompts]
+            return [
+                f"{prompt.split(' is ')[-1].split()[0]}{', confidence score: 0.9' if 'confidence score' in prompt else ''}"
+                for prompt in prompts
+            ]
 
     names = Classes.of(("north", "south", "west"))
     task = dataclasses.replace(practice_on_texts(model=Obedient()).task, classes=names)
     answers = {"a": "north", "b": "south", "c": "west"}
     given = task.texts
-    task = dataclasses.replace(task, texts=lambda split: [text[:-1] + answers[text[-1]] for text in given(split)])
+    task = dataclasses.replace(
+        task, texts=lambda split: [text[:-1] + answers[text[-1]] for text in given(split)]
+    )
     tried = EmotionPrompt(EmotionPromptConfig()).fit(task).tried
     assert tried == dict.fromkeys(tried, 1.0)
     strict = EmotionPrompt(EmotionPromptConfig(salvage="none")).fit(task).tried

@@ -1,7 +1,9 @@
-"""What choosing the best of eleven does when no stimulus does anything: a study on a server whose answers are scripted.
+"""What choosing the best of eleven does when no stimulus does anything.
 
-The server is right with a chance of 0.6, drawn for each prompt and seed, whatever the stimulus. Run: ``python tools/scripted_study.py FOLDER``.
-Needs burnish-basics and burnish-openai-server.
+A study on a server whose answers are scripted.
+
+The server is right with a chance of 0.6, drawn for each prompt and seed, whatever the stimulus. Run: ``python
+tools/scripted_study.py FOLDER``. Needs burnish-basics and burnish-openai-server.
 """
 
 from __future__ import annotations
@@ -37,14 +39,19 @@ def main(folder: Path) -> None:
     rows = [f"place {n} lies {NAMES[n % 2]},{NAMES[n % 2]}" for n in range(ITEMS)]
     (folder / "places.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     with chat_server(answer) as server:
-        recipe = make_recipe({
-            "data": {"use": "csv", "with": {"path": str(folder / "places.csv")}},
-            "backbone": {"use": "openai-server", "with": {"base_url": server.base_url, "model": "scripted", "max_requests": 100_000}},
-            "tuner": {"use": "emotionprompt", "with": {"stimulus": "all"}},
-            "evaluate": "answers",
-            "split": {"test": 0.42, "validation": 0.4},
-            "replicates": 5,
-        })  # fmt: skip
+        recipe = make_recipe(
+            {
+                "data": {"use": "csv", "with": {"path": str(folder / "places.csv")}},
+                "backbone": {
+                    "use": "openai-server",
+                    "with": {"base_url": server.base_url, "model": "scripted", "max_requests": 100_000},
+                },
+                "tuner": {"use": "emotionprompt", "with": {"stimulus": "all"}},
+                "evaluate": "answers",
+                "split": {"test": 0.42, "validation": 0.4},
+                "replicates": 5,
+            }
+        )
         manager = Manager()
         run_study(build_plan(recipe, manager), folder / "study", "plan", lambda: manager, Options)
         print(f"{len(server.requests)} requests")

@@ -1,4 +1,8 @@
-"""A plugin for the tests: texts around one direction a class, in three hands that move them, and a backbone whose text tower knows the directions."""
+"""A plugin for the tests.
+
+Texts around one direction a class, in three hands that move them, and a backbone whose text tower knows the
+directions.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,9 @@ class Right:
         from burnish.contracts.evaluator import Measure, Measures
 
         right = {split: outcome.scores(split).top() == outcome.targets(split).y for split in outcome.splits}
-        return Measures(tuple(Measure("accuracy", split, float(r.mean()), n=len(r)) for split, r in right.items()))
+        return Measures(
+            tuple(Measure("accuracy", split, float(r.mean()), n=len(r)) for split, r in right.items())
+        )
 
 
 class Styles:
@@ -42,13 +48,21 @@ class Styles:
         from burnish.data import Classes, Dataset, Labels, content_id
         from burnish.testing.data import Rows
 
-        y, hand, number = (part.ravel() for part in np.meshgrid(range(len(NAMES)), range(len(HANDS)), range(EACH), indexing="ij"))
+        y, hand, number = (
+            part.ravel()
+            for part in np.meshgrid(range(len(NAMES)), range(len(HANDS)), range(EACH), indexing="ij")
+        )
         texts = [f"{NAMES[c]} {HANDS[h]} {i}" for c, h, i in zip(y, hand, number, strict=True)]
         return Dataset.build(
-            name="styles", modality="text", ids=[content_id("text", text) for text in texts], classes=Classes.of(NAMES),
-            supervision=Labels(y=y.astype(np.int64)), reader=Rows(texts), columns={"hand": np.array(HANDS)[hand]},
+            name="styles",
+            modality="text",
+            ids=[content_id("text", text) for text in texts],
+            classes=Classes.of(NAMES),
+            supervision=Labels(y=y.astype(np.int64)),
+            reader=Rows(texts),
+            columns={"hand": np.array(HANDS)[hand]},
             splits=np.where(hand == 2, "test:pen", np.where(number < 3, "test", "train")).tolist(),
-        )  # fmt: skip
+        )
 
 
 class Encoder:
@@ -68,7 +82,9 @@ class Encoder:
             c, row = NAMES.index(name), directions(len(NAMES), 0)[NAMES.index(name)].copy()
             if rest:
                 h = HANDS.index(rest[0])
-                row += directions(len(HANDS), 1)[h] + np.random.default_rng([c, h, int(rest[1])]).normal(scale=0.5, size=DIM)
+                row += directions(len(HANDS), 1)[h] + np.random.default_rng([c, h, int(rest[1])]).normal(
+                    scale=0.5, size=DIM
+                )
             rows.append(row)
         return {"x": np.array(rows, dtype=np.float32)}
 
@@ -86,14 +102,27 @@ def always(config):
 @burnish.hookimpl
 def burnish_sources():
     name, target = "styles", "styles_plugin:Styles"
-    return [burnish.Source(name=name, target=target, summary="x", fingerprint="styles_plugin:always", provides={"text", "labels"})]
+    return [
+        burnish.Source(
+            name=name,
+            target=target,
+            summary="x",
+            fingerprint="styles_plugin:always",
+            provides={"text", "labels"},
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_backbones():
     given = {"encoder": {"features", "text-tower"}, "no-names": {"features"}}
     fingerprint, target = "styles_plugin:always", "styles_plugin:Encoder"
-    return [burnish.Backbone(name=n, target=target, summary="x", fingerprint=fingerprint, needs={"text"}, provides=p) for n, p in given.items()]
+    return [
+        burnish.Backbone(
+            name=n, target=target, summary="x", fingerprint=fingerprint, needs={"text"}, provides=p
+        )
+        for n, p in given.items()
+    ]
 
 
 @burnish.hookimpl

@@ -18,13 +18,24 @@ def wave(n, d, a, b):
 
 
 IMAGES, TEXTS = wave(4, 5, 1, 0), wave(4, 5, 0.6, 0.5)
-ADAPTER = {"w1": 0.5 * wave(5, 5, 0.3, 0), "w2": 0.5 * wave(5, 5, 0.2, 0.4), "b1": torch.zeros(5).double(), "b2": torch.zeros(5).double()}
+ADAPTER = {
+    "w1": 0.5 * wave(5, 5, 0.3, 0),
+    "w2": 0.5 * wave(5, 5, 0.2, 0.4),
+    "b1": torch.zeros(5).double(),
+    "b2": torch.zeros(5).double(),
+}
 
 
 def slow_gate(adapter, image):
     dim = len(image)
-    hidden = [math.tanh(sum(float(adapter["w1"][i, j] * image[j]) for j in range(dim)) + float(adapter["b1"][i])) for i in range(dim)]
-    powers = [math.exp(sum(float(adapter["w2"][i, j]) * hidden[j] for j in range(dim)) + float(adapter["b2"][i])) for i in range(dim)]
+    hidden = [
+        math.tanh(sum(float(adapter["w1"][i, j] * image[j]) for j in range(dim)) + float(adapter["b1"][i]))
+        for i in range(dim)
+    ]
+    powers = [
+        math.exp(sum(float(adapter["w2"][i, j]) * hidden[j] for j in range(dim)) + float(adapter["b2"][i]))
+        for i in range(dim)
+    ]
     return [p / sum(powers) for p in powers]
 
 
@@ -36,8 +47,13 @@ def slow_infonce(images, texts, weights, scale):
         top = max(of(j) for j in rows)
         return top + math.log(sum(math.exp(of(j) - top) for j in rows)) - s[i, i]
 
-    both = [0.5 * (cross_entropy(i, lambda j, i=i: s[i, j]) + cross_entropy(i, lambda j, i=i: s[j, i])) for i in rows]
-    return sum(float(weights[i]) * value for i, value in zip(rows, both, strict=True)) / sum(float(weights[i]) for i in rows)
+    both = [
+        0.5 * (cross_entropy(i, lambda j, i=i: s[i, j]) + cross_entropy(i, lambda j, i=i: s[j, i]))
+        for i in rows
+    ]
+    return sum(float(weights[i]) * value for i, value in zip(rows, both, strict=True)) / sum(
+        float(weights[i]) for i in rows
+    )
 
 
 def test_golden_values():
@@ -45,7 +61,9 @@ def test_golden_values():
     assert gate.sum(dim=1).numpy() == pytest.approx(np.ones(4))
     assert float(gate[0, 0]) == pytest.approx(0.12356277, abs=1e-8)
     images, texts = adapted(ADAPTER, IMAGES), torch.nn.functional.normalize(TEXTS, dim=-1)
-    assert float(infonce(images, texts, torch.ones(4).double(), 100.0)) == pytest.approx(41.44759763, abs=1e-7)
+    assert float(infonce(images, texts, torch.ones(4).double(), 100.0)) == pytest.approx(
+        41.44759763, abs=1e-7
+    )
     assert float(infonce(images, texts, torch.ones(4).double(), 10.0)) == pytest.approx(4.34466747, abs=1e-7)
 
 
@@ -68,7 +86,9 @@ def test_a_fresh_adapter_is_two_linear_layers_and_nearly_the_identity():
     drawn = initial(64, 3)
     torch.manual_seed(3)
     layers = [torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)]
-    for name, parameter in zip(("w1", "b1", "w2", "b2"), (p for layer in layers for p in layer.parameters()), strict=True):
+    for name, parameter in zip(
+        ("w1", "b1", "w2", "b2"), (p for layer in layers for p in layer.parameters()), strict=True
+    ):
         assert torch.equal(drawn[name], parameter)
     x = torch.randn(10, 64, generator=torch.Generator().manual_seed(0))
     assert float((adapted(drawn, x) * torch.nn.functional.normalize(x, dim=-1)).sum(-1).min()) > 0.9
@@ -82,7 +102,9 @@ def test_infonce_in_loops_with_padding_and_weights(seed, batch, clients):
     weights = torch.from_numpy(rng.uniform(0.1, 2, (clients, batch)) * (rng.random((clients, batch)) < 0.7))
     weights[:, 0] = 1.0
     fast = infonce(images, texts, weights, 3.0)
-    assert fast.numpy() == pytest.approx([slow_infonce(images[k], texts[k], weights[k], 3.0) for k in range(clients)])
+    assert fast.numpy() == pytest.approx(
+        [slow_infonce(images[k], texts[k], weights[k], 3.0) for k in range(clients)]
+    )
 
 
 def test_padding_gets_no_gradient_and_none_is_nan():
@@ -105,7 +127,9 @@ def test_class_cross_entropy_is_torchs():
     logits, y = wave(6, 3, 0.9, 0.2), torch.tensor([0, 1, 2, 0, 1, 2])
     weights = torch.tensor([1.0, 0.5, 2.0, 0.0, 1.0, 1.0]).double()
     each = torch.nn.functional.cross_entropy(logits, y, reduction="none")
-    assert float(class_cross_entropy(logits, y, weights)) == pytest.approx(float((each * weights).sum() / weights.sum()))
+    assert float(class_cross_entropy(logits, y, weights)) == pytest.approx(
+        float((each * weights).sum() / weights.sum())
+    )
 
 
 def test_gradients_are_right():

@@ -12,15 +12,21 @@ from burnish_fedclip.clients import Items, divide
 
 
 def items(y, **columns):
-    return Items(np.asarray(y, dtype=np.int64), {name: np.asarray(column) for name, column in columns.items()})
+    return Items(
+        np.asarray(y, dtype=np.int64), {name: np.asarray(column) for name, column in columns.items()}
+    )
 
 
 def divided(clients, number, train, validation=None, classes=3, seed=0):
-    return divide(clients, number, train, validation or items([]), classes, np.random.default_rng(seed), "tuner fedclip")
+    return divide(
+        clients, number, train, validation or items([]), classes, np.random.default_rng(seed), "tuner fedclip"
+    )
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(0, 10_000), st.sampled_from(["dirichlet:0.3", "dirichlet:100", "class"]), st.integers(2, 8))
+@given(
+    st.integers(0, 10_000), st.sampled_from(["dirichlet:0.3", "dirichlet:100", "class"]), st.integers(2, 8)
+)
 def test_every_item_has_one_client(seed, clients, number):
     y = np.random.default_rng(seed).integers(0, 3, 120)
     found = divided(clients, number, items(y), items(y[:40]), seed=seed)
@@ -31,13 +37,21 @@ def test_every_item_has_one_client(seed, clients, number):
 
 
 def test_columns():
-    train, validation = items([0, 1, 2, 0], style=["b", "a", "b", "b"]), items([0, 1, 2], style=["a", "c", "b"])
+    train, validation = (
+        items([0, 1, 2, 0], style=["b", "a", "b", "b"]),
+        items([0, 1, 2], style=["a", "c", "b"]),
+    )
     found = divided("style", None, train, validation)
-    assert [(c.name, c.train.tolist(), c.validation.tolist()) for c in found] == [("a", [1], [0]), ("b", [0, 2, 3], [2])]
+    assert [(c.name, c.train.tolist(), c.validation.tolist()) for c in found] == [
+        ("a", [1], [0]),
+        ("b", [0, 2, 3], [2]),
+    ]
 
 
 def test_clients_of_numbers_and_of_words_in_order():
-    assert [c.name for c in divided("group", None, items([0, 0, 1], group=[7, 3, 7]), items([1], group=[3]))] == ["3", "7"]
+    assert [
+        c.name for c in divided("group", None, items([0, 0, 1], group=[7, 3, 7]), items([1], group=[3]))
+    ] == ["3", "7"]
 
 
 def test_shards_hold_few_classes():
@@ -52,7 +66,9 @@ def test_the_draw_decides_how_alike_clients_are():
     y = np.arange(900) % 3
 
     def spread(alpha):
-        counts = np.array([np.bincount(y[c.train], minlength=3) for c in divided(f"dirichlet:{alpha}", 5, items(y))])
+        counts = np.array(
+            [np.bincount(y[c.train], minlength=3) for c in divided(f"dirichlet:{alpha}", 5, items(y))]
+        )
         return (counts / counts.sum(axis=1, keepdims=True)).std(axis=0).mean()
 
     assert spread(0.1) > 3 * spread(100)
@@ -74,7 +90,10 @@ def test_the_draw_follows_from_the_seed():
 
 
 def test_unknown_column():
-    with pytest.raises(ConfigError, match=r"no column 'stile'. Did you mean 'style'\?.*Possible: group, style, dirichlet:ALPHA, class"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no column 'stile'. Did you mean 'style'\?.*Possible: group, style, dirichlet:ALPHA, class",
+    ):
         divided("stile", None, items([0, 1], style=["a", "b"], group=[0, 1]))
 
 
@@ -91,12 +110,17 @@ def test_one_client():
 
 @pytest.mark.parametrize("clients", ["dirichlet:1", "class"])
 def test_more_clients_than_items_to_give(clients):
-    with pytest.raises(FitError, match=r"9 labelled training items leave an empty client among 5. Set number to 4 or less"):
+    with pytest.raises(
+        FitError, match=r"9 labelled training items leave an empty client among 5. Set number to 4 or less"
+    ):
         divided(clients, 5, items(np.arange(9) % 3))
 
 
 def test_a_draw_that_leaves_clients_empty():
-    with pytest.raises(FitError, match=r"an empty client, of fewer than 2 items, in each of 1000 draws. Lower number, or raise ALPHA"):
+    with pytest.raises(
+        FitError,
+        match=r"an empty client, of fewer than 2 items, in each of 1000 draws. Lower number, or raise ALPHA",
+    ):
         divided("dirichlet:0.01", 20, items(np.arange(60) % 3))
 
 

@@ -20,15 +20,21 @@ from burnish_fedclip.server import Federation, federate
 from burnish_fedclip.simulation import simulate, write_clients
 from burnish_fedclip.tuners import FedCLIP, FedProxHead, make_group
 
-needs_flower = pytest.mark.skipif(not find_spec("flwr"), reason="needs flwr: pip install 'burnish-fedclip[flower]'")
-needs_ray = pytest.mark.skipif(not (find_spec("flwr") and find_spec("ray")), reason="needs Ray: pip install 'burnish-fedclip[flower]'")
+needs_flower = pytest.mark.skipif(
+    not find_spec("flwr"), reason="needs flwr: pip install 'burnish-fedclip[flower]'"
+)
+needs_ray = pytest.mark.skipif(
+    not (find_spec("flwr") and find_spec("ray")), reason="needs Ray: pip install 'burnish-fedclip[flower]'"
+)
 
 TRAINING = LocalTraining(lr=1e-2, weight_decay=0.2, batch=8, epochs=2, order=3)
 EXAMPLE = Path(__file__).parents[1] / "examples" / "flower"
 
 
 def adapter():
-    texts = torch.nn.functional.normalize(torch.from_numpy(np.random.default_rng(2).normal(size=(3, 6)).astype(np.float32)), dim=1)
+    texts = torch.nn.functional.normalize(
+        torch.from_numpy(np.random.default_rng(2).normal(size=(3, 6)).astype(np.float32)), dim=1
+    )
     return AttentionAdapter(texts, 10.0, "infonce")
 
 
@@ -51,7 +57,13 @@ class StandIn:
 
         for message in reversed(list(messages)):
             node = message.metadata.dst_node_id
-            context = Context(run_id=1, node_id=node, node_config=self.nodes[node], state=RecordDict(), run_config=self.run_config)
+            context = Context(
+                run_id=1,
+                node_id=node,
+                node_config=self.nodes[node],
+                state=RecordDict(),
+                run_config=self.run_config,
+            )
             if node in self.broken:
                 yield Message(Error(code=0, reason=f"node {node} has no power"), reply_to=message)
             else:
@@ -90,7 +102,10 @@ def test_one_round_on_flower_is_one_in_process(tmp_path, model, aggregate, keep)
         federation = Federation(rounds, aggregate, keep, TRAINING, seed=4)
         told = []
         here = federate(model, given, federation, lambda done, total: None)
-        grid, tell = StandIn(client_app(tmp_path), nodes(4)), lambda done, total, told=told: told.append((done, total))
+        grid, tell = (
+            StandIn(client_app(tmp_path), nodes(4)),
+            lambda done, total, told=told: told.append((done, total)),
+        )
         there = serve(grid, Recipe.of(model), federation, clients=4, strict=True, progress=tell)
         assert not torch.equal(here[next(iter(here))], model.start(4)[next(iter(here))])
         for name in here:
@@ -109,7 +124,9 @@ def test_a_client_that_fails(files, caplog):
     without = serve(grid, Recipe.of(adapter()), federation, clients=4)
     assert "left out of this round: node 100 has no power" in caplog.text
     others = replace(files[0], parts=files[0].parts[1:])
-    assert torch.allclose(without["w1"], federate(adapter(), others, federation, lambda *p: None)["w1"], atol=1e-5)
+    assert torch.allclose(
+        without["w1"], federate(adapter(), others, federation, lambda *p: None)["w1"], atol=1e-5
+    )
 
 
 @needs_flower
@@ -132,7 +149,14 @@ def test_the_app_of_the_example(files, tmp_path, monkeypatch):
     assert isinstance(found["clientapp"], ClientApp)
     for module in [name for name in sys.modules if name.startswith("federation")]:
         del sys.modules[module]
-    config = settings["config"] | {"dim": 6, "classes": 3, "scale": 10.0, "clients": 4, "rounds": 2, "data": str(tmp_path)}
+    config = settings["config"] | {
+        "dim": 6,
+        "classes": 3,
+        "scale": 10.0,
+        "clients": 4,
+        "rounds": 2,
+        "data": str(tmp_path),
+    }
     recipe, federation, clients = read_run(config)
     assert recipe == replace(Recipe.of(adapter()), scale=10.0)
     there = serve(StandIn(found["clientapp"], nodes(4), config), recipe, federation, clients=clients)
@@ -143,7 +167,11 @@ def test_the_app_of_the_example(files, tmp_path, monkeypatch):
 @needs_flower
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"rounds": None}, "run config, rounds: it is None"), ({"lr": "1"}, "a value of type float"), ({"keep": "all"}, "Possible: best, last")],
+    [
+        ({"rounds": None}, "run config, rounds: it is None"),
+        ({"lr": "1"}, "a value of type float"),
+        ({"keep": "all"}, "Possible: best, last"),
+    ],
 )
 def test_a_run_config_that_lacks_something(change, message):
     import tomllib
@@ -163,7 +191,12 @@ def test_a_client_without_its_file(tmp_path):
     with pytest.raises(DataError, match="the client's file is not named"):
         serve(StandIn(client_app(), nodes(2)), Recipe.of(adapter()), federation, clients=2)
     with pytest.raises(DataError, match=r"client-0.safetensors: the client's items cannot be read"):
-        serve(StandIn(client_app(tmp_path), {1: {"partition-id": 0}}), Recipe.of(adapter()), federation, clients=1)
+        serve(
+            StandIn(client_app(tmp_path), {1: {"partition-id": 0}}),
+            Recipe.of(adapter()),
+            federation,
+            clients=1,
+        )
 
 
 def test_a_clients_file(files):
@@ -204,7 +237,9 @@ def test_a_file_that_is_none(tmp_path):
 
 def test_without_flower(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"flwr is not installed. pip install 'burnish-fedclip\[flower\]'"):
+    with pytest.raises(
+        MissingExtraError, match=r"flwr is not installed. pip install 'burnish-fedclip\[flower\]'"
+    ):
         simulate(adapter(), group(), Federation(1, "uniform", "last", TRAINING, 0), lambda *p: None)
 
 
@@ -213,6 +248,9 @@ def test_without_flower(monkeypatch):
 @pytest.mark.parametrize(("tuner", "config"), [(FedCLIP, FedCLIPConfig), (FedProxHead, FedProxHeadConfig)])
 def test_flowers_simulation_gives_the_weights_of_the_rounds_in_process(tuner, config):
     given = practice(3)
-    here, there = (tuner(config(rounds=1, number=4, lr=1e-3, engine=engine)).fit(given.task).state() for engine in ("in-process", "flower"))
+    here, there = (
+        tuner(config(rounds=1, number=4, lr=1e-3, engine=engine)).fit(given.task).state()
+        for engine in ("in-process", "flower")
+    )
     for name in here:
         assert torch.allclose(here[name], there[name], atol=1e-5)

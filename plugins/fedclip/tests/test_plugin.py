@@ -21,8 +21,9 @@ def test_it_is_found_by_its_entry_point():
 
 def test_the_light_part_imports_neither_torch_nor_numpy():
     code = (
-        "import sys, burnish_fedclip as p; p.burnish_tuners(); p.burnish_recipes(); p.FedCLIPConfig(clients='dirichlet:1');"
-        "sys.exit(' '.join({'torch', 'numpy', 'flwr'} & set(sys.modules)) or None)"
+        "import sys, burnish_fedclip as p; p.burnish_tuners(); p.burnish_recipes();"
+        " p.FedCLIPConfig(clients='dirichlet:1');sys.exit(' '.join({'torch', 'numpy', 'flwr'} &"
+        " set(sys.modules)) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -40,5 +41,16 @@ def test_targets_resolve_and_need_no_flower(name):
 
 def test_the_defaults_are_the_released_codes():
     config = burnish_fedclip.FedCLIPConfig()
-    assert (config.variant, config.loss, config.rounds, config.local_epochs, config.batch) == ("released", "infonce", 200, 1, 32)
-    assert (config.lr, config.weight_decay, config.scale, config.templates) == (5e-5, 0.2, None, ("a picture of a {}",))
+    assert (config.variant, config.loss, config.rounds, config.local_epochs, config.batch) == (
+        "released",
+        "infonce",
+        200,
+        1,
+        32,
+    )
+    assert (config.lr, config.weight_decay, config.scale, config.templates) == (
+        5e-5,
+        0.2,
+        None,
+        ("a picture of a {}",),
+    )

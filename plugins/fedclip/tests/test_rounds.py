@@ -24,11 +24,17 @@ TRAINING = LocalTraining(lr=3e-3, weight_decay=0.2, batch=8, epochs=2, order=11)
 def table(n=60, dim=6, classes=3, seed=0):
     rng = np.random.default_rng(seed)
     x = torch.from_numpy(rng.normal(size=(n, dim)).astype(np.float32))
-    return Table(x, torch.from_numpy(rng.integers(0, classes, n)), torch.from_numpy(rng.uniform(0.5, 2, n).astype(np.float32)))
+    return Table(
+        x,
+        torch.from_numpy(rng.integers(0, classes, n)),
+        torch.from_numpy(rng.uniform(0.5, 2, n).astype(np.float32)),
+    )
 
 
 def adapter(loss="infonce", dim=6, classes=3):
-    texts = normalize(torch.from_numpy(np.random.default_rng(9).normal(size=(classes, dim)).astype(np.float32)), dim=1)
+    texts = normalize(
+        torch.from_numpy(np.random.default_rng(9).normal(size=(classes, dim)).astype(np.float32)), dim=1
+    )
     return AttentionAdapter(texts, 10.0, loss)
 
 
@@ -41,12 +47,18 @@ def one_by_one(model, start, items, part, training, turn):
     first, second = ({name: torch.zeros_like(v) for name, v in values.items()} for _ in range(2))
     x, texts = items.x.double(), getattr(model, "texts", torch.zeros(0)).double()
     exact = replace(model, texts=texts) if isinstance(model, AttentionAdapter) else model
-    for step, (rows, inside) in enumerate(zip(*client_batches(part, training, turn, model.least), strict=True), start=1):
+    for step, (rows, inside) in enumerate(
+        zip(*client_batches(part, training, turn, model.least), strict=True), start=1
+    ):
         rows = torch.from_numpy(rows[inside])
         leaves = {name: v.clone().requires_grad_() for name, v in values.items()}
         one = {name: leaf.unsqueeze(0) for name, leaf in leaves.items()}
-        loss = exact.losses(one, start, x[rows][None], items.y[rows][None], items.weights[rows][None].double())
-        for name, gradient in zip(leaves, torch.autograd.grad(loss.sum(), list(leaves.values())), strict=True):
+        loss = exact.losses(
+            one, start, x[rows][None], items.y[rows][None], items.weights[rows][None].double()
+        )
+        for name, gradient in zip(
+            leaves, torch.autograd.grad(loss.sum(), list(leaves.values())), strict=True
+        ):
             g = gradient + training.weight_decay * values[name]
             first[name] = 0.9 * first[name] + 0.1 * g
             second[name] = 0.98 * second[name] + 0.02 * g * g
@@ -55,7 +67,11 @@ def one_by_one(model, start, items, part, training, turn):
     return {name: v.float() for name, v in values.items()}
 
 
-@pytest.mark.parametrize("model", [adapter(), adapter("class-ce"), LinearHead(6, 3), LinearHead(6, 3, mu=0.5)], ids=["infonce", "ce", "avg", "prox"])
+@pytest.mark.parametrize(
+    "model",
+    [adapter(), adapter("class-ce"), LinearHead(6, 3), LinearHead(6, 3, mu=0.5)],
+    ids=["infonce", "ce", "avg", "prox"],
+)
 def test_side_by_side_is_one_after_the_other(model):
     items = table()
     start = {name: t + 0.1 for name, t in model.start(5).items()}
@@ -69,15 +85,23 @@ def test_side_by_side_is_one_after_the_other(model):
 
 def test_a_wide_head_too():
     items, model = table(dim=33, classes=10), LinearHead(33, 10)
-    start = {name: torch.randn(t.shape, generator=torch.Generator().manual_seed(0)) for name, t in model.start(0).items()}
+    start = {
+        name: torch.randn(t.shape, generator=torch.Generator().manual_seed(0))
+        for name, t in model.start(0).items()
+    }
     together = train_clients(model, start, items, PARTS, TRAINING, 0)
-    assert torch.allclose(together["weight"][2], one_by_one(model, start, items, PARTS[2], TRAINING, 0)["weight"], atol=1e-5)
+    assert torch.allclose(
+        together["weight"][2], one_by_one(model, start, items, PARTS[2], TRAINING, 0)["weight"], atol=1e-5
+    )
 
 
 def test_batches_follow_from_the_client_alone():
     part = Part(3, np.array([4, 9, 5, 7, 40, 41, 42, 43, 44]))
     rows, inside = client_batches(part, replace(TRAINING, batch=4, epochs=2), turn=5, least=1)
-    assert rows.shape == (4, 4)  # nine items make two batches of four; the one left over is dropped, as any batch of one is
+    assert rows.shape == (
+        4,
+        4,
+    )  # nine items make two batches of four; the one left over is dropped, as any batch of one is
     assert inside.all()
     order = int(np.random.SeedSequence([11, 3]).generate_state(1, np.uint64)[0] >> 1)
     assert np.array_equal(rows[2:], part.rows[batch_rows(9, 4, order, 11)])
@@ -99,12 +123,23 @@ def test_a_client_with_one_item_takes_no_step_where_a_batch_needs_two():
 
 def test_averages():
     three = {"w": torch.stack([torch.full((2, 2), v) for v in (1.0, 2.0, 6.0)])}
-    assert torch.equal(average(three, torch.tensor(shares([1, 5, 100], "uniform")))["w"], torch.full((2, 2), 3.0))
-    assert average(three, torch.tensor(shares([1, 1, 2], "size")))["w"].tolist() == [[3.75, 3.75], [3.75, 3.75]]
+    assert torch.equal(
+        average(three, torch.tensor(shares([1, 5, 100], "uniform")))["w"], torch.full((2, 2), 3.0)
+    )
+    assert average(three, torch.tensor(shares([1, 1, 2], "size")))["w"].tolist() == [
+        [3.75, 3.75],
+        [3.75, 3.75],
+    ]
 
 
 def group(items):
-    return Group(items, table(30, seed=1), PARTS, [Part(0, np.arange(10)), Part(1, np.empty(0, np.int64)), Part(2, np.arange(10, 30))], list("abc"))
+    return Group(
+        items,
+        table(30, seed=1),
+        PARTS,
+        [Part(0, np.arange(10)), Part(1, np.empty(0, np.int64)), Part(2, np.arange(10, 30))],
+        list("abc"),
+    )
 
 
 def test_rounds_in_a_plain_loop(monkeypatch):
@@ -113,7 +148,10 @@ def test_rounds_in_a_plain_loop(monkeypatch):
     theta = model.start(5)
     for turn in range(3):
         trained = [one_by_one(model, theta, items, part, TRAINING, turn) for part in PARTS]
-        theta = {name: sum(len(p.rows) / 60 * t[name] for p, t in zip(PARTS, trained, strict=True)) for name in theta}
+        theta = {
+            name: sum(len(p.rows) / 60 * t[name] for p, t in zip(PARTS, trained, strict=True))
+            for name in theta
+        }
     told = []
     found = federate(model, group(items), federation, lambda done, total: told.append((done, total)))
     assert all(torch.allclose(found[name], theta[name], atol=1e-5) for name in theta)
@@ -136,7 +174,13 @@ def test_the_mean_is_over_clients_with_validation_items():
     model, items = adapter(), table(30, seed=1)
     parameters = model.start(0)
     right = (model.logits(parameters, items.x).argmax(1) == items.y).float()
-    expected = sum(float((right[s] * items.weights[s]).sum() / items.weights[s].sum()) for s in (slice(0, 10), slice(10, 30))) / 2
+    expected = (
+        sum(
+            float((right[s] * items.weights[s]).sum() / items.weights[s].sum())
+            for s in (slice(0, 10), slice(10, 30))
+        )
+        / 2
+    )
     assert mean_accuracy(model, parameters, items, group(table()).judges) == pytest.approx(expected)
 
 
@@ -149,7 +193,7 @@ def test_the_first_best_round_is_kept():
     assert (last.turn, float(last.parameters["w"])) == (3, 3.0)
 
 
-# -- tuners -----------------------------------------------------------------------------------------------------------------------
+# -- tuners --------------------------------------------------------------------------------------------------
 
 
 def styled(task: Task, styles=("ink", "oil", "pen")) -> Task:
@@ -161,9 +205,12 @@ def test_variants_differ_in_the_average():
     config = FedCLIPConfig(rounds=4, lr=0.01, number=4)
     states = {}
     for name, one in {
-        "released": config, "equal": replace(config, variant="paper", aggregate="uniform"),
-        "paper": replace(config, variant="paper"), "by size": replace(config, aggregate="size"), "last": replace(config, keep="last"),
-    }.items():  # fmt: skip
+        "released": config,
+        "equal": replace(config, variant="paper", aggregate="uniform"),
+        "paper": replace(config, variant="paper"),
+        "by size": replace(config, aggregate="size"),
+        "last": replace(config, keep="last"),
+    }.items():
         states[name] = FedCLIP(one).fit(given.task).state()["w1"]
     assert torch.equal(states["released"], states["equal"])
     assert torch.equal(states["paper"], states["by size"])
@@ -174,13 +221,18 @@ def test_variants_differ_in_the_average():
 def test_the_scale_is_the_one_given_or_what_the_backbone_learnt():
     task = replace(practice(3).task, logit_scale=lambda: 17.0)
     config = FedCLIPConfig(rounds=1, number=4)
-    assert [FedCLIP(one).fit(task).info()["scale"] for one in (config, replace(config, scale=5.0))] == [17.0, 5.0]
+    assert [FedCLIP(one).fit(task).info()["scale"] for one in (config, replace(config, scale=5.0))] == [
+        17.0,
+        5.0,
+    ]
 
 
 def test_clients_of_one_item_each_have_nothing_to_tell_apart():
     task = practice(3).task
     task = replace(task, groups={"own": np.arange(len(task.supervision))})
-    with pytest.raises(FitError, match="no client has the 2 labelled training items that the loss infonce tells apart"):
+    with pytest.raises(
+        FitError, match="no client has the 2 labelled training items that the loss infonce tells apart"
+    ):
         FedCLIP(FedCLIPConfig(rounds=1, clients="own")).fit(task)
     FedCLIP(FedCLIPConfig(rounds=1, clients="own", loss="class-ce", keep="last")).fit(task)
 
@@ -194,9 +246,10 @@ def test_items_without_label_or_weight_play_no_part():
     kept = np.setdiff1d(given.splits["train"].index, some)
     features = given.features("train")[np.isin(given.splits["train"].index, kept)]
     fewer = replace(
-        given, splits={**given.splits, "train": replace(given.splits["train"], index=kept)},
+        given,
+        splits={**given.splits, "train": replace(given.splits["train"], index=kept)},
         features=lambda split: features if split == "train" else given.features(split),
-    )  # fmt: skip
+    )
     config = FedAvgHeadConfig(rounds=3, number=4)
     first, second = (FedAvgHead(config).fit(task).state() for task in (unlabelled, fewer))
     assert torch.equal(first["weight"], second["weight"])
@@ -206,7 +259,9 @@ def test_a_column_of_the_data():
     given = practice(3)
     predictor = FedCLIP(FedCLIPConfig(clients="style", rounds=3)).fit(styled(given.task))
     assert (predictor.predict(given.test_features).top() == given.test_labels).mean() > 0.8
-    with pytest.raises(ConfigError, match=r"the data has no column 'style'. Possible: dirichlet:ALPHA, class"):
+    with pytest.raises(
+        ConfigError, match=r"the data has no column 'style'. Possible: dirichlet:ALPHA, class"
+    ):
         FedCLIP(FedCLIPConfig(clients="style")).fit(given.task)
     with pytest.raises(FitError, match="one client alone"):
         FedCLIP(FedCLIPConfig(clients="style")).fit(styled(given.task, ("ink",)))
@@ -219,7 +274,10 @@ def test_the_head_of_one_client_and_of_all():
     alone = LocalHead(LocalHeadConfig(clients="style", epochs=5, client="oil")).fit(task)
     assert torch.allclose(heads.state()["weight"][1], alone.state()["weight"][0], atol=1e-5)
     scores, x = heads.predict(given.test_features), normalize(torch.from_numpy(given.test_features), dim=1)
-    each = [torch.softmax(x @ w.T + b, dim=1) for w, b in zip(heads.state()["weight"], heads.state()["bias"], strict=True)]
+    each = [
+        torch.softmax(x @ w.T + b, dim=1)
+        for w, b in zip(heads.state()["weight"], heads.state()["bias"], strict=True)
+    ]
     assert scores.meaning == "probabilities"
     assert scores.values == pytest.approx((sum(each) / 3).numpy(), abs=1e-6)
     assert alone.predict(given.test_features).meaning == "logits"
@@ -237,7 +295,10 @@ def test_the_best_round_needs_validation_items():
 def test_numbers_that_are_none():
     given = practice(3)
     odd = group(replace(table(), weights=torch.full((60,), torch.inf)))
-    with pytest.raises(FitError, match=r"w1 of the average became NaN or infinite in round 1. Lower the learning rate \(0.003\)"):
+    with pytest.raises(
+        FitError,
+        match=r"w1 of the average became NaN or infinite in round 1. Lower the learning rate \(0.003\)",
+    ):
         federate(adapter(), odd, Federation(2, "size", "last", TRAINING, seed=0), lambda done, total: None)
     broken = given.task.features("train").copy()
     broken[4] = np.nan

@@ -20,7 +20,14 @@ from burnish_fedclip.client_file import file_of, read_client
 
 
 def recipe(tuners, **more):
-    return {"data": "styles", "backbone": "encoder", "tuner": tuners, "evaluate": "accuracy", "split": {"validation": 0.2}, "replicates": 2} | more
+    return {
+        "data": "styles",
+        "backbone": "encoder",
+        "tuner": tuners,
+        "evaluate": "accuracy",
+        "split": {"validation": 0.2},
+        "replicates": 2,
+    } | more
 
 
 TUNERS = [
@@ -69,13 +76,23 @@ def test_what_cannot_be(manager, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("who", "files"), [(["--number", "3"], [3]), (["--clients", "hand"], [0, 1]), (["--clients", "class", "--count", "4"], [0, 1, 2, 3])]
+    ("who", "files"),
+    [
+        (["--number", "3"], [3]),
+        (["--clients", "hand"], [0, 1]),
+        (["--clients", "class", "--count", "4"], [0, 1, 2, 3]),
+    ],
 )
 def test_clients_files_from_data_and_a_backbone(manager, tmp_path, monkeypatch, capsys, who, files):
     monkeypatch.setattr(make_clients, "get_manager", lambda: manager)
     monkeypatch.setattr("burnish.api.get_manager", lambda: manager)
     out = tmp_path / "clients"
-    assert make_clients.main(["--data", "styles", "--backbone", "encoder", "--template", "{}", "--out", str(out), *who]) == 0
+    assert (
+        make_clients.main(
+            ["--data", "styles", "--backbone", "encoder", "--template", "{}", "--out", str(out), *who]
+        )
+        == 0
+    )
     assert "run config: dim=8 classes=4" in capsys.readouterr().out
     found = [read_client(file_of(out, number)) for number in files]
     assert [data.number for data in found] == files
@@ -87,7 +104,17 @@ def test_clients_files_from_data_and_a_backbone(manager, tmp_path, monkeypatch, 
 
 def test_no_clients_files_from_nothing(manager, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("burnish.api.get_manager", lambda: manager)
-    assert make_clients.main(["--data", "styles", "--backbone", "encoder", "--out", str(tmp_path), "--clients", "dirichlet:x"]) == 1
+    assert (
+        make_clients.main(
+            ["--data", "styles", "--backbone", "encoder", "--out", str(tmp_path), "--clients", "dirichlet:x"]
+        )
+        == 1
+    )
     assert "no number above 0" in capsys.readouterr().err
-    assert make_clients.main(["--data", "stiles", "--backbone", "encoder", "--out", str(tmp_path), "--number", "0"]) == 1
+    assert (
+        make_clients.main(
+            ["--data", "stiles", "--backbone", "encoder", "--out", str(tmp_path), "--number", "0"]
+        )
+        == 1
+    )
     assert "unknown source 'stiles'" in capsys.readouterr().err

@@ -19,7 +19,12 @@ from burnish_huggingface.vision import Vision
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RUNTIME = Runtime(offline=True)
-FAMILIES = {"clip": (Clip, ClipConfig), "vision": (Vision, VisionConfig), "text": (Text, TextConfig), "lm": (LanguageModel, LanguageConfig)}
+FAMILIES = {
+    "clip": (Clip, ClipConfig),
+    "vision": (Vision, VisionConfig),
+    "text": (Text, TextConfig),
+    "lm": (LanguageModel, LanguageConfig),
+}
 
 
 def make(family, **options):
@@ -60,7 +65,10 @@ def error_of(call):
     [
         ({}, "which weights is not said. Possible: weights=DIR"),
         ({"weights": "x", "random_seed": 1}, "weights and random_seed exclude each other"),
-        ({"hub": "openai/clip"}, "hub 'openai/clip' stands without a revision. Possible: a commit of 40 hexadecimal digits"),
+        (
+            {"hub": "openai/clip"},
+            "hub 'openai/clip' stands without a revision. Possible: a commit of 40 hexadecimal digits",
+        ),
         ({"hub": "openai/clip", "revision": "main"}, "revision is 'main', which pins nothing"),
         ({"hub": "openai/clip", "revision": COMMIT[:12]}, "which pins nothing"),
         ({"weights": "x", "revision": COMMIT}, "revision stands without hub"),
@@ -75,14 +83,19 @@ def test_options_that_do_not_go_together(options, message):
 
 
 def test_unknown_language_models_are_answered_with_a_suggestion(folder_of):
-    assert "unknown model 'gtp2'. Did you mean 'gpt2'" in str(error_of(lambda: make("lm", random_seed=0, model="gtp2")))
+    assert "unknown model 'gtp2'. Did you mean 'gpt2'" in str(
+        error_of(lambda: make("lm", random_seed=0, model="gtp2"))
+    )
 
 
 def test_hub_ids_without_network(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     error = error_of(lambda: make("clip", hub="openai/clip-vit-base-patch32", revision=COMMIT))
     assert isinstance(error, MachineError)
-    assert "'openai/clip-vit-base-patch32' at 0123456789ab is not on this machine, and no hub may be asked" in str(error)
+    assert (
+        "'openai/clip-vit-base-patch32' at 0123456789ab is not on this machine, and no hub may be asked"
+        in str(error)
+    )
     assert "Download it beforehand" in str(error)
 
 
@@ -91,11 +104,15 @@ def test_a_commit_in_the_hubs_cache_is_read_offline(folder_of, photographs, enco
     folder = folder_of("vision", "vit")
     shutil.copytree(folder, tmp_path / "models--someone--vit" / "snapshots" / COMMIT)
     found = make("vision", hub="someone/vit", revision=COMMIT)
-    assert torch.equal(encoded(found, photographs[:2]), encoded(make("vision", weights=folder), photographs[:2]))
+    assert torch.equal(
+        encoded(found, photographs[:2]), encoded(make("vision", weights=folder), photographs[:2])
+    )
 
 
 def test_missing_folders_files_and_weights(copy, tmp_path):
-    assert "there is no such file or folder" in str(error_of(lambda: make("clip", weights=tmp_path / "nowhere")))
+    assert "there is no such file or folder" in str(
+        error_of(lambda: make("clip", weights=tmp_path / "nowhere"))
+    )
     assert "there is no config.json" in str(error_of(lambda: make("clip", weights=tmp_path)))
     folder = copy("vision", "vit")
     (folder / "preprocessor_config.json").unlink()
@@ -110,7 +127,9 @@ def test_missing_tokenizers(copy):
     folder = copy("text", "bert")
     (folder / "tokenizer.json").unlink()
     assert "there is no tokenizer" in str(error_of(lambda: make("text", weights=folder)))
-    assert "an architecture alone has no tokenizer" in str(error_of(lambda: make("text", random_seed=0, model="distilbert")))
+    assert "an architecture alone has no tokenizer" in str(
+        error_of(lambda: make("text", random_seed=0, model="distilbert"))
+    )
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
@@ -152,13 +171,17 @@ def test_shards(copy, encoded, texts):
     (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
     assert torch.equal(encoded(make("text", weights=folder), texts), whole)
     (folder / "model-00002-of-00002.safetensors").unlink()
-    assert "the shard model-00002-of-00002.safetensors is missing" in str(error_of(lambda: make("text", weights=folder)))
+    assert "the shard model-00002-of-00002.safetensors is missing" in str(
+        error_of(lambda: make("text", weights=folder))
+    )
 
 
 def test_weights_of_another_size_name_the_tensors(copy):
     folder = copy("vision", "vit")
     edit(folder / "config.json", num_hidden_layers=1)
-    assert "layer.1." in (text := str(error_of(lambda: make("vision", weights=folder)))).replace("layers.", "layer.")
+    assert "layer.1." in (text := str(error_of(lambda: make("vision", weights=folder)))).replace(
+        "layers.", "layer."
+    )
     assert "is unknown" in text
     edit(folder / "config.json", num_hidden_layers=3)
     assert "is missing" in (text := str(error_of(lambda: make("vision", weights=folder))))
@@ -171,14 +194,19 @@ def test_weights_of_another_size_name_the_tensors(copy):
 def test_values_that_are_not_finite(copy):
     folder = copy("text", "bert")
     rewrite(folder, lambda tensors: tensors["embeddings.word_embeddings.weight"].fill_(float("nan")))
-    assert "embeddings.word_embeddings.weight has values that are not finite" in str(error_of(lambda: make("text", weights=folder)))
+    assert "embeddings.word_embeddings.weight has values that are not finite" in str(
+        error_of(lambda: make("text", weights=folder))
+    )
 
 
 def test_other_families_say_which_backbone_reads_them(folder_of):
     for family, other, kind, hint in (
-        ("clip", "vision", "vit", "It has no text tower: use hf-vision"), ("vision", "clip", "siglip", "Use hf-clip"),
-        ("text", "lm", "gpt2", "Use hf-lm"), ("lm", "text", "bert", "use hf-text"), ("lm", "vision", "dinov2", "Use hf-vision"),
-    ):  # fmt: skip
+        ("clip", "vision", "vit", "It has no text tower: use hf-vision"),
+        ("vision", "clip", "siglip", "Use hf-clip"),
+        ("text", "lm", "gpt2", "Use hf-lm"),
+        ("lm", "text", "bert", "use hf-text"),
+        ("lm", "vision", "dinov2", "Use hf-vision"),
+    ):
         text = str(error_of(lambda f=family, o=other, k=kind: make(f, weights=folder_of(o, k))))
         assert f"this is a {kind!r} model" in text
         assert hint in text
@@ -199,11 +227,17 @@ def test_one_weight_file_needs_an_architecture(folder_of, encoded, photographs, 
     folder = folder_of("vision", "dinov2")
     file = tmp_path / "weights.safetensors"
     shutil.copy(folder / "model.safetensors", file)
-    assert "a weight file alone does not say its architecture" in str(error_of(lambda: make("vision", weights=file)))
+    assert "a weight file alone does not say its architecture" in str(
+        error_of(lambda: make("vision", weights=file))
+    )
     found = encoded(make("vision", weights=file, config=folder), photographs[:2])
     assert torch.equal(found, encoded(make("vision", weights=folder), photographs[:2]))
-    assert "not the weights of this vit model" in str(error_of(lambda: make("vision", weights=file, config=folder_of("vision", "vit"))))
-    assert "model and config go with a weight file" in str(error_of(lambda: make("vision", weights=folder, model="vit")))
+    assert "not the weights of this vit model" in str(
+        error_of(lambda: make("vision", weights=file, config=folder_of("vision", "vit")))
+    )
+    assert "model and config go with a weight file" in str(
+        error_of(lambda: make("vision", weights=folder, model="vit"))
+    )
 
 
 def test_random_weights_only_when_asked_for(folder_of, encoded, texts):
@@ -246,7 +280,9 @@ def test_image_processors_that_do_not_fit(copy):
     folder = copy("vision", "vit")
     file = folder / "preprocessor_config.json"
     edit(file, size={"height": 40, "width": 40})
-    assert "makes images of 40 x 40 pixels, the model takes 32 x 32" in str(error_of(lambda: make("vision", weights=folder)))
+    assert "makes images of 40 x 40 pixels, the model takes 32 x 32" in str(
+        error_of(lambda: make("vision", weights=folder))
+    )
     edit(file, size={"shortest_edge": 32})
     assert "images of no fixed size" in str(error_of(lambda: make("vision", weights=folder)))
     file.write_text("{", encoding="utf-8")

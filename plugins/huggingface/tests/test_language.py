@@ -1,4 +1,7 @@
-"""Answers and likelihoods: batches against single prompts, and against slow loops over one token at a time."""
+"""Answers and likelihoods.
+
+Batches against single prompts, and against slow loops over one token at a time.
+"""
 
 import numpy as np
 import pytest
@@ -36,7 +39,9 @@ def slow_greedy(folder, kind, prompt, count):
             so_far = torch.tensor([[model.config.decoder_start_token_id, *made]])
             logits = model(input_ids=ids, decoder_input_ids=so_far).logits[0, -1]
         else:
-            logits = model(input_ids=torch.cat([ids, torch.tensor([made], dtype=torch.long)], 1)).logits[0, -1]
+            logits = model(input_ids=torch.cat([ids, torch.tensor([made], dtype=torch.long)], 1)).logits[
+                0, -1
+            ]
         token = int(logits.argmax())
         if token == tokenizer.eos_token_id:
             break
@@ -62,7 +67,10 @@ def test_drawn_answers_depend_on_their_own_prompt_and_seed(folder_of, kind):
     together = model.generate(PROMPTS, decoding, [3, 1, 4, 1, 5])
     assert torch.equal(torch.get_rng_state(), state)
     backwards = model.generate(PROMPTS[::-1], decoding, [5, 1, 4, 1, 3])
-    alone = [model.generate([prompt], decoding, [seed])[0] for prompt, seed in zip(PROMPTS, [3, 1, 4, 1, 5], strict=True)]
+    alone = [
+        model.generate([prompt], decoding, [seed])[0]
+        for prompt, seed in zip(PROMPTS, [3, 1, 4, 1, 5], strict=True)
+    ]
     assert together == backwards[::-1] == alone
     drawn = model.generate(["the cat"] * 6, decoding, range(6))
     assert len(set(drawn)) > 3
@@ -111,7 +119,10 @@ def slow_likelihood(folder, kind, prompt, continuation):
     found = []
     for at, token in enumerate(after):
         if kind == "t5":
-            logits = model(input_ids=ids, decoder_input_ids=torch.tensor([[model.config.decoder_start_token_id, *after[:at]]])).logits[0, -1]
+            logits = model(
+                input_ids=ids,
+                decoder_input_ids=torch.tensor([[model.config.decoder_start_token_id, *after[:at]]]),
+            ).logits[0, -1]
         else:
             logits = model(input_ids=torch.tensor([[*before, *after[:at]]])).logits[0, -1]
         found.append(float(logits.double().log_softmax(-1)[token]))
@@ -148,13 +159,20 @@ def test_generation_settings_of_the_model_play_no_part_but_its_ends(folder_of, t
 
     shutil.copytree(folder_of("lm", "gpt2"), tmp_path / "model")
     file = tmp_path / "model" / "generation_config.json"
-    file.write_text(json.dumps({"do_sample": True, "num_beams": 4, "repetition_penalty": 9.0, "eos_token_id": [0]}), encoding="utf-8")
+    file.write_text(
+        json.dumps({"do_sample": True, "num_beams": 4, "repetition_penalty": 9.0, "eos_token_id": [0]}),
+        encoding="utf-8",
+    )
     decoding = Decoding(max_new_tokens=10)
-    assert make(tmp_path / "model").generate(PROMPTS, decoding, range(5)) == make(folder_of("lm", "gpt2")).generate(PROMPTS, decoding, range(5))
+    assert make(tmp_path / "model").generate(PROMPTS, decoding, range(5)) == make(
+        folder_of("lm", "gpt2")
+    ).generate(PROMPTS, decoding, range(5))
     tokens = slow_greedy(folder_of("lm", "gpt2"), "gpt2", "the cat", 10)
     file.write_text(json.dumps({"eos_token_id": [0, tokens[4]]}), encoding="utf-8")
     shorter = make(tmp_path / "model").generate(["the cat"], decoding, [0])[0]
-    assert shorter == hf.AutoTokenizer.from_pretrained(tmp_path / "model").decode(tokens[: tokens.index(tokens[4])])
+    assert shorter == hf.AutoTokenizer.from_pretrained(tmp_path / "model").decode(
+        tokens[: tokens.index(tokens[4])]
+    )
 
 
 def test_a_chat_template_is_used_only_if_asked_for(folder_of, tmp_path):
@@ -165,11 +183,18 @@ def test_a_chat_template_is_used_only_if_asked_for(folder_of, tmp_path):
         make(plain, chat=True)
     shutil.copytree(plain, tmp_path / "model")
     tokenizer = hf.AutoTokenizer.from_pretrained(plain)
-    tokenizer.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}model: {% endif %}"
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt"
+        " %}model: {% endif %}"
+    )
     tokenizer.save_pretrained(tmp_path / "model")
     decoding, filled = Decoding(max_new_tokens=6), "user: the cat\nmodel: "
-    assert make(tmp_path / "model", chat=True).generate(["the cat"], decoding, [0]) == make(plain).generate([filled], decoding, [0])
-    assert make(tmp_path / "model").generate(["the cat"], decoding, [0]) == make(plain).generate(["the cat"], decoding, [0])
+    assert make(tmp_path / "model", chat=True).generate(["the cat"], decoding, [0]) == make(plain).generate(
+        [filled], decoding, [0]
+    )
+    assert make(tmp_path / "model").generate(["the cat"], decoding, [0]) == make(plain).generate(
+        ["the cat"], decoding, [0]
+    )
     chat = make(tmp_path / "model", chat=True).log_likelihood(["the cat"], ["yes"])
     torch.testing.assert_close(chat, make(plain).log_likelihood([filled], ["yes"]))
 
@@ -177,7 +202,10 @@ def test_a_chat_template_is_used_only_if_asked_for(folder_of, tmp_path):
 def test_what_does_not_fit_is_refused(folder_of):
     model = make(folder_of("lm", "gpt2"))
     long = "the quick brown fox " * 20
-    message = r"prompt 1: the text 'the quick brown fox .*\.\.\.' has \d+ tokens and 8 more are asked for, and the context holds 64"
+    message = (
+        r"prompt 1: the text 'the quick brown fox .*\.\.\.' has \d+ tokens and 8 more are asked for, and the"
+        r" context holds 64"
+    )
     with pytest.raises(DataError, match=message):
         model.generate(["yes", long], Decoding(max_new_tokens=8), [0, 1])
     with pytest.raises(DataError, match="context holds 64"):
@@ -195,8 +223,14 @@ def test_features_are_pooled_last_hidden_states(folder_of, texts, encoded, apart
     model, tokenizer = loaded(folder, kind)
     inner = model.get_encoder() if kind == "t5" else model.base_model
     with torch.inference_mode():
-        rows = [inner(input_ids=tokenizer(text, return_tensors="pt")["input_ids"]).last_hidden_state[0] for text in texts]
-    for pooling, wanted in (("mean", torch.stack([row.mean(0) for row in rows])), ("last", torch.stack([row[-1] for row in rows]))):
+        rows = [
+            inner(input_ids=tokenizer(text, return_tensors="pt")["input_ids"]).last_hidden_state[0]
+            for text in texts
+        ]
+    for pooling, wanted in (
+        ("mean", torch.stack([row.mean(0) for row in rows])),
+        ("last", torch.stack([row[-1] for row in rows])),
+    ):
         backbone = make(folder, pooling=pooling)
         assert apart(encoded(backbone, texts), wanted) <= 1e-3
         half = LanguageModel(LanguageConfig(weights=folder, pooling=pooling), Runtime(dtype="bfloat16"))

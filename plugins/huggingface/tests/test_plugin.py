@@ -15,9 +15,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 def test_the_light_part_imports_nothing_heavy():
     code = (
-        "import sys, burnish_huggingface as b; from burnish_huggingface.place import fingerprint;"
-        f"b.burnish_backbones(); fingerprint(b.ClipConfig(hub='a/b', revision='{COMMIT}'));"
-        "sys.exit(' '.join({'torch', 'numpy', 'PIL', 'transformers', 'tokenizers', 'safetensors', 'huggingface_hub'} & set(sys.modules)) or None)"
+        "import sys, burnish_huggingface as b; from burnish_huggingface.place import"
+        " fingerprint;b.burnish_backbones(); fingerprint(b.ClipConfig(hub='a/b',"
+        f" revision='{COMMIT}'));sys.exit(' '.join({{'torch', 'numpy', 'PIL', 'transformers', 'tokenizers',"
+        " 'safetensors', 'huggingface_hub'} & set(sys.modules)) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -52,13 +53,21 @@ def test_fingerprints_of_files_hubs_and_random_weights(folder_of):
     prints = [
         fingerprint(config)
         for config in (
-            VisionConfig(weights=folder), VisionConfig(weights=file, model="vit"), VisionConfig(weights=file, config=folder),
-            VisionConfig(weights=file, model="deit"), VisionConfig(hub="a/b", revision=COMMIT), VisionConfig(hub="a/c", revision=COMMIT),
-            VisionConfig(hub="a/b", revision=COMMIT[::-1]), VisionConfig(random_seed=0, model="vit"), VisionConfig(random_seed=1, model="vit"),
+            VisionConfig(weights=folder),
+            VisionConfig(weights=file, model="vit"),
+            VisionConfig(weights=file, config=folder),
+            VisionConfig(weights=file, model="deit"),
+            VisionConfig(hub="a/b", revision=COMMIT),
+            VisionConfig(hub="a/c", revision=COMMIT),
+            VisionConfig(hub="a/b", revision=COMMIT[::-1]),
+            VisionConfig(random_seed=0, model="vit"),
+            VisionConfig(random_seed=1, model="vit"),
             VisionConfig(random_seed=0, config=folder),
         )
-    ]  # fmt: skip
-    assert len(set(prints)) == len(prints) - 1  # a folder and its own file with its own config are the same model
+    ]
+    assert (
+        len(set(prints)) == len(prints) - 1
+    )  # a folder and its own file with its own config are the same model
     assert prints[0] == prints[2]
 
 

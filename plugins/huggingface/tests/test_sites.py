@@ -16,10 +16,18 @@ from burnish_huggingface.vision import Vision
 
 FAMILIES = {"clip": (Clip, ClipConfig), "vision": (Vision, VisionConfig), "text": (Text, TextConfig)}
 CASES = [
-    ("clip", "clip", 1), ("clip", "siglip", 0), ("vision", "vit", 1), ("vision", "deit", 2), ("vision", "dinov2", 1),
-    ("vision", "dinov2_with_registers", 4), ("text", "bert", 0), ("text", "roberta", 0), ("text", "electra", 0), ("text", "mpnet", 0),
+    ("clip", "clip", 1),
+    ("clip", "siglip", 0),
+    ("vision", "vit", 1),
+    ("vision", "deit", 2),
+    ("vision", "dinov2", 1),
+    ("vision", "dinov2_with_registers", 4),
+    ("text", "bert", 0),
+    ("text", "roberta", 0),
+    ("text", "electra", 0),
+    ("text", "mpnet", 0),
     ("text", "distilbert", 0),
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -40,7 +48,7 @@ def order_of(module, names, run):
     """Return names of modules in the order a forward pass leaves them, and what left the last of them."""
     seen, handles = [], []
     for name in names:
-        hook = lambda module, args, out, name=name: seen.append((name, out))  # noqa: E731
+        hook = lambda module, args, out, name=name: seen.append((name, out))
         handles.append(module.get_submodule(name).register_forward_hook(hook))
     with torch.inference_mode():
         run()
@@ -59,7 +67,9 @@ def test_sites_are_what_a_forward_pass_goes_through(made, family, kind, prefix):
     def run():
         return backbone.forward(inputs)
 
-    assert order_of(module, [block.name for block in sites.blocks], run)[0] == [block.name for block in sites.blocks]
+    assert order_of(module, [block.name for block in sites.blocks], run)[0] == [
+        block.name for block in sites.blocks
+    ]
     for block in sites.blocks:
         assert [role for role, _ in block.projections] == ["query", "key", "value"]
         for name in [found for _, found in block.projections] + list(block.linears):
@@ -68,12 +78,21 @@ def test_sites_are_what_a_forward_pass_goes_through(made, family, kind, prefix):
         assert len(block.linears) == 2
         assert len(block.norms) == 2
         assert order_of(module, block.norms, run)[0] == list(block.norms)
-        assert order_of(module, [block.attention, *block.linears], run)[0] == [block.attention, *block.linears]
+        assert order_of(module, [block.attention, *block.linears], run)[0] == [
+            block.attention,
+            *block.linears,
+        ]
         assert module.get_submodule(block.linears[0]).in_features == 32
         assert module.get_submodule(block.linears[1]).out_features == 32
         assert not block.mlp or all(name.startswith(f"{block.mlp}.") for name in block.linears)
     everything = {name for name, child in module.named_modules() if isinstance(child, nn.LayerNorm)}
-    inside = {name for tower in (sites, backbone.text_sites) if tower for block in tower.blocks for name in block.norms}
+    inside = {
+        name
+        for tower in (sites, backbone.text_sites)
+        if tower
+        for block in tower.blocks
+        for name in block.norms
+    }
     outside = {name for tower in (sites, backbone.text_sites) if tower for name in tower.norms}
     assert inside | outside == everything
     assert not inside & outside
@@ -93,7 +112,9 @@ def test_tokens_are_those_that_leave_a_block(made, family, kind, prefix):
         backbone.tokens(inputs, 2)
 
 
-@pytest.mark.parametrize(("family", "kind"), [("clip", "clip"), ("clip", "siglip"), ("vision", "vit"), ("text", "bert")])
+@pytest.mark.parametrize(
+    ("family", "kind"), [("clip", "clip"), ("clip", "siglip"), ("vision", "vit"), ("text", "bert")]
+)
 @pytest.mark.parametrize("mode", ["float32", "bfloat16"])
 def test_parts_can_be_attached_and_trained_in_both_modes(folder_of, made, family, kind, mode):
     inputs = made(family, kind)[1]
@@ -104,9 +125,9 @@ def test_parts_can_be_attached_and_trained_in_both_modes(folder_of, made, family
     with Lease(backbone.module) as lease:
         part = nn.Linear(32, 32)
         block = backbone.sites.blocks[0]
-        lease.parallel("beside", block.mlp or block.linears[1], part, reads=block.linears[0] if not block.mlp else "") if block.mlp else lease.after(
-            "behind", block.attention, nn.Sequential(part, nn.LayerNorm(32))
-        )
+        lease.parallel(
+            "beside", block.mlp or block.linears[1], part, reads=block.linears[0] if not block.mlp else ""
+        ) if block.mlp else lease.after("behind", block.attention, nn.Sequential(part, nn.LayerNorm(32)))
         changed = backbone.forward(inputs)
         changed.square().mean().backward()
         assert float(part.weight.grad.abs().max()) > 0

@@ -22,7 +22,10 @@ def test_linear_is_its_weights_without_a_bias_at_first():
 
 
 def test_text_weights_ask_before_the_projection_what_zero_shot_asks_behind_it():
-    text, projection = normalize(torch.randn(6, 4, generator=generator()), dim=-1), torch.randn(9, 4, generator=generator(1))
+    text, projection = (
+        normalize(torch.randn(6, 4, generator=generator()), dim=-1),
+        torch.randn(9, 4, generator=generator(1)),
+    )
     h = torch.randn(50, 9, generator=generator(2))
     zero_shot = (normalize(h @ projection, dim=-1) @ text.T).argmax(dim=1)
     assert torch.equal((h @ (text @ projection.T).T).argmax(dim=1), zero_shot)

@@ -12,7 +12,14 @@ class TestLift(TunerContract):
 
 class TestLiftWithoutTexts(TunerContract):
     plugin, name = "lift", "lift"
-    example = {**QUICK, "start": "class-mean", "head": "linear", "adapter": "vpt-deep", "crops": "none", "loss": "cb"}
+    example = {
+        **QUICK,
+        "start": "class-mean",
+        "head": "linear",
+        "adapter": "vpt-deep",
+        "crops": "none",
+        "loss": "cb",
+    }
 
 
 class TestLiftUnfrozen(TunerContract):

@@ -17,8 +17,20 @@ IDS = np.zeros((2, 32), dtype=np.uint8)
 
 
 def test_crops_are_the_four_corners_and_the_middle():
-    assert boxes(248, 248, 224 / 248) == [(0, 0, 224, 224), (24, 0, 248, 224), (0, 24, 224, 248), (24, 24, 248, 248), (12, 12, 236, 236)]
-    assert boxes(100, 50, 0.8) == [(0, 0, 40, 40), (60, 0, 100, 40), (0, 10, 40, 50), (60, 10, 100, 50), (30, 5, 70, 45)]
+    assert boxes(248, 248, 224 / 248) == [
+        (0, 0, 224, 224),
+        (24, 0, 248, 224),
+        (0, 24, 224, 248),
+        (24, 24, 248, 248),
+        (12, 12, 236, 236),
+    ]
+    assert boxes(100, 50, 0.8) == [
+        (0, 0, 40, 40),
+        (60, 0, 100, 40),
+        (0, 10, 40, 50),
+        (60, 10, 100, 50),
+        (30, 5, 70, 45),
+    ]
     assert boxes(1, 1, 0.1) == [(0, 0, 1, 1)] * 5
 
 
@@ -33,14 +45,23 @@ def test_they_are_torchvisions_five_crops_of_a_larger_image():
 
 def test_features_stand_crop_after_crop():
     towers, rng = PracticeTowers(), np.random.default_rng(0)
-    images = [rng.integers(0, 256, (44, 60, 3), dtype=np.uint8), rng.integers(0, 256, (22, 22, 3), dtype=np.uint8)]
+    images = [
+        rng.integers(0, 256, (44, 60, 3), dtype=np.uint8),
+        rng.integers(0, 256, (22, 22, 3), dtype=np.uint8),
+    ]
     encoder = FeaturesBeforeProjection(towers, 16, 5, None)
     found = encoder.encode(encoder.prepare([Item(i, image) for i, image in enumerate(images)], View(), IDS))
     assert found.shape == (2, encoder.dim) == (2, 80)
     for row, image in enumerate(images):
-        for k, (left, top, right, bottom) in enumerate(boxes(image.shape[1], image.shape[0], 16 / 22)):  # patches of 4: e = 6 pixels
-            alone = towers.prepare([Item(0, np.ascontiguousarray(image[top:bottom, left:right]))], View(), IDS[:1])
-            assert torch.allclose(found[row, 16 * k : 16 * (k + 1)], towers.forward(alone, projected=False)[0], atol=1e-5)
+        for k, (left, top, right, bottom) in enumerate(
+            boxes(image.shape[1], image.shape[0], 16 / 22)
+        ):  # patches of 4: e = 6 pixels
+            alone = towers.prepare(
+                [Item(0, np.ascontiguousarray(image[top:bottom, left:right]))], View(), IDS[:1]
+            )
+            assert torch.allclose(
+                found[row, 16 * k : 16 * (k + 1)], towers.forward(alone, projected=False)[0], atol=1e-5
+            )
 
 
 def test_an_image_of_one_colour_looks_the_same_in_every_crop():

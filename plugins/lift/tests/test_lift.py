@@ -31,7 +31,16 @@ def accuracy(given, predictor):
 
 
 @pytest.mark.parametrize(
-    ("classes", "blocks", "rank"), [(100, 12, 4), (365, 12, 8), (1000, 12, 32), (8142, 12, 256), (1000, 24, 16), (8142, 24, 128), (2, 12, 1)]
+    ("classes", "blocks", "rank"),
+    [
+        (100, 12, 4),
+        (365, 12, 8),
+        (1000, 12, 32),
+        (8142, 12, 256),
+        (1000, 24, 16),
+        (8142, 24, 128),
+        (2, 12, 1),
+    ],
 )
 def test_the_rank_follows_from_the_classes(classes, blocks, rank):
     assert default_rank(classes, blocks) == rank
@@ -55,7 +64,12 @@ def test_a_fit_that_breaks_off_leaves_the_frozen_model_as_it_was():
     digest = frozen_digest(given.backbone.module)
     for adapter in ("adaptformer", "partial", "vpt-deep"):
         with pytest.raises(FitError, match="the loss became"):
-            fit(replace(QUICK, adapter=adapter, lr=10.0, momentum=1.0, scale=1e4, epochs=50, weight_decay=10.0), given)
+            fit(
+                replace(
+                    QUICK, adapter=adapter, lr=10.0, momentum=1.0, scale=1e4, epochs=50, weight_decay=10.0
+                ),
+                given,
+            )
         assert frozen_digest(given.backbone.module) == digest
 
 
@@ -72,15 +86,24 @@ def test_without_a_text_tower_it_begins_with_class_means():
     del given.backbone.text_tower
     _, predictor = fit(replace(QUICK, lr=0.0), given)
     rows = given.task.inputs("train").prepared(np.arange(len(given.task.inputs("train"))))
-    h, y = given.backbone.forward(rows, projected=False), given.task.supervision.take(given.task.splits["train"].index).y
+    h, y = (
+        given.backbone.forward(rows, projected=False),
+        given.task.supervision.take(given.task.splits["train"].index).y,
+    )
     for k in range(3):
-        assert torch.allclose(predictor.state()[WEIGHT][k], normalize(h[torch.from_numpy(y.copy()) == k].mean(0), dim=0), atol=1e-5)
+        assert torch.allclose(
+            predictor.state()[WEIGHT][k],
+            normalize(h[torch.from_numpy(y.copy()) == k].mean(0), dim=0),
+            atol=1e-5,
+        )
     assert predictor.info()["start"] == "class-mean"
     with pytest.raises(FitError, match="no text tower"):
         fit(replace(QUICK, start="text"), given)
 
 
-@pytest.mark.parametrize("error", [PluginError("its tokenizer is not there"), ModelFileError("the folder has no tokenizer")])
+@pytest.mark.parametrize(
+    "error", [PluginError("its tokenizer is not there"), ModelFileError("the folder has no tokenizer")]
+)
 def test_a_text_tower_that_cannot_be_used_is_none(error):
     given = practice_on_pictures(3)
 
@@ -99,7 +122,9 @@ def test_a_text_tower_that_cannot_be_used_is_none(error):
 
 def test_classes_without_names_begin_with_class_means():
     given = practice_on_pictures(3)
-    unnamed = replace(given.task, classes=Classes(("0", "1", "2"), ("0", "1", "2"), np.ones(3, dtype=bool), named=False))
+    unnamed = replace(
+        given.task, classes=Classes(("0", "1", "2"), ("0", "1", "2"), np.ones(3, dtype=bool), named=False)
+    )
     assert Lift(QUICK).fit(unnamed).info()["start"] == "class-mean"
 
 
@@ -114,7 +139,10 @@ def test_the_first_step_is_that_of_a_slow_second_implementation():
     items, mine = task.inputs("train"), task.supervision.take(task.splits["train"].index)
     h = given.backbone.forward(items.prepared(np.arange(len(items))), projected=False)
     y, w = torch.from_numpy(mine.y.copy()), torch.from_numpy(mine.weights.copy())
-    start = normalize(normalize(torch.from_numpy(task.class_embeddings(("{}",))[0]), dim=-1) @ given.backbone.projection.T, dim=-1)
+    start = normalize(
+        normalize(torch.from_numpy(task.class_embeddings(("{}",))[0]), dim=-1) @ given.backbone.projection.T,
+        dim=-1,
+    )
     start.requires_grad_()
     pi = torch.stack([w[y == k].sum() for k in range(3)]) / w.sum()
     z = torch.stack([25 * torch.cosine_similarity(h, row.expand_as(h)) for row in start], dim=1) + pi.log()
@@ -125,7 +153,9 @@ def test_the_first_step_is_that_of_a_slow_second_implementation():
 
 
 def test_a_class_without_items_keeps_the_direction_of_its_text():
-    given, predictor = fit(replace(QUICK, epochs=8, weight_decay=0.0), relabel=lambda y: np.where(y == 2, -1, y))
+    given, predictor = fit(
+        replace(QUICK, epochs=8, weight_decay=0.0), relabel=lambda y: np.where(y == 2, -1, y)
+    )
     start = Lift(replace(QUICK, lr=0.0)).fit(given.task).state()[WEIGHT]
     assert torch.allclose(predictor.state()[WEIGHT][2], start[2])
     assert not torch.allclose(predictor.state()[WEIGHT][0], start[0], atol=1e-3)
@@ -138,7 +168,9 @@ def test_items_of_weight_zero_and_without_a_label_play_no_part():
     weights = np.ones(len(y), dtype=np.float32)
     weights[::3] = 0
     unknown = Lift(QUICK).fit(replace(given.task, supervision=Labels(y=y)))
-    weightless = Lift(QUICK).fit(replace(given.task, supervision=given.task.supervision.with_weights(weights)))
+    weightless = Lift(QUICK).fit(
+        replace(given.task, supervision=given.task.supervision.with_weights(weights))
+    )
     assert all(torch.equal(tensor, weightless.state()[name]) for name, tensor in unknown.state().items())
 
 
@@ -153,7 +185,9 @@ def test_a_batch_in_parts_learns_what_the_whole_does():
     for at_once in (3, 16):
         parts = fit(replace(QUICK, loss="grw", at_once=at_once))[1]
         assert parts.info()["at once"] == at_once
-        assert all(torch.allclose(tensor, parts.state()[name], atol=1e-4) for name, tensor in whole.state().items())
+        assert all(
+            torch.allclose(tensor, parts.state()[name], atol=1e-4) for name, tensor in whole.state().items()
+        )
 
 
 def test_out_of_memory_halves_what_is_run_at_once():
@@ -169,7 +203,9 @@ def test_out_of_memory_halves_what_is_run_at_once():
     predictor = Lift(QUICK).fit(given.task)
     assert predictor.info()["at once"] == 4
     whole = fit(QUICK)[1]
-    assert all(torch.allclose(tensor, predictor.state()[name], atol=1e-4) for name, tensor in whole.state().items())
+    assert all(
+        torch.allclose(tensor, predictor.state()[name], atol=1e-4) for name, tensor in whole.state().items()
+    )
 
 
 def test_scores_are_the_mean_over_crops_of_cosine_logits():
@@ -177,7 +213,9 @@ def test_scores_are_the_mean_over_crops_of_cosine_logits():
     rows = given.read_by(predictor)
     weight = predictor.state()[WEIGHT]
     crops = torch.from_numpy(rows).view(len(rows), 5, -1)
-    expected = sum(25 * linear(normalize(crops[:, k], dim=-1), normalize(weight, dim=-1)) for k in range(5)) / 5
+    expected = (
+        sum(25 * linear(normalize(crops[:, k], dim=-1), normalize(weight, dim=-1)) for k in range(5)) / 5
+    )
     assert np.allclose(predictor.predict(rows).values, expected.numpy(), atol=1e-4)
     assert predictor.embed(rows).shape == (len(rows), 16)
     with pytest.raises(DataError, match="features of shape"):
@@ -185,7 +223,11 @@ def test_scores_are_the_mean_over_crops_of_cosine_logits():
 
 
 def test_a_restored_predictor_adapts_the_model_to_the_same_features():
-    for config in (QUICK, replace(QUICK, adapter="partial", crops="none"), replace(QUICK, adapter="ssf", head="linear")):
+    for config in (
+        QUICK,
+        replace(QUICK, adapter="partial", crops="none"),
+        replace(QUICK, adapter="ssf", head="linear"),
+    ):
         given, predictor = fit(config)
         again = Lift(config).restore(dict(predictor.state()), dict(predictor.info()), given.task.classes)
         assert np.array_equal(given.read_by(again), given.read_by(predictor))
@@ -213,7 +255,9 @@ def test_a_model_that_does_not_run_with_the_parts_in_is_an_error_for_people():
 
     def rotary(inputs, **more):
         if given.backbone.module.image.blocks[0]._forward_pre_hooks:
-            raise RuntimeError("The size of tensor a (27) must match the size of tensor b (17)\nat dimension 1")
+            raise RuntimeError(
+                "The size of tensor a (27) must match the size of tensor b (17)\nat dimension 1"
+            )
         return forward(inputs, **more)
 
     given.backbone.forward = rotary

@@ -1,4 +1,7 @@
-"""Losses for long tails: values computed apart from this code, a slow second implementation, classes without items."""
+"""Losses for long tails.
+
+Values computed apart from this code, a slow second implementation, classes without items.
+"""
 
 import math
 from typing import get_args
@@ -26,7 +29,11 @@ def by_hand(name, z, y, counts, tau, scale):
     """One item, with plain numbers."""
     z, total = [float(v) for v in z], sum(counts)
     if name == "la":
-        z = [v + tau * math.log(n / total) if n else -math.inf for v, n in zip(z, counts, strict=True)] if tau else z
+        z = (
+            [v + tau * math.log(n / total) if n else -math.inf for v, n in zip(z, counts, strict=True)]
+            if tau
+            else z
+        )
     if name == "ldam":
         quarters = [n**-0.25 if n else 0.0 for n in counts]
         z[y] -= scale * 0.5 * quarters[y] / max(quarters)
@@ -55,8 +62,12 @@ def test_values_are_those_of_the_formula(name, z, seed, tau):
 def test_logit_adjustment_shifts_logits_by_the_log_of_the_prior_and_nothing_else():
     z, y = torch.tensor([[1.0, 2.0, -1.0]]), torch.tensor([2])
     shifted = z + torch.tensor([[100 / 111, 10 / 111, 1 / 111]]).log()
-    assert torch.allclose(LongTailLoss("la", COUNTS).values(z, y), torch.nn.functional.cross_entropy(shifted, y))
-    assert torch.equal(LongTailLoss("la", COUNTS, tau=0.0).values(z, y), LongTailLoss("ce", COUNTS).values(z, y))
+    assert torch.allclose(
+        LongTailLoss("la", COUNTS).values(z, y), torch.nn.functional.cross_entropy(shifted, y)
+    )
+    assert torch.equal(
+        LongTailLoss("la", COUNTS, tau=0.0).values(z, y), LongTailLoss("ce", COUNTS).values(z, y)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,7 @@
-"""The spectrum evaluator: golden values, names, what it does without embeddings and with features that say nothing."""
+"""The spectrum evaluator.
+
+Golden values, names, what it does without embeddings and with features that say nothing.
+"""
 
 import math
 from types import SimpleNamespace
@@ -36,15 +39,24 @@ def test_golden_values_of_backbone_and_tuner():
     assert {name: m.value for (name, _), m in scalars.items()} == pytest.approx(
         {"sve": 1.22431571, "lsvr": 0.81101637, "tuner-sve": 1.28290329, "tuner-lsvr": 0.86481025}, abs=1e-8
     )
-    assert {(m.unit, m.better, m.n, m.how, m.terms) for m in scalars.values()} == {("nats", "none", 6, "", None)}
+    assert {(m.unit, m.better, m.n, m.how, m.terms) for m in scalars.values()} == {
+        ("nats", "none", 6, "", None)
+    }
     assert list(curves) == [("spectrum", "test"), ("tuner-spectrum", "test")]
     curve = curves["spectrum", "test"]
     assert curve.x == [1, 2, 3, 4]
-    assert curve.y == pytest.approx(np.array([2.30451335, 1.57238562, 0.9135119, 0.39519093]) / 5.1856018, rel=1e-5)
+    assert curve.y == pytest.approx(
+        np.array([2.30451335, 1.57238562, 0.9135119, 0.39519093]) / 5.1856018, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(
-    ("of", "names"), [("backbone", {"sve", "lsvr"}), ("tuner", {"tuner-sve", "tuner-lsvr"}), ("both", {"sve", "lsvr", "tuner-sve", "tuner-lsvr"})]
+    ("of", "names"),
+    [
+        ("backbone", {"sve", "lsvr"}),
+        ("tuner", {"tuner-sve", "tuner-lsvr"}),
+        ("both", {"sve", "lsvr", "tuner-sve", "tuner-lsvr"}),
+    ],
 )
 def test_whose_features(of, names):
     scalars, _ = measured(outcome(), of=of)
@@ -68,7 +80,10 @@ def test_centring(center, axis):
 
 
 def slowly(matrix, center):
-    """Return the shares of the released script's singular values: rows to length 1, then less a mean, one number after the other."""
+    """Return the shares of the released script's singular values.
+
+    Rows to length 1, then less a mean, one number after the other.
+    """
     rows = []
     for row in matrix.tolist():
         length = math.sqrt(sum(value * value for value in row))
@@ -86,10 +101,14 @@ def test_rows_of_length_one_before_centring(center):
     features = F * np.array([[3.0], [0.01], [1], [20], [0], [5]])  # rows of unequal length, and one of zeros
     scalars, curves = measured(outcome(features=features), center=center, normalise=True)
     p = slowly(features, center)
-    assert scalars["sve", "test"].value == pytest.approx(-sum(x * math.log(x) for x in p if x > 1e-12), abs=1e-6)
+    assert scalars["sve", "test"].value == pytest.approx(
+        -sum(x * math.log(x) for x in p if x > 1e-12), abs=1e-6
+    )
     assert scalars["lsvr", "test"].value == pytest.approx(-math.log(p[0]), abs=1e-6)
     assert curves["spectrum", "test"].y == pytest.approx(p, abs=1e-5)
-    assert scalars["lsvr", "test"].how == "rows of length 1" + (f", {center} means subtracted" if center != "none" else "")
+    assert scalars["lsvr", "test"].how == "rows of length 1" + (
+        f", {center} means subtracted" if center != "none" else ""
+    )
     plain, _ = measured(outcome(features=features), center=center)
     assert abs(plain["sve", "test"].value - scalars["sve", "test"].value) > 0.01
 

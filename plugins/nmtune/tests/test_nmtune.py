@@ -23,7 +23,12 @@ def pattern(n, d, a, b):
     return torch.from_numpy(np.sin(0.37 * a * k**2 + b))
 
 
-F, Z, W, Y = pattern(6, 4, 1, 0), pattern(6, 4, 0.7, 0.3), pattern(3, 4, 0.4, 0.1), torch.tensor([0, 1, 2, 0, 1, 2])
+F, Z, W, Y = (
+    pattern(6, 4, 1, 0),
+    pattern(6, 4, 0.7, 0.3),
+    pattern(3, 4, 0.4, 0.1),
+    torch.tensor([0, 1, 2, 0, 1, 2]),
+)
 
 
 class CrossEntropy:
@@ -40,13 +45,18 @@ class CrossEntropy:
 def terms_of(tuner, x, z, y, number_of_views=1):
     """Return {name: (weight, value)} of the objective for embeddings z of features x."""
     batch = Batch(x, Targets(hard=y), torch.ones(len(x)), torch.arange(len(x)), number_of_views)
-    constants = {name: torch.tensor(float(getattr(tuner.config, name)), dtype=x.dtype) for name in tuner.constants}
+    constants = {
+        name: torch.tensor(float(getattr(tuner.config, name)), dtype=x.dtype) for name in tuner.constants
+    }
 
     def loss(out, batch):
         return torch.nn.functional.cross_entropy(out.logits, batch.targets.hard)
 
     fit = Fit(constants, {}, torch.ones(3), torch.tensor(0.0), loss)
-    return {t.name: (float(t.weight), t.value.item()) for t in tuner.objective(Outputs(z @ W.to(z.dtype).T, z), batch, fit)}
+    return {
+        t.name: (float(t.weight), t.value.item())
+        for t in tuner.objective(Outputs(z @ W.to(z.dtype).T, z), batch, fit)
+    }
 
 
 def total(terms):
@@ -57,12 +67,15 @@ def test_golden_values_of_the_paper_variant():
     terms = terms_of(NMTune(NMTuneConfig()), F, Z, Y)
     assert list(terms) == NAMES
     assert [weight for weight, _ in terms.values()] == pytest.approx([1, 0.01, 0.01, 0.01])
-    assert [value for _, value in terms.values()] == pytest.approx([0.90007662, 1.86382734, 0.01865310, -0.42113145], abs=1e-8)
+    assert [value for _, value in terms.values()] == pytest.approx(
+        [0.90007662, 1.86382734, 0.01865310, -0.42113145], abs=1e-8
+    )
     assert total(terms) == pytest.approx(0.91469011, abs=1e-8)
 
 
 def test_golden_values_of_the_released_variant():
-    # Two identical views: every term but the decompositions' shape is that of one view; only values can be compared.
+    # Two identical views: every term but the decompositions' shape is that of one view; only values can be
+    # compared.
     twice = terms_of(NMTune(NMTuneConfig(variant="released")), F.repeat(2, 1), Z.repeat(2, 1), Y.repeat(2), 2)
     assert [weight for weight, _ in twice.values()] == pytest.approx([1, 1, 0.04, 0.001])
     assert twice["loss"][1] == pytest.approx(0.90007662, abs=1e-8)
@@ -107,11 +120,25 @@ def job(tuner, replicate=0, n=150, dim=16, number_of_views=1):
     rng = np.random.default_rng(5)
     centres = rng.normal(size=(3, dim)) * 1.5
     y = rng.integers(0, 3, n)
-    x = np.maximum(centres[y][:, None] + rng.normal(size=(n, number_of_views, dim)) + 0.5, 0).astype(np.float32)
-    return HeadJob(
-        tuner, CrossEntropy(), x, np.arange(n), {"hard": y}, np.ones(n, np.float32), Classes.of(["a", "b", "c"]),
-        seed=replicate, order=replicate, generator=np.random.default_rng(replicate),
-    ), x, y  # fmt: skip
+    x = np.maximum(centres[y][:, None] + rng.normal(size=(n, number_of_views, dim)) + 0.5, 0).astype(
+        np.float32
+    )
+    return (
+        HeadJob(
+            tuner,
+            CrossEntropy(),
+            x,
+            np.arange(n),
+            {"hard": y},
+            np.ones(n, np.float32),
+            Classes.of(["a", "b", "c"]),
+            seed=replicate,
+            order=replicate,
+            generator=np.random.default_rng(replicate),
+        ),
+        x,
+        y,
+    )
 
 
 SHORT = {"epochs": 3, "batch": 32}
@@ -131,7 +158,11 @@ def test_it_learns_and_records_its_terms(variant):
 
 
 def test_trials_that_differ_in_constants_share_a_stack_and_get_the_bits_they_get_alone():
-    configs = [NMTuneConfig(**SHORT), NMTuneConfig(lam=0.1, w_svd=0.0, lr=3e-3, **SHORT), NMTuneConfig(w_cov=5.0, **SHORT)]
+    configs = [
+        NMTuneConfig(**SHORT),
+        NMTuneConfig(lam=0.1, w_svd=0.0, lr=3e-3, **SHORT),
+        NMTuneConfig(w_cov=5.0, **SHORT),
+    ]
     jobs = [job(NMTune(config), replicate)[0] for replicate, config in enumerate(configs)]
     jobs = [dataclasses.replace(j, features=jobs[0].features) for j in jobs]
     assert len({signature(j) for j in jobs}) == 1
@@ -185,8 +216,11 @@ def test_a_step_against_torch_and_full_decompositions():
             optimiser.zero_grad()
             objective.backward()
             optimiser.step()
-    # Normalisation takes the first bias out again: its gradient is rounding, which AdamW blows up to whole steps.
-    compared = [name for name in net.state_dict() if name not in ("body.mlp.0.bias", "body.mlp.1.running_mean")]
+    # Normalisation takes the first bias out again: its gradient is rounding, which AdamW blows up to whole
+    # steps.
+    compared = [
+        name for name in net.state_dict() if name not in ("body.mlp.0.bias", "body.mlp.1.running_mean")
+    ]
     for name in compared:
         tensor = net.state_dict()[name]
         assert torch.allclose(result.predictor.state()[name].to(tensor.dtype), tensor, atol=2e-5), name

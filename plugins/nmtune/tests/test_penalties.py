@@ -30,7 +30,9 @@ ALL = [
 
 def given(embeddings=EMBEDDINGS, features=FEATURES, **targets):
     targets = targets or {"hard": HARD}
-    return LossInput(LOGITS, Targets(**targets), embeddings, torch.ones(3), torch.arange(8), torch.tensor(0.0), features)
+    return LossInput(
+        LOGITS, Targets(**targets), embeddings, torch.ones(3), torch.arange(8), torch.tensor(0.0), features
+    )
 
 
 @pytest.mark.parametrize(("penalty", "config", "expected"), ALL)
@@ -42,7 +44,9 @@ def test_added_to_cross_entropy(penalty, config, expected):
     assert torch.allclose(value.values, plain + 0.5 * expected)
     weights = torch.tensor([1.0, 0, 2, 1, 1, 0, 1, 1], dtype=torch.float64)
     if expected.ndim == 0:  # whatever the weights, the penalty is added once
-        assert weighted_mean(value.values, weights).item() == pytest.approx((weighted_mean(plain, weights) + 0.5 * expected).item())
+        assert weighted_mean(value.values, weights).item() == pytest.approx(
+            (weighted_mean(plain, weights) + 0.5 * expected).item()
+        )
 
 
 @pytest.mark.parametrize(("penalty", "config", "expected"), ALL)
@@ -56,7 +60,9 @@ def test_soft_targets():
     soft = torch.softmax(LOGITS.flip(0), -1)
     value, _ = CovariancePenalty(PenaltyConfig(weight=0.0))(given(soft=soft), {})
     assert torch.allclose(value.values, torch.nn.functional.cross_entropy(LOGITS, soft, reduction="none"))
-    hard, _ = CovariancePenalty(PenaltyConfig(weight=0.0))(given(soft=torch.eye(3, dtype=torch.float64)[HARD]), {})
+    hard, _ = CovariancePenalty(PenaltyConfig(weight=0.0))(
+        given(soft=torch.eye(3, dtype=torch.float64)[HARD]), {}
+    )
     assert torch.allclose(hard.values, torch.nn.functional.cross_entropy(LOGITS, HARD, reduction="none"))
 
 
@@ -76,14 +82,20 @@ def test_under_vmap(penalty, config, expected):
 @pytest.mark.parametrize(("penalty", "config", "expected"), ALL)
 def test_a_tuner_without_embeddings(penalty, config, expected):
     with pytest.raises(
-        FitError, match=f"loss {penalty.name}: the tuner gives no embeddings to penalise. Use a tuner with a trained body, such as mlp"
+        FitError,
+        match=(
+            f"loss {penalty.name}: the tuner gives no embeddings to penalise. Use a tuner with a trained"
+            " body, such as mlp"
+        ),
     ):
         penalty(config())(given(embeddings=None), {})
 
 
 @pytest.mark.parametrize("features", [None, FEATURES[:, :4]])
 def test_consistency_wants_features_of_the_same_width(features):
-    with pytest.raises(FitError, match="loss consistency: the tuner's embeddings are not as wide as its features"):
+    with pytest.raises(
+        FitError, match="loss consistency: the tuner's embeddings are not as wide as its features"
+    ):
         ConsistencyPenalty(PenaltyConfig())(given(features=features), {})
 
 
@@ -97,7 +109,18 @@ def _trained(loss):
     y = rng.integers(0, 3, 90)
     x = (rng.normal(size=(90, 1, 8)) + y[:, None, None]).astype(np.float32)
     classes = Classes.of(["a", "b", "c"])
-    job = HeadJob(Plain(HeadConfig(epochs=15, batch=30)), loss, x, np.arange(90), {"hard": y}, np.ones(90, np.float32), classes, 0, 0, rng)
+    job = HeadJob(
+        Plain(HeadConfig(epochs=15, batch=30)),
+        loss,
+        x,
+        np.arange(90),
+        {"hard": y},
+        np.ones(90, np.float32),
+        classes,
+        0,
+        0,
+        rng,
+    )
     (result,) = fit_heads([job], Run())
     assert result.error == ""
     return torch.from_numpy(x[:, 0]), torch.from_numpy(result.predictor.embed(x[:, 0]))

@@ -16,7 +16,9 @@ from burnish.plan import build_plan
 from burnish.recipe import find_recipe, with_settings
 
 OTHERS = ("burnish_basics", "burnish_signs", "burnish_tiny")
-needs_others = pytest.mark.skipif(not all(find_spec(name) for name in OTHERS), reason=f"needs {', '.join(OTHERS)}")
+needs_others = pytest.mark.skipif(
+    not all(find_spec(name) for name in OTHERS), reason=f"needs {', '.join(OTHERS)}"
+)
 
 
 def test_it_is_found_by_its_entry_point():
@@ -26,8 +28,9 @@ def test_it_is_found_by_its_entry_point():
 
 def test_the_light_part_imports_neither_torch_nor_numpy():
     code = (
-        "import sys, burnish_nmtune as p; p.burnish_tuners(); p.burnish_losses(); p.burnish_evaluators(); p.burnish_recipes();"
-        "p.views(p.NMTuneConfig()); sys.exit(' '.join({'torch', 'numpy'} & set(sys.modules)) or None)"
+        "import sys, burnish_nmtune as p; p.burnish_tuners(); p.burnish_losses(); p.burnish_evaluators();"
+        " p.burnish_recipes();p.views(p.NMTuneConfig()); sys.exit(' '.join({'torch', 'numpy'} &"
+        " set(sys.modules)) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -35,7 +38,13 @@ def test_the_light_part_imports_neither_torch_nor_numpy():
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("tuner", "nmtune"), ("loss", "consistency"), ("loss", "covariance"), ("loss", "spectrum"), ("evaluator", "spectrum")],
+    [
+        ("tuner", "nmtune"),
+        ("loss", "consistency"),
+        ("loss", "covariance"),
+        ("loss", "spectrum"),
+        ("evaluator", "spectrum"),
+    ],
 )
 def test_targets_resolve_and_can_be_made(kind, name):
     manager = get_manager()
@@ -48,7 +57,11 @@ def test_targets_resolve_and_can_be_made(kind, name):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"variant": "papr"}, "Possible: paper, released"), ({"lam": -1}, "lam is -1"), ({"wcov": 1}, "Did you mean 'w_cov'")],
+    [
+        ({"variant": "papr"}, "Possible: paper, released"),
+        ({"lam": -1}, "lam is -1"),
+        ({"wcov": 1}, "Did you mean 'w_cov'"),
+    ],
 )
 def test_wrong_options(options, message):
     with pytest.raises(BurnishError, match=message):
@@ -59,7 +72,13 @@ def test_wrong_options(options, message):
 def test_the_study():
     plan = build_plan(find_recipe("noisy-pretraining", get_manager()))
     assert (len(plan.cells), plan.replicates) == (50, 10)
-    assert [cell.labels()["tuner"] for cell in plan.cells[:5]] == ["nothing", "nearest-class-mean", "linear", "mlp", "nmtune"]
+    assert [cell.labels()["tuner"] for cell in plan.cells[:5]] == [
+        "nothing",
+        "nearest-class-mean",
+        "linear",
+        "mlp",
+        "nmtune",
+    ]
     assert plan.tune.budget == 4
     assert (plan.report.x, plan.report.baseline) == ("backbone.noise", "mlp")
     assert plan.report.panels["in"] == ("test",)

@@ -101,7 +101,13 @@ def test_gradient_against_autograd_through_svdvals(shape, top):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gradcheck(shape):
     z, f = normal(*shape, seed=4).requires_grad_(), normal(*shape)
-    for function in (covariance, spectrum, covariance_and_spectrum, lambda x: spectrum(x, top=2), lambda x: consistency(f, x)):
+    for function in (
+        covariance,
+        spectrum,
+        covariance_and_spectrum,
+        lambda x: spectrum(x, top=2),
+        lambda x: consistency(f, x),
+    ):
         assert torch.autograd.gradcheck(function, z)
 
 
@@ -113,16 +119,24 @@ def test_two_together_give_what_each_gives_alone(shape, mean):
     assert both[0].item() == pytest.approx(plain_covariance(z.numpy()))
     assert both[1].item() == pytest.approx(plain_spectrum(z.numpy(), 2))
     for weights in ((1.0, 0.0), (0.0, 1.0), (0.3, -2.0)):
-        found = torch.func.grad(lambda x, w=weights: sum(a * b for a, b in zip(w, covariance_and_spectrum(x), strict=True)))(z)
-        expected = weights[0] * plain_covariance_gradient(z.numpy()) + weights[1] * plain_spectrum_gradient(z.numpy())
+        found = torch.func.grad(
+            lambda x, w=weights: sum(a * b for a, b in zip(w, covariance_and_spectrum(x), strict=True))
+        )(z)
+        expected = weights[0] * plain_covariance_gradient(z.numpy()) + weights[1] * plain_spectrum_gradient(
+            z.numpy()
+        )
         assert np.linalg.norm(found.numpy() - expected) <= 1e-7 * np.linalg.norm(expected)
 
 
 def test_only_one_of_two_is_asked_for():
-    z = 1e12 * normal(4, 9, seed=5, dtype=torch.float32).requires_grad_()  # whose covariance is too large for a float32
+    z = (
+        1e12 * normal(4, 9, seed=5, dtype=torch.float32).requires_grad_()
+    )  # whose covariance is too large for a float32
     for function in (spectrum, lambda x: covariance_and_spectrum(x)[1]):
         (found,) = torch.autograd.grad(function(z), z)
-        assert found.norm().item() == pytest.approx(np.linalg.norm(plain_spectrum_gradient(z.detach().double().numpy())), rel=1e-4)
+        assert found.norm().item() == pytest.approx(
+            np.linalg.norm(plain_spectrum_gradient(z.detach().double().numpy())), rel=1e-4
+        )
 
 
 def test_rows_of_zeros_are_as_far_as_one_and_get_no_gradient():
@@ -155,11 +169,15 @@ def test_rank_deficient_and_repeated_singular_values():
     assert value.item() == pytest.approx(plain_spectrum(twice.numpy(), 1))
     _, sigma, _ = np.linalg.svd(twice.numpy())
     assert (sigma[3:] < 1e-12).all()
-    # The nearest thing to a gradient: the mean of that at the three singular pairs alone, which rows that come twice share equally.
+    # The nearest thing to a gradient: the mean of that at the three singular pairs alone, which rows that
+    # come twice share equally.
     assert torch.allclose(gradient[:3], gradient[3:], atol=1e-9)
     direction = normal(3, 6, seed=7).repeat(2, 1)  # keeps the rank, so that the term is smooth along it
     step = 1e-6
-    slope = (plain_spectrum((twice + step * direction).numpy(), 1) - plain_spectrum((twice - step * direction).numpy(), 1)) / (2 * step)
+    slope = (
+        plain_spectrum((twice + step * direction).numpy(), 1)
+        - plain_spectrum((twice - step * direction).numpy(), 1)
+    ) / (2 * step)
     assert (gradient * direction).sum().item() == pytest.approx(slope, rel=1e-5)
     flat = torch.eye(4, 6, dtype=torch.float64)
     gradient, value = grad_and_value(lambda x: spectrum(x, top=4))(flat)
@@ -168,11 +186,18 @@ def test_rank_deficient_and_repeated_singular_values():
     assert torch.isfinite(torch.func.grad(spectrum)(flat)).all()
 
 
-@pytest.mark.filterwarnings("error:There is a performance drop")  # an operation that torch.func would run trial by trial
+@pytest.mark.filterwarnings(
+    "error:There is a performance drop"
+)  # an operation that torch.func would run trial by trial
 @pytest.mark.parametrize("shape", [(5, 8, 6), (5, 6, 8)])
 def test_under_vmap_as_one_by_one(shape):
     z = normal(*shape, seed=8)
-    for function in (covariance, spectrum, lambda x: sum(covariance_and_spectrum(x)), lambda x: consistency(z[0], x).mean()):
+    for function in (
+        covariance,
+        spectrum,
+        lambda x: sum(covariance_and_spectrum(x)),
+        lambda x: consistency(z[0], x).mean(),
+    ):
         gradients, values = vmap(grad_and_value(function))(z)
         moved, _ = vmap(grad_and_value(function), in_dims=2)(z.movedim(0, 2))
         assert torch.allclose(moved, gradients)
@@ -217,15 +242,23 @@ def test_float32_holds_where_the_batch_is_as_large_as_the_width():
 
 
 def test_a_large_matrix_is_decomposed_in_float64_where_float32_would_lose_the_gradient(monkeypatch):
-    """Singular values over four decades, in a stack with a benign one: both accurate, neither's bits changed by the other."""
+    """Singular values over four decades, in a stack with a benign one.
+
+    Both accurate, neither's bits changed by the other.
+    """
     from burnish_nmtune import spectrum as module
 
     used = []
     whole = module.eigh
-    monkeypatch.setattr(module, "eigh", lambda matrix: used.append((len(matrix), matrix.dtype)) or whole(matrix))
+    monkeypatch.setattr(
+        module, "eigh", lambda matrix: used.append((len(matrix), matrix.dtype)) or whole(matrix)
+    )
     rows = module.FLOAT32_FROM
     benign = normal(rows, 2 * rows, seed=13)
-    left, right = torch.linalg.qr(normal(rows, rows, seed=14))[0], torch.linalg.qr(normal(2 * rows, rows, seed=15))[0]
+    left, right = (
+        torch.linalg.qr(normal(rows, rows, seed=14))[0],
+        torch.linalg.qr(normal(2 * rows, rows, seed=15))[0],
+    )
     hard = left * torch.logspace(0, -4, rows, dtype=torch.float64) @ right.T
     both = torch.stack([benign, hard]).float()
     gradients = vmap(torch.func.grad(spectrum))(both)
@@ -254,7 +287,9 @@ def test_properties(seed, shape, scale):
     order = torch.randperm(shape[0], generator=torch.Generator().manual_seed(seed))
     for function in (spectrum, covariance):
         assert function(z[order]).item() == pytest.approx(function(z).item(), abs=1e-9)
-        assert torch.allclose(torch.func.grad(function)(z[order]), torch.func.grad(function)(z)[order], atol=1e-6)
+        assert torch.allclose(
+            torch.func.grad(function)(z[order]), torch.func.grad(function)(z)[order], atol=1e-6
+        )
 
 
 def test_uncorrelated_columns_have_no_covariance():

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values
+from burnish_nmtune.spectrum import (
+    centered,
+    largest_singular_value_ratio,
+    shares,
+    singular_value_entropy,
+    singular_values,
+)
 
 
 def pattern(n, d, a, b):
@@ -45,14 +51,17 @@ def plain_sve_lsvr(matrix):
 @pytest.mark.parametrize("center", ["none", "row", "column"])
 def test_against_plain_loops(shape, center):
     matrix = np.random.default_rng(sum(shape)).normal(1, 1, shape)
-    means = {"none": 0.0, "row": matrix.mean(1, keepdims=True), "column": matrix.mean(0, keepdims=True)}[center]
+    means = {"none": 0.0, "row": matrix.mean(1, keepdims=True), "column": matrix.mean(0, keepdims=True)}[
+        center
+    ]
     if min(shape) == 1 and not np.any(np.abs(matrix - means) > 1e-12):
         pytest.skip("centring leaves nothing of a single row or column")
     values = singular_values(centered(torch.from_numpy(matrix), center))
     assert values.numpy() == pytest.approx(np.linalg.svd(matrix - means, compute_uv=False), abs=1e-6)
-    assert (singular_value_entropy(values).item(), largest_singular_value_ratio(values).item()) == pytest.approx(
-        plain_sve_lsvr(matrix - means), abs=1e-6
-    )
+    assert (
+        singular_value_entropy(values).item(),
+        largest_singular_value_ratio(values).item(),
+    ) == pytest.approx(plain_sve_lsvr(matrix - means), abs=1e-6)
 
 
 def test_float32_features_lose_no_digits_to_the_squaring():
@@ -65,7 +74,11 @@ def test_float32_features_lose_no_digits_to_the_squaring():
 
 
 @settings(max_examples=60, deadline=None)
-@given(arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.floats(-100, 100, width=16)))
+@given(
+    arrays(
+        np.float64, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.floats(-100, 100, width=16)
+    )
+)
 def test_bounds(matrix):
     values = singular_values(torch.from_numpy(matrix))
     if not values.any():

@@ -36,7 +36,10 @@ def test_the_same_bits_alone_in_company_and_on_any_number_of_threads():
         found = []
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            found += [eigh(matrices), tuple(torch.cat(parts) for parts in zip(*(eigh(m[None]) for m in matrices), strict=True))]
+            found += [
+                eigh(matrices),
+                tuple(torch.cat(parts) for parts in zip(*(eigh(m[None]) for m in matrices), strict=True)),
+            ]
     finally:
         torch.set_num_threads(before)
     for values, vectors in found[1:]:
@@ -84,7 +87,9 @@ def test_a_size_that_suits_the_cache_badly(scale):
     values, vectors = eigh(matrices)
     assert torch.allclose(values, torch.linalg.eigvalsh(matrices), rtol=1e-9, atol=abs(scale) * 1e-9)
     assert torch.allclose(vectors.mT @ vectors, torch.eye(512, dtype=torch.float64), atol=1e-10)
-    assert torch.allclose(vectors * values.unsqueeze(-2) @ vectors.mT, matrices, rtol=1e-9, atol=abs(scale) * 1e-9)
+    assert torch.allclose(
+        vectors * values.unsqueeze(-2) @ vectors.mT, matrices, rtol=1e-9, atol=abs(scale) * 1e-9
+    )
     assert eigh(matrices[:0])[1].shape == (0, 512, 512)
     matrices[1, 3, 4] = torch.nan
     broken = eigh(matrices)

@@ -1,4 +1,7 @@
-"""The protocol, and everything that can go wrong with a server: a real one on this machine, with scripted answers."""
+"""The protocol, and everything that can go wrong with a server.
+
+A real one on this machine, with scripted answers.
+"""
 
 import logging
 import pickle
@@ -35,18 +38,34 @@ def first(*replies, then=None):
 def test_what_is_sent_follows_the_protocol():
     with chat_server(lambda request, number: Reply(request.prompt.upper())) as server:
         drawn = Decoding(max_new_tokens=7, temperature=0.7, top_p=0.9, stop=("\n",))
-        assert ask(server, prompts=["one", "two", "three"], decoding=drawn, system="Be brief.") == ["ONE", "TWO", "THREE"]
+        assert ask(server, prompts=["one", "two", "three"], decoding=drawn, system="Be brief.") == [
+            "ONE",
+            "TWO",
+            "THREE",
+        ]
         by_prompt = {request.prompt: request for request in server.requests}
         request = by_prompt["two"]
         assert request.path == "/v1/chat/completions"
         assert request.body == {
-            "model": "m", "max_tokens": 7, "temperature": 0.7, "top_p": 0.9, "seed": 1, "stop": ["\n"], "stream": False,
+            "model": "m",
+            "max_tokens": 7,
+            "temperature": 0.7,
+            "top_p": 0.9,
+            "seed": 1,
+            "stop": ["\n"],
+            "stream": False,
             "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "two"}],
-        }  # fmt: skip
+        }
         assert "authorization" not in request.headers
         assert ask(server, api="completions", prompts=["x"]) == ["X"]
         assert server.requests[-1].path == "/v1/completions"
-        assert server.requests[-1].body == {"model": "m", "max_tokens": 5, "temperature": 0.0, "stream": False, "prompt": "x"}
+        assert server.requests[-1].body == {
+            "model": "m",
+            "max_tokens": 5,
+            "temperature": 0.0,
+            "stream": False,
+            "prompt": "x",
+        }
 
 
 def test_what_servers_differ_in_can_be_said():
@@ -61,12 +80,30 @@ def test_what_servers_differ_in_can_be_said():
 @pytest.mark.parametrize(
     "bad",
     [
-        Reply("slow down", 429), Reply("oops", 500), Reply("busy", 503), Reply(drop=True), Reply(raw=b"<html>proxy</html>"),
-        Reply(raw=b'{"choices": []}'), Reply(raw=b'{"choices": [{"message": {"content": 5}}]}'), Reply(raw=b"[]"), Reply(raw=b"\xff\xfe"),
+        Reply("slow down", 429),
+        Reply("oops", 500),
+        Reply("busy", 503),
+        Reply(drop=True),
+        Reply(raw=b"<html>proxy</html>"),
+        Reply(raw=b'{"choices": []}'),
+        Reply(raw=b'{"choices": [{"message": {"content": 5}}]}'),
+        Reply(raw=b"[]"),
+        Reply(raw=b"\xff\xfe"),
         Reply(raw=b"[" * 100_000),
     ],
-    ids=["429", "500", "503", "dropped", "html", "no choices", "no text", "a list", "no utf-8", "deeply nested"],
-)  # fmt: skip
+    ids=[
+        "429",
+        "500",
+        "503",
+        "dropped",
+        "html",
+        "no choices",
+        "no text",
+        "a list",
+        "no utf-8",
+        "deeply nested",
+    ],
+)
 def test_what_may_pass_is_repeated_and_waits_longer_each_time(bad):
     waits = []
     with chat_server(first(bad, bad)) as server:
@@ -86,7 +123,10 @@ def test_retry_after_is_honoured_within_reason():
 
 
 def test_a_server_that_is_slow_or_dead_is_given_up():
-    with chat_server(first(then=Reply("late", delay=5))) as server, pytest.raises(MachineError, match=r"no answer within 0.1 s"):
+    with (
+        chat_server(first(then=Reply("late", delay=5))) as server,
+        pytest.raises(MachineError, match=r"no answer within 0.1 s"),
+    ):
         ask(server, timeout=0.1, retries=1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -100,13 +140,25 @@ def test_a_server_that_is_slow_or_dead_is_given_up():
 
 
 def test_an_answer_without_end_is_given_up():
-    with chat_server(first(then=Reply(raw=b" " * (9 << 20)))) as server, pytest.raises(MachineError, match="larger than 8 MiB"):
+    with (
+        chat_server(first(then=Reply(raw=b" " * (9 << 20)))) as server,
+        pytest.raises(MachineError, match="larger than 8 MiB"),
+    ):
         ask(server, retries=0)
 
 
 def test_what_cannot_pass_is_not_repeated():
-    for status, kind in ((400, DataError), (413, DataError), (401, ConfigError), (403, ConfigError), (404, ConfigError), (302, ConfigError)):
-        with chat_server(first(then=Reply("the context has 8 tokens", status, {"Location": "http://127.0.0.1:1/"}))) as server:
+    for status, kind in (
+        (400, DataError),
+        (413, DataError),
+        (401, ConfigError),
+        (403, ConfigError),
+        (404, ConfigError),
+        (302, ConfigError),
+    ):
+        with chat_server(
+            first(then=Reply("the context has 8 tokens", status, {"Location": "http://127.0.0.1:1/"}))
+        ) as server:
             with pytest.raises(kind, match=f"{status}: the context has 8 tokens"):
                 ask(server)
             assert len(server.requests) == 1
@@ -133,7 +185,12 @@ def test_caps_end_a_run():
 def test_the_key_is_sent_and_shown_nowhere(monkeypatch, caplog):
     monkeypatch.setenv("EP_TEST_KEY", KEY)
     caplog.set_level(logging.DEBUG)
-    echoes = [Reply(f"bad key {KEY}", 401), Reply(f"bad request {KEY}", 400), Reply(KEY, 500), Reply(raw=KEY.encode())]
+    echoes = [
+        Reply(f"bad key {KEY}", 401),
+        Reply(f"bad request {KEY}", 400),
+        Reply(KEY, 500),
+        Reply(raw=KEY.encode()),
+    ]
     replies = [*echoes, Reply(drop=True), Reply("no", 401)]
     for reply in replies:
         with chat_server(first(then=reply)) as server:
@@ -143,8 +200,14 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch, caplog):
             assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
         assert KEY not in str(caught.value)
         assert KEY not in "".join(traceback.format_exception(caught.value))
-        if KEY.encode() not in (reply.raw or reply.text.encode()):  # what the server itself said is among the local variables
-            frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__) if "burnish_openai_server" in frame.f_code.co_filename]
+        if KEY.encode() not in (
+            reply.raw or reply.text.encode()
+        ):  # what the server itself said is among the local variables
+            frames = [
+                frame
+                for frame, _ in traceback.walk_tb(caught.value.__traceback__)
+                if "burnish_openai_server" in frame.f_code.co_filename
+            ]
             assert frames
             assert not any(KEY in repr(frame.f_locals) for frame in frames)
         assert caught.value.__cause__ is None or KEY not in repr(caught.value.__cause__)
@@ -169,11 +232,17 @@ def test_a_key_that_is_none_is_refused_without_showing_it(monkeypatch):
 @pytest.mark.parametrize(
     "options",
     [
-        {"base_url": "ftp://host.example/v1"}, {"base_url": "localhost:8000"}, {"base_url": "http://user:secret@host.example/v1"}, {"base_url": "http://host.example:port/v1"},
-        {"base_url": "http://host.example/v1?key=secret"}, {"base_url": "http://elsewhere.example/v1", "key_variable": "KEY"}, {"key_variable": KEY},
-        {"api": "completions", "system": "Be brief."}, {"model": " "},
+        {"base_url": "ftp://host.example/v1"},
+        {"base_url": "localhost:8000"},
+        {"base_url": "http://user:secret@host.example/v1"},
+        {"base_url": "http://host.example:port/v1"},
+        {"base_url": "http://host.example/v1?key=secret"},
+        {"base_url": "http://elsewhere.example/v1", "key_variable": "KEY"},
+        {"key_variable": KEY},
+        {"api": "completions", "system": "Be brief."},
+        {"model": " "},
     ],
-)  # fmt: skip
+)
 def test_options_that_cannot_be_meant(options):
     with pytest.raises(ConfigError) as caught:
         ServerConfig(**options)
@@ -200,7 +269,11 @@ def test_an_error_ends_the_other_requests():
 
 def test_an_error_ends_the_waiting_of_the_others():
     def script(request, number):
-        return Reply("no", 400, delay=0.2) if request.prompt == "last" else Reply("later", 503, {"Retry-After": "60"})
+        return (
+            Reply("no", 400, delay=0.2)
+            if request.prompt == "last"
+            else Reply("later", 503, {"Retry-After": "60"})
+        )
 
     with chat_server(script) as server:
         model = Server(ServerConfig(base_url=server.base_url, parallel=2), Runtime())

@@ -16,7 +16,12 @@ from burnish.testing.data import items_of
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}
 VIT = {"image_size": 48, "layers": 2, "width": 64, "head_width": 32, "patch_size": 12}
 RESNET = {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "head_width": 32}
-COCA = VIT | {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 4, "output_tokens": True}
+COCA = VIT | {
+    "attentional_pool": True,
+    "attn_pooler_heads": 2,
+    "attn_pooler_queries": 4,
+    "output_tokens": True,
+}
 DECODER = {"width": 32, "context_length": 16, "heads": 2, "layers": 1}
 _NORMS = {"qk_norm": True, "scale_attn": True, "scale_fc": True, "norm_kwargs": {"eps": 1e-6}}
 
@@ -35,7 +40,12 @@ MODELS = {
     "coca": _cfg(COCA, {"embed_cls": True, "output_tokens": True}, multimodal_cfg=DECODER, custom_text=True),
     "norms": _cfg(_NORMS),
 }
-PREPROCESS = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], "interpolation": "bicubic", "resize_mode": "shortest"}
+PREPROCESS = {
+    "mean": [0.5, 0.4, 0.3],
+    "std": [0.2, 0.25, 0.3],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
 TEXTS = ["a photo of a dog", "two cats on a mat!", "Ein Satz über Öl", "x"]
 
 
@@ -48,11 +58,20 @@ def library_model(name, seed=0):
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         model = kind(**parts)
-        for path, module in model.named_modules():  # as training leaves them: branches add a little, and statistics are those of images
+        for (
+            path,
+            module,
+        ) in (
+            model.named_modules()
+        ):  # as training leaves them: branches add a little, and statistics are those of images
             if isinstance(module, torch.nn.BatchNorm2d):
-                torch.nn.init.uniform_(module.weight, *((0.1, 0.3) if path.endswith("bn3") and "layer" in path else (0.8, 1.2)))
+                torch.nn.init.uniform_(
+                    module.weight, *((0.1, 0.3) if path.endswith("bn3") and "layer" in path else (0.8, 1.2))
+                )
                 module.momentum = 1.0
-        if hasattr(model.visual, "attnpool"):  # nor is its attention all on one place, where a rounding moves it to another
+        if hasattr(
+            model.visual, "attnpool"
+        ):  # nor is its attention all on one place, where a rounding moves it to another
             model.visual.attnpool.q_proj.weight.mul_(0.1)
         side = MODELS[name]["vision_cfg"]["image_size"]
         model.train().visual(torch.randn(16, 3, side, side))
@@ -66,7 +85,9 @@ def save(folder, name, *, preprocess=PREPROCESS, safe=True, seed=0, model_cfg=No
     (folder / "open_clip_config.json").write_text(json.dumps(content), encoding="utf-8")
     state = library_model(name, seed).state_dict()
     if safe:
-        save_file({key: value.contiguous() for key, value in state.items()}, folder / "open_clip_model.safetensors")
+        save_file(
+            {key: value.contiguous() for key, value in state.items()}, folder / "open_clip_model.safetensors"
+        )
     else:
         torch.save(state, folder / "open_clip_pytorch_model.bin")
     return folder

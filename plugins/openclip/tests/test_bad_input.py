@@ -11,7 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from burnish.contracts import Runtime, View
-from burnish.errors import BurnishError, ConfigError, DataError, ItemError, MachineError, ModelFileError, PluginError
+from burnish.errors import (
+    BurnishError,
+    ConfigError,
+    DataError,
+    ItemError,
+    MachineError,
+    ModelFileError,
+    PluginError,
+)
 from burnish.testing.data import items_of
 from burnish_openclip import OpenClipConfig
 from burnish_openclip.loading import load
@@ -58,7 +66,9 @@ def test_a_hub_without_network(monkeypatch, tmp_path):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MachineError, match=r"'someone/model' at 0123456789ab is not on this machine.*Download it beforehand"):
+    with pytest.raises(
+        MachineError, match=r"'someone/model' at 0123456789ab is not on this machine.*Download it beforehand"
+    ):
         _load(hub="someone/model", revision=COMMIT)
 
 
@@ -86,7 +96,17 @@ def test_several_weight_files(folder, tmp_path):
     assert _load(weights=folder).dim == 32
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"model_cfg": 3}', '{"model_cfg": {"embed_dim": 4, "vision_cfg": {}, "text_cfg": []}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"model_cfg": 3}',
+        '{"model_cfg": {"embed_dim": 4, "vision_cfg": {}, "text_cfg": []}}',
+    ],
+)
 def test_a_damaged_description(folder, content):
     (folder / "open_clip_config.json").write_text(content, encoding="utf-8")
     for look in (fingerprint, provides, lambda config: load(config, Runtime())):
@@ -100,7 +120,10 @@ def test_a_damaged_description(folder, content):
         ({"vision_cfg": {"wings": 2}}, "open_clip makes no model of it"),
         ({"text_cfg": {"hf_model_name": "roberta-base"}}, "'roberta-base' of another library"),
         ({"vision_cfg": {"timm_model_name": "hf-hub:someone/tower"}}, "lies on a hub, not pinned"),
-        ({"text_cfg": {"tokenizer_kwargs": {"trust_remote_code": True}}}, "unknown option 'trust_remote_code' of the tokenizer"),
+        (
+            {"text_cfg": {"tokenizer_kwargs": {"trust_remote_code": True}}},
+            "unknown option 'trust_remote_code' of the tokenizer",
+        ),
     ],
 )
 def test_a_description_of_another_kind_of_model(folder, change, message):
@@ -115,7 +138,15 @@ def test_a_description_of_another_kind_of_model(folder, change, message):
 
 
 @pytest.mark.parametrize("safe", [True, False])
-@pytest.mark.parametrize("damage", [lambda all_: b"", lambda all_: all_[: len(all_) // 2], lambda all_: all_[:-5], lambda all_: b"\x80\x04 none"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda all_: b"",
+        lambda all_: all_[: len(all_) // 2],
+        lambda all_: all_[:-5],
+        lambda all_: b"\x80\x04 none",
+    ],
+)
 def test_damaged_weights(save_model, tmp_path, damage, safe):
     folder = save_model(tmp_path, "vit", safe=safe)
     (file,) = (path for path in folder.iterdir() if path.suffix != ".json")
@@ -148,8 +179,14 @@ def test_nothing_is_unpickled(save_model, tmp_path):
     [
         (lambda t: t.pop("visual.proj"), "visual.proj is missing"),
         (lambda t: t.update(extra=torch.zeros(1)), "extra is unknown"),
-        (lambda t: t.update({"visual.proj": torch.zeros(64, 31)}), r"visual.proj is \(64, 31\) instead of \(64, 32\)"),
-        (lambda t: t.update({"visual.positional_embedding": torch.zeros(26, 64)}), r"visual.positional_embedding is \(26, 64\)"),
+        (
+            lambda t: t.update({"visual.proj": torch.zeros(64, 31)}),
+            r"visual.proj is \(64, 31\) instead of \(64, 32\)",
+        ),
+        (
+            lambda t: t.update({"visual.positional_embedding": torch.zeros(26, 64)}),
+            r"visual.positional_embedding is \(26, 64\)",
+        ),
         (lambda t: t["ln_final.bias"].fill_(float("nan")), "ln_final.bias has values that are not finite"),
     ],
 )
@@ -163,7 +200,9 @@ def test_other_tensors(folder, change, message):
 
 def test_weights_of_another_architecture(folders):
     file = folders["vit"] / SAFE
-    with pytest.raises(ModelFileError, match=r"these are no weights of ViT-S-32.*(is missing|is unknown|instead of)"):
+    with pytest.raises(
+        ModelFileError, match=r"these are no weights of ViT-S-32.*(is missing|is unknown|instead of)"
+    ):
         _load(weights=file, model=next(name for name in architectures() if name.startswith("ViT-S-32")))
     with pytest.raises(ConfigError, match="model=RN50 stands beside a folder"):
         _load(weights=folders["vit"], model="RN50")
@@ -175,7 +214,10 @@ def test_checkpoints_of_trainings_are_read(save_model, folders, tmp_path, items)
     state = torch.load(file, weights_only=True)
     torch.save({"epoch": 3, "state_dict": {f"module.{name}": value for name, value in state.items()}}, file)
     one, other = _load(weights=folder), _load(weights=folders["vit"])
-    assert torch.equal(one.encode(one.prepare(items[0], View(), items[1])), other.encode(other.prepare(items[0], View(), items[1])))
+    assert torch.equal(
+        one.encode(one.prepare(items[0], View(), items[1])),
+        other.encode(other.prepare(items[0], View(), items[1])),
+    )
 
 
 @pytest.mark.parametrize("name", ["vit", "custom"])
@@ -220,7 +262,11 @@ def test_without_its_tokenizer_a_model_reads_images_alone(save_model, tmp_path, 
     assert provides(OpenClipConfig(weights=folder)) == {"features", "projects", "tokens", "module"}
     backbone = _load(weights=folder)
     assert backbone.encode(backbone.prepare(items[0], View(), items[1])).shape == (8, 32)
-    for asked in (lambda: backbone.text_tower, lambda: backbone.tokenise(["a"]), lambda: backbone.context_length):
+    for asked in (
+        lambda: backbone.text_tower,
+        lambda: backbone.tokenise(["a"]),
+        lambda: backbone.context_length,
+    ):
         with pytest.raises(PluginError, match="it reads images alone: its tokenizer is not there"):
             asked()
 
@@ -249,15 +295,20 @@ def test_the_fingerprint_follows_weights_architecture_preprocessing_and_tokenize
     (tmp_path / "b" / "README.md").write_text("of no importance", encoding="utf-8")
     assert fingerprint(OpenClipConfig(weights=tmp_path / "b")) == first
     (tmp_path / "b" / "tokenizer.json").write_text("{}", encoding="utf-8")
-    others = [of("c", seed=1), of("d", preprocess={"interpolation": "bilinear"}), fingerprint(OpenClipConfig(weights=tmp_path / "b"))]
+    others = [
+        of("c", seed=1),
+        of("d", preprocess={"interpolation": "bilinear"}),
+        fingerprint(OpenClipConfig(weights=tmp_path / "b")),
+    ]
     assert len({first, *others}) == 4
 
 
 def test_the_light_part_imports_neither_torch_nor_open_clip(folders):
     code = (
-        "import sys, burnish_openclip as p; from burnish_openclip.places import fingerprint, provides; from pathlib import Path;"
-        f"c = p.OpenClipConfig(weights=Path({str(folders['vit'])!r})); fingerprint(c); provides(c); p.burnish_backbones();"
-        "sys.exit(' '.join({'torch', 'numpy', 'PIL', 'open_clip', 'huggingface_hub'} & set(sys.modules)) or None)"
+        "import sys, burnish_openclip as p; from burnish_openclip.places import fingerprint, provides; from"
+        f" pathlib import Path;c = p.OpenClipConfig(weights=Path({str(folders['vit'])!r})); fingerprint(c);"
+        " provides(c); p.burnish_backbones();sys.exit(' '.join({'torch', 'numpy', 'PIL', 'open_clip',"
+        " 'huggingface_hub'} & set(sys.modules)) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -275,10 +326,16 @@ def test_random_weights_are_those_of_the_seed(monkeypatch, models, items):
     monkeypatch.setattr("burnish_openclip.places.named", lambda name: models["vit"])
     monkeypatch.setattr("burnish_openclip.loading._shared_preprocessing", lambda name: {})
     before = torch.get_rng_state()
-    states = [load(OpenClipConfig(random_seed=seed, model="small"), Runtime()).module.state_dict() for seed in (0, 0, 1)]
+    states = [
+        load(OpenClipConfig(random_seed=seed, model="small"), Runtime()).module.state_dict()
+        for seed in (0, 0, 1)
+    ]
     assert torch.equal(torch.get_rng_state(), before)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         expected = open_clip.CLIP(**models["vit"]).state_dict()
-    assert all(torch.equal(states[0][name], states[1][name]) and torch.equal(states[0][name], expected[name]) for name in expected)
+    assert all(
+        torch.equal(states[0][name], states[1][name]) and torch.equal(states[0][name], expected[name])
+        for name in expected
+    )
     assert not torch.equal(states[0]["visual.proj"], states[2]["visual.proj"])

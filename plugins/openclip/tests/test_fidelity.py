@@ -15,7 +15,12 @@ from burnish_openclip import OpenClipConfig
 from burnish_openclip.loading import load
 
 NAMES = ["vit", "quick", "resnet", "custom", "eos", "first", "coca", "norms"]
-PREPROCESS = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], "interpolation": "bicubic", "resize_mode": "shortest"}
+PREPROCESS = {
+    "mean": [0.5, 0.4, 0.3],
+    "std": [0.2, 0.25, 0.3],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
 FLOAT32, BFLOAT16 = 1e-3, 5e-2
 
 
@@ -45,7 +50,9 @@ def test_image_features_are_open_clips_bit_for_bit(name, folders, library, items
     assert torch.equal(_ours(folders[name], items), _loop(library(name), photographs))
 
 
-@pytest.mark.parametrize("changes", [{"resize_mode": "squash"}, {"resize_mode": "longest"}, {"interpolation": "bilinear"}])
+@pytest.mark.parametrize(
+    "changes", [{"resize_mode": "squash"}, {"resize_mode": "longest"}, {"interpolation": "bilinear"}]
+)
 def test_other_preprocessing_is_followed(changes, save_model, tmp_path, library, items, photographs):
     folder = save_model(tmp_path, "vit", preprocess=PREPROCESS | changes)
     assert torch.equal(_ours(folder, items), _loop(library("vit"), photographs, **changes))
@@ -55,7 +62,9 @@ def test_it_is_the_folder_that_open_clip_reads(folders, items, photographs, text
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folders['vit']}")
     model = model.eval().requires_grad_(False)
     with torch.inference_mode():
-        expected = model.encode_image(torch.stack([transform(Image.open(io.BytesIO(file))) for file in photographs]))
+        expected = model.encode_image(
+            torch.stack([transform(Image.open(io.BytesIO(file))) for file in photographs])
+        )
         texted = model.encode_text(open_clip.get_tokenizer(f"local-dir:{folders['vit']}")(texts))
     backbone = load(OpenClipConfig(weights=folders["vit"]), Runtime())
     assert torch.equal(_ours(folders["vit"], items), expected)
@@ -117,4 +126,6 @@ def test_views_are_parts_of_the_image_at_the_models_size(folders, items):
     assert not np.array_equal(one, other)
     # A part of an image of one colour has that colour.
     plain, ids = items_of("image", [np.full((80, 60, 3), (10, 200, 30), dtype=np.uint8)])
-    assert np.unique(backbone.prepare(plain, View(3), ids)["image"].reshape(-1, 3), axis=0).tolist() == [[10, 200, 30]]
+    assert np.unique(backbone.prepare(plain, View(3), ids)["image"].reshape(-1, 3), axis=0).tolist() == [
+        [10, 200, 30]
+    ]

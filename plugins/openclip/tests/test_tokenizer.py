@@ -25,13 +25,23 @@ def folder(save_model, models, tmp_path):
     from tokenizers import models as kinds
 
     parts = json.loads(json.dumps(models["custom"]))
-    parts["text_cfg"] |= {"hf_tokenizer_name": "someone/other-place", "tokenizer_kwargs": {"clean": "canonicalize"}}
+    parts["text_cfg"] |= {
+        "hf_tokenizer_name": "someone/other-place",
+        "tokenizer_kwargs": {"clean": "canonicalize"},
+    }
     folder = save_model(tmp_path, "custom", model_cfg=parts)
-    tokenizer = Tokenizer(kinds.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unknown>"))
+    tokenizer = Tokenizer(
+        kinds.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="<unknown>")
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(single="$A <end>", special_tokens=[("<end>", 1)])
     tokenizer.save(str(folder / "tokenizer.json"))
-    said = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "<pad>", "eos_token": "<end>", "unk_token": "<unknown>"}
+    said = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": "<pad>",
+        "eos_token": "<end>",
+        "unk_token": "<unknown>",
+    }
     (folder / "tokenizer_config.json").write_text(json.dumps(said), encoding="utf-8")
     return folder
 
@@ -46,7 +56,9 @@ def test_texts_are_read_with_the_folders_own_tokenizer(folder, library, texts):
     items, content = items_of("text", given)
     with torch.inference_mode():
         expected = library("custom").encode_text(ids)
-    assert torch.equal(backbone.text_tower.encode(backbone.text_tower.prepare(items, View(), content)), expected)
+    assert torch.equal(
+        backbone.text_tower.encode(backbone.text_tower.prepare(items, View(), content)), expected
+    )
 
 
 def test_longer_texts_are_refused_also_by_this_tokenizer(folder):

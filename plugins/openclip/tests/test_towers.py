@@ -52,7 +52,12 @@ def test_tokens_are_those_of_the_blocks(folders, items, library):
 def test_maps_are_those_of_the_stages(folders, items):
     backbone = _backbone(folders, "resnet")
     inputs = _inputs(backbone, items)
-    assert [tuple(backbone.maps(inputs, layer).shape) for layer in range(4)] == [(8, 64, 16, 16), (8, 128, 8, 8), (8, 256, 4, 4), (8, 512, 2, 2)]
+    assert [tuple(backbone.maps(inputs, layer).shape) for layer in range(4)] == [
+        (8, 64, 16, 16),
+        (8, 128, 8, 8),
+        (8, 256, 4, 4),
+        (8, 512, 2, 2),
+    ]
     visual = backbone.module.visual
     assert torch.allclose(visual.attnpool(backbone.maps(inputs)), backbone.encode(inputs), atol=1e-4)
     with pytest.raises(ConfigError, match="there is no layer -5"):
@@ -63,7 +68,17 @@ def test_maps_are_those_of_the_stages(folders, items):
 
 def _all_names(sites):
     for block in sites.blocks:
-        yield from filter(None, (block.name, block.attention, block.mlp, *block.linears, *block.norms, *(name for _, name in block.projections)))
+        yield from filter(
+            None,
+            (
+                block.name,
+                block.attention,
+                block.mlp,
+                *block.linears,
+                *block.norms,
+                *(name for _, name in block.projections),
+            ),
+        )
     yield from sites.norms
 
 
@@ -74,14 +89,22 @@ def test_sites_are_modules(name, folders, items):
     for sites in (backbone.sites, backbone.text_sites):
         assert all(found in modules for found in _all_names(sites))
     if name == "resnet":
-        assert [block.name for block in backbone.sites.blocks] == ["visual.layer1", "visual.layer2", "visual.layer3", "visual.layer4"]
+        assert [block.name for block in backbone.sites.blocks] == [
+            "visual.layer1",
+            "visual.layer2",
+            "visual.layer3",
+            "visual.layer4",
+        ]
         assert backbone.sites.layout == "BCHW"
         assert backbone.sites.norms == ("visual.bn1", "visual.bn2", "visual.bn3")
         assert backbone.sites.width == backbone.maps(_inputs(backbone, items)).shape[1]
     else:
         assert len(backbone.sites.blocks) == len(backbone.text_sites.blocks) == 2
         assert backbone.sites.prefix == 1
-        assert backbone.sites.blocks[1].linears == ("visual.transformer.resblocks.1.mlp.c_fc", "visual.transformer.resblocks.1.mlp.c_proj")
+        assert backbone.sites.blocks[1].linears == (
+            "visual.transformer.resblocks.1.mlp.c_fc",
+            "visual.transformer.resblocks.1.mlp.c_proj",
+        )
         assert backbone.sites.width == backbone.tokens(_inputs(backbone, items)).shape[2]
 
 
@@ -91,7 +114,9 @@ def test_norms_are_named_in_the_order_they_are_applied(folders, items):
     names = {module: name for name, module in backbone.module.named_modules()}
     for block in backbone.sites.blocks:
         for name in block.norms:
-            backbone.module.get_submodule(name).register_forward_hook(lambda module, given, out: applied.append(names[module]))
+            backbone.module.get_submodule(name).register_forward_hook(
+                lambda module, given, out: applied.append(names[module])
+            )
     backbone.encode(_inputs(backbone, items))
     assert applied == [name for block in backbone.sites.blocks for name in block.norms]
     assert len(backbone.sites.blocks[0].norms) == 6
@@ -104,9 +129,13 @@ def test_a_part_put_into_the_module_is_trained_and_the_weights_are_not(name, dty
     inputs = _inputs(backbone, items)
     before = backbone.encode(inputs)
     site = backbone.module.get_submodule(backbone.sites.blocks[-1].name)
-    part = torch.nn.Linear(backbone.sites.width, backbone.sites.width)  # in float32, whatever the module computes in
+    part = torch.nn.Linear(
+        backbone.sites.width, backbone.sites.width
+    )  # in float32, whatever the module computes in
     last = 1 if backbone.sites.layout == "BCHW" else -1
-    hook = site.register_forward_hook(lambda module, given, out: out + part(out.movedim(last, -1)).movedim(-1, last))
+    hook = site.register_forward_hook(
+        lambda module, given, out: out + part(out.movedim(last, -1)).movedim(-1, last)
+    )
     changed = backbone.forward(inputs)
     changed.square().mean().backward()
     assert float(part.weight.grad.abs().sum()) > 0

@@ -120,11 +120,15 @@ def test_prompts_come_before_every_text(folder):
     with_prompt = SentenceEncoder(SentenceConfig(path=folder, prompt="query: "), Runtime())
     library = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     torch.testing.assert_close(_encode(with_prompt, ["a b"]), _encode(plain, ["query: a b"]))
-    torch.testing.assert_close(_encode(with_prompt, ["a b"]), torch.from_numpy(library.encode(["a b"], prompt_name="query")))
+    torch.testing.assert_close(
+        _encode(with_prompt, ["a b"]), torch.from_numpy(library.encode(["a b"], prompt_name="query"))
+    )
 
 
 def test_a_models_default_prompt_is_used_unless_another_is_given(folder, tmp_path):
-    library = SentenceTransformer(str(folder), device="cpu", local_files_only=True, default_prompt_name="query")
+    library = SentenceTransformer(
+        str(folder), device="cpu", local_files_only=True, default_prompt_name="query"
+    )
     library.save(str(tmp_path / "model"))
     default = _encode(SentenceEncoder(SentenceConfig(path=tmp_path / "model"), Runtime()), ["a b"])
     none = _encode(SentenceEncoder(SentenceConfig(path=tmp_path / "model", prompt=""), Runtime()), ["a b"])
@@ -133,7 +137,9 @@ def test_a_models_default_prompt_is_used_unless_another_is_given(folder, tmp_pat
 
 
 def test_a_prompt_can_be_kept_out_of_the_pooling(folder, tmp_path):
-    library = SentenceTransformer(str(folder), device="cpu", local_files_only=True, default_prompt_name="query")
+    library = SentenceTransformer(
+        str(folder), device="cpu", local_files_only=True, default_prompt_name="query"
+    )
     library.set_pooling_include_prompt(False)
     library.save(str(tmp_path / "model"))
     encoder = SentenceEncoder(SentenceConfig(path=tmp_path / "model"), Runtime())
@@ -162,7 +168,10 @@ def test_random_weights_follow_the_seed_and_need_no_weights(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "bare")
     (tmp_path / "bare" / "model.safetensors").unlink()
     state = torch.get_rng_state()
-    one, same, other = (_encode(SentenceEncoder(SentenceConfig(path=tmp_path / "bare", random_seed=seed), Runtime()), ["a b"]) for seed in (0, 0, 1))
+    one, same, other = (
+        _encode(SentenceEncoder(SentenceConfig(path=tmp_path / "bare", random_seed=seed), Runtime()), ["a b"])
+        for seed in (0, 0, 1)
+    )
     assert torch.equal(one, same)
     assert not torch.allclose(one, other)
     assert torch.equal(state, torch.get_rng_state())

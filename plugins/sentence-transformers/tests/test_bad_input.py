@@ -53,19 +53,42 @@ def _edit_json(file, change):
         (lambda path: (path / "model.safetensors").unlink(), "there are no weights"),
         (lambda path: (path / "config.json").unlink(), r"there is no config\.json"),
         (lambda path: (path / "config.json").write_text("{"), "cannot be loaded.*not a valid JSON"),
-        (lambda path: (path / "modules.json").unlink(), r"there is no modules\.json, so this is no sentence-transformers model.*burnish-huggingface"),
+        (
+            lambda path: (path / "modules.json").unlink(),
+            r"there is no modules\.json, so this is no sentence-transformers model.*burnish-huggingface",
+        ),
         (lambda path: (path / "modules.json").write_text("[1]"), "no list of modules"),
         (lambda path: (path / "modules.json").write_text("[]"), "no Transformer"),
         (lambda path: (path / "tokenizer.json").unlink(), "there is no tokenizer"),
         (lambda path: _truncate(path / "model.safetensors"), "cannot be loaded.*not fully covered"),
         (lambda path: (path / "model.safetensors").write_bytes(b"no weights"), "cannot be loaded"),
         (lambda path: _edit_weights(path, lambda t: t.pop(QUERY)), f"{QUERY} is missing"),
-        (lambda path: _edit_weights(path, lambda t: t.update({QUERY: torch.zeros(3, 3)})), rf"{QUERY} has the shape \(3, 3\) instead of \(16, 16\)"),
-        (lambda path: _edit_json(path / "config.json", lambda c: c.update(num_hidden_layers=3)), r"encoder\.layer\.2.* is missing.*more"),
-        (lambda path: _edit_json(path / "config.json", lambda c: c.update(model_type="distilbert")), "not those of config.json"),
-        (lambda path: _edit_json(path / "modules.json", lambda c: c[0].update(type="evil.Transformer")), "'evil.Transformer' is not loaded"),
-        (lambda path: _edit_json(path / "modules.json", lambda c: c[1].update(type="sentence_transformers.models.BoW")), "is not loaded"),
-        (lambda path: _edit_json(path / "modules.json", lambda c: c[0].update(path="../..")), "leads out of the folder"),
+        (
+            lambda path: _edit_weights(path, lambda t: t.update({QUERY: torch.zeros(3, 3)})),
+            rf"{QUERY} has the shape \(3, 3\) instead of \(16, 16\)",
+        ),
+        (
+            lambda path: _edit_json(path / "config.json", lambda c: c.update(num_hidden_layers=3)),
+            r"encoder\.layer\.2.* is missing.*more",
+        ),
+        (
+            lambda path: _edit_json(path / "config.json", lambda c: c.update(model_type="distilbert")),
+            "not those of config.json",
+        ),
+        (
+            lambda path: _edit_json(path / "modules.json", lambda c: c[0].update(type="evil.Transformer")),
+            "'evil.Transformer' is not loaded",
+        ),
+        (
+            lambda path: _edit_json(
+                path / "modules.json", lambda c: c[1].update(type="sentence_transformers.models.BoW")
+            ),
+            "is not loaded",
+        ),
+        (
+            lambda path: _edit_json(path / "modules.json", lambda c: c[0].update(path="../..")),
+            "leads out of the folder",
+        ),
     ],
 )
 def test_a_damaged_folder_is_said_to_be(copy, damage, message):
@@ -77,7 +100,9 @@ def test_a_damaged_folder_is_said_to_be(copy, damage, message):
 
 
 def test_a_pooler_may_be_missing(copy):
-    _edit_weights(copy, lambda tensors: [tensors.pop(name) for name in list(tensors) if name.startswith("pooler.")])
+    _edit_weights(
+        copy, lambda tensors: [tensors.pop(name) for name in list(tensors) if name.startswith("pooler.")]
+    )
     _load(copy)
 
 
@@ -142,7 +167,9 @@ def test_a_hub_that_cannot_be_reached(monkeypatch):
         raise LocalEntryNotFoundError("Got: ConnectError: Name or service not known\nand more")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(MachineError, match=r"cannot be asked \(Got: ConnectError.*Download it beforehand") as caught:
+    with pytest.raises(
+        MachineError, match=r"cannot be asked \(Got: ConnectError.*Download it beforehand"
+    ) as caught:
         SentenceEncoder(SentenceConfig(hub="owner/name", revision=COMMIT), Runtime())
     assert "\n" not in str(caught.value)
 
@@ -166,8 +193,13 @@ def test_fingerprints_follow_files_commit_prompt_and_seed(folder, copy):
 
     hub = {"hub": "owner/name", "revision": COMMIT}
     prints = [
-        of(path=folder), of(path=folder, prompt="a"), of(path=folder, random_seed=1), of(**hub), of(**hub | {"revision": COMMIT[::-1]}), of(),
-    ]  # fmt: skip
+        of(path=folder),
+        of(path=folder, prompt="a"),
+        of(path=folder, random_seed=1),
+        of(**hub),
+        of(**hub | {"revision": COMMIT[::-1]}),
+        of(),
+    ]
     assert len(set(prints)) == len(prints)
     assert of(path=copy) == prints[0]
     (copy / "README.md").write_text("other words")

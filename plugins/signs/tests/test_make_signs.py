@@ -22,7 +22,10 @@ def tool():
 
 
 def derive(tool, text):
-    """Read runs such as ``"012 ..345 | 012"``: a digit is a photograph, a dot a missing number, a bar an expected border."""
+    """Read runs such as ``"012 ..345 | 012"``.
+
+    A digit is a photograph, a dot a missing number, a bar an expected border.
+    """
     numbers, labels, expected = [], [], []
     number = group = 0
     for sign in text.replace(" ", ""):
@@ -71,7 +74,10 @@ def test_the_packaged_files_can_be_made_again(tool, tmp_path):
     tool.make(raw, tmp_path)
     packaged = TOOL.parents[1] / "src" / "burnish_signs" / "data"
     assert (tmp_path / "signs.safetensors").read_bytes() == (packaged / "signs.safetensors").read_bytes()
-    made, shipped = (json.loads((folder / "provenance.json").read_text(encoding="utf-8")) for folder in (tmp_path, packaged))
+    made, shipped = (
+        json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        for folder in (tmp_path, packaged)
+    )
     # Measured on decoded pixels, which may differ by one step between versions of the JPEG library.
     for record in (made, shipped):
         del record["groups"]["evidence"], record["shifts"]["foreground"]

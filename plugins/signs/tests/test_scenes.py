@@ -42,8 +42,14 @@ def test_held_out_combinations_are_new_classes_and_only_tested(dataset):
     assert not new[y[dataset.assigned["train"]]].any()
     assert not new[y[dataset.assigned["test"]]].any()
     assert new[y[dataset.assigned["test:new"]]].all()
-    assert np.bincount(y[dataset.assigned["train"]], minlength=120).tolist() == [0 if one else 4 for one in new]
-    assert {split: len(index) for split, index in dataset.assigned.items()} == {"train": 360, "test": 180, "test:new": 60}
+    assert np.bincount(y[dataset.assigned["train"]], minlength=120).tolist() == [
+        0 if one else 4 for one in new
+    ]
+    assert {split: len(index) for split, index in dataset.assigned.items()} == {
+        "train": 360,
+        "test": 180,
+        "test:new": 60,
+    }
 
 
 def test_labels_names_and_columns_say_the_same(dataset):
@@ -79,12 +85,18 @@ def test_two_loads_are_the_same_and_seeds_differ(dataset):
 
 
 def test_the_pictures_are_those_of_version_1(dataset):
-    """A change of what is drawn needs a new `SCENES_VERSION`; the mean is a summary that rounding on another machine leaves alone."""
+    """A change of what is drawn needs a new `SCENES_VERSION`.
+
+    The mean is a summary that rounding on another machine leaves alone.
+    """
     assert _stack(dataset, "train").mean() == pytest.approx(GOLDEN_MEAN, abs=0.05)
 
 
 def test_every_attribute_takes_all_its_values(dataset):
-    counts = {key: len(set(dataset.columns[key].tolist())) for key in ("object", "colour", "background", "position", "style")}
+    counts = {
+        key: len(set(dataset.columns[key].tolist()))
+        for key in ("object", "colour", "background", "position", "style")
+    }
     assert counts == {"object": 20, "colour": 6, "background": 4, "position": 5, "style": 4}
 
 
@@ -103,7 +115,13 @@ def _block():
 
 
 def test_the_object_lies_where_the_position_says():
-    assert POSITIONS == ("in the middle", "at the top left", "at the top right", "at the bottom left", "at the bottom right")
+    assert POSITIONS == (
+        "in the middle",
+        "at the top left",
+        "at the top right",
+        "at the bottom left",
+        "at the bottom right",
+    )
     for index, corner in enumerate(((5, 5), (1, 1), (1, 9), (9, 1), (9, 9))):
         coloured = np.ptp(_one(_block(), position=index).astype(int), axis=-1) > 0
         rows, columns = np.flatnonzero(coloured.any(1)), np.flatnonzero(coloured.any(0))
@@ -157,7 +175,9 @@ def test_an_unknown_style_is_refused():
 
 def test_the_fingerprint_follows_the_config():
     assert scenes_fingerprint(SMALL) == scenes_fingerprint(ScenesConfig(per_class=4, test_per_class=2))
-    assert scenes_fingerprint(SMALL) != scenes_fingerprint(ScenesConfig(per_class=4, test_per_class=2, hold_out="noisy"))
+    assert scenes_fingerprint(SMALL) != scenes_fingerprint(
+        ScenesConfig(per_class=4, test_per_class=2, hold_out="noisy")
+    )
 
 
 GOLDEN_MEAN = 128.359

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from burnish.data import content_id, stack_ids
 from burnish_signs.background import background_alpha, foreground, otsu_threshold, texture
 from burnish_signs.draws import standard_normals
-from burnish_signs.shifts import SHIFTS, background, blur, contrast, inversion, noise, rotation, rotation_angles
+from burnish_signs.shifts import (
+    SHIFTS,
+    background,
+    blur,
+    contrast,
+    inversion,
+    noise,
+    rotation,
+    rotation_angles,
+)
 from burnish_signs.source import Photographs
 
 
@@ -76,7 +85,9 @@ def test_contrast_leaves_two_fifths_of_every_deviation(seed):
     for before, after in zip(images.astype(float), out.astype(float), strict=True):
         for channel in range(3):
             mean = before[..., channel].mean()
-            assert np.abs(after[..., channel] - (mean + 0.4 * (before[..., channel] - mean))).max() <= 0.5 + 1e-9
+            assert (
+                np.abs(after[..., channel] - (mean + 0.4 * (before[..., channel] - mean))).max() <= 0.5 + 1e-9
+            )
 
 
 def test_noise_has_a_standard_deviation_of_fifteen_hundredths():
@@ -167,14 +178,22 @@ def test_normal_numbers_are_normal_and_stay_what_they_are():
     assert (numbers**4).mean() == pytest.approx(3, abs=0.15)
     assert np.array_equal(numbers[7:8], standard_normals(ids_for(50)[7:8], "noise", 1000))
     assert not np.array_equal(numbers, standard_normals(ids_for(50), "texture", 1000))
-    seed = int.from_bytes(hashlib.sha256(b"burnish-signs\0noise\0" + ids_for(1)[0].tobytes()).digest(), "little")
+    seed = int.from_bytes(
+        hashlib.sha256(b"burnish-signs\0noise\0" + ids_for(1)[0].tobytes()).digest(), "little"
+    )
     words = [int(word) for word in np.random.PCG64(seed).random_raw(1000)]
-    assert numbers[0] == pytest.approx([NormalDist().inv_cdf(((word >> 11) + 0.5) / 2**53) for word in words], abs=1e-9)
-    assert numbers[0, :3] == pytest.approx([0.9098354332648907, -2.1464777605521426, -0.27324797875867013], abs=1e-12)
+    assert numbers[0] == pytest.approx(
+        [NormalDist().inv_cdf(((word >> 11) + 0.5) / 2**53) for word in words], abs=1e-9
+    )
+    assert numbers[0, :3] == pytest.approx(
+        [0.9098354332648907, -2.1464777605521426, -0.27324797875867013], abs=1e-12
+    )
 
 
 def test_otsu_finds_the_best_threshold_of_all():
-    values = np.random.default_rng(0).permutation(np.r_[np.random.default_rng(1).normal(0, 1, 700), np.random.default_rng(2).normal(8, 1, 300)])
+    values = np.random.default_rng(0).permutation(
+        np.r_[np.random.default_rng(1).normal(0, 1, 700), np.random.default_rng(2).normal(8, 1, 300)]
+    )
 
     def between(threshold):
         low, high = values[values <= threshold], values[values > threshold]

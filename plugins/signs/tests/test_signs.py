@@ -51,7 +51,11 @@ def test_no_signer_and_no_photograph_is_in_both_train_and_test(dataset):
     train = dataset.assigned["train"]
     tests = [index for name, index in dataset.assigned.items() if name.startswith("test")]
     assert not set(group[train]) & set(group[np.concatenate(tests)])
-    assert sum(map(len, dataset.assigned.values())) == len(dataset) == len(np.unique(np.concatenate(list(dataset.assigned.values()))))
+    assert (
+        sum(map(len, dataset.assigned.values()))
+        == len(dataset)
+        == len(np.unique(np.concatenate(list(dataset.assigned.values()))))
+    )
     assert len(np.unique(dataset.ids, axis=0)) == len(dataset)
 
 
@@ -65,7 +69,10 @@ def test_every_shifted_set_is_the_test_set_shifted(dataset):
             (image.tobytes(), int(dataset.supervision.y[position]), int(dataset.columns["group"][position]))
             for image, position in zip(shift(images, dataset.ids[test]), test, strict=True)
         }
-        found = {(dataset.read(p).tobytes(), int(dataset.supervision.y[p]), int(dataset.columns["group"][p])) for p in index}
+        found = {
+            (dataset.read(p).tobytes(), int(dataset.supervision.y[p]), int(dataset.columns["group"][p]))
+            for p in index
+        }
         assert found == expected
 
 
@@ -80,7 +87,9 @@ def test_ids_are_those_of_the_contents_and_in_order(dataset):
 def test_without_shifts_there_is_one_test_set(dataset):
     plain = Signs(SignsConfig(shifts=False)).load()
     assert set(plain.assigned) == {"train", "test"}
-    assert {row.tobytes() for row in plain.ids[plain.assigned["train"]]} == {row.tobytes() for row in dataset.ids[dataset.assigned["train"]]}
+    assert {row.tobytes() for row in plain.ids[plain.assigned["train"]]} == {
+        row.tobytes() for row in dataset.ids[dataset.assigned["train"]]
+    }
     assert plain.fingerprint() != dataset.fingerprint()
 
 
@@ -107,7 +116,11 @@ def test_every_photograph_decodes():
 
 def test_the_provenance_is_that_of_the_file(provenance):
     raw = packaged("signs.safetensors")
-    assert provenance["file"] == {"name": "signs.safetensors", "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    assert provenance["file"] == {
+        "name": "signs.safetensors",
+        "bytes": len(raw),
+        "sha256": hashlib.sha256(raw).hexdigest(),
+    }
     assert "Apache-2.0" in provenance["source"]["licence"]
     assert "Ankara" in provenance["source"]["by"]
     assert provenance["shifts"]["version"] == burnish_signs.SHIFTS_VERSION
@@ -119,7 +132,9 @@ def test_what_is_packaged_is_small_and_names_no_file():
     assert sum(path.stat().st_size for path in DATA.iterdir()) < 5_000_000
     for path in DATA.iterdir():
         raw = path.read_bytes()
-        assert not re.search(rb"IMG_|\.jpe?g|DSC|Exif|Photoshop|http://ns\.adobe", raw, re.IGNORECASE), path.name
+        assert not re.search(rb"IMG_|\.jpe?g|DSC|Exif|Photoshop|http://ns\.adobe", raw, re.IGNORECASE), (
+            path.name
+        )
 
 
 def test_the_order_of_the_file_says_nothing_of_the_labels():
@@ -138,20 +153,33 @@ def test_the_fingerprint_follows_the_config_and_the_version_of_the_shifts(monkey
 
 def test_the_entry_point_and_the_fingerprint_are_light():
     code = (
-        "import sys, burnish_signs; burnish_signs.burnish_sources(); burnish_signs.fingerprint(burnish_signs.SignsConfig()); "
-        "print([m for m in ('torch', 'numpy', 'PIL', 'scipy', 'safetensors') if m in sys.modules])"
+        "import sys, burnish_signs; burnish_signs.burnish_sources();"
+        " burnish_signs.fingerprint(burnish_signs.SignsConfig()); print([m for m in ('torch', 'numpy', 'PIL',"
+        " 'scipy', 'safetensors') if m in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_a_damaged_file_is_an_error_that_says_what_to_do(monkeypatch):
     whole = packaged
-    monkeypatch.setattr("burnish_signs.source.packaged", lambda name: whole(name)[:-1] if name.endswith("safetensors") else whole(name))
-    with pytest.raises(DataError, match=r"burnish-signs: signs.safetensors is damaged.*pip install --force-reinstall") as caught:
+    monkeypatch.setattr(
+        "burnish_signs.source.packaged",
+        lambda name: whole(name)[:-1] if name.endswith("safetensors") else whole(name),
+    )
+    with pytest.raises(
+        DataError, match=r"burnish-signs: signs.safetensors is damaged.*pip install --force-reinstall"
+    ) as caught:
         Signs(SignsConfig()).load()
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_an_error_that_says_what_to_do():
-    with pytest.raises(DataError, match=r"burnish-signs: gone.bin cannot be read.*pip install --force-reinstall"):
+    with pytest.raises(
+        DataError, match=r"burnish-signs: gone.bin cannot be read.*pip install --force-reinstall"
+    ):
         packaged("gone.bin")

@@ -1,4 +1,7 @@
-"""Draw the sample of the test sets for the documentation: `python draw_signs.py OUT.png`; ten signers, a row a test set."""
+"""Draw the sample of the test sets for the documentation: `python draw_signs.py OUT.png`.
+
+Ten signers, a row a test set.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,16 @@ def draw(out: str) -> None:
     """Write the picture as a PNG with a palette."""
     photographs = Photographs.load()
     signers = photographs.test_groups[np.linspace(0, len(photographs.test_groups) - 1, DIGITS).astype(int)]
-    rows = np.array([np.flatnonzero((photographs.groups == signer) & (photographs.labels == digit))[0] for digit, signer in enumerate(signers)])
-    images, ids = photographs.pixels(rows), stack_ids([content_id("image", photographs.read(int(row))) for row in rows])
+    rows = np.array(
+        [
+            np.flatnonzero((photographs.groups == signer) & (photographs.labels == digit))[0]
+            for digit, signer in enumerate(signers)
+        ]
+    )
+    images, ids = (
+        photographs.pixels(rows),
+        stack_ids([content_id("image", photographs.read(int(row))) for row in rows]),
+    )
     sets = {"test": images} | {f"test:{name}": shift(images, ids) for name, shift in SHIFTS.items()}
     picture = Image.new("RGB", (LABEL + DIGITS * (SIDE + GAP) + GAP, len(sets) * (SIDE + GAP) + GAP), "white")
     pen = ImageDraw.Draw(picture)

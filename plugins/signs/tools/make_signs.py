@@ -1,7 +1,7 @@
 """Make the packaged files of burnish-signs from a copy of the data set: `python make_signs.py RAW.npz`.
 
-The raw file holds ``jpeg`` (the bytes of all photographs), ``off`` (N + 1 offsets), ``y`` (N labels) and ``name`` (N file names).
-The same raw file and the same versions of the libraries give the same bytes.
+The raw file holds ``jpeg`` (the bytes of all photographs), ``off`` (N + 1 offsets), ``y`` (N labels) and
+``name`` (N file names). The same raw file and the same versions of the libraries give the same bytes.
 """
 
 from __future__ import annotations
@@ -37,19 +37,26 @@ CLASSES = 10
 
 SOURCE = {
     "name": "Sign Language Digits Dataset",
-    "by": "Turkey Ankara Ayrancı Anadolu High School's students; project executives Zeynep Dikle and Arda Mavi",  # noqa: RUF001 (Turkish)
+    "by": (
+        "Turkey Ankara Ayrancı Anadolu High School's students; project executives Zeynep Dikle and Arda Mavi"
+    ),
     "licence": "Apache-2.0, Copyright 2017 Arda Mavi",
     "url": "https://github.com/ardamavi/Sign-Language-Digits-Dataset",
-    "cite": "A. Mavi (2020), A New Dataset and Proposed Convolutional Neural Network Architecture for Classification of American Sign Language "
-    "Digits, arXiv:2011.08927",
-    "changes": "Before they came here the photographs of 100 x 100 pixels were reduced to 64 x 64 and compressed as JPEG, which loses detail: "
-    "numbers on them are not comparable with published ones. Those JPEG bytes are packaged unchanged. "
-    "Signers' numbers and the test set were added, file names left out.",
+    "cite": (
+        "A. Mavi (2020), A New Dataset and Proposed Convolutional Neural Network Architecture for"
+        " Classification of American Sign Language Digits, arXiv:2011.08927"
+    ),
+    "changes": (
+        "Before they came here the photographs of 100 x 100 pixels were reduced to 64 x 64 and compressed as"
+        " JPEG, which loses detail: numbers on them are not comparable with published ones. Those JPEG bytes"
+        " are packaged unchanged. Signers' numbers and the test set were added, file names left out."
+    ),
 }
 CERTAINTY = (
-    "Almost sure, not certain: the source says that 218 students gave ten photographs each, and does not say which are whose. "
-    "All groups were looked at: hand, nails, bracelets, sleeves and paper agree within them; in groups 4, 97, 140, 198 and 203 the light or the "
-    "distance changes part-way. The evidence below agrees. Nothing shows whether somebody was photographed in two runs."
+    "Almost sure, not certain: the source says that 218 students gave ten photographs each, and does not say"
+    " which are whose. All groups were looked at: hand, nails, bracelets, sleeves and paper agree within"
+    " them; in groups 4, 97, 140, 198 and 203 the light or the distance changes part-way. The evidence below"
+    " agrees. Nothing shows whether somebody was photographed in two runs."
 )
 DOUBTFUL = [
     {"group": 121, "label": 3, "shows": 7, "note": "the second photograph with this label in its group"},
@@ -60,9 +67,9 @@ DOUBTFUL = [
 def derive_groups(numbers: Sequence[int], labels: Sequence[int]) -> list[int]:
     """Return the signer of each photograph, numbered from 0 in the order of the photographs' numbers.
 
-    A signer was photographed showing 0 to 9 in turn, mostly. In the order of the numbers, a photograph begins a new signer when the
-    signer before has shown a 9 and it shows a 0 or a number shown already; or, without a 9, when it shows a number shown already and
-    five or more numbers are missing before it.
+    A signer was photographed showing 0 to 9 in turn, mostly. In the order of the numbers, a photograph begins
+    a new signer when the signer before has shown a 9 and it shows a 0 or a number shown already; or, without
+    a 9, when it shows a number shown already and five or more numbers are missing before it.
 
     Args:
         numbers: N distinct numbers from the file names.
@@ -84,12 +91,19 @@ def derive_groups(numbers: Sequence[int], labels: Sequence[int]) -> list[int]:
 
 
 def choose_test_groups(groups: int) -> NDArray[np.int16]:
-    """Return the signers of the test set: the 30 % with the smallest salted hashes of their numbers, ascending."""
-    ranked = sorted(range(groups), key=lambda group: hashlib.sha256(f"{TEST_SALT}\0{group}".encode()).digest())
+    """Return the signers of the test set.
+
+    The 30 % with the smallest salted hashes of their numbers, ascending.
+    """
+    ranked = sorted(
+        range(groups), key=lambda group: hashlib.sha256(f"{TEST_SALT}\0{group}".encode()).digest()
+    )
     return np.array(sorted(ranked[: round(TEST_SHARE * groups)]), dtype=np.int16)
 
 
-def irregular(labels: NDArray[np.int64], groups: NDArray[np.int64], numbers: NDArray[np.int64]) -> dict[str, dict[str, str]]:
+def irregular(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], numbers: NDArray[np.int64]
+) -> dict[str, dict[str, str]]:
     """Return the labels, in the order they were taken, of the groups that are not 0 to 9, by what is odd about them."""
     found: dict[str, dict[str, str]] = {"not each number once": {}, "another order": {}}
     for group in range(groups.max() + 1):
@@ -102,7 +116,11 @@ def irregular(labels: NDArray[np.int64], groups: NDArray[np.int64], numbers: NDA
 
 
 def skin_variances(
-    images: NDArray[np.uint8], masks: NDArray[np.bool_], labels: NDArray[np.int64], groups: NDArray[np.int64], numbers: NDArray[np.int64]
+    images: NDArray[np.uint8],
+    masks: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    numbers: NDArray[np.int64],
 ) -> list[float]:
     """Return the variance of the skin's colour within groups whose borders are moved by 0 to 9 photographs.
 
@@ -123,7 +141,11 @@ def skin_variances(
 
 
 def describe_groups(
-    images: NDArray[np.uint8], masks: NDArray[np.bool_], labels: NDArray[np.int64], groups: NDArray[np.int64], numbers: NDArray[np.int64]
+    images: NDArray[np.uint8],
+    masks: NDArray[np.bool_],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    numbers: NDArray[np.int64],
 ) -> dict[str, Any]:
     """Return what the provenance says of the groups."""
     odd = irregular(labels, groups, numbers)
@@ -136,7 +158,10 @@ def describe_groups(
         },
         "odd_count": sum(map(len, odd.values())),
         "odd": odd,
-        "test": f"the {TEST_SHARE:.0%} of groups with the smallest SHA-256 of '{TEST_SALT}', a zero byte and the group's number",
+        "test": (
+            f"the {TEST_SHARE:.0%} of groups with the smallest SHA-256 of '{TEST_SALT}', a zero byte and the"
+            " group's number"
+        ),
     }
 
 
@@ -150,7 +175,10 @@ def describe_masks(masks: NDArray[np.bool_]) -> dict[str, Any]:
         "max": round(float(shares.max()), 3),
         "failed": int(((shares < PLAUSIBLE_SHARE[0]) | (shares > PLAUSIBLE_SHARE[1])).sum()),
         "failed_means": "below {:.0%} or above {:.0%}".format(*PLAUSIBLE_SHARE),
-        "looked_at": "48 at random, the 24 smallest and the 24 largest: no finger lost, no paper kept beyond a pixel along the outline",
+        "looked_at": (
+            "48 at random, the 24 smallest and the 24 largest: no finger lost, no paper kept beyond a pixel"
+            " along the outline"
+        ),
     }
 
 
@@ -162,7 +190,11 @@ def make(raw: Path, folder: Path) -> None:
     payloads = [jpeg[start:stop].tobytes() for start, stop in pairwise(offsets)]
     # In the order of the contents, the file says nothing more about the names than the groups do.
     order = canonical_order(stack_ids([content_id("image", payload) for payload in payloads]))
-    payloads, labels, numbers = [payloads[row] for row in order], labels[order].astype(np.int64), numbers[order]
+    payloads, labels, numbers = (
+        [payloads[row] for row in order],
+        labels[order].astype(np.int64),
+        numbers[order],
+    )
     groups = np.array(derive_groups(numbers.tolist(), labels.tolist()), dtype=np.int64)
     photographs = Photographs(
         jpeg=np.frombuffer(b"".join(payloads), dtype=np.uint8),
@@ -179,7 +211,11 @@ def make(raw: Path, folder: Path) -> None:
     provenance = {
         "source": SOURCE,
         "file": {"name": DATA_FILE, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()},
-        "raw": {"bytes": raw.stat().st_size, "sha256": hashlib.sha256(raw.read_bytes()).hexdigest(), "made_by": "tools/make_signs.py"},
+        "raw": {
+            "bytes": raw.stat().st_size,
+            "sha256": hashlib.sha256(raw.read_bytes()).hexdigest(),
+            "made_by": "tools/make_signs.py",
+        },
         "counts": {
             "photographs": len(photographs),
             "left_out": len(names) - len(photographs),
@@ -194,7 +230,9 @@ def make(raw: Path, folder: Path) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DATA_FILE).write_bytes(data)
-    (folder / PROVENANCE_FILE).write_text(json.dumps(provenance, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / PROVENANCE_FILE).write_text(
+        json.dumps(provenance, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     print(f"{len(photographs)} photographs, {len(data):,} bytes -> {folder}")
 
 

@@ -43,4 +43,7 @@ def folders(tmp_path_factory):
 def photographs():
     """Parts of scikit-learn's two photographs, uint8, of several shapes and larger than the models read."""
     one, other = load_sample_images().images
-    return [np.ascontiguousarray(part) for part in (one[:240, :320], one[100:420, 200:440], other[:200, 100:300], other[100:280, :400])]
+    return [
+        np.ascontiguousarray(part)
+        for part in (one[:240, :320], one[100:420, 200:440], other[:200, 100:300], other[100:280, :400])
+    ]

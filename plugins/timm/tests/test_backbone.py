@@ -59,15 +59,33 @@ def test_features_are_those_of_timms_own_loop(folders, photographs, name):
 def test_a_wrong_filter_and_swapped_channels_fail_the_bound(folders, photographs, name):
     expected = _library(folders[name], photographs)
     assert _apart(_library(folders[name], photographs, interpolation="nearest"), expected) > 5e-2
-    other = "bilinear" if Timm(TimmConfig(weights=folders[name]), Runtime())._images.interpolation == "bicubic" else "bicubic"
+    other = (
+        "bilinear"
+        if Timm(TimmConfig(weights=folders[name]), Runtime())._images.interpolation == "bicubic"
+        else "bicubic"
+    )
     assert _apart(_library(folders[name], photographs, interpolation=other), expected) > 1e-3
-    assert _apart(_library(folders[name], [np.ascontiguousarray(array[..., ::-1]) for array in photographs]), expected) > 5e-2
+    assert (
+        _apart(
+            _library(folders[name], [np.ascontiguousarray(array[..., ::-1]) for array in photographs]),
+            expected,
+        )
+        > 5e-2
+    )
 
 
 def test_the_preprocessing_is_the_folders_own(tmp_path, photographs, make):
     model = make("test_vit", num_classes=0)
-    data = {"interpolation": "bilinear", "crop_pct": 0.8, "crop_mode": "squash", "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
-    save_for_hf(model, tmp_path, safe_serialization=True, model_config={"pretrained_cfg": data}, data_config=data)
+    data = {
+        "interpolation": "bilinear",
+        "crop_pct": 0.8,
+        "crop_mode": "squash",
+        "mean": (0.1, 0.2, 0.3),
+        "std": (0.4, 0.5, 0.6),
+    }
+    save_for_hf(
+        model, tmp_path, safe_serialization=True, model_config={"pretrained_cfg": data}, data_config=data
+    )
     backbone = Timm(TimmConfig(weights=tmp_path), Runtime())
     assert _apart(backbone.encode(_inputs(backbone, photographs)), _library(tmp_path, photographs)) <= 1e-3
 
@@ -88,7 +106,13 @@ def test_a_file_of_weights_with_an_architecture(tmp_path, photographs, make, cla
     model = make("test_resnet", num_classes=classes)
     file = tmp_path / f"weights{ending}"
     if ending == ".pth":
-        torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in model.state_dict().items()}, "epoch": 3}, file)
+        torch.save(
+            {
+                "state_dict": {f"module.{name}": tensor for name, tensor in model.state_dict().items()},
+                "epoch": 3,
+            },
+            file,
+        )
     else:
         save_file(model.state_dict(), file)
     backbone = Timm(TimmConfig(model="test_resnet", weights=file), Runtime())
@@ -99,17 +123,25 @@ def test_a_file_of_weights_with_an_architecture(tmp_path, photographs, make, cla
 
 
 def test_a_tag_says_which_preprocessing():
-    plain, inception = (Timm(TimmConfig(model=name, random_seed=0), Runtime()) for name in ("resnet18.a1_in1k", "resnet18.fb_swsl_ig1b_ft_in1k"))
+    plain, inception = (
+        Timm(TimmConfig(model=name, random_seed=0), Runtime())
+        for name in ("resnet18.a1_in1k", "resnet18.fb_swsl_ig1b_ft_in1k")
+    )
     assert (plain._images.interpolation, inception._images.interpolation) == ("bicubic", "bilinear")
 
 
-@pytest.mark.parametrize(("name", "what"), [("test_vit", "tokens"), ("test_vit4", "tokens"), ("test_resnet", "maps"), ("test_convnext", "maps")])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("test_vit", "tokens"), ("test_vit4", "tokens"), ("test_resnet", "maps"), ("test_convnext", "maps")],
+)
 def test_tokens_and_maps_are_what_the_sites_give(photographs, name, what):
     backbone = Timm(TimmConfig(model=name, random_seed=0), Runtime())
     inputs, sites = _inputs(backbone, photographs[:2]), backbone.sites
     for layer, block in enumerate(sites.blocks):
         seen = []
-        hook = backbone.module.get_submodule(block.name).register_forward_hook(lambda module, args, out, seen=seen: seen.append(out))
+        hook = backbone.module.get_submodule(block.name).register_forward_hook(
+            lambda module, args, out, seen=seen: seen.append(out)
+        )
         with torch.no_grad():
             backbone.forward(inputs)
             hook.remove()
@@ -128,7 +160,10 @@ def test_every_site_is_there_and_runs_in_order(photographs, name):
     backbone = Timm(TimmConfig(model=name, random_seed=0), Runtime())
     sites, ran = backbone.sites, []
     modules = dict(backbone.module.named_modules())
-    hooks = [module.register_forward_hook(lambda module, args, out, name=name: ran.append(name)) for name, module in modules.items()]
+    hooks = [
+        module.register_forward_hook(lambda module, args, out, name=name: ran.append(name))
+        for name, module in modules.items()
+    ]
     backbone.encode(_inputs(backbone, photographs[:1]))
     for hook in hooks:
         hook.remove()
@@ -181,7 +216,10 @@ def test_other_models_give_features_alone():
 
 def test_random_weights_follow_the_seed_and_leave_the_generator_alone():
     state = torch.get_rng_state()
-    one, same, other = (Timm(TimmConfig(model="test_vit", random_seed=seed), Runtime()).module.state_dict() for seed in (0, 0, 1))
+    one, same, other = (
+        Timm(TimmConfig(model="test_vit", random_seed=seed), Runtime()).module.state_dict()
+        for seed in (0, 0, 1)
+    )
     assert all(torch.equal(tensor, same[name]) for name, tensor in one.items())
     assert not torch.equal(one["blocks.0.attn.qkv.weight"], other["blocks.0.attn.qkv.weight"])
     assert torch.equal(state, torch.get_rng_state())

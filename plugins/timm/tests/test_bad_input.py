@@ -1,4 +1,7 @@
-"""What is said of models that are missing, damaged, of others, or not to be had; and what names of architectures promise."""
+"""What is said of models that are missing, damaged, of others, or not to be had.
+
+And what names of architectures promise.
+"""
 
 import json
 import shutil
@@ -52,7 +55,10 @@ def _truncate(file):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda path: (path / "model.safetensors").unlink(), "there are no weights.*Possible: model.safetensors"),
+        (
+            lambda path: (path / "model.safetensors").unlink(),
+            "there are no weights.*Possible: model.safetensors",
+        ),
         (lambda path: (path / "config.json").unlink(), r"there is no config\.json.*model=NAME"),
         (lambda path: (path / "config.json").write_text("{"), "it cannot be read"),
         (lambda path: (path / "config.json").write_text("{}"), "names no architecture"),
@@ -60,12 +66,27 @@ def _truncate(file):
         (lambda path: (path / "model.safetensors").write_bytes(b"no weights"), "the weights cannot be read"),
         (lambda path: save_file({}, path / "model.safetensors"), "holds no tensors"),
         (lambda path: _edit_weights(path, lambda t: t.pop(QKV)), f"not those of test_vit: {QKV} is missing"),
-        (lambda path: _edit_weights(path, lambda t: t.update({QKV: torch.zeros(3, 3)})), rf"{QKV} has the shape \(3, 3\) instead of \(192, 64\)"),
+        (
+            lambda path: _edit_weights(path, lambda t: t.update({QKV: torch.zeros(3, 3)})),
+            rf"{QKV} has the shape \(3, 3\) instead of \(192, 64\)",
+        ),
         (lambda path: _edit_weights(path, lambda t: t.update(extra=torch.zeros(1))), "extra is unknown"),
-        (lambda path: _edit_config(path, architecture="test_resnet", model_args={}), "not those of test_resnet: .* is missing.*more"),
-        (lambda path: _edit_config(path, architecture="test_vit2", model_args={}), "not those of test_vit2: "),
-        (lambda path: _edit_config(path, model_args={"pretrained_strict": False}), "'pretrained_strict', which is not supported"),
-        (lambda path: _edit_config(path, model_args={"no_such_argument": 1}), "cannot be made.*no_such_argument"),
+        (
+            lambda path: _edit_config(path, architecture="test_resnet", model_args={}),
+            "not those of test_resnet: .* is missing.*more",
+        ),
+        (
+            lambda path: _edit_config(path, architecture="test_vit2", model_args={}),
+            "not those of test_vit2: ",
+        ),
+        (
+            lambda path: _edit_config(path, model_args={"pretrained_strict": False}),
+            "'pretrained_strict', which is not supported",
+        ),
+        (
+            lambda path: _edit_config(path, model_args={"no_such_argument": 1}),
+            "cannot be made.*no_such_argument",
+        ),
         (lambda path: _edit_config(path, architecture="test_resnet"), "a model test_resnet cannot be made"),
     ],
 )
@@ -94,7 +115,11 @@ def test_names_that_contradict_each_other(folders):
 
 
 def test_files_that_are_no_weights(tmp_path, make):
-    for name, message in (("a.npz", "is no weight file.*safetensors"), ("a.pth", "does not say which architecture"), ("none", "there is no file")):
+    for name, message in (
+        ("a.npz", "is no weight file.*safetensors"),
+        ("a.pth", "does not say which architecture"),
+        ("none", "there is no file"),
+    ):
         if name != "none":
             (tmp_path / name).write_bytes(b"x")
         with pytest.raises(ConfigError, match=message):
@@ -151,7 +176,9 @@ def test_a_hub_that_cannot_be_reached(monkeypatch):
         raise LocalEntryNotFoundError("Got: ConnectError: Name or service not known\nand more")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(MachineError, match=r"cannot be asked \(Got: ConnectError.*Download it beforehand") as caught:
+    with pytest.raises(
+        MachineError, match=r"cannot be asked \(Got: ConnectError.*Download it beforehand"
+    ) as caught:
         Timm(TimmConfig(hub="timm/resnet50.a1_in1k", revision=COMMIT), Runtime())
     assert "\n" not in str(caught.value)
 
@@ -159,7 +186,9 @@ def test_a_hub_that_cannot_be_reached(monkeypatch):
 def test_a_pinned_hub_model_is_loaded_from_what_was_downloaded(monkeypatch, folders):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(folders["test_vit"]))
     assert Timm(TimmConfig(hub="timm/test_vit.r160_in1k", revision=COMMIT), Runtime()).dim == 64
-    with pytest.raises(ConfigError, match=r"is of the architecture 'test_vit', which its name does not say.*model=test_vit"):
+    with pytest.raises(
+        ConfigError, match=r"is of the architecture 'test_vit', which its name does not say.*model=test_vit"
+    ):
         Timm(TimmConfig(hub="owner/mine", revision=COMMIT), Runtime())
     assert "tokens" in provides(TimmConfig(hub="owner/mine", revision=COMMIT, model="test_vit"))
     Timm(TimmConfig(hub="owner/mine", revision=COMMIT, model="test_vit"), Runtime())
@@ -178,9 +207,14 @@ def test_fingerprints_follow_files_names_and_seeds(folders, copy):
 
     hub = {"hub": "timm/test_vit.r160_in1k", "revision": COMMIT}
     prints = [
-        of(weights=folders["test_vit"]), of(weights=folders["test_resnet"]), of(weights=copy / "model.safetensors", model="test_vit"),
-        of(**hub), of(**hub | {"revision": COMMIT[::-1]}), of(model="test_vit", random_seed=0), of(model="test_vit", random_seed=1),
-    ]  # fmt: skip
+        of(weights=folders["test_vit"]),
+        of(weights=folders["test_resnet"]),
+        of(weights=copy / "model.safetensors", model="test_vit"),
+        of(**hub),
+        of(**hub | {"revision": COMMIT[::-1]}),
+        of(model="test_vit", random_seed=0),
+        of(model="test_vit", random_seed=1),
+    ]
     assert len(set(prints)) == len(prints)
     assert of(weights=copy) == prints[0]
     (copy / "README.md").write_text("words")
@@ -189,10 +223,17 @@ def test_fingerprints_follow_files_names_and_seeds(folders, copy):
     assert of(weights=copy) != prints[0]
 
 
-# -- names ------------------------------------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------------------
 
 MODULES = {
-    "transformer": ("vision_transformer", "vision_transformer_hybrid", "vision_transformer_relpos", "deit", "beit", "eva"),
+    "transformer": (
+        "vision_transformer",
+        "vision_transformer_hybrid",
+        "vision_transformer_relpos",
+        "deit",
+        "beit",
+        "eva",
+    ),
     "resnet": ("resnet",),
     "convnext": ("convnext",),
     "regnet": ("regnet",),
@@ -200,7 +241,12 @@ MODULES = {
 
 
 def test_families_are_known_by_name_for_every_model_of_timm():
-    wanted = {name: kind for kind, modules in MODULES.items() for module in modules for name in timm.list_models(module=module)}
+    wanted = {
+        name: kind
+        for kind, modules in MODULES.items()
+        for module in modules
+        for name in timm.list_models(module=module)
+    }
     found = {name: family(name) for name in timm.list_models()}
     assert {name: kind for name, kind in found.items() if kind != wanted.get(name, "")} == {}
 
@@ -209,7 +255,11 @@ def test_what_is_provided_follows_the_architecture(folders):
     assert provides(TimmConfig(weights=folders["test_vit"])) == {"features", "module", "tokens"}
     assert provides(TimmConfig(weights=folders["test_resnet"])) == {"features", "module", "maps"}
     assert provides(TimmConfig(weights=folders["test_efficientnet"])) == {"features"}
-    assert provides(TimmConfig(hub="timm/vit_base_patch16_224.augreg_in21k", revision=COMMIT)) == {"features", "module", "tokens"}
+    assert provides(TimmConfig(hub="timm/vit_base_patch16_224.augreg_in21k", revision=COMMIT)) == {
+        "features",
+        "module",
+        "tokens",
+    }
     for kind in (*STAGES, "transformer"):
         name = timm.list_models(module=MODULES[kind][0])[0]
         assert provides(TimmConfig(model=name, random_seed=0)) >= {"features", "module"}
@@ -218,4 +268,6 @@ def test_what_is_provided_follows_the_architecture(folders):
 def test_no_text_tower_is_promised():
     component = manager_of("timm").get("backbone", "timm/timm")
     for name in ("resnet50", "vit_base_patch16_224", "efficientnet_b0"):
-        assert not {"text-tower", "projects"} & manager_of("timm").provides(component, TimmConfig(model=name, random_seed=0))
+        assert not {"text-tower", "projects"} & manager_of("timm").provides(
+            component, TimmConfig(model=name, random_seed=0)
+        )

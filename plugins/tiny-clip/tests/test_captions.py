@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from burnish_tiny_clip.training.captions import ATTRIBUTES, TEMPLATES, Words, caption, swapped, true_of
 
-WORDS = Words(("digit nine", "hand sign one"), ("red", "blue"), ("plain", "striped"), ("in the middle", "at the top left"), ("solid", "sketch"))
+WORDS = Words(
+    ("digit nine", "hand sign one"),
+    ("red", "blue"),
+    ("plain", "striped"),
+    ("in the middle", "at the top left"),
+    ("solid", "sketch"),
+)
 
 
 def test_a_caption_mentions_what_it_is_told_to():
@@ -30,7 +36,9 @@ def test_whom_a_caption_is_true_of_agrees_with_a_loop():
     got = true_of(values, mentioned)
     for scene in range(12):
         for other in range(12):
-            expected = all(values[scene][a] == values[other][a] for a in range(len(ATTRIBUTES)) if mentioned[other][a])
+            expected = all(
+                values[scene][a] == values[other][a] for a in range(len(ATTRIBUTES)) if mentioned[other][a]
+            )
             assert got[scene, other] == expected
 
 

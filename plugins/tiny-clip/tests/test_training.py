@@ -20,13 +20,21 @@ from burnish_tiny_clip.training.teacher import MAPS, new_teacher
 from burnish_tiny_clip.training.towers import encode_images, encode_texts
 from burnish_tiny_clip.training.vocabulary import SIZE, learn
 
-WORDS = Words(("digit nine", "hand sign one"), ("red", "blue"), ("plain", "striped"), ("in the middle", "at the top left"), ("solid", "sketch"))
+WORDS = Words(
+    ("digit nine", "hand sign one"),
+    ("red", "blue"),
+    ("plain", "striped"),
+    ("in the middle", "at the top left"),
+    ("solid", "sketch"),
+)
 SMALL = Settings(minutes=0.02, teacher_batch=8, cifar_batch=8, scenes_batch=6)
 
 
 def _images(count, attributes, high, seed=0):
     rng = np.random.default_rng(seed)
-    return Images(rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8), rng.integers(0, high, (count, attributes)))
+    return Images(
+        rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8), rng.integers(0, high, (count, attributes))
+    )
 
 
 def _material(noise=0.0):
@@ -46,22 +54,34 @@ def test_the_model_is_small(model):
 def test_images_are_encoded_as_open_clip_encodes_them(model):
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        torch.testing.assert_close(encode_images(model, x, None)[0], model.encode_image(x), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            encode_images(model, x, None)[0], model.encode_image(x), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_all_patches_in_another_order_are_the_same_image(model):
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     keep = torch.stack([torch.randperm(64, generator=torch.Generator().manual_seed(row)) for row in range(4)])
     with torch.no_grad():
-        torch.testing.assert_close(encode_images(model, x, keep)[0], encode_images(model, x, None)[0], rtol=1e-4, atol=1e-4)
-        assert not torch.allclose(encode_images(model, x, keep[:, :32])[0], encode_images(model, x, None)[0], atol=1e-2)
+        torch.testing.assert_close(
+            encode_images(model, x, keep)[0], encode_images(model, x, None)[0], rtol=1e-4, atol=1e-4
+        )
+        assert not torch.allclose(
+            encode_images(model, x, keep[:, :32])[0], encode_images(model, x, None)[0], atol=1e-2
+        )
 
 
 def test_texts_are_encoded_as_open_clip_encodes_them_with_less_padding(model):
     tokens = torch.zeros(3, 32, dtype=torch.long)
-    tokens[:, 0], tokens[:, 1:6], tokens[:, 6] = 1, torch.randint(2, 600, (3, 5), generator=torch.Generator().manual_seed(0)), SIZE - 1
+    tokens[:, 0], tokens[:, 1:6], tokens[:, 6] = (
+        1,
+        torch.randint(2, 600, (3, 5), generator=torch.Generator().manual_seed(0)),
+        SIZE - 1,
+    )
     with torch.no_grad():
-        torch.testing.assert_close(encode_texts(model, tokens[:, :7]), model.encode_text(tokens), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(
+            encode_texts(model, tokens[:, :7]), model.encode_text(tokens), rtol=1e-4, atol=1e-4
+        )
 
 
 def test_a_build_follows_the_seed():
@@ -106,7 +126,10 @@ def test_targets_of_scenes_are_their_combination_object_and_all_true_captions():
     # Only the first two scenes can share a caption: they differ in the background alone.
     for scene in range(3):
         for other in range(3):
-            text, differs = captions.texts[25 + other], [w for w in ("plain", "striped") if shown.values[scene][2] != ("plain", "striped").index(w)]
+            text, differs = (
+                captions.texts[25 + other],
+                [w for w in ("plain", "striped") if shown.values[scene][2] != ("plain", "striped").index(w)],
+            )
             true = scene == other or ({scene, other} == {0, 1} and not any(word in text for word in differs))
             assert bool(scenes[scene, other] > 0) == true
     torch.testing.assert_close(scenes.sum(1), torch.ones(3))
@@ -128,9 +151,15 @@ def test_contrast_is_cross_entropy_over_each_part():
     expected = torch.nn.functional.cross_entropy(logits[3:, 23:25], torch.tensor([0, 0, 1]))
     assert float(losses["objects"]) == pytest.approx(float(expected), rel=1e-5)
     outer = [*range(20), *range(25, 28)]
-    slow = [-sum(float(captions.columns[i, k]) * float(logits[:, j].log_softmax(0)[i]) for i in range(6)) for k, j in enumerate(outer)]
+    slow = [
+        -sum(float(captions.columns[i, k]) * float(logits[:, j].log_softmax(0)[i]) for i in range(6))
+        for k, j in enumerate(outer)
+    ]
     assert float(losses["captions"]) == pytest.approx(sum(slow) / 23, rel=1e-4)
-    slow = [-sum(float(captions.rows[i, j]) * float(logits[i].log_softmax(0)[j]) for j in range(28)) for i in range(3)]
+    slow = [
+        -sum(float(captions.rows[i, j]) * float(logits[i].log_softmax(0)[j]) for j in range(28))
+        for i in range(3)
+    ]
     assert float(losses["photographs"]) == pytest.approx(sum(slow) / 3, rel=1e-4)
 
 
@@ -146,9 +175,14 @@ def test_views_flip_photographs_and_leave_scenes_alone():
 def test_a_patch_begins_by_looking_at_its_neighbours():
     visual = build(3).visual
     block = visual.transformer.resblocks[0]
-    x = torch.randn(1, 64, 128, generator=torch.Generator().manual_seed(0)) * 0.1 + visual.positional_embedding[None, 1:]
+    x = (
+        torch.randn(1, 64, 128, generator=torch.Generator().manual_seed(0)) * 0.1
+        + visual.positional_embedding[None, 1:]
+    )
     with torch.no_grad():
-        _, weights = block.attn(*[block.ln_1(visual.ln_pre(x))] * 3, need_weights=True, average_attn_weights=False)
+        _, weights = block.attn(
+            *[block.ln_1(visual.ln_pre(x))] * 3, need_weights=True, average_attn_weights=False
+        )
     middle = [row * 8 + column for row in range(1, 7) for column in range(1, 7)]
     for head, step in enumerate((-8, 8, -1, 1)):
         assert all(int(weights[0, head, patch].argmax()) == patch + step for patch in middle)
@@ -163,7 +197,9 @@ def test_hints_are_the_squared_error_of_standardised_maps():
     errors = []
     for tap, one, head in zip(taps, maps, hints.heads, strict=True):
         target = (one - one.mean((0, 1))) / (one.std((0, 1)) + 0.1)
-        seen = torch.stack([torch.stack([target[image, place] for place in keep[image]]) for image in range(2)])
+        seen = torch.stack(
+            [torch.stack([target[image, place] for place in keep[image]]) for image in range(2)]
+        )
         errors.append(((head(tap) - seen) ** 2).mean().item())
     assert hints(taps, maps, keep).item() == pytest.approx(sum(errors) / 2, rel=1e-5)
 
@@ -190,7 +226,9 @@ def test_jitter_moves_by_at_most_four_pixels():
 
 def test_a_pass_shows_every_row_once_and_passes_differ():
     order = Order(12, 4, 3)
-    first, second = (np.concatenate([order.rows(step) for step in range(start, start + 3)]) for start in (0, 3))
+    first, second = (
+        np.concatenate([order.rows(step) for step in range(start, start + 3)]) for start in (0, 3)
+    )
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(12))
     assert first.tolist() != second.tolist()
     assert Order(12, 4, 3).rows(4).tolist() == order.rows(4).tolist()

@@ -5,9 +5,17 @@ import torch
 
 open_clip = pytest.importorskip("open_clip")
 
-from burnish_tiny_clip import TinyClipConfig  # noqa: E402
-from burnish_tiny_clip.files import folder_of  # noqa: E402
-from burnish_tiny_clip.training.vocabulary import CONTEXT, END, PAD, SIZE, START, learn, token_ids  # noqa: E402
+from burnish_tiny_clip import TinyClipConfig
+from burnish_tiny_clip.files import folder_of
+from burnish_tiny_clip.training.vocabulary import (
+    CONTEXT,
+    END,
+    PAD,
+    SIZE,
+    START,
+    learn,
+    token_ids,
+)
 
 TEXTS = ["a photo of a red digit seven.", "a picture of a Zebra", "naïve 漢字 🙂", "", "a " * 60]
 
@@ -24,7 +32,14 @@ def test_the_size_is_fixed_and_the_end_has_the_largest_number(tokenizer):
 
 
 def test_words_of_the_texts_are_one_token_and_others_are_several(tokenizer):
-    assert tokenizer.encode("a photo of a red digit").tokens[1:-1] == ["Ġa", "Ġphoto", "Ġof", "Ġa", "Ġred", "Ġdigit"]
+    assert tokenizer.encode("a photo of a red digit").tokens[1:-1] == [
+        "Ġa",
+        "Ġphoto",
+        "Ġof",
+        "Ġa",
+        "Ġred",
+        "Ġdigit",
+    ]
     assert len(tokenizer.encode("zebra").ids) > 3
 
 

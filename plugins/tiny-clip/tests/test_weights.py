@@ -30,7 +30,9 @@ def clip():
 def test_the_provenance_is_that_of_the_files(noise):
     folder = folder_of(TinyClipConfig(noise=noise))
     facts = read_provenance(folder)
-    assert facts["sha256"] == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    assert facts["sha256"] == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES
+    }
     assert facts["caption_noise"] == noise
     assert "CIFAR-10" in facts["terms"]
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, PROVENANCE])
@@ -49,7 +51,11 @@ def test_it_tells_unseen_scenes_apart_as_well_as_its_provenance_says(noise):
     backbone = load(TinyClipConfig(noise=noise), Runtime())
     pytest.importorskip("burnish_signs", reason="scenes come from burnish-signs")
     source = get_manager().get("source", "scenes")
-    dataset = get_manager().resolve(source, source.descriptor.target)(source.descriptor.config(per_class=1, test_per_class=10)).load()
+    dataset = (
+        get_manager()
+        .resolve(source, source.descriptor.target)(source.descriptor.config(per_class=1, test_per_class=10))
+        .load()
+    )
     stated = read_provenance(folder_of(TinyClipConfig(noise=noise)))["zero_shot_accuracy"]
     for split, name in (("test", "scenes_seen"), ("test:new", "scenes_unseen")):
         index = dataset.assigned[split]
@@ -70,7 +76,14 @@ def _texts(backbone, texts):
 
 def test_what_it_offers_is_what_its_descriptor_says(clip):
     component = get_manager().get("backbone", "tiny-clip")
-    assert component.descriptor.provides == {"features", "projects", "text-tower", "compose-text", "tokens", "module"}
+    assert component.descriptor.provides == {
+        "features",
+        "projects",
+        "text-tower",
+        "compose-text",
+        "tokens",
+        "module",
+    }
     assert clip.dim == 128
     assert clip.projection.shape == (128, 128)
     assert clip.context_length == 32
@@ -78,7 +91,9 @@ def test_what_it_offers_is_what_its_descriptor_says(clip):
     image = {"image": np.zeros((1, 32, 32, 3), dtype=np.uint8)}
     assert clip.tokens(image).shape == (1, 65, 128)
     ids = clip.tokenise(["a photo of a cat"])
-    torch.testing.assert_close(clip.encode_embedded(clip.embed_tokens(ids), ids), clip.text_tower.encode({"tokens": ids.numpy()}))
+    torch.testing.assert_close(
+        clip.encode_embedded(clip.embed_tokens(ids), ids), clip.text_tower.encode({"tokens": ids.numpy()})
+    )
 
 
 def test_class_names_it_was_never_taught_have_features_of_their_own(clip):

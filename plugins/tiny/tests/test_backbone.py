@@ -30,7 +30,9 @@ def _smooth(count, side=32, seed=0):
     """Return images that look a little like photographs: random 8 x 8 enlarged."""
     rng = np.random.default_rng(seed)
     small = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
-    return np.stack([np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)) for image in small])
+    return np.stack(
+        [np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)) for image in small]
+    )
 
 
 def _items(arrays):
@@ -62,7 +64,9 @@ def test_all_weights_load_and_give_features(noise, seed):
 def test_features_are_those_of_the_unfolded_network(tiny):
     arrays = _smooth(6)
     with torch.inference_mode():
-        expected = load_network(weight_file(TinyConfig(noise=0.3, seed=1)))(normalise(torch.from_numpy(arrays), torch.float32))
+        expected = load_network(weight_file(TinyConfig(noise=0.3, seed=1)))(
+            normalise(torch.from_numpy(arrays), torch.float32)
+        )
     got = tiny.encode({"image": arrays})
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
 

@@ -23,13 +23,19 @@ def _network(seed=0):
 
 
 def _images(count=5, side=32, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
+    return torch.from_numpy(
+        np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    )
 
 
 def test_it_is_small():
     network = build()
     assert sum(parameter.numel() for parameter in network.parameters()) < 300_000
-    stored = sum(tensor.numel() * 2 for name, tensor in network.state_dict().items() if not name.endswith("num_batches_tracked"))
+    stored = sum(
+        tensor.numel() * 2
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    )
     assert 10 * stored < 6_000_000
 
 
@@ -64,7 +70,9 @@ def _slow_features(state, x):
 
     def norm(name, x):
         scale = state[f"{name}.weight"] / np.sqrt(state[f"{name}.running_var"] + 1e-5)
-        return (x - state[f"{name}.running_mean"][:, None, None]) * scale[:, None, None] + state[f"{name}.bias"][:, None, None]
+        return (x - state[f"{name}.running_mean"][:, None, None]) * scale[:, None, None] + state[
+            f"{name}.bias"
+        ][:, None, None]
 
     x = norm("bn", convolution("stem", x))
     half = x.shape[1] // 2

@@ -34,7 +34,11 @@ def test_the_light_part_imports_neither_torch_nor_numpy():
 def test_every_shipped_file_is_what_its_provenance_says():
     provenance = json.loads((SHIPPED / PROVENANCE).read_text(encoding="utf-8"))
     entries = {entry["file"]: entry for entry in provenance["files"]}
-    assert set(entries) == {weight_file(config).name for config in ALL} == {file.name for file in SHIPPED.glob("*.safetensors")}
+    assert (
+        set(entries)
+        == {weight_file(config).name for config in ALL}
+        == {file.name for file in SHIPPED.glob("*.safetensors")}
+    )
     for config in ALL:
         entry = entries[weight_file(config).name]
         assert entry["sha256"] == hashlib.sha256(weight_file(config).read_bytes()).hexdigest()

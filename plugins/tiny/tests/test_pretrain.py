@@ -72,7 +72,10 @@ def test_the_folder_is_a_backbone_and_says_how_it_was_made(dataset, tmp_path):
     assert provenance["items"] == 99
     assert provenance["seed"] == 5
     assert 0 <= provenance["accuracy"]["test"] <= 1
-    assert provenance["weights"]["sha256"] == hashlib.sha256((out / "weights.safetensors").read_bytes()).hexdigest()
+    assert (
+        provenance["weights"]["sha256"]
+        == hashlib.sha256((out / "weights.safetensors").read_bytes()).hexdigest()
+    )
     backbone = Tiny(TinyConfig(weights=out), Runtime())
     prepared = backbone.prepare([Item(0, dataset.read(0))], View(), dataset.ids[:1])
     assert backbone.encode(prepared).shape == (1, 96)
@@ -85,7 +88,9 @@ def test_it_trains_on_the_given_items_and_labels_in_order(dataset, tmp_path):
     backbone = Tiny(TinyConfig(weights=out), Runtime())
     images = backbone.prepare(list(dataset.items(index)), View(), dataset.ids[index])["image"]
     schedule = Schedule(epochs=2, batch=32, bf16=False)
-    result = fit(torch.from_numpy(images), torch.from_numpy(dataset.supervision.y[index]), 2, seed=5, schedule=schedule)
+    result = fit(
+        torch.from_numpy(images), torch.from_numpy(dataset.supervision.y[index]), 2, seed=5, schedule=schedule
+    )
     expected = result.network.state_dict()["blocks.2.conv2.weight"].half()
     from safetensors.torch import load_file
 
@@ -129,7 +134,11 @@ def test_what_cannot_be_pre_trained_on_is_refused(tmp_path):
     with pytest.raises(DataError, match="fewer than two"):
         Pretrain(CONFIG).pretrain(_task(_dataset(arrays, [1, 1, -1, 1], ["train"] * 4), tmp_path))
     with pytest.raises(DataError, match="the items are features"):
-        Pretrain(CONFIG).pretrain(_task(_dataset(arrays, [0, 1, 0, 1], ["train"] * 4, modality="features"), tmp_path))
+        Pretrain(CONFIG).pretrain(
+            _task(_dataset(arrays, [0, 1, 0, 1], ["train"] * 4, modality="features"), tmp_path)
+        )
     with pytest.raises(ItemError):
-        Pretrain(CONFIG).pretrain(_task(_dataset([*arrays, b"broken"], [0, 1, 0, 1, 0], ["train"] * 5), tmp_path))
+        Pretrain(CONFIG).pretrain(
+            _task(_dataset([*arrays, b"broken"], [0, 1, 0, 1, 0], ["train"] * 5), tmp_path)
+        )
     assert not list(tmp_path.iterdir())

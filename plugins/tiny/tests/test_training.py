@@ -23,7 +23,10 @@ def data():
 
 
 def _weights(result):
-    return {**result.network.state_dict(), **{f"head.{name}": tensor for name, tensor in result.head.state_dict().items()}}
+    return {
+        **result.network.state_dict(),
+        **{f"head.{name}": tensor for name, tensor in result.head.state_dict().items()},
+    }
 
 
 def _same(one, other):
@@ -71,7 +74,9 @@ def test_accuracy_counts(data):
     predicted = []
     with torch.inference_mode():
         for image in data[0]:
-            x = (image / 255 - torch.tensor([0.4914, 0.4822, 0.4465])) / torch.tensor([0.2470, 0.2435, 0.2616])
+            x = (image / 255 - torch.tensor([0.4914, 0.4822, 0.4465])) / torch.tensor(
+                [0.2470, 0.2435, 0.2616]
+            )
             predicted.append(int(result.head(result.network(x.permute(2, 0, 1)[None])).argmax()))
     expected = np.mean(np.array(predicted) == data[1].numpy())
     assert accuracy(result.network, result.head, *data, batch=7) == pytest.approx(expected)
@@ -85,7 +90,9 @@ def test_the_state_of_another_training_is_refused(data, tmp_path):
         fit(data[0], (data[1] + 1) % 4, 4, seed=0, schedule=SCHEDULE, checkpoint=tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", json.dumps({"key": "x", "tensors": "gone.safetensors", "history": []})])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", json.dumps({"key": "x", "tensors": "gone.safetensors", "history": []})]
+)
 def test_a_damaged_state_is_said_to_be(data, tmp_path, damage):
     (tmp_path / "state.json").write_text(damage, encoding="utf-8")
     with pytest.raises(StoreError, match="damaged"):
@@ -118,7 +125,9 @@ def test_augmentation_is_a_flip_and_a_cut_of_the_reflected_border():
         found = False
         for flip in (image, image[:, :, ::-1]):
             padded = np.pad(flip, ((0, 0), (4, 4), (4, 4)), mode="reflect")
-            found |= any(np.array_equal(padded[:, i : i + 32, j : j + 32], cut) for i in range(9) for j in range(9))
+            found |= any(
+                np.array_equal(padded[:, i : i + 32, j : j + 32], cut) for i in range(9) for j in range(9)
+            )
         assert found
 
 

@@ -1,4 +1,6 @@
-"""Torch parts that several methods share. Authors import from here: `HeadTuner` and what its methods are given.
+"""Torch parts that several methods share.
+
+Authors import from here: `HeadTuner` and what its methods are given.
 
 The engine trains heads through `burnish.blocks.stacked`.
 """

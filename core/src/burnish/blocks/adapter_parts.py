@@ -15,8 +15,9 @@ Init = Literal["normal", "uniform"]
 class Bottleneck(nn.Module):
     """alpha * Up(ReLU(Down(LN(x)))), which is 0 at first.
 
-    AdaptFormer (arXiv:2205.13535) with a learnt alpha, as LIFT (arXiv:2309.10019) has it; the adapter of Houlsby et al. (arXiv:1902.00751)
-    is the same without alpha. It holds 2w + (wr + r) + (rw + w) numbers, and alpha.
+    AdaptFormer (arXiv:2205.13535) with a learnt alpha, as LIFT (arXiv:2309.10019) has it; the adapter of
+    Houlsby et al. (arXiv:1902.00751) is the same without alpha. It holds 2w + (wr + r) + (rw + w) numbers,
+    and alpha.
 
     Args:
         width: w of what it reads and gives.
@@ -29,7 +30,10 @@ class Bottleneck(nn.Module):
     def __init__(self, width: int, rank: int, *, scaled: bool, init: Init, generator: Generator) -> None:
         super().__init__()
         self.norm_weight, self.norm_bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
-        self.down, self.down_bias = nn.Parameter(kaiming((rank, width), init, generator)), nn.Parameter(torch.zeros(rank))
+        self.down, self.down_bias = (
+            nn.Parameter(kaiming((rank, width), init, generator)),
+            nn.Parameter(torch.zeros(rank)),
+        )
         self.up, self.up_bias = nn.Parameter(torch.zeros(width, rank)), nn.Parameter(torch.zeros(width))
         self.alpha = nn.Parameter(torch.ones(())) if scaled else None
 
@@ -55,7 +59,9 @@ class Sequential(nn.Module):
 
 
 class LowRankQueryValue(nn.Module):
-    """A fused projection's weight [W_q; W_k; W_v] with B A / r added to W_q and to W_v: LoRA (arXiv:2106.09685) where the linears are one.
+    """A fused projection's weight [W_q; W_k.
+
+    W_v] with B A / r added to W_q and to W_v: LoRA (arXiv:2106.09685) where the linears are one.
 
     It holds 2 (v + w) r numbers and changes nothing at first, for B is 0.
 
@@ -69,8 +75,14 @@ class LowRankQueryValue(nn.Module):
     def __init__(self, width: int, out: int, rank: int, generator: Generator) -> None:
         super().__init__()
         self.rank = rank
-        self.query_a, self.query_b = nn.Parameter(low_rank(rank, width, generator)), nn.Parameter(torch.zeros(out, rank))
-        self.value_a, self.value_b = nn.Parameter(low_rank(rank, width, generator)), nn.Parameter(torch.zeros(out, rank))
+        self.query_a, self.query_b = (
+            nn.Parameter(low_rank(rank, width, generator)),
+            nn.Parameter(torch.zeros(out, rank)),
+        )
+        self.value_a, self.value_b = (
+            nn.Parameter(low_rank(rank, width, generator)),
+            nn.Parameter(torch.zeros(out, rank)),
+        )
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight (3v, w) to use."""
@@ -90,7 +102,9 @@ class Prompts(nn.Module):
         generator: draws them.
     """
 
-    def __init__(self, count: int, width: int, *, bound: float, dim: int, replacing: bool, generator: Generator) -> None:
+    def __init__(
+        self, count: int, width: int, *, bound: float, dim: int, replacing: bool, generator: Generator
+    ) -> None:
         super().__init__()
         self.tokens = nn.Parameter((torch.rand(count, width, generator=generator) * 2 - 1) * bound)
         self.dim, self.replacing = dim, replacing
@@ -135,7 +149,9 @@ class ScaleShift(nn.Module):
 
 
 class ScaledWeight(nn.Module):
-    """gamma * W: the half of `ScaleShift` behind a linear whose output no hook sees, in front of it: gamma (W x + b) + beta = (gamma W) x + ...
+    """gamma * W: the half of `ScaleShift` behind a linear whose output no hook sees, in front of it.
+
+    Gamma (W x + b) + beta = (gamma W) x + ...
 
     Args:
         behind: holds gamma and beta; they are learnt as this module's.
@@ -166,14 +182,16 @@ class ScaledBias(nn.Module):
 def low_rank(rank: int, width: int, generator: Generator) -> Tensor:
     """Return LoRA's A (r, w) as LIFT's released code draws it: uniform within 1 / sqrt(r).
 
-    Its Kaiming draw takes the rank for the fan-in. peft's, and LoRA's own, is within 1 / sqrt(w): sqrt(w / r) times smaller, so that B A grows w / r
-    times more slowly at first.
+    Its Kaiming draw takes the rank for the fan-in. peft's, and LoRA's own, is within 1 / sqrt(w): sqrt(w / r)
+    times smaller, so that B A grows w / r times more slowly at first.
     """
     return (torch.rand((rank, width), generator=generator) * 2 - 1) / math.sqrt(rank)
 
 
 def kaiming(shape: tuple[int, int], init: Init, generator: Generator) -> Tensor:
-    """Return a weight drawn as by He et al. with a = sqrt(5): variance 1 / (3 fan_in), as torch's own linear layers have.
+    """Return a weight drawn as by He et al.
+
+    With a = sqrt(5): variance 1 / (3 fan_in), as torch's own linear layers have.
 
     Args:
         shape: (out, in).

@@ -1,8 +1,11 @@
-"""Which rows stand in which training batch: a function of the number of rows, the batch size, a seed and the epoch, of nothing else.
+"""Which rows stand in which training batch.
 
-Every batch is full, so that trials stack and batch statistics are never those of a handful of rows. The last batch of an epoch, where the
-rows do not fill it, is completed with rows from the start of the same epoch; these have weight 0, write no memory, and count only where
-something looks at the batch as a whole: in batch normalisation and in penalties.
+A function of the number of rows, the batch size, a seed and the epoch, of nothing else.
+
+Every batch is full, so that trials stack and batch statistics are never those of a handful of rows. The last
+batch of an epoch, where the rows do not fill it, is completed with rows from the start of the same epoch;
+these have weight 0, write no memory, and count only where something looks at the batch as a whole: in batch
+normalisation and in penalties.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ def batch_rows(n: int, batch: int, order: int, epoch: int) -> NDArray[np.int64]:
         order: seed of the order, at least 0; trials that share it and n get the same batches.
         epoch: from 0.
     """
-    # Raw output of a bit generator is what numpy promises to keep from version to version; `Generator.permutation` is not.
+    # Raw output of a bit generator is what numpy promises to keep from version to version;
+    # `Generator.permutation` is not.
     raw = np.random.PCG64(np.random.SeedSequence([order, epoch])).random_raw(n)
     permutation = np.argsort(raw, kind="stable").astype(np.int64)
     return np.resize(permutation, (steps_per_epoch(n, batch), batch_size(n, batch)))

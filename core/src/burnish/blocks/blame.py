@@ -15,8 +15,15 @@ _NOT_THE_AUTHORS = (Path(__file__).parent, Path(torch.__file__).parent)
 
 
 def author_line(error: BaseException) -> str:
-    """Return file, number and text of the innermost line that is neither torch's nor this package's; "" where there is none."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not any(p in Path(f.filename).parents for p in _NOT_THE_AUTHORS)]
+    """Return file, number and text of the innermost line that is neither torch's nor this package's.
+
+    "" where there is none.
+    """
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if not any(p in Path(f.filename).parents for p in _NOT_THE_AUTHORS)
+    ]
     if not frames:
         return ""
     text = linecache.getline(frames[-1].filename, frames[-1].lineno or 0).strip()

@@ -26,7 +26,10 @@ _OVERHEAD = {True: 5e-5, False: 1.5e-3}
 """Seconds a trial's step costs beside them, stacked and not."""
 
 _ALIGNMENT = 16
-"""Numbers between two places where a matrix product may start and round alike: one vector register, 64 bytes."""
+"""Numbers between two places where a matrix product may start and round alike.
+
+One vector register, 64 bytes.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,18 +50,28 @@ class Limits:
 def signature(job: HeadJob) -> Hashable:
     """Return what must be equal for two trials to share a stack.
 
-    That is: the tuner's class and its config but for learning rate, weight decay and `HeadTuner.constants`; width, views, classes, rows of a
-    batch, batches of an epoch; the kind of targets; the loss, its class and attributes.
+    That is: the tuner's class and its config but for learning rate, weight decay and `HeadTuner.constants`;
+    width, views, classes, rows of a batch, batches of an epoch; the kind of targets; the loss, its class and
+    attributes.
     """
     n, config = len(job.rows), head_config(job.tuner)
-    shape = (*job.features.shape[1:], len(job.classes), batch_size(n, config.batch), steps_per_epoch(n, config.batch))
+    shape = (
+        *job.features.shape[1:],
+        len(job.classes),
+        batch_size(n, config.batch),
+        steps_per_epoch(n, config.batch),
+    )
     return (*_tuner_key(job.tuner), shape, target_kind(job.targets), _loss_key(job.loss))
 
 
 def _tuner_key(tuner: HeadTuner[Any]) -> tuple[type, type, Hashable]:
     varying = {*_VARYING, *tuner.constants}
     config = tuner.config
-    kept = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in varying} if is_dataclass(config) else {"": config}
+    kept = (
+        {f.name: getattr(config, f.name) for f in fields(config) if f.name not in varying}
+        if is_dataclass(config)
+        else {"": config}
+    )
     return type(tuner), type(config), _values(kept)
 
 
@@ -80,7 +93,10 @@ def is_closed_form(tuner: HeadTuner[Any]) -> bool:
 
 
 def step_flops(module: nn.Module, rows: int) -> int:
-    """Return about how many multiplications and additions one step takes: each parameter meets each row, forward and twice backward."""
+    """Return about how many multiplications and additions one step takes.
+
+    Each parameter meets each row, forward and twice backward.
+    """
     return 6 * rows * sum(p.numel() for p in module.parameters())
 
 
@@ -92,8 +108,9 @@ def is_wide(module: nn.Module, rows: int) -> bool:
 def can_share(module: nn.Module, rows: int) -> bool:
     """Return whether trials of this head, on batches of this many rows, are trained in one matrix product each.
 
-    A matrix product rounds differently where its matrices start at odd addresses. So heads share one only if every trial's matrices have a
-    multiple of 16 numbers: else a trial's bits would depend on its place in the stack. A large head is trained alone too, by all cores.
+    A matrix product rounds differently where its matrices start at odd addresses. So heads share one only if
+    every trial's matrices have a multiple of 16 numbers: else a trial's bits would depend on its place in the
+    stack. A large head is trained alone too, by all cores.
     """
     sizes = [p.numel() for p in module.parameters() if p.ndim > 1]
     return not is_wide(module, rows) and all(size % _ALIGNMENT == 0 for size in [rows, *sizes])
@@ -109,7 +126,8 @@ def state_bytes(module: nn.Module, rows: int) -> int:
 def stacks(jobs: Sequence[HeadJob], limits: Limits | None = None) -> list[list[int]]:
     """Return the trials (positions in `jobs`) of each stack: the units to train and to commit.
 
-    It depends on the jobs, their order and the limits alone. No number of a trial depends on the stack it is in.
+    It depends on the jobs, their order and the limits alone. No number of a trial depends on the stack it is
+    in.
 
     Args:
         jobs: the trials.
@@ -146,4 +164,7 @@ def _stack_size(job: HeadJob, limits: Limits) -> int:
     steps = 1 if is_closed_form(job.tuner) else steps_per_epoch(n, config.batch) * config.epochs
     seconds = steps * (_OVERHEAD[can_share(module, rows)] + step_flops(module, rows) / _FLOPS)
     cores = 1 if is_wide(module, rows) else limits.cores
-    return max(2 if cores > 1 else 1, min(int(limits.seconds * cores / seconds), limits.memory // state_bytes(module, rows)))
+    return max(
+        2 if cores > 1 else 1,
+        min(int(limits.seconds * cores / seconds), limits.memory // state_bytes(module, rows)),
+    )

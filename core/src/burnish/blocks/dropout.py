@@ -10,10 +10,13 @@ _MIX = 0x9E3779B9 - 2**32
 
 
 class Dropout(nn.Module):
-    """Sets each number to 0 with probability p and scales the rest by 1 / (1 - p), in training; does nothing in evaluation.
+    """Sets each number to 0 with probability p and scales the rest by 1 / (1 - p), in training.
 
-    The mask comes from a counter: number i of step s of the trial with seed k is dropped where a 32-bit hash of (i, s, k) is small. So the
-    same trial gets the same masks alone and in any stack, on any device. `torch.nn.Dropout` cannot be stacked.
+    Does nothing in evaluation.
+
+    The mask comes from a counter: number i of step s of the trial with seed k is dropped where a 32-bit hash
+    of (i, s, k) is small. So the same trial gets the same masks alone and in any stack, on any device.
+    `torch.nn.Dropout` cannot be stacked.
 
     The seed is drawn when the module is made, under the trial's seed; two layers get two seeds.
 

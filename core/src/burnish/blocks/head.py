@@ -1,7 +1,8 @@
 """`HeadTuner`: the base of every tuner that needs only cached features.
 
-An author writes `build` and, where the method has terms of its own, `objective`; or `solve` for a closed form. Core trains it, many
-trials at once where that is faster (`burnish.blocks.stacked`), and the one-trial case is the same code path.
+An author writes `build` and, where the method has terms of its own, `objective`; or `solve` for a closed
+form. Core trains it, many trials at once where that is faster (`burnish.blocks.stacked`), and the one-trial
+case is the same code path.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ class Outputs(NamedTuple):
 
     Attributes:
         logits: (R, C).
-        embeddings: (R, E) what the last layer reads, for penalties and diagnostics; None where it reads the features themselves.
+        embeddings: (R, E) what the last layer reads, for penalties and diagnostics; None where it reads the
+            features themselves.
         extra: further tensors by name that `objective` uses.
     """
 
     logits: Tensor
     embeddings: Tensor | None = None
-    extra: dict[str, Tensor] = {}  # noqa: RUF012 - never written to
+    extra: dict[str, Tensor] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,12 +117,15 @@ class HeadTuner(Generic[ConfigT]):
     """Trains a small module on cached features.
 
     Args:
-        config: the tuner's options. Where it is a `burnish.HeadConfig`, its optimiser, schedule, epochs and batch are used;
-            a closed form (`solve`) needs none of them.
+        config: the tuner's options. Where it is a `burnish.HeadConfig`, its optimiser, schedule, epochs and
+            batch are used; a closed form (`solve`) needs none of them.
     """
 
     constants: ClassVar[tuple[str, ...]] = ()
-    """Config fields, numbers, that may differ inside a stack; `objective` reads them from ``fit.c``, never from the config."""
+    """Config fields, numbers, that may differ inside a stack.
+
+    `objective` reads them from ``fit.c``, never from the config.
+    """
 
     uses_loss: ClassVar[bool] = True
     """False where the recipe's loss plays no part; the descriptor then provides ``own-loss``."""
@@ -134,20 +139,29 @@ class HeadTuner(Generic[ConfigT]):
         return 1
 
     def build(self, dim: int, classes: int) -> nn.Module:
-        """Return a fresh module: forward maps (R, D) to logits (R, C) or to `Outputs`. Called under the trial's init seed.
+        """Return a fresh module: forward maps (R, D) to logits (R, C) or to `Outputs`.
 
-        The module is stacked with those of other trials, so: every tensor it holds is a parameter or a registered buffer; random layers are
-        `burnish.blocks.Dropout`, not `torch.nn.Dropout`; batch normalisation has a momentum. It is also built without storage, under
-        ``torch.device("meta")``, to check a saved state: no number that is drawn or computed here may decide about its shape.
+        Called under the trial's init seed.
+
+        The module is stacked with those of other trials, so: every tensor it holds is a parameter or a
+        registered buffer; random layers are `burnish.blocks.Dropout`, not `torch.nn.Dropout`; batch
+        normalisation has a momentum. It is also built without storage, under ``torch.device("meta")``, to
+        check a saved state: no number that is drawn or computed here may decide about its shape.
         """
         raise NotImplementedError
 
     def prepare(self, data: TrainingData) -> dict[str, Tensor]:
-        """Return tensors computed once a trial from its training items; shapes must not depend on the labels."""
+        """Return tensors computed once a trial from its training items.
+
+        Shapes must not depend on the labels.
+        """
         return {}
 
     def objective(self, out: Outputs, batch: Batch, fit: Fit) -> list[Term]:
-        """Return the terms to minimise, in pure tensor code without branching on data. By default the recipe's loss alone."""
+        """Return the terms to minimise, in pure tensor code without branching on data.
+
+        By default the recipe's loss alone.
+        """
         return [Term("loss", 1.0, fit.loss(out, batch))]
 
     def solve(self, data: TrainingData) -> dict[str, Tensor] | None:
@@ -164,7 +178,9 @@ class HeadTuner(Generic[ConfigT]):
 
         return fit_task(self, task)
 
-    def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> HeadPredictor:
+    def restore(
+        self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes
+    ) -> HeadPredictor:
         """Return the predictor with this state.
 
         Raises:
@@ -182,10 +198,11 @@ class HeadJob:
     Attributes:
         tuner: the tuner.
         loss: the recipe's loss object; None where the tuner has its own.
-        features: (N, V, D) float32 array or memory map of the whole data set; equal objects are shared between trials.
+        features: (N, V, D) float32 array or memory map of the whole data set; equal objects are shared
+            between trials.
         rows: (n,) int64 rows of `features` to train on.
-        targets: numpy arrays of the n rows: ``{"hard": (n,) int64}`` with -1 for unknown, ``{"soft": (n, C)}`` or
-            ``{"multi": (n, C), "observed": (n, C)}`` float32.
+        targets: numpy arrays of the n rows: ``{"hard": (n,) int64}`` with -1 for unknown, ``{"soft": (n,
+            C)}`` or ``{"multi": (n, C), "observed": (n, C)}`` float32.
         weights: (n,) float32.
         classes: the classes.
         seed: seed of initialisation.

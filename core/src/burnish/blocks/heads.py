@@ -24,9 +24,12 @@ def linear_head(dim: int, classes: int) -> nn.Linear:
 
 
 class ResidualMLP(nn.Module):
-    """An MLP that keeps the width of the features: ``z = s * mlp(f) + f`` with a learnable per-column scale s that starts at 1.
+    """An MLP that keeps the width of the features.
 
-    ``mlp`` is `blocks` times (Linear, BatchNorm1d, ReLU), the first from D to H and any further from H to H, then Linear(H, D).
+    ``z = s * mlp(f) + f`` with a learnable per-column scale s that starts at 1.
+
+    ``mlp`` is `blocks` times (Linear, BatchNorm1d, ReLU), the first from D to H and any further from H to H,
+    then Linear(H, D).
 
     Source: NMTune (arXiv:2309.17002), with the constants of its released code: H = 4 D, one block, residual.
 
@@ -52,7 +55,9 @@ class ResidualMLP(nn.Module):
 
 
 class MLPHead(nn.Module):
-    """`ResidualMLP` followed by `linear_head`: the architecture of NMTune, and so of its control without regularisers.
+    """`ResidualMLP` followed by `linear_head`.
+
+    The architecture of NMTune, and so of its control without regularisers.
 
     Its outputs' `embeddings` are z (R, D), what the linear head reads.
 
@@ -64,7 +69,9 @@ class MLPHead(nn.Module):
         residual: whether z has the skip connection.
     """
 
-    def __init__(self, dim: int, classes: int, *, ratio: int = 4, blocks: int = 1, residual: bool = True) -> None:
+    def __init__(
+        self, dim: int, classes: int, *, ratio: int = 4, blocks: int = 1, residual: bool = True
+    ) -> None:
         super().__init__()
         self.body = ResidualMLP(dim, ratio * dim, blocks=blocks, residual=residual)
         self.head = linear_head(dim, classes)

@@ -1,7 +1,8 @@
 """The evaluation transform of an image library in two halves: pictures on the host, numbers on the device.
 
-Libraries end their transforms with torchvision's ``ToTensor`` and ``Normalize``. What comes before makes a picture of fixed size, which as uint8
-is a quarter of the bytes and waits in memory; the rest is the same arithmetic wherever it runs, so the numbers are the library's own, bit for bit.
+Libraries end their transforms with torchvision's ``ToTensor`` and ``Normalize``. What comes before makes a
+picture of fixed size, which as uint8 is a quarter of the bytes and waits in memory; the rest is the same
+arithmetic wherever it runs, so the numbers are the library's own, bit for bit.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class ImageInputs:
     """Prepares pictures and normalises them as a library's evaluation transform does.
 
     Args:
-        transform: a ``Compose`` whose ``transforms`` take and give Pillow images up to the last two, ``ToTensor`` and ``Normalize``.
+        transform: a ``Compose`` whose ``transforms`` take and give Pillow images up to the last two,
+            ``ToTensor`` and ``Normalize``.
         device: where pixels are normalised.
         where: what it belongs to, for errors.
 
@@ -49,7 +51,9 @@ class ImageInputs:
         if mean is None or std is None:
             raise PluginError("the transform does not end with ToTensor and Normalize", where=where)
         self._steps: tuple[Callable[[Image.Image], Image.Image], ...] = steps[:-2]
-        self._mean, self._std = (torch.as_tensor(value, dtype=torch.float32, device=device).view(-1, 1, 1) for value in (mean, std))
+        self._mean, self._std = (
+            torch.as_tensor(value, dtype=torch.float32, device=device).view(-1, 1, 1) for value in (mean, std)
+        )
         # A tensor: by a number, CUDA multiplies with the inverse instead, which has other last bits.
         self._levels = torch.tensor(255.0, device=device)
         self._device = torch.device(device)
@@ -64,7 +68,9 @@ class ImageInputs:
             picture = np.array(self._evaluated(image))
             sizes.add(picture.shape)
             if not torch.equal(self.normalise(picture[None])[0].cpu(), transform(image)):
-                raise PluginError("the transform is more than Pillow steps, ToTensor and Normalize", where=where)
+                raise PluginError(
+                    "the transform is more than Pillow steps, ToTensor and Normalize", where=where
+                )
         if len(sizes) > 1:
             raise PluginError("the transform gives pictures of several sizes", where=where)
         height, width, _ = sizes.pop()
@@ -73,8 +79,8 @@ class ImageInputs:
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> NDArray[np.uint8]:
         """Return B images as uint8 pictures (B, H, W, 3).
 
-        The evaluation view is the library's own; a numbered view shows a random part, mirrored half of the time
-        (`burnish.data.images.random_resized_crop_flip`).
+        The evaluation view is the library's own; a numbered view shows a random part, mirrored half of the
+        time (`burnish.data.images.random_resized_crop_flip`).
 
         Args:
             items: B images: file bytes, or uint8 (H, W, 3).
@@ -89,13 +95,18 @@ class ImageInputs:
         for row, item in enumerate(items):
             image = open_rgb(item)
             self._check_shape(item, image)
-            pictures[row] = np.asarray(self._evaluated(image) if seeds is None else self._view(image, int(seeds[row])))
+            pictures[row] = np.asarray(
+                self._evaluated(image) if seeds is None else self._view(image, int(seeds[row]))
+            )
         return pictures
 
     def _check_shape(self, item: Item, image: Image.Image) -> None:
         # Resizing the shorter side of a thread of an image makes the longer one too large for memory.
         if max(self.size) ** 2 * max(image.size) > MAX_PIXELS * min(image.size):
-            raise ItemError(item.position, f"the image is {image.size[0]:,} x {image.size[1]:,} pixels: too long for its width")
+            raise ItemError(
+                item.position,
+                f"the image is {image.size[0]:,} x {image.size[1]:,} pixels: too long for its width",
+            )
 
     def _evaluated(self, image: Image.Image) -> Image.Image:
         for step in self._steps:
@@ -104,15 +115,25 @@ class ImageInputs:
 
     def _view(self, image: Image.Image, seed: int) -> Image.Image:
         height, width = self.size
-        return random_resized_crop_flip(image, (width, height), seed, VIEW_SCALE, interpolation=self.interpolation)
+        return random_resized_crop_flip(
+            image, (width, height), seed, VIEW_SCALE, interpolation=self.interpolation
+        )
 
     def normalise(self, pictures: NDArray[np.uint8]) -> Tensor:
         """Return pictures (B, H, W, 3) as the network reads them: (B, 3, H, W) float32 on the device."""
         pixels = torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device).permute(0, 3, 1, 2)
         # In the order and precision of torchvision's ToTensor and Normalize.
-        return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(self._levels).sub_(self._mean).div_(self._std)
+        return (
+            pixels.to(torch.float32, memory_format=torch.contiguous_format)
+            .div_(self._levels)
+            .sub_(self._mean)
+            .div_(self._std)
+        )
 
 
 def _interpolation(steps: Sequence[object]) -> Interpolation:
     found = (getattr(step, "interpolation", None) for step in steps)
-    return cast("Interpolation", next((str(getattr(mode, "value", mode)) for mode in found if mode is not None), "bicubic"))
+    return cast(
+        "Interpolation",
+        next((str(getattr(mode, "value", mode)) for mode in found if mode is not None), "bicubic"),
+    )

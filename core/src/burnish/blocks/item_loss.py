@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from burnish.blocks.step import reduce_loss
-from burnish.blocks.targets import as_targets, class_prior, require_accepted, target_arrays, target_kind, target_tensors
+from burnish.blocks.targets import (
+    as_targets,
+    class_prior,
+    require_accepted,
+    target_arrays,
+    target_kind,
+    target_tensors,
+)
 from burnish.contracts.loss import LossInput
 from burnish.errors import FitError
 
@@ -39,14 +46,23 @@ class ItemLoss:
         FitError: there is no loss, no item to train on, or the loss does not take such targets.
     """
 
-    def __init__(self, loss: Loss | None, supervision: Supervision, classes: int, device: str | torch.device, where: str) -> None:
+    def __init__(
+        self,
+        loss: Loss | None,
+        supervision: Supervision,
+        classes: int,
+        device: str | torch.device,
+        where: str,
+    ) -> None:
         targets, weights = target_arrays(supervision, classes)
         kind = target_kind(targets)
         self.rows: NDArray[np.int64] = np.flatnonzero(weights > 0)
         if not len(self.rows):
             raise FitError("no training item has a label and a positive weight", where=where)
         if loss is None:
-            raise FitError("the task has no loss", where=where, todo="Name one in the recipe, such as loss: ce")
+            raise FitError(
+                "the task has no loss", where=where, todo="Name one in the recipe, such as loss: ce"
+            )
         require_accepted(loss, targets, where)
         self.activation = "sigmoid" if kind == "multi" else "softmax"
         self._loss, self._targets = loss, target_tensors(targets, device)
@@ -54,7 +70,9 @@ class ItemLoss:
         self.prior = torch.as_tensor(class_prior(targets, weights, classes), device=device)
         self._memory = {name: rows.to(device) for name, rows in loss.memory(len(weights), classes).items()}
 
-    def __call__(self, logits: Tensor, rows: NDArray[Any], progress: float, *, embeddings: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, logits: Tensor, rows: NDArray[Any], progress: float, *, embeddings: Tensor | None = None
+    ) -> Tensor:
         """Return the 0-d loss of a batch, reduced with the items' weights.
 
         Args:
@@ -66,7 +84,9 @@ class ItemLoss:
         index = torch.as_tensor(rows, device=logits.device)
         targets = as_targets({name: tensor[index] for name, tensor in self._targets.items()})
         weights = self._weights[index]
-        given = LossInput(logits, targets, embeddings, self.prior, index, torch.tensor(progress, device=logits.device))
+        given = LossInput(
+            logits, targets, embeddings, self.prior, index, torch.tensor(progress, device=logits.device)
+        )
         value, new = self._loss(given, {name: memory[index] for name, memory in self._memory.items()})
         for name, memory in self._memory.items():
             memory[index] = new[name].detach()

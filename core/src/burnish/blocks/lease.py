@@ -1,8 +1,11 @@
-"""A frozen module on loan: adapters, prompts and unfrozen parameters go in for the length of a `with` block, and come out again.
+"""A frozen module on loan.
 
-All trials of a study share one copy of the frozen weights. A tuner that works inside the module therefore borrows it: whatever it adds hangs on
-hooks, replaced modules and copies that the lease takes away at its end, also when the fit breaks off, so that the next trial finds the module as
-it was, bit for bit (`frozen_digest`). What was learnt is the lease's `state`; putting it in again is the same code with `load`.
+Adapters, prompts and unfrozen parameters go in for the length of a `with` block, and come out again.
+
+All trials of a study share one copy of the frozen weights. A tuner that works inside the module therefore
+borrows it: whatever it adds hangs on hooks, replaced modules and copies that the lease takes away at its end,
+also when the fit breaks off, so that the next trial finds the module as it was, bit for bit
+(`frozen_digest`). What was learnt is the lease's `state`; putting it in again is the same code with `load`.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ from burnish.errors import ModelFileError, PluginError
 class Lease:
     """A module on loan; a context manager.
 
-    Inside the block every parameter of the module is frozen and the module is in evaluation mode, whatever is added; `train` switches the added
-    parts alone, so that statistics of normalisation layers never move.
+    Inside the block every parameter of the module is frozen and the module is in evaluation mode, whatever is
+    added; `train` switches the added parts alone, so that statistics of normalisation layers never move.
 
     Args:
         module: the module, `burnish.contracts.towers.Attachable.module`.
@@ -51,7 +54,10 @@ class Lease:
         return next(self._module.parameters()).device
 
     def __enter__(self) -> Self:
-        self._before = ({n: p.requires_grad for n, p in self._module.named_parameters()}, {n: m.training for n, m in self._module.named_modules()})
+        self._before = (
+            {n: p.requires_grad for n, p in self._module.named_parameters()},
+            {n: m.training for n, m in self._module.named_modules()},
+        )
         self._module.requires_grad_(False).eval()
         self._on = True
         return self
@@ -72,7 +78,7 @@ class Lease:
         for name, module in self._module.named_modules():
             module.training = training[name]
 
-    # -- putting parts in -----------------------------------------------------------------------------------------------
+    # -- putting parts in ------------------------------------------------------------------------------------
 
     def add(self, name: str, part: nn.Module) -> None:
         """Train a part together with the module, such as a head or prompts that a hook of the tuner's own reads.
@@ -81,7 +87,11 @@ class Lease:
             PluginError: there is a part of this name, or the lease is over.
         """
         if not self._on:
-            raise PluginError(f"part {name!r} was added to a module that is not on loan", where="blocks.lease", todo="Add it inside the with block")
+            raise PluginError(
+                f"part {name!r} was added to a module that is not on loan",
+                where="blocks.lease",
+                todo="Add it inside the with block",
+            )
         if name in self._parts:
             raise PluginError(f"there are two parts named {name!r}", where="blocks.lease")
         self._parts[name] = part
@@ -89,13 +99,20 @@ class Lease:
     def before(self, name: str, site: str, part: nn.Module) -> None:
         """Let the module at `site` read ``part(x)`` in the place of its first input x."""
         self.add(name, part)
-        hook = self._site(site).register_forward_pre_hook(lambda module, args: (part(args[0]), *args[1:]) if self._on else None)
+        hook = self._site(site).register_forward_pre_hook(
+            lambda module, args: (part(args[0]), *args[1:]) if self._on else None
+        )
         self._undo.append(hook.remove)
 
     def after(self, name: str, site: str, part: nn.Module) -> None:
-        """Let the module at `site` give ``part(y)`` in the place of its output y; of a tuple, of its first member."""
+        """Let the module at `site` give ``part(y)`` in the place of its output y.
+
+        Of a tuple, of its first member.
+        """
         self.add(name, part)
-        hook = self._site(site).register_forward_hook(lambda module, args, out: _first(out, part) if self._on else None)
+        hook = self._site(site).register_forward_hook(
+            lambda module, args, out: _first(out, part) if self._on else None
+        )
         self._undo.append(hook.remove)
 
     def parallel(self, name: str, site: str, part: nn.Module, reads: str = "") -> None:
@@ -141,15 +158,21 @@ class Lease:
         self.add(name, part)
         owner = self._site(site)
         parametrize.register_parametrization(owner, parameter, _Switched(part, lambda: self._on), unsafe=True)
-        self._undo.append(lambda: parametrize.remove_parametrizations(owner, parameter, leave_parametrized=False))
+        self._undo.append(
+            lambda: parametrize.remove_parametrizations(owner, parameter, leave_parametrized=False)
+        )
 
     def unfreeze(self, chosen: Callable[[str], bool]) -> None:
-        """Train parameters of the module in place: those whose dotted name `chosen` accepts. The lease keeps a copy of them alone.
+        """Train parameters of the module in place: those whose dotted name `chosen` accepts.
+
+        The lease keeps a copy of them alone.
 
         Raises:
             PluginError: there is none.
         """
-        found = {name: p for name, p in self._module.named_parameters() if id(p) in self._frozen and chosen(name)}
+        found = {
+            name: p for name, p in self._module.named_parameters() if id(p) in self._frozen and chosen(name)
+        }
         if not found:
             raise PluginError("no parameter of the backbone has such a name", where="blocks.lease")
         for name, parameter in found.items():
@@ -158,21 +181,36 @@ class Lease:
 
     def _site(self, site: str) -> nn.Module:
         if not self._on:
-            raise PluginError("a module was used that is not on loan", where="blocks.lease", todo="Use it inside the with block")
+            raise PluginError(
+                "a module was used that is not on loan",
+                where="blocks.lease",
+                todo="Use it inside the with block",
+            )
         try:
             return self._module.get_submodule(site)
         except AttributeError as error:
             raise PluginError(f"the backbone has no module {site!r}", where="blocks.lease") from error
 
-    # -- what is learnt -------------------------------------------------------------------------------------------------
+    # -- what is learnt --------------------------------------------------------------------------------------
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return what is trained, by name: ``parts.<part>.<parameter>`` and ``tuned.<parameter of the module>``."""
-        parts = {f"parts.{part}.{name}": p for part, m in self._parts.items() for name, p in m.named_parameters() if id(p) not in self._frozen}
+        """Return what is trained, by name.
+
+        ``parts.<part>.<parameter>`` and ``tuned.<parameter of the module>``.
+        """
+        parts = {
+            f"parts.{part}.{name}": p
+            for part, m in self._parts.items()
+            for name, p in m.named_parameters()
+            if id(p) not in self._frozen
+        }
         return parts | {f"tuned.{name}": parameter for name, (parameter, _) in self._tuned.items()}
 
     def state(self) -> dict[str, Tensor]:
-        """Return copies of what was learnt, by name: parameters and buffers of the parts, and unfrozen parameters."""
+        """Return copies of what was learnt, by name.
+
+        Parameters and buffers of the parts, and unfrozen parameters.
+        """
         return {name: tensor.detach().clone() for name, tensor in self._learnt().items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -183,11 +221,17 @@ class Lease:
         """
         learnt = self._learnt()
         if missing := sorted(learnt.keys() ^ state.keys()):
-            raise ModelFileError(f"{missing[0]} is {'missing' if missing[0] in learnt else 'unknown'}", where="adapter")
+            raise ModelFileError(
+                f"{missing[0]} is {'missing' if missing[0] in learnt else 'unknown'}", where="adapter"
+            )
         with torch.no_grad():
             for name, tensor in learnt.items():
                 if tensor.shape != state[name].shape:
-                    raise ModelFileError(f"{name} is {tuple(state[name].shape)}", where="adapter", possible=str(tuple(tensor.shape)))
+                    raise ModelFileError(
+                        f"{name} is {tuple(state[name].shape)}",
+                        where="adapter",
+                        possible=str(tuple(tensor.shape)),
+                    )
                 tensor.copy_(state[name])
 
     def _learnt(self) -> dict[str, Tensor]:
@@ -200,7 +244,10 @@ class Lease:
         return {**self.parameters(), **buffers}
 
     def train(self, mode: bool = True) -> None:
-        """Put the added parts into training mode (or out of it); the frozen module stays in evaluation mode."""
+        """Put the added parts into training mode (or out of it).
+
+        The frozen module stays in evaluation mode.
+        """
         wrapped = {id(m) for _, _, original, _ in self._replaced for m in original.modules()}
         for part in self._parts.values():
             for module in part.modules():
@@ -209,7 +256,10 @@ class Lease:
 
     @contextmanager
     def off(self) -> Iterator[None]:
-        """Let the module be as it was without the lease, inside the block: the frozen teacher, with no second copy of its weights."""
+        """Let the module be as it was without the lease, inside the block.
+
+        The frozen teacher, with no second copy of its weights.
+        """
         learnt = {name: parameter.detach().clone() for name, (parameter, _) in self._tuned.items()}
         self._on = False
         self._swap({name: original for name, (_, original) in self._tuned.items()})

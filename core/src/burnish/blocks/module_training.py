@@ -1,4 +1,7 @@
-"""Training inside a backbone: its items are read, augmented and run through the module again in every epoch."""
+"""Training inside a backbone.
+
+Its items are read, augmented and run through the module again in every epoch.
+"""
 
 from __future__ import annotations
 
@@ -86,12 +89,23 @@ def prepared(
 
 
 def train_module(
-    parameters: Iterable[nn.Parameter], items: SplitInputs, rows: NDArray[np.int64], config: ModuleConfig, loss: Callable[[ModuleBatch], Tensor],
-    *, order: int, run: Run, views: bool, where: str, weights: Tensor | None = None, at_once: int = 0,
-) -> int:  # fmt: skip
+    parameters: Iterable[nn.Parameter],
+    items: SplitInputs,
+    rows: NDArray[np.int64],
+    config: ModuleConfig,
+    loss: Callable[[ModuleBatch], Tensor],
+    *,
+    order: int,
+    run: Run,
+    views: bool,
+    where: str,
+    weights: Tensor | None = None,
+    at_once: int = 0,
+) -> int:
     """Minimise a loss over batches of items by SGD; the learning rate changes from epoch to epoch.
 
-    With weights, a batch that does not fit into the device's memory is run in parts whose gradients add up to those of the whole.
+    With weights, a batch that does not fit into the device's memory is run in parts whose gradients add up to
+    those of the whole.
 
     Args:
         parameters: what is trained.
@@ -103,14 +117,16 @@ def train_module(
         run: whom to tell.
         views: whether the backbone makes augmented views.
         where: who trains, for messages.
-        weights: (n,) float, where the loss is a mean over the batch with these weights; None where its parts do not add up.
+        weights: (n,) float, where the loss is a mean over the batch with these weights; None where its parts
+            do not add up.
         at_once: most items to run at once, with weights; 0 for as many as fit.
 
     Returns:
         How many items were run at once.
 
     Raises:
-        FitError: the loss became NaN or infinite, or the device has too little memory for a batch, or for a single item of it.
+        FitError: the loss became NaN or infinite, or the device has too little memory for a batch, or for a
+            single item of it.
     """
     size = min(at_once or config.batch, config.batch) if weights is not None else config.batch
     optimiser = SGD(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
@@ -127,23 +143,43 @@ def train_module(
     return size
 
 
-def _gradients(optimiser: SGD, loss: Callable[[ModuleBatch], Tensor], batch: ModuleBatch, weights: Tensor | None, size: int, where: str) -> int:
-    """Leave the gradients of a batch in the parameters; return how many items were run at once, fewer than `size` where those did not fit."""
+def _gradients(
+    optimiser: SGD,
+    loss: Callable[[ModuleBatch], Tensor],
+    batch: ModuleBatch,
+    weights: Tensor | None,
+    size: int,
+    where: str,
+) -> int:
+    """Leave the gradients of a batch in the parameters.
+
+    Return how many items were run at once, fewer than `size` where those did not fit.
+    """
     while True:
         optimiser.zero_grad()
         try:
             for part, share in _parts(batch, weights, size):
                 value = loss(part)
                 if not bool(torch.isfinite(value)):
-                    raise FitError(f"the loss became {float(value.detach())} in epoch {batch.epoch + 1}", where=where, todo="Lower the learning rate")
+                    raise FitError(
+                        f"the loss became {float(value.detach())} in epoch {batch.epoch + 1}",
+                        where=where,
+                        todo="Lower the learning rate",
+                    )
                 if value.requires_grad:
                     (value if share == 1 else share * value).backward()  # type: ignore[no-untyped-call]
             return size
         except torch.OutOfMemoryError as error:
             if weights is None or size == 1:
                 what = "a batch" if weights is None else "a single item"
-                todo = "Give a smaller batch" if weights is None else "Take a smaller backbone, or numeric: {dtype: bfloat16}"
-                raise FitError(f"the device has too little memory for {what}", where=where, todo=todo) from error
+                todo = (
+                    "Give a smaller batch"
+                    if weights is None
+                    else "Take a smaller backbone, or numeric: {dtype: bfloat16}"
+                )
+                raise FitError(
+                    f"the device has too little memory for {what}", where=where, todo=todo
+                ) from error
         size = max(1, min(size, len(batch.at)) // 2)
         torch.cuda.empty_cache()
 
@@ -159,4 +195,9 @@ def _parts(batch: ModuleBatch, weights: Tensor | None, size: int) -> Iterator[tu
         rows = slice(start, start + size)
         share = float(given[rows].sum()) / total if total > 0 else 0.0
         if share > 0:
-            yield ModuleBatch(batch.epoch, batch.at[rows], {name: array[rows] for name, array in batch.inputs.items()}), share
+            yield (
+                ModuleBatch(
+                    batch.epoch, batch.at[rows], {name: array[rows] for name, array in batch.inputs.items()}
+                ),
+                share,
+            )

@@ -1,8 +1,9 @@
 """Batch normalisation for stacks.
 
-Under `torch.func.vmap`, torch's own normalises the columns of all trials as one wide batch. The sums over it that follow then run over
-columns in groups, and how a column is summed depends on where it lies: a trial's bits would depend on its place in the stack. Here every trial
-keeps its rows together; the arithmetic is that of `torch.nn.BatchNorm1d` (arXiv:1502.03167, algorithm 1).
+Under `torch.func.vmap`, torch's own normalises the columns of all trials as one wide batch. The sums over it
+that follow then run over columns in groups, and how a column is summed depends on where it lies: a trial's
+bits would depend on its place in the stack. Here every trial keeps its rows together; the arithmetic is that
+of `torch.nn.BatchNorm1d` (arXiv:1502.03167, algorithm 1).
 """
 
 from __future__ import annotations
@@ -16,12 +17,22 @@ Parts = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def stackable(module: nn.Module) -> nn.Module:
-    """Return the module with every `torch.nn.BatchNorm1d` in it replaced by one for stacks; names of tensors stay. The module is changed."""
+    """Return the module with every `torch.nn.BatchNorm1d` in it replaced by one for stacks.
+
+    Names of tensors stay. The module is changed.
+    """
     for name, child in module.named_children():
         setattr(module, name, stackable(child))
     if type(module) is not nn.BatchNorm1d:
         return module
-    norm = BatchNorm(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, device="meta")
+    norm = BatchNorm(
+        module.num_features,
+        module.eps,
+        module.momentum,
+        module.affine,
+        module.track_running_stats,
+        device="meta",
+    )
     norm.load_state_dict(module.state_dict(), assign=True)
     return norm.train(module.training)
 
@@ -37,7 +48,11 @@ class BatchNorm(nn.BatchNorm1d):
         bias = self.bias if self.affine else torch.zeros_like(x[0])
         parts: Parts = _Normalise.apply(x, weight, bias, self.eps)
         y, mean, variance = parts[:3]
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+        if (
+            self.running_mean is not None
+            and self.running_var is not None
+            and self.num_batches_tracked is not None
+        ):
             rows = x.shape[0]
             self.running_mean.mul_(1 - self.momentum).add_(mean * self.momentum)
             self.running_var.mul_(1 - self.momentum).add_(variance * (self.momentum * rows / (rows - 1)))
@@ -46,7 +61,10 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 class _Normalise(torch.autograd.Function):
-    """y = (x - mean) / sqrt(variance + eps) * weight + bias over the rows, with mean and (biased) variance; the last two are for backward."""
+    """y = (x - mean) / sqrt(variance + eps) * weight + bias over the rows, with mean and (biased) variance.
+
+    The last two are for backward.
+    """
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Parts:

@@ -1,6 +1,9 @@
-"""A burnish backbone of an open_clip model: images and texts into one space, prompts of embeddings, tokens or maps, the module on loan.
+"""A burnish backbone of an open_clip model.
 
-The model comes ready made, so that this module needs torch alone: plugins that ship or load open_clip models import `OpenClip`.
+Images and texts into one space, prompts of embeddings, tokens or maps, the module on loan.
+
+The model comes ready made, so that this module needs torch alone: plugins that ship or load open_clip models
+import `OpenClip`.
 """
 
 from __future__ import annotations
@@ -31,15 +34,17 @@ _STAGES: Final = ("layer1", "layer2", "layer3", "layer4")
 class OpenClip:
     """A frozen open_clip model.
 
-    Always `Encodes` (images) and `Projects`; `HasTextTower` where a tokenizer is given; `ComposesText` where the text tower is open_clip's own, too;
-    `Tokens` and `Attachable` where the visual tower is its vision transformer, `Maps` and `Attachable` where it is its residual network (protocols
-    of `burnish.contracts.towers`). Visual towers out of timm encode, and nothing more.
+    Always `Encodes` (images) and `Projects`; `HasTextTower` where a tokenizer is given; `ComposesText` where
+    the text tower is open_clip's own, too; `Tokens` and `Attachable` where the visual tower is its vision
+    transformer, `Maps` and `Attachable` where it is its residual network (protocols of
+    `burnish.contracts.towers`). Visual towers out of timm encode, and nothing more.
 
-    In bfloat16 the weights are cast, save those of normalisation layers and the logit scale, as open_clip does; everything runs under autocast, so
-    that parts in float32 can be put into the module.
+    In bfloat16 the weights are cast, save those of normalisation layers and the logit scale, as open_clip
+    does; everything runs under autocast, so that parts in float32 can be put into the module.
 
     Args:
-        model: an ``open_clip.CLIP``, ``CustomTextCLIP`` or ``CoCa``; it is frozen, put into evaluation mode and moved.
+        model: an ``open_clip.CLIP``, ``CustomTextCLIP`` or ``CoCa``; it is frozen, put into evaluation mode
+            and moved.
         transform: its evaluation transform, as of ``open_clip.create_model_and_transforms``.
         tokenizer: its tokenizer, as of ``open_clip.get_tokenizer``; None for images alone.
         runtime: device and numeric mode.
@@ -52,12 +57,18 @@ class OpenClip:
     modality = "image"
     views = True
 
-    def __init__(self, model: Any, transform: Any, tokenizer: Any, runtime: Runtime, where: str = "openclip") -> None:
+    def __init__(
+        self, model: Any, transform: Any, tokenizer: Any, runtime: Runtime, where: str = "openclip"
+    ) -> None:
         self._device, self._dtype, self._where = torch.device(runtime.device), _DTYPES[runtime.dtype], where
         self.module: nn.Module = _cast(model.eval().requires_grad_(False).to(self._device), self._dtype)
         self._images = ImageInputs(transform, self._device, where)
         self.dim = int(getattr(self._visual, "output_dim", 0)) or self._measured_dim()
-        self._text = None if tokenizer is None else OpenClipText(model, tokenizer, self.dim, self._device, self._dtype, where)
+        self._text = (
+            None
+            if tokenizer is None
+            else OpenClipText(model, tokenizer, self.dim, self._device, self._dtype, where)
+        )
 
     @property
     def _visual(self) -> Any:
@@ -65,12 +76,14 @@ class OpenClip:
 
     def _measured_dim(self) -> int:
         """Return the width of the features of a tower that does not tell it."""
-        return self.encode({"image": torch.zeros((1, *self._images.size, 3), dtype=torch.uint8).numpy()}).shape[1]
+        return self.encode(
+            {"image": torch.zeros((1, *self._images.size, 3), dtype=torch.uint8).numpy()}
+        ).shape[1]
 
     def _numeric(self) -> AbstractContextManager[Any]:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16)
 
-    # -- Encodes ----------------------------------------------------------------------------------------------------------------
+    # -- Encodes ---------------------------------------------------------------------------------------------
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
         """Decode B images and bring them to the model's size, with open_clip's own steps.
@@ -100,7 +113,7 @@ class OpenClip:
     def _pixels(self, inputs: Inputs) -> Tensor:
         return self._images.normalise(inputs["image"]).to(self._dtype)
 
-    # -- HasTextTower -----------------------------------------------------------------------------------------------------------
+    # -- HasTextTower ----------------------------------------------------------------------------------------
 
     @property
     def text_tower(self) -> OpenClipText:
@@ -110,14 +123,21 @@ class OpenClip:
             burnish.errors.PluginError: no tokenizer was given.
         """
         if self._text is None:
-            raise PluginError("it reads images alone: its tokenizer is not there", where=self._where, todo="Choose a model with its tokenizer")
+            raise PluginError(
+                "it reads images alone: its tokenizer is not there",
+                where=self._where,
+                todo="Choose a model with its tokenizer",
+            )
         return self._text
 
-    # -- Projects ---------------------------------------------------------------------------------------------------------------
+    # -- Projects --------------------------------------------------------------------------------------------
 
     @property
     def projection(self) -> Tensor:
-        """The visual projection (w, D) float32; the identity of D where the tower has none of its own outside of its pooling."""
+        """The visual projection (w, D) float32.
+
+        The identity of D where the tower has none of its own outside of its pooling.
+        """
         if is_transformer(self._visual):
             weight: Tensor = self._visual.proj.detach().float()
             return weight
@@ -128,7 +148,7 @@ class OpenClip:
         """What cosine similarities are multiplied with."""
         return float(self.module.logit_scale.detach().exp())  # type: ignore[operator]
 
-    # -- ComposesText -----------------------------------------------------------------------------------------------------------
+    # -- ComposesText ----------------------------------------------------------------------------------------
 
     @property
     def context_length(self) -> int:
@@ -152,7 +172,7 @@ class OpenClip:
         """Return text features of embeddings (`burnish.blocks.openclip_text.OpenClipText.encode_embedded`)."""
         return self.text_tower.encode_embedded(embedded, ids)
 
-    # -- Tokens, Maps, Attachable -----------------------------------------------------------------------------------------------
+    # -- Tokens, Maps, Attachable ----------------------------------------------------------------------------
 
     def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
         """Return (B, T, w) float32 tokens after block `layer` of a vision transformer, the class token first.
@@ -162,10 +182,14 @@ class OpenClip:
             burnish.errors.PluginError: the visual tower is no transformer of open_clip's.
         """
         if not is_transformer(self._visual):
-            raise PluginError(f"its visual tower is a {type(self._visual).__name__}, which has no tokens", where=self._where)
+            raise PluginError(
+                f"its visual tower is a {type(self._visual).__name__}, which has no tokens", where=self._where
+            )
         last = _index(layer, len(self._visual.transformer.resblocks), "blocks", self._where)
         with self._numeric():
-            _, found = self._visual.transformer.forward_intermediates(self._visual._embeds(self._pixels(inputs)), indices=[last], stop_early=True)
+            _, found = self._visual.transformer.forward_intermediates(
+                self._visual._embeds(self._pixels(inputs)), indices=[last], stop_early=True
+            )
         tokens: Tensor = found[0].float()
         return tokens
 
@@ -177,7 +201,9 @@ class OpenClip:
             burnish.errors.PluginError: the visual tower is no residual network of open_clip's.
         """
         if not is_resnet(self._visual):
-            raise PluginError(f"its visual tower is a {type(self._visual).__name__}, which has no maps", where=self._where)
+            raise PluginError(
+                f"its visual tower is a {type(self._visual).__name__}, which has no maps", where=self._where
+            )
         last = _index(layer, len(_STAGES), "stages", self._where)
         with self._numeric():
             maps: Tensor = self._visual.stem(self._pixels(inputs))
@@ -200,7 +226,8 @@ class OpenClip:
 
         Args:
             inputs: what `prepare` returned.
-            projected: False for the pooled features before `projection`, (B, w); the same as True where that is the identity.
+            projected: False for the pooled features before `projection`, (B, w); the same as True where that
+                is the identity.
         """
         with self._numeric():
             pixels = self._pixels(inputs)
@@ -213,15 +240,24 @@ class OpenClip:
 
 
 def _cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return the model with its weights in another type, except where a few numbers matter much: normalisation layers and the logit scale."""
+    """Return the model with its weights in another type, except where a few numbers matter much.
+
+    Normalisation layers and the logit scale.
+    """
     for module in model.modules():
         if not isinstance(module, torch.nn.LayerNorm | torch.nn.BatchNorm2d):
             for name, parameter in module.named_parameters(recurse=False):
-                parameter.data = parameter.data if name in ("logit_scale", "logit_bias") else parameter.data.to(dtype)
+                parameter.data = (
+                    parameter.data if name in ("logit_scale", "logit_bias") else parameter.data.to(dtype)
+                )
     return model
 
 
 def _index(layer: int, count: int, what: str, where: str) -> int:
     if not -count <= layer < count:
-        raise ConfigError(f"there is no layer {layer}", where=where, possible=f"{-count} to {count - 1}: it has {count} {what}")
+        raise ConfigError(
+            f"there is no layer {layer}",
+            where=where,
+            possible=f"{-count} to {count - 1}: it has {count} {what}",
+        )
     return layer % count

@@ -26,7 +26,9 @@ def is_resnet(visual: object) -> bool:
 
 
 def image_sites(visual: Any, where: str) -> Sites:
-    """Return the sites of a visual tower: the blocks of a transformer, or the four stages of a residual network.
+    """Return the sites of a visual tower.
+
+    The blocks of a transformer, or the four stages of a residual network.
 
     Args:
         visual: the module named ``visual``.
@@ -40,9 +42,16 @@ def image_sites(visual: Any, where: str) -> Sites:
         blocks, layout = _blocks(visual.transformer, "visual.transformer"), _layout(visual.transformer)
         return Sites(blocks, visual.transformer.width, layout, 1, outside, int(visual.patch_size[0]))
     if is_resnet(visual):
-        stages = tuple(Block(f"visual.{stage}", norms=_norms(getattr(visual, stage), f"visual.{stage}")) for stage in _STAGES)
-        return Sites(stages, visual.attnpool.c_proj.in_features, "BCHW", 0, _norms(visual, "visual", besides="layer"))
-    raise PluginError(f"its visual tower is a {type(visual).__name__}, whose blocks are not known", where=where)
+        stages = tuple(
+            Block(f"visual.{stage}", norms=_norms(getattr(visual, stage), f"visual.{stage}"))
+            for stage in _STAGES
+        )
+        return Sites(
+            stages, visual.attnpool.c_proj.in_features, "BCHW", 0, _norms(visual, "visual", besides="layer")
+        )
+    raise PluginError(
+        f"its visual tower is a {type(visual).__name__}, whose blocks are not known", where=where
+    )
 
 
 def text_sites(model: Any) -> Sites | None:
@@ -51,7 +60,13 @@ def text_sites(model: Any) -> Sites | None:
     if not hasattr(tower, "token_embedding"):
         return None
     prefix = "" if tower is model else "text."
-    return Sites(_blocks(tower.transformer, f"{prefix}transformer"), tower.transformer.width, _layout(tower.transformer), 0, (f"{prefix}ln_final",))
+    return Sites(
+        _blocks(tower.transformer, f"{prefix}transformer"),
+        tower.transformer.width,
+        _layout(tower.transformer),
+        0,
+        (f"{prefix}ln_final",),
+    )
 
 
 def _layout(transformer: Any) -> Literal["BND", "NBD"]:
@@ -59,12 +74,20 @@ def _layout(transformer: Any) -> Literal["BND", "NBD"]:
 
 
 def _blocks(transformer: Any, name: str) -> tuple[Block, ...]:
-    return tuple(_block(block, f"{name}.resblocks.{number}") for number, block in enumerate(transformer.resblocks))
+    return tuple(
+        _block(block, f"{name}.resblocks.{number}") for number, block in enumerate(transformer.resblocks)
+    )
 
 
 def _block(block: Any, name: str) -> Block:
     """Return the parts of a residual attention block, whose query, key and value are bare parameters of ``attn``."""
-    return Block(name, attention=f"{name}.attn", mlp=f"{name}.mlp", linears=(f"{name}.mlp.c_fc", f"{name}.mlp.c_proj"), norms=_norms(block, name))
+    return Block(
+        name,
+        attention=f"{name}.attn",
+        mlp=f"{name}.mlp",
+        linears=(f"{name}.mlp.c_fc", f"{name}.mlp.c_proj"),
+        norms=_norms(block, name),
+    )
 
 
 def _norms(module: nn.Module, name: str, besides: str = "\0") -> tuple[str, ...]:
@@ -73,4 +96,8 @@ def _norms(module: nn.Module, name: str, besides: str = "\0") -> tuple[str, ...]
     open_clip defines them in the order in which it applies them.
     """
     found: Iterable[tuple[str, nn.Module]] = module.named_modules()
-    return tuple(f"{name}.{n}" for n, m in found if isinstance(m, nn.LayerNorm | nn.BatchNorm2d) and not n.startswith(besides))
+    return tuple(
+        f"{name}.{n}"
+        for n, m in found
+        if isinstance(m, nn.LayerNorm | nn.BatchNorm2d) and not n.startswith(besides)
+    )

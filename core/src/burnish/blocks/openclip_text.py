@@ -1,4 +1,7 @@
-"""The text tower of an open_clip model: texts, or the token embeddings of texts, into the space of the image features."""
+"""The text tower of an open_clip model.
+
+Texts, or the token embeddings of texts, into the space of the image features.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ class OpenClipText:
 
     Args:
         model: the model, frozen and moved already.
-        tokenizer: of open_clip's own kind (``SimpleTokenizer``) or of the kind that wraps one of transformers (``HFTokenizer``).
+        tokenizer: of open_clip's own kind (``SimpleTokenizer``) or of the kind that wraps one of transformers
+            (``HFTokenizer``).
         dim: width D of the features.
         device: where the model is.
         dtype: of its weights.
@@ -43,9 +47,18 @@ class OpenClipText:
     modality = "text"
     views = False
 
-    def __init__(self, model: Any, tokenizer: Any, dim: int, device: torch.device, dtype: torch.dtype, where: str) -> None:
-        if not (hasattr(tokenizer, "encode") or (hasattr(tokenizer, "tokenizer") and hasattr(tokenizer, "clean_fn"))):
-            raise PluginError(f"{type(tokenizer).__name__} is no tokenizer of open_clip", where=where, possible="SimpleTokenizer, HFTokenizer")
+    def __init__(
+        self, model: Any, tokenizer: Any, dim: int, device: torch.device, dtype: torch.dtype, where: str
+    ) -> None:
+        if not (
+            hasattr(tokenizer, "encode")
+            or (hasattr(tokenizer, "tokenizer") and hasattr(tokenizer, "clean_fn"))
+        ):
+            raise PluginError(
+                f"{type(tokenizer).__name__} is no tokenizer of open_clip",
+                where=where,
+                possible="SimpleTokenizer, HFTokenizer",
+            )
         self.module, self.dim = model, dim
         self._tokenizer, self._device, self._dtype, self._where = tokenizer, device, dtype, where
         self._lock = Lock()
@@ -68,13 +81,17 @@ class OpenClipText:
 
     def _own(self) -> Any:
         if not self.composes:
-            raise PluginError(f"its text tower is a {type(self._tower).__name__}, which does not compose texts of embeddings", where=self._where)
+            raise PluginError(
+                f"its text tower is a {type(self._tower).__name__}, which does not compose texts of"
+                " embeddings",
+                where=self._where,
+            )
         return self._tower
 
     def _numeric(self) -> AbstractContextManager[Any]:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16)
 
-    # -- Encodes ----------------------------------------------------------------------------------------------------------------
+    # -- Encodes ---------------------------------------------------------------------------------------------
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
         """Tokenise B texts.
@@ -109,10 +126,12 @@ class OpenClipText:
             inputs: what `prepare` returned.
         """
         with torch.inference_mode(), self._numeric():
-            features: Tensor = self.module.encode_text(torch.from_numpy(inputs["tokens"]).to(self._device), normalize=False)
+            features: Tensor = self.module.encode_text(
+                torch.from_numpy(inputs["tokens"]).to(self._device), normalize=False
+            )
             return features.float()
 
-    # -- ComposesText -----------------------------------------------------------------------------------------------------------
+    # -- ComposesText ----------------------------------------------------------------------------------------
 
     def tokenise(self, texts: Sequence[str]) -> Tensor:
         """Return (K, L) int64 token ids on the runtime's device, padded as open_clip pads.
@@ -135,7 +154,9 @@ class OpenClipText:
         return embedded.float()
 
     def encode_embedded(self, embedded: Tensor, ids: Tensor) -> Tensor:
-        """Return (K, D) float32 features of token embeddings: what ``encode_text`` does after it has looked them up.
+        """Return (K, D) float32 features of token embeddings.
+
+        What ``encode_text`` does after it has looked them up.
 
         Args:
             embedded: (K, L, w) without positions.
@@ -157,7 +178,9 @@ class OpenClipText:
             pooled = tower.ln_final(x[:, -1]) if token is not None else self._pooled(tower.ln_final(x), ids)
             projection = tower.text_projection
             if projection is not None:
-                pooled = projection(pooled) if isinstance(projection, torch.nn.Linear) else pooled @ projection
+                pooled = (
+                    projection(pooled) if isinstance(projection, torch.nn.Linear) else pooled @ projection
+                )
         return pooled.float()
 
     def _pooled(self, x: Tensor, ids: Tensor) -> Tensor:
@@ -174,10 +197,12 @@ class OpenClipText:
             end = tower.eos_id if tower is not self.module else tower.text_eos_id
             at = (ids == end).int().argmax(dim=-1)
         else:
-            raise PluginError(f"its text tower pools by {kind!r}", where=self._where, possible="first, last, argmax, eos")
+            raise PluginError(
+                f"its text tower pools by {kind!r}", where=self._where, possible="first, last, argmax, eos"
+            )
         return x[torch.arange(len(x), device=x.device), at]
 
-    # -- tokens -----------------------------------------------------------------------------------------------------------------
+    # -- tokens ----------------------------------------------------------------------------------------------
 
     def _tokenised(self, texts: Sequence[str]) -> Tensor:
         if not texts:
@@ -187,15 +212,22 @@ class OpenClipText:
         return ids
 
     def _counts(self, texts: Sequence[str]) -> list[int]:
-        """Return how many tokens each text has, with those that mark start and end; open_clip itself cuts without a word."""
+        """Return how many tokens each text has, with those that mark start and end.
+
+        Open_clip itself cuts without a word.
+        """
         if hasattr(self._tokenizer, "encode"):
             return [len(self._tokenizer.encode(text)) + 2 for text in texts]
         if not texts:
             return []
-        marks = 3 if getattr(self._tokenizer, "tokenizer_mode", "") == "clips" else 0  # start, end and class, which that mode adds itself
+        marks = (
+            3 if getattr(self._tokenizer, "tokenizer_mode", "") == "clips" else 0
+        )  # start, end and class, which that mode adds itself
         cleaned = [self._tokenizer.clean_fn(text) for text in texts]
         with self._lock:
-            found = self._tokenizer.tokenizer(cleaned, padding=False, truncation=False, add_special_tokens=not marks, verbose=False).input_ids
+            found = self._tokenizer.tokenizer(
+                cleaned, padding=False, truncation=False, add_special_tokens=not marks, verbose=False
+            ).input_ids
         return [len(ids) + marks for ids in found]
 
     def _too_long(self, text: str, count: int) -> str:

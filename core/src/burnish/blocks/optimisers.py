@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from typing import Literal
 
 _LANES = 16
-"""Numbers a vector register holds at most. Each trial's part of a leaf starts at a multiple of it, because the kernel rounds the numbers
+"""Numbers a vector register holds at most.
+
+Each trial's part of a leaf starts at a multiple of it, because the kernel rounds the numbers
 of a last, incomplete vector differently: without it a trial's bits would depend on its place in the stack."""
 
 
@@ -23,7 +25,8 @@ def schedule_factor(schedule: Literal["cosine", "constant"], step: int, steps: i
     """Return what the learning rate is multiplied with at a step.
 
     Args:
-        schedule: ``"cosine"`` is (1 + cos(pi step / steps)) / 2, which goes from 1 towards 0 without warm-up; ``"constant"`` is 1.
+        schedule: ``"cosine"`` is (1 + cos(pi step / steps)) / 2, which goes from 1 towards 0 without warm-up;
+            ``"constant"`` is 1.
         step: 0 to ``steps - 1``.
         steps: steps in all.
     """
@@ -47,13 +50,15 @@ class StackedAdamW:
 
     Args:
         leaves: start values by name, (T, ...) float32 each; they are copied.
-        lr: T learning rates before the schedule. Equal neighbours share a kernel call: sort the trials by rate.
+        lr: T learning rates before the schedule. Equal neighbours share a kernel call: sort the trials by
+            rate.
         weight_decay: T decoupled weight decays.
         betas: decay rates of the two moments.
         eps: added to the root of the second moment.
 
     Attributes:
-        leaves: the current values by name, (T, ...), of which gradients can be asked; take them anew before every step.
+        leaves: the current values by name, (T, ...), of which gradients can be asked; take them anew before
+            every step.
     """
 
     def __init__(
@@ -79,10 +84,16 @@ class StackedAdamW:
         for rows, (lr, weight_decay) in _neighbours(self._rates):
             first, second = [m[rows] for m, _ in moments], [v[rows] for _, v in moments]
             counts = [torch.full((), float(self._steps), device=s.device) for s in storage.values()]
-            self._runs.append(_Run(rows, lr, weight_decay, [s[rows] for s in storage.values()], first, second, counts))
+            self._runs.append(
+                _Run(rows, lr, weight_decay, [s[rows] for s in storage.values()], first, second, counts)
+            )
 
     def _view(self, name: str) -> Tensor:
-        order, shape, storage = self._orders[name], (len(self._rates), *self._shapes[name]), self._storage[name]
+        order, shape, storage = (
+            self._orders[name],
+            (len(self._rates), *self._shapes[name]),
+            self._storage[name],
+        )
         inverse = sorted(range(len(order)), key=order.__getitem__)
         return storage[:, : self._shapes[name].numel()].view([shape[i] for i in order]).permute(inverse)
 
@@ -118,10 +129,14 @@ class StackedAdamW:
 
     def _adopt_layout(self, gradients: Mapping[str, Tensor]) -> None:
         """Keep values in memory as their gradients are (that of a linear layer's weight comes transposed), so that no step copies these."""
-        orders = {name: (0, *sorted(range(1, g.ndim), key=g.stride, reverse=True)) for name, g in gradients.items()}
+        orders = {
+            name: (0, *sorted(range(1, g.ndim), key=g.stride, reverse=True)) for name, g in gradients.items()
+        }
         if orders != self._orders:
             self._orders = orders
-            self._adopt({name: _flat(leaf, orders[name]).clone() for name, leaf in self.leaves.items()}, self._moments)
+            self._adopt(
+                {name: _flat(leaf, orders[name]).clone() for name, leaf in self.leaves.items()}, self._moments
+            )
 
     def keep(self, trials: Tensor) -> None:
         """Go on with the trials at `trials` (K,) int64 alone; one may stand there several times."""
@@ -131,7 +146,10 @@ class StackedAdamW:
 
 
 def _flat(leaf: Tensor, order: tuple[int, ...]) -> Tensor:
-    """Return the leaf, its dimensions in this order, as (T, L), L rounded up to whole vectors; a view where that needs no copy."""
+    """Return the leaf, its dimensions in this order, as (T, L), L rounded up to whole vectors.
+
+    A view where that needs no copy.
+    """
     flat = leaf.detach().permute(order).reshape(leaf.shape[0], -1)
     missing = -flat.shape[1] % _LANES
     return torch.nn.functional.pad(flat, (0, missing)) if missing else flat.contiguous()

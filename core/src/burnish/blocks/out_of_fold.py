@@ -35,9 +35,9 @@ def out_of_fold(
 ) -> NDArray[np.float32]:
     """Return the probabilities (M, C) float32 that multinomial logistic regression gives each item when trained on the other folds.
 
-    In each fold it minimises sum_i w_i CE(W x_i + b, y_i) + l2 / 2 ||W||^2 by L-BFGS on standardised columns; items without a label are
-    scored and never trained on. A class that no training item of a fold has gets probability 0 there. Each fold is solved on one core, so the
-    number of threads does not change the result.
+    In each fold it minimises sum_i w_i CE(W x_i + b, y_i) + l2 / 2 ||W||^2 by L-BFGS on standardised columns;
+    items without a label are scored and never trained on. A class that no training item of a fold has gets
+    probability 0 there. Each fold is solved on one core, so the number of threads does not change the result.
 
     Args:
         features: (M, D).
@@ -53,8 +53,14 @@ def out_of_fold(
     """
     if not np.isfinite(features).all():
         row = int(np.argmin(np.isfinite(features).all(axis=1)))
-        raise FitError(f"a feature of item {row} is NaN or infinite", where="out-of-fold probabilities", todo="Mend or remove the item")
-    weights = np.ones(len(supervision), dtype=np.float32) if supervision.weights is None else supervision.weights
+        raise FitError(
+            f"a feature of item {row} is NaN or infinite",
+            where="out-of-fold probabilities",
+            todo="Mend or remove the item",
+        )
+    weights = (
+        np.ones(len(supervision), dtype=np.float32) if supervision.weights is None else supervision.weights
+    )
     weights = np.where(supervision.known, weights, 0).astype(np.float32)
     fold = fold_of(supervision.y, weights > 0, groups, folds, rng)
     x = _standardised(features)
@@ -66,16 +72,24 @@ def out_of_fold(
         trained = torch.from_numpy(np.where(held_out, np.float32(0), weights))
         result[held_out] = _probe(x, y, trained, classes, l2)[torch.from_numpy(held_out)].numpy()
 
-    # scipy's optimiser has small vectors, on which the threads of its BLAS only wait for each other: ten times slower than one.
+    # scipy's optimiser has small vectors, on which the threads of its BLAS only wait for each other: ten
+    # times slower than one.
     with threadpool_limits(1, user_api="blas"), thread_pool(torch.get_num_threads(), 1) as pool:
         list(pool.map(solve, range(int(fold.max()) + 1)))
     return result
 
 
-def fold_of(y: NDArray[np.int64], labelled: NDArray[np.bool_], groups: NDArray[np.int64], folds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def fold_of(
+    y: NDArray[np.int64],
+    labelled: NDArray[np.bool_],
+    groups: NDArray[np.int64],
+    folds: int,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
     """Return the fold (M,) int64 of each item: whole groups, classes spread as evenly as groups allow.
 
-    Groups are taken in a random order; each goes where the fewest labelled items of its most frequent class are, then the fewest items.
+    Groups are taken in a random order; each goes where the fewest labelled items of its most frequent class
+    are, then the fewest items.
 
     Args:
         y: (M,) classes.
@@ -90,14 +104,19 @@ def fold_of(y: NDArray[np.int64], labelled: NDArray[np.bool_], groups: NDArray[n
     names, group = np.unique(groups, return_inverse=True)
     with_label = len(np.unique(group[labelled]))
     if with_label < 2:
-        raise FitError(f"{with_label} groups of items have a label", where="out-of-fold probabilities", possible="at least 2")
+        raise FitError(
+            f"{with_label} groups of items have a label",
+            where="out-of-fold probabilities",
+            possible="at least 2",
+        )
     count = min(folds, with_label)
     order = np.argsort(group, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(group))[:-1])
     per_class = np.zeros((int(y.max()) + 1, count), dtype=np.int64)
     sizes = np.zeros((2, count), dtype=np.int64)
     fold = np.empty(len(y), dtype=np.int64)
-    # Groups with a label first: so each of the first `count` of a class opens another fold, and no fold lacks labels.
+    # Groups with a label first: so each of the first `count` of a class opens another fold, and no fold lacks
+    # labels.
     shuffled = rng.permutation(len(names))
     for g in sorted(shuffled, key=lambda g: not labelled[members[g]].any()):
         rows = members[g]
@@ -133,7 +152,9 @@ def _probe(x: Tensor, y: Tensor, weights: Tensor, classes: int, l2: float) -> Te
         weight, bias = unpacked(flat)
         log_p = (torch.addmm(bias, x, weight.T) + absent).log_softmax(-1)
         # The loss in float64, so that the line search can tell neighbouring values apart.
-        loss = -torch.where(target > 0, target * log_p, 0.0).sum(dtype=torch.float64) + l2 / 2 * weight.square().sum(dtype=torch.float64)
+        loss = -torch.where(target > 0, target * log_p, 0.0).sum(
+            dtype=torch.float64
+        ) + l2 / 2 * weight.square().sum(dtype=torch.float64)
         slope = log_p.exp_().mul_(weights.unsqueeze(-1)).sub_(target)
         gradient = torch.cat([slope.T @ x + l2 * weight, slope.sum(0).unsqueeze(-1)], dim=1)
         return float(loss) / total, gradient.double().numpy().ravel() / total

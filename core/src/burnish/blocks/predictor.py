@@ -22,10 +22,16 @@ if TYPE_CHECKING:
     from burnish.data import Classes
 
 CHUNK = 256
-"""Rows of a prediction at a time. The last ones are padded to it, so that every row meets the same arithmetic whatever stands beside it."""
+"""Rows of a prediction at a time.
+
+The last ones are padded to it, so that every row meets the same arithmetic whatever stands beside it.
+"""
 
 _WIDE = 8_000_000
-"""Parameters from which a head predicts with all threads; a smaller one is faster on one, and gives the same bits on any number of them."""
+"""Parameters from which a head predicts with all threads.
+
+A smaller one is faster on one, and gives the same bits on any number of them.
+"""
 
 
 class HeadPredictor:
@@ -53,7 +59,9 @@ class HeadPredictor:
         self._template, self._state = template, dict(state)
 
     def predict(self, features: NDArray[Any]) -> Scores:
-        """Return the logits of M items from features (M, D) float32. An item's logits do not depend on the items beside it.
+        """Return the logits of M items from features (M, D) float32.
+
+        An item's logits do not depend on the items beside it.
 
         Raises:
             burnish.errors.DataError: the features have another width, or a logit is NaN or infinite.
@@ -62,11 +70,16 @@ class HeadPredictor:
         values = np.concatenate(logits) if logits else np.zeros((0, len(self.classes)), dtype=np.float32)
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
-            raise DataError(f"the scores of row {int(np.argmin(finite))} are NaN or infinite", todo="Check that its features are finite")
+            raise DataError(
+                f"the scores of row {int(np.argmin(finite))} are NaN or infinite",
+                todo="Check that its features are finite",
+            )
         return Scores("logits", values, self.classes, self.activation)
 
     def embed(self, features: NDArray[Any]) -> NDArray[np.float32] | None:
-        """Return (M, E) float32, what the last layer reads; None where the head reads the features themselves.
+        """Return (M, E) float32, what the last layer reads.
+
+        None where the head reads the features themselves.
 
         Raises:
             burnish.errors.DataError: the features have another width.
@@ -83,20 +96,27 @@ class HeadPredictor:
         return dict(self._state)
 
     def info(self) -> dict[str, Any]:
-        """Return what `restore` needs beside the state: ``{"dim": D, "activation": "softmax" or "sigmoid"}``."""
+        """Return what `restore` needs beside the state: ``{"dim": D, "activation".
+
+        "softmax" or "sigmoid"}``.
+        """
         return {"dim": self.dim, "activation": self.activation}
 
     @classmethod
-    def restore(cls, tuner: HeadTuner[Any], state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> HeadPredictor:
+    def restore(
+        cls, tuner: HeadTuner[Any], state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes
+    ) -> HeadPredictor:
         """Return the predictor that has this state and info.
 
         Raises:
-            burnish.errors.ModelFileError: an entry of info is missing or odd, or a tensor has another name, shape or type than the
-                tuner builds, or is not finite.
+            burnish.errors.ModelFileError: an entry of info is missing or odd, or a tensor has another name,
+                shape or type than the tuner builds, or is not finite.
         """
         dim, activation = info.get("dim"), info.get("activation")
         if not isinstance(dim, int) or isinstance(dim, bool) or not 1 <= dim <= 2**24:
-            raise ModelFileError(f"the width of the features is given as {dim!r}", possible="an integer of at least 1")
+            raise ModelFileError(
+                f"the width of the features is given as {dim!r}", possible="an integer of at least 1"
+            )
         if activation not in ("softmax", "sigmoid"):
             raise ModelFileError(f"the activation is given as {activation!r}", possible="softmax, sigmoid")
         template = meta_module(tuner, dim, len(classes))
@@ -106,8 +126,14 @@ class HeadPredictor:
 
     def _chunks(self, features: NDArray[Any]) -> Iterator[tuple[Outputs, int]]:
         if features.ndim != 2 or features.shape[1] != self.dim:
-            raise DataError(f"features of shape {features.shape}", possible=f"(M, {self.dim})", todo="Use the backbone it was trained on")
-        threads = torch.get_num_threads() if sum(p.numel() for p in self._template.parameters()) >= _WIDE else 1
+            raise DataError(
+                f"features of shape {features.shape}",
+                possible=f"(M, {self.dim})",
+                todo="Use the backbone it was trained on",
+            )
+        threads = (
+            torch.get_num_threads() if sum(p.numel() for p in self._template.parameters()) >= _WIDE else 1
+        )
         for start in range(0, len(features), CHUNK):
             rows = np.zeros((CHUNK, self.dim), dtype=np.float32)
             part = features[start : start + CHUNK]
@@ -143,7 +169,9 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     if missing := sorted(expected.keys() - state.keys()):
         raise ModelFileError(f"tensor {missing[0]!r} is missing", possible=", ".join(sorted(expected)))
     if extra := sorted(state.keys() - expected.keys()):
-        raise ModelFileError(f"tensor {extra[0]!r} is not part of this head", possible=", ".join(sorted(expected)))
+        raise ModelFileError(
+            f"tensor {extra[0]!r} is not part of this head", possible=", ".join(sorted(expected))
+        )
     for name, wanted in expected.items():
         given = state[name]
         if given.shape != wanted.shape or given.dtype != wanted.dtype:

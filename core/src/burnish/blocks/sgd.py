@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 
 class SGD:
-    """The arithmetic of `torch.optim.SGD` with momentum and weight decay: d = g + wd p; b = momentum b + d, at first d; p = p - lr b.
+    """The arithmetic of `torch.optim.SGD` with momentum and weight decay: d = g + wd p.
 
-    Parameters in less than float32 are updated in a copy in float32, or small steps would round to nothing. (`torch.optim` itself would import
-    the compiler on first use: seconds and 100 MB.)
+    B = momentum b + d, at first d; p = p - lr b.
+
+    Parameters in less than float32 are updated in a copy in float32, or small steps would round to nothing.
+    (`torch.optim` itself would import the compiler on first use: seconds and 100 MB.)
 
     Args:
         parameters: what is trained; one without a gradient stays as it is.
@@ -21,10 +23,19 @@ class SGD:
         weight_decay: added to the gradient, times the parameter.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, *, momentum: float = 0.9, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+    ) -> None:
         self._lr, self._momentum, self._decay = lr, momentum, weight_decay
         self._parameters = list(parameters)
-        self._values: list[Tensor] = [p.detach() if p.dtype == torch.float32 else p.detach().float() for p in self._parameters]
+        self._values: list[Tensor] = [
+            p.detach() if p.dtype == torch.float32 else p.detach().float() for p in self._parameters
+        ]
         self._steps: list[Tensor | None] = [None] * len(self._parameters)
 
     def zero_grad(self) -> None:

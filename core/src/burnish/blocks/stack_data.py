@@ -24,8 +24,8 @@ class StackData:
 
     Attributes:
         offsets: (T,) int64.
-        fixed: what does not change from batch to batch: ``frozen``, ``constants``, ``prepared``, ``prior``, ``offset``, each with leading
-            dimension T.
+        fixed: what does not change from batch to batch: ``frozen``, ``constants``, ``prepared``, ``prior``,
+            ``offset``, each with leading dimension T.
     """
 
     def __init__(self, trials: Sequence[Trial], table: Tensor) -> None:
@@ -71,11 +71,19 @@ class StackData:
 
         weights, share = gathered(self._weights), self._whole
         if last:
-            weights = torch.where(self._column < self._last_rows.unsqueeze(1), weights, torch.zeros_like(weights))
+            weights = torch.where(
+                self._column < self._last_rows.unsqueeze(1), weights, torch.zeros_like(weights)
+            )
             share = self._last_rows / self._size
         view = gathered(self._positions) * self._views + self._view
         targets = {name: gathered(t) for name, t in self._targets.items()}
-        return {"x": gathered(self._features, view.flatten()), "targets": targets, "weights": weights, "index": index, "share": share}
+        return {
+            "x": gathered(self._features, view.flatten()),
+            "targets": targets,
+            "weights": weights,
+            "index": index,
+            "share": share,
+        }
 
 
 class Memory:
@@ -94,7 +102,10 @@ class Memory:
         self.tensors = {name: torch.cat([m, torch.zeros_like(m[:1])]) for name, m in whole.items()}
 
     def write(self, index: Tensor, rows: Tree) -> None:
-        """Write rows (T, R, ...) to where `index` (T, R) says; an item written several times gets the mean."""
+        """Write rows (T, R, ...) to where `index` (T, R) says.
+
+        An item written several times gets the mean.
+        """
         index = index.flatten()
         for name, memory in self.tensors.items():
             new = rows[name].flatten(0, 1)
@@ -115,4 +126,7 @@ def stacked(each: Sequence[Any]) -> dict[str, Tensor]:
 
 def chosen(tree: Tree, trials: Tensor) -> Tree:
     """Return a tree of tensors (T, ...) with only the trials at `trials` (K,)."""
-    return {name: chosen(value, trials) if isinstance(value, dict) else value[trials] for name, value in tree.items()}
+    return {
+        name: chosen(value, trials) if isinstance(value, dict) else value[trials]
+        for name, value in tree.items()
+    }

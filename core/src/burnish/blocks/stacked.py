@@ -19,7 +19,15 @@ from burnish.blocks.step import Step
 from burnish.blocks.targets import target_arrays
 from burnish.blocks.threads import thread_pool
 from burnish.blocks.training import StackTraining
-from burnish.blocks.trial import FeatureTable, Trial, build_module, check_job, make_trial, template_of, training_data
+from burnish.blocks.trial import (
+    FeatureTable,
+    Trial,
+    build_module,
+    check_job,
+    make_trial,
+    template_of,
+    training_data,
+)
 from burnish.contracts.tuner import Run, Task
 from burnish.errors import FitError, ModelFileError
 
@@ -35,9 +43,10 @@ _POLL_SECONDS = 0.1
 def fit_heads(jobs: Sequence[HeadJob], run: Run) -> list[HeadResult]:
     """Train the trials of one stack.
 
-    A head of few parameters is trained by one core, as one of T >= 2 trials in every matrix product (a single trial stands there twice), and
-    each core takes a part of the stack; so neither the other trials nor the number of threads change a bit of the result. Where the bits
-    would depend on the others (`burnish.blocks.buckets.can_share`) each trial is trained by itself, and a head of many parameters by all
+    A head of few parameters is trained by one core, as one of T >= 2 trials in every matrix product (a single
+    trial stands there twice), and each core takes a part of the stack; so neither the other trials nor the
+    number of threads change a bit of the result. Where the bits would depend on the others
+    (`burnish.blocks.buckets.can_share`) each trial is trained by itself, and a head of many parameters by all
     cores. On a GPU a stack is always filled up to the same size.
 
     Args:
@@ -45,7 +54,8 @@ def fit_heads(jobs: Sequence[HeadJob], run: Run) -> list[HeadResult]:
         run: device, and who is told of progress, in steps of single trials.
 
     Returns:
-        A result per job. A trial that cannot be trained has an error instead of a predictor and leaves the others as they are.
+        A result per job. A trial that cannot be trained has an error instead of a predictor and leaves the
+        others as they are.
 
     Raises:
         burnish.errors.FitError: the trials do not belong in one stack, or the tuner's code cannot be stacked.
@@ -53,7 +63,9 @@ def fit_heads(jobs: Sequence[HeadJob], run: Run) -> list[HeadResult]:
     if not jobs:
         return []
     if len({signature(job) for job in jobs}) > 1:
-        raise FitError("trials of different signatures in one stack", todo="Group them with burnish.blocks.stacks")
+        raise FitError(
+            "trials of different signatures in one stack", todo="Group them with burnish.blocks.stacks"
+        )
     table = FeatureTable(jobs, run.device)
     if is_closed_form(jobs[0].tuner):
         with thread_pool(torch.get_num_threads(), 1) as pool:
@@ -91,7 +103,16 @@ def head_job(tuner: HeadTuner[Any], task: Task) -> HeadJob:
     rows = np.arange(len(features), dtype=np.int64)
     order = int(task.generator("order").integers(2**63))
     return HeadJob(
-        tuner, task.loss if tuner.uses_loss else None, features, rows, targets, weights, task.classes, task.seed, order, task.generator("tuner")
+        tuner,
+        task.loss if tuner.uses_loss else None,
+        features,
+        rows,
+        targets,
+        weights,
+        task.classes,
+        task.seed,
+        order,
+        task.generator("tuner"),
     )
 
 
@@ -116,7 +137,14 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
 
 
 def _predictor(job: HeadJob, template: torch.nn.Module, state: dict[str, torch.Tensor]) -> HeadPredictor:
-    return HeadPredictor(job.tuner, template, state, job.classes, job.features.shape[2], "sigmoid" if "multi" in job.targets else "softmax")
+    return HeadPredictor(
+        job.tuner,
+        template,
+        state,
+        job.classes,
+        job.features.shape[2],
+        "sigmoid" if "multi" in job.targets else "softmax",
+    )
 
 
 def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tuple[int, HeadResult]]:
@@ -124,8 +152,13 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
     if not trials:
         return []
     first = next(iter(trials.values()))
-    module = build_module(first.job.tuner, first.job.features.shape[2], len(first.job.classes), first.job.seed)
-    on_cpu, rows = table.rows.device.type == "cpu", batch_size(len(first.positions), head_config(first.job.tuner).batch) * table.rows.shape[1]
+    module = build_module(
+        first.job.tuner, first.job.features.shape[2], len(first.job.classes), first.job.seed
+    )
+    on_cpu, rows = (
+        table.rows.device.type == "cpu",
+        batch_size(len(first.positions), head_config(first.job.tuner).batch) * table.rows.shape[1],
+    )
     wide, share = is_wide(module, rows), can_share(module, rows)
     workers = torch.get_num_threads() if on_cpu and not wide else 1
     least = 1 if not share else 2 if on_cpu else _GPU_STACK
@@ -140,7 +173,9 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
         training.run(lambda done: monitor.advance(part, done, training.steps))
         template = template_of(module, training=False)
         for number, trained in zip(part, training.results(), strict=True):
-            predictor = None if trained.state is None else _predictor(trials[number].job, template, trained.state)
+            predictor = (
+                None if trained.state is None else _predictor(trials[number].job, template, trained.state)
+            )
             results.append((number, HeadResult(predictor, trained.error, trained.terms)))
 
     with thread_pool(workers, 1 if on_cpu and not wide else torch.get_num_threads()) as pool:
@@ -156,13 +191,22 @@ def _train(trials: dict[int, Trial], table: FeatureTable, run: Run) -> list[tupl
 
 
 def _parts(trials: dict[int, Trial], most: int, workers: int) -> list[list[int]]:
-    """Return the numbers of the trials that are trained together: of equal shapes, neighbours of equal learning rate, spread over the workers."""
+    """Return the numbers of the trials that are trained together.
+
+    Of equal shapes, neighbours of equal learning rate, spread over the workers.
+    """
     alike: dict[Any, list[int]] = {}
     for number, trial in trials.items():
         alike.setdefault(trial.shapes(), []).append(number)
     parts = []
     for numbers in alike.values():
-        numbers.sort(key=lambda n: (head_config(trials[n].job.tuner).lr, head_config(trials[n].job.tuner).weight_decay, n))
+        numbers.sort(
+            key=lambda n: (
+                head_config(trials[n].job.tuner).lr,
+                head_config(trials[n].job.tuner).weight_decay,
+                n,
+            )
+        )
         count = max(-(-len(numbers) // most), min(workers, len(numbers) // 2))
         size = _balanced(len(numbers), -(-len(numbers) // count), workers)
         parts += [numbers[start : start + size] for start in range(0, len(numbers), size)]
@@ -170,7 +214,10 @@ def _parts(trials: dict[int, Trial], most: int, workers: int) -> list[list[int]]
 
 
 def _balanced(trials: int, size: int, workers: int) -> int:
-    """Return a size of part, up to half as large again, with which the workers together are done first: all should be busy to the end."""
+    """Return a size of part, up to half as large again, with which the workers together are done first.
+
+    All should be busy to the end.
+    """
 
     def takes(size: int) -> int:
         rounds, at_last = divmod(-(-trials // size) - 1, workers)

@@ -35,8 +35,8 @@ def reduce_loss(value: LossValue, weights: Tensor, share: Tensor) -> Tensor:
         share: 0-d, the share of the rows that belong to the batch; the rest complete it.
 
     Returns:
-        Per example, with mean ``"weights"``: sum(w l) / sum(w), 0 where the weights sum to 0; with ``"batch"``: sum(w l) / (share R).
-        Per class and per batch: the plain mean.
+        Per example, with mean ``"weights"``: sum(w l) / sum(w), 0 where the weights sum to 0; with
+        ``"batch"``: sum(w l) / (share R). Per class and per batch: the plain mean.
 
     Raises:
         FitError: the values have another shape than they say, or are per something that heads do not have.
@@ -44,11 +44,17 @@ def reduce_loss(value: LossValue, weights: Tensor, share: Tensor) -> Tensor:
     if value.per in ("class", "batch"):
         return value.values.mean()
     if value.per != "example":
-        raise FitError(f"a loss with values per {value.per} cannot train a head", possible="example, class, batch")
+        raise FitError(
+            f"a loss with values per {value.per} cannot train a head", possible="example, class, batch"
+        )
     if value.values.shape != weights.shape:
         raise FitError(f"a loss gave values of shape {tuple(value.values.shape)} for {weights.shape[0]} rows")
     counted = torch.where(weights > 0, value.values, torch.zeros_like(value.values))
-    return weighted_mean(counted, weights) if value.mean == "weights" else (counted * weights).sum() / (share * weights.shape[0])
+    return (
+        weighted_mean(counted, weights)
+        if value.mean == "weights"
+        else (counted * weights).sum() / (share * weights.shape[0])
+    )
 
 
 @dataclass
@@ -72,19 +78,21 @@ class Step:
 
         Args:
             parameters: by name, (T, ...) each.
-            trial: per trial, leading dimension T: ``buffers``, ``frozen``, ``x``, ``targets``, ``weights``, ``index``, ``offset``,
-                ``constants``, ``prepared``, ``prior``, ``share``.
+            trial: per trial, leading dimension T: ``buffers``, ``frozen``, ``x``, ``targets``, ``weights``,
+                ``index``, ``offset``, ``constants``, ``prepared``, ``prior``, ``share``.
             shared: one for all: ``progress``, ``memory``.
 
         Returns:
-            Gradients by name, totals (T,), and ``buffers``, ``terms``, ``rows`` and ``index`` (what a loss wrote to its memory) by trial.
+            Gradients by name, totals (T,), and ``buffers``, ``terms``, ``rows`` and ``index`` (what a loss
+            wrote to its memory) by trial.
 
         Raises:
             FitError: the module, the objective or the loss cannot be stacked; it names the line.
             torch.linalg.LinAlgError: a decomposition failed for some trial.
         """
         try:
-            # The forward pass alone runs under vmap: `torch.func.grad` would import the compiler, seconds and 100 MB, for the same numbers.
+            # The forward pass alone runs under vmap: `torch.func.grad` would import the compiler, seconds and
+            # 100 MB, for the same numbers.
             total, aux = vmap(self._one, in_dims=(0, 0, None))(parameters, trial, shared)
             gradients = torch.autograd.grad(total.sum(), list(parameters.values()), materialize_grads=True)
         except (BurnishError, LinAlgError, MemoryError, torch.OutOfMemoryError):
@@ -98,16 +106,31 @@ class Step:
         state = {**parameters, **trial["frozen"], **buffers}
         batch = Batch(trial["x"], as_targets(trial["targets"]), trial["weights"], trial["index"], self.views)
         written: list[tuple[Tensor, Mapping[str, Tensor]]] = []
-        fit = Fit(trial["constants"], trial["prepared"], trial["prior"], shared["progress"], self._loss(trial, shared, written))
+        fit = Fit(
+            trial["constants"],
+            trial["prepared"],
+            trial["prior"],
+            shared["progress"],
+            self._loss(trial, shared, written),
+        )
         out = as_outputs(functional_call(self.template, state, (batch.x,)))
         terms = self.tuner.objective(out, batch, fit)
         values = {term.name: term.value.to(torch.float32) for term in terms}
         if not terms or len(values) != len(terms):
-            raise FitError(f"objective gives terms named {[term.name for term in terms]}", possible="at least one term, names that differ")
+            raise FitError(
+                f"objective gives terms named {[term.name for term in terms]}",
+                possible="at least one term, names that differ",
+            )
         if odd := [name for name, value in values.items() if value.ndim]:
             raise FitError(f"term {odd[0]!r} has shape {tuple(values[odd[0]].shape)}", possible="0-d values")
-        total = sum((term.weight * values[term.name] for term in terms[1:]), terms[0].weight * values[terms[0].name])
-        rows = {name: torch.cat([new[name] for _, new in written]) for name in shared["memory"]} if written else {}
+        total = sum(
+            (term.weight * values[term.name] for term in terms[1:]), terms[0].weight * values[terms[0].name]
+        )
+        rows = (
+            {name: torch.cat([new[name] for _, new in written]) for name in shared["memory"]}
+            if written
+            else {}
+        )
         index = torch.cat([i for i, _ in written]) if written and rows else torch.zeros(0, dtype=torch.int64)
         terms_now = {name: value.detach() for name, value in values.items()}
         return total, {"buffers": buffers, "terms": terms_now, "rows": rows, "index": index}
@@ -117,12 +140,23 @@ class Step:
 
         def loss(out: Outputs, batch: Batch) -> Tensor:
             if self.loss is None:
-                raise FitError(f"{type(self.tuner).__name__} calls fit.loss, but there is no loss", todo="Name one in the recipe")
+                raise FitError(
+                    f"{type(self.tuner).__name__} calls fit.loss, but there is no loss",
+                    todo="Name one in the recipe",
+                )
             scratch = next(iter(memory.values())).shape[0] - 1 if memory else 0
             counted = (batch.weights > 0) & (batch.index >= 0)
             index = torch.where(counted, batch.index + trial["offset"], torch.full_like(batch.index, scratch))
             rows = {name: m[index] for name, m in memory.items()}
-            given = LossInput(out.logits, batch.targets, out.embeddings, trial["prior"], batch.index, shared["progress"], batch.x)
+            given = LossInput(
+                out.logits,
+                batch.targets,
+                out.embeddings,
+                trial["prior"],
+                batch.index,
+                shared["progress"],
+                batch.x,
+            )
             value, new = self.loss(given, rows)
             if memory:
                 written.append((index, {name: new[name].detach() for name in memory}))

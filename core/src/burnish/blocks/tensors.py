@@ -22,10 +22,18 @@ def class_means(x: Tensor, index: Tensor, classes: int, weights: Tensor) -> Tens
     """
     member = one_hot(index, classes).to(x.dtype) * weights.to(x.dtype).unsqueeze(-1)
     total = member.sum(0).unsqueeze(-1)
-    return torch.where(total > 0, (member.T @ x) / torch.where(total > 0, total, torch.ones_like(total)), torch.zeros_like(total))
+    return torch.where(
+        total > 0,
+        (member.T @ x) / torch.where(total > 0, total, torch.ones_like(total)),
+        torch.zeros_like(total),
+    )
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     """Return sum(w v) / sum(w), 0 where the weights sum to 0."""
     total = weights.sum()
-    return torch.where(total > 0, (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total)), torch.zeros_like(total))
+    return torch.where(
+        total > 0,
+        (values * weights).sum() / torch.where(total > 0, total, torch.ones_like(total)),
+        torch.zeros_like(total),
+    )

@@ -1,4 +1,7 @@
-"""A classifier made of texts: the cosine similarity of an item's features and of what a text tower makes of the class names."""
+"""A classifier made of texts.
+
+The cosine similarity of an item's features and of what a text tower makes of the class names.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ _CHUNK = 256
 
 
 def scale_of(task: Task, given: float | None) -> float:
-    """Return what cosine similarities are multiplied with to be logits: the number given, else what the backbone learnt, else `CLIP_SCALE`."""
+    """Return what cosine similarities are multiplied with to be logits.
+
+    The number given, else what the backbone learnt, else `CLIP_SCALE`.
+    """
     if given is not None:
         return given
     learnt = task.logit_scale()
@@ -38,17 +44,27 @@ def ensemble(embeddings: NDArray[Any]) -> Tensor:
 
     Each feature is normalised, then their mean is (arXiv:2103.00020, section 3.1.4).
     """
-    return normalize(normalize(torch.from_numpy(np.array(embeddings, dtype=np.float32)), dim=-1).mean(dim=0), dim=-1)
+    return normalize(
+        normalize(torch.from_numpy(np.array(embeddings, dtype=np.float32)), dim=-1).mean(dim=0), dim=-1
+    )
 
 
-def in_chunks(rows: NDArray[Any], width: int, compute: Callable[[Tensor], Tensor], columns: int) -> NDArray[np.float32]:
-    """Return what a function makes of rows (M, D), (M, columns) float32, in padded chunks of one size: a row's result depends on no other row.
+def in_chunks(
+    rows: NDArray[Any], width: int, compute: Callable[[Tensor], Tensor], columns: int
+) -> NDArray[np.float32]:
+    """Return what a function makes of rows (M, D), (M, columns) float32, in padded chunks of one size.
+
+    A row's result depends on no other row.
 
     Raises:
         DataError: the rows have another width than the one given.
     """
     if rows.ndim != 2 or rows.shape[1] != width:
-        raise DataError(f"features of shape {rows.shape}", possible=f"(M, {width})", todo="Use the backbone it was trained on")
+        raise DataError(
+            f"features of shape {rows.shape}",
+            possible=f"(M, {width})",
+            todo="Use the backbone it was trained on",
+        )
     out = np.empty((len(rows), columns), dtype=np.float32)
     for start in range(0, len(rows), _CHUNK):
         part = np.asarray(rows[start : start + _CHUNK], dtype=np.float32)
@@ -78,7 +94,12 @@ class TextClassifier:
         Raises:
             DataError: the features have another width.
         """
-        values = in_chunks(features, self._weights.shape[1], lambda x: self._scale * normalize(x, dim=1) @ self._weights.T, len(self.classes))
+        values = in_chunks(
+            features,
+            self._weights.shape[1],
+            lambda x: self._scale * normalize(x, dim=1) @ self._weights.T,
+            len(self.classes),
+        )
         return Scores("logits", values, self.classes)
 
     def embed(self, features: NDArray[Any]) -> None:
@@ -94,7 +115,9 @@ class TextClassifier:
         return {"scale": self._scale, "dim": self._weights.shape[1]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, where: str) -> TextClassifier:
+    def restore(
+        cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, where: str
+    ) -> TextClassifier:
         """Return the classifier with this state.
 
         Raises:
@@ -104,8 +127,18 @@ class TextClassifier:
         if not (isinstance(scale, int | float) and np.isfinite(scale) and isinstance(dim, int)):
             raise ModelFileError("the model does not say its scale and width", where=where)
         if set(state) != {"weights"}:
-            raise ModelFileError(f"the model holds {', '.join(sorted(state)) or 'nothing'}", where=where, possible="weights")
+            raise ModelFileError(
+                f"the model holds {', '.join(sorted(state)) or 'nothing'}", where=where, possible="weights"
+            )
         weights, shape = state["weights"], (len(classes), dim)
-        if tuple(weights.shape) != shape or weights.dtype != torch.float32 or not bool(torch.isfinite(weights).all()):
-            raise ModelFileError(f"weights are {tuple(weights.shape)} of {weights.dtype}", where=where, possible=f"finite {shape} of torch.float32")
+        if (
+            tuple(weights.shape) != shape
+            or weights.dtype != torch.float32
+            or not bool(torch.isfinite(weights).all())
+        ):
+            raise ModelFileError(
+                f"weights are {tuple(weights.shape)} of {weights.dtype}",
+                where=where,
+                possible=f"finite {shape} of torch.float32",
+            )
         return cls(weights, float(scale), classes)

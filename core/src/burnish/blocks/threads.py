@@ -1,7 +1,8 @@
 """How many threads torch uses for one operation, and pools whose threads each compute on their own.
 
-Small operations are faster on one core than on several, which mostly wait for each other, far more so where other processes want them; and on one
-core their bits do not depend on how many there are. So small things run one a core, side by side.
+Small operations are faster on one core than on several, which mostly wait for each other, far more so where
+other processes want them; and on one core their bits do not depend on how many there are. So small things run
+one a core, side by side.
 """
 
 from __future__ import annotations
@@ -32,8 +33,12 @@ def thread_pool(workers: int, each: int) -> Iterator[ThreadPoolExecutor]:
         workers: size of the pool.
         each: threads of one operation.
     """
-    # Setting the number in a thread also sets what threads that start later begin with: the context around puts that back.
-    with intra_op_threads(torch.get_num_threads()), ThreadPoolExecutor(workers, initializer=_use, initargs=(each,)) as pool:
+    # Setting the number in a thread also sets what threads that start later begin with: the context around
+    # puts that back.
+    with (
+        intra_op_threads(torch.get_num_threads()),
+        ThreadPoolExecutor(workers, initializer=_use, initargs=(each,)) as pool,
+    ):
         yield pool
 
 

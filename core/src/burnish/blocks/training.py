@@ -18,7 +18,10 @@ from burnish.errors import FitError
 
 
 class Trained(NamedTuple):
-    """What became of one trial: its state on the CPU by name, None where it died; why; the mean of each term, by name, per epoch."""
+    """What became of one trial: its state on the CPU by name, None where it died; why.
+
+    The mean of each term, by name, per epoch.
+    """
 
     state: dict[str, Tensor] | None
     error: str
@@ -28,14 +31,16 @@ class Trained(NamedTuple):
 class StackTraining:
     """Trains trials at once. No number of one trial depends on another, or on how many there are.
 
-    A trial whose loss becomes NaN or infinite, or for which a decomposition fails, dies: it leaves the stack, with its reason, and the
-    others go on with the bits they would have had.
+    A trial whose loss becomes NaN or infinite, or for which a decomposition fails, dies: it leaves the stack,
+    with its reason, and the others go on with the bits they would have had.
 
     Args:
-        trials: trials of one signature and of equal shapes; those of equal learning rate and weight decay are best neighbours.
+        trials: trials of one signature and of equal shapes; those of equal learning rate and weight decay are
+            best neighbours.
         step: their objective.
         table: (R, V, D) float32 features that `Trial.positions` point into.
-        least: how many trials the stack always holds; the last living one stands there more than once where there are fewer.
+        least: how many trials the stack always holds; the last living one stands there more than once where
+            there are fewer.
 
     Attributes:
         steps: training steps in all.
@@ -56,7 +61,10 @@ class StackTraining:
         self._buffers = stacked([trial.state["buffers"] for trial in members])
         self._data = StackData(members, table)
         loss = step.loss
-        rows = [{} if loss is None else dict(loss.memory(len(trial.positions), len(trial.job.classes))) for trial in members]
+        rows = [
+            {} if loss is None else dict(loss.memory(len(trial.positions), len(trial.job.classes)))
+            for trial in members
+        ]
         self._memory = Memory(rows, table.device)
         self._sums: dict[str, Tensor] = {}
 
@@ -82,7 +90,9 @@ class StackTraining:
             if not self._slots:
                 return
             self._note_terms()
-        self._bury_non_finite({**self._optimiser.leaves, **self._buffers}, f"step {self.steps} of {self.steps}")
+        self._bury_non_finite(
+            {**self._optimiser.leaves, **self._buffers}, f"step {self.steps} of {self.steps}"
+        )
 
     def results(self) -> list[Trained]:
         """Return what became of each trial."""
@@ -90,7 +100,14 @@ class StackTraining:
         trained = []
         for t, (error, terms) in enumerate(zip(self._errors, self._terms, strict=True)):
             slot = -1 if error else self._slots.index(t)
-            own = None if error else {name: leaf[slot].detach().to("cpu", copy=True).contiguous() for name, leaf in state.items()}
+            own = (
+                None
+                if error
+                else {
+                    name: leaf[slot].detach().to("cpu", copy=True).contiguous()
+                    for name, leaf in state.items()
+                }
+            )
             trained.append(Trained(own, error, terms))
         return trained
 
@@ -103,18 +120,27 @@ class StackTraining:
         self._buffers = aux["buffers"]
         if aux["rows"]:
             self._memory.write(aux["index"], aux["rows"])
-        self._sums = {name: self._sums[name] + value if self._sums else value for name, value in aux["terms"].items()}
-        # Asking a GPU for the answer at every step would stop its queue; there the check waits for the end of the epoch.
+        self._sums = {
+            name: self._sums[name] + value if self._sums else value for name, value in aux["terms"].items()
+        }
+        # Asking a GPU for the answer at every step would stop its queue; there the check waits for the end of
+        # the epoch.
         if self._table.device.type == "cpu" and not bool(torch.isfinite(total).all()):
             self._bury_non_finite({**aux["terms"], "": total}, f"step {done + 1} of {self.steps}")
             self._drop_dead()
 
     def _evaluate(self, s: int, done: int) -> tuple[Tree, Tensor, Tree]:
-        """Return gradients, totals and the rest; trials for which a decomposition fails die, and the step is taken without them."""
+        """Return gradients, totals and the rest.
+
+        Trials for which a decomposition fails die, and the step is taken without them.
+        """
         while True:
             batch = self._data.batch(self._index[s], last=s == self._per_epoch - 1)
             trial = {**self._data.fixed, **batch, "buffers": self._buffers}
-            shared = {"progress": torch.tensor(done / self.steps, device=self._table.device), "memory": self._memory.tensors}
+            shared = {
+                "progress": torch.tensor(done / self.steps, device=self._table.device),
+                "memory": self._memory.tensors,
+            }
             try:
                 return self._step(self._optimiser.leaves, trial, shared)
             except LinAlgError as error:
@@ -136,18 +162,32 @@ class StackTraining:
             raise FitError(str(error).splitlines()[0], where=type(self._step.tuner).__name__) from error
 
     def _bury_non_finite(self, values: dict[str, Tensor], when: str) -> None:
-        """Let the trials die that have a number that is not finite among these tensors (T, ...); "" names the objective as a whole."""
-        finite = {name: torch.isfinite(v).reshape(len(self._slots), -1).all(1).tolist() for name, v in values.items()}
+        """Let the trials die that have a number that is not finite among these tensors (T, ...).
+
+        "" names the objective as a whole.
+        """
+        finite = {
+            name: torch.isfinite(v).reshape(len(self._slots), -1).all(1).tolist()
+            for name, v in values.items()
+        }
         for slot, t in enumerate(self._slots):
             for name in (name for name in finite if not finite[name][slot]):
                 odd = values[name][slot].flatten()
-                what = f"{name!r} became {float(odd[~torch.isfinite(odd)][0])}" if name else f"the objective became {float(odd[0])}"
+                what = (
+                    f"{name!r} became {float(odd[~torch.isfinite(odd)][0])}"
+                    if name
+                    else f"the objective became {float(odd[0])}"
+                )
                 self._bury(t, f"{when}: {what}")
 
     def _bury(self, t: int, reason: str) -> None:
         if not self._errors[t]:
             rate = head_config(self._trials[t].job.tuner).lr
-            self._errors[t] = str(FitError(reason, where=type(self._step.tuner).__name__, todo=f"Lower the learning rate ({rate:g})"))
+            self._errors[t] = str(
+                FitError(
+                    reason, where=type(self._step.tuner).__name__, todo=f"Lower the learning rate ({rate:g})"
+                )
+            )
 
     def _filled(self, living: list[int]) -> list[int]:
         return living + living[-1:] * (self._least - len(living)) if living else []
@@ -162,7 +202,10 @@ class StackTraining:
         if members:
             index = torch.tensor(keep, device=self._table.device)
             offsets = self._data.offsets.tolist()
-            self._memory = Memory([self._memory.part(offsets[k], len(m.positions)) for k, m in zip(keep, members, strict=True)], self._table.device)
+            self._memory = Memory(
+                [self._memory.part(offsets[k], len(m.positions)) for k, m in zip(keep, members, strict=True)],
+                self._table.device,
+            )
             self._optimiser.keep(index)
             self._buffers, self._sums = chosen(self._buffers, index), chosen(self._sums, index)
             self._index = self._index[:, index]

@@ -1,4 +1,7 @@
-"""One trial made ready to be trained: its module built, its rows looked up, its targets and constants as tensors."""
+"""One trial made ready to be trained.
+
+Its module built, its rows looked up, its targets and constants as tensors.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,15 @@ from burnish.errors import BurnishError, FitError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_RANDOM_LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU)
+_RANDOM_LAYERS = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+    nn.RReLU,
+)
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _CHECK_ROWS = 4096
 
@@ -50,15 +61,24 @@ class Trial:
     prepared: Mapping[str, Tensor]
 
     def shapes(self) -> tuple[Any, ...]:
-        """Return what must be equal inside a stack and is known only now: names and shapes of state and prepared tensors."""
+        """Return what must be equal inside a stack and is known only now.
+
+        Names and shapes of state and prepared tensors.
+        """
         groups = (*self.state.values(), self.prepared)
         return tuple(tuple((name, tuple(t.shape), t.dtype) for name, t in group.items()) for group in groups)
 
 
 def finite_rows(rows: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return (R,) bool which rows of an array (R, ...) are finite throughout; a part at a time, so that it takes no memory to speak of."""
+    """Return (R,) bool which rows of an array (R, ...) are finite throughout.
+
+    A part at a time, so that it takes no memory to speak of.
+    """
     flat = rows.reshape(len(rows), -1)
-    parts = [np.isfinite(flat[start : start + _CHECK_ROWS]).all(axis=1) for start in range(0, len(flat), _CHECK_ROWS)]
+    parts = [
+        np.isfinite(flat[start : start + _CHECK_ROWS]).all(axis=1)
+        for start in range(0, len(flat), _CHECK_ROWS)
+    ]
     return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
 
 
@@ -75,7 +95,10 @@ class FeatureTable:
 
     def __init__(self, jobs: Sequence[HeadJob], device: str) -> None:
         arrays = {id(job.features): job.features for job in jobs}
-        used = {key: np.unique(np.concatenate([job.rows for job in jobs if id(job.features) == key])) for key in arrays}
+        used = {
+            key: np.unique(np.concatenate([job.rows for job in jobs if id(job.features) == key]))
+            for key in arrays
+        }
         starts = dict(zip(used, np.cumsum([0, *(len(rows) for rows in used.values())]), strict=False))
         # Choosing rows copies them already: no further copy is made, and none to look for what is not finite.
         chosen = [np.ascontiguousarray(arrays[key][rows], dtype=np.float32) for key, rows in used.items()]
@@ -93,7 +116,10 @@ class FeatureTable:
         found = np.searchsorted(self._used[id(job.features)], job.rows) + self._starts[id(job.features)]
         finite = self._finite[found]
         if not finite.all():
-            raise FitError(f"a feature of training item {int(np.argmin(finite))} is NaN or infinite", todo="Mend or remove the item")
+            raise FitError(
+                f"a feature of training item {int(np.argmin(finite))} is NaN or infinite",
+                todo="Mend or remove the item",
+            )
         return np.asarray(found, dtype=np.int64)
 
 
@@ -110,22 +136,41 @@ def build_module(tuner: HeadTuner[Any], dim: int, classes: int, seed: int) -> nn
         except BurnishError:
             raise
         except Exception as error:
-            raise author_error(tuner, f"cannot build a head for {dim} features and {classes} classes", error) from error
+            raise author_error(
+                tuner, f"cannot build a head for {dim} features and {classes} classes", error
+            ) from error
     for name, layer in module.named_modules():
         where = f"{type(tuner).__name__}.build, layer {name or '(the module itself)'}, {type(layer).__name__}"
         if isinstance(layer, _RANDOM_LAYERS) and getattr(layer, "p", 1.0) > 0:
             raise FitError("a random layer cannot be stacked", where=where, todo="Use burnish.blocks.Dropout")
         if isinstance(layer, nn.MultiheadAttention | nn.RNNBase) and layer.dropout > 0:
-            raise FitError("dropout inside this layer cannot be stacked", where=where, todo="Set it to 0 and add burnish.blocks.Dropout")
-        if isinstance(layer, nn.SyncBatchNorm) or (isinstance(layer, _BATCH_NORMS) and layer.momentum is None):
-            raise FitError("this normalisation cannot be stacked", where=where, possible="BatchNorm with a momentum, LayerNorm, GroupNorm")
+            raise FitError(
+                "dropout inside this layer cannot be stacked",
+                where=where,
+                todo="Set it to 0 and add burnish.blocks.Dropout",
+            )
+        if isinstance(layer, nn.SyncBatchNorm) or (
+            isinstance(layer, _BATCH_NORMS) and layer.momentum is None
+        ):
+            raise FitError(
+                "this normalisation cannot be stacked",
+                where=where,
+                possible="BatchNorm with a momentum, LayerNorm, GroupNorm",
+            )
         if plain := [key for key, value in vars(layer).items() if isinstance(value, Tensor)]:
-            raise FitError(f"attribute {plain[0]!r} is a plain tensor", where=where, todo="Register it with register_buffer or as a Parameter")
+            raise FitError(
+                f"attribute {plain[0]!r} is a plain tensor",
+                where=where,
+                todo="Register it with register_buffer or as a Parameter",
+            )
     return module
 
 
 def template_of(module: nn.Module, *, training: bool) -> nn.Module:
-    """Return a copy of a module without storage, for `torch.func.functional_call`; in training mode, for stacks."""
+    """Return a copy of a module without storage, for `torch.func.functional_call`.
+
+    In training mode, for stacks.
+    """
     template = copy.deepcopy(module).to("meta").train(training)
     return stackable(template) if training else template
 
@@ -135,7 +180,10 @@ def state_of(module: nn.Module, device: str) -> dict[str, dict[str, Tensor]]:
     parameters: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if p.requires_grad}
     frozen: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if not p.requires_grad}
     groups = {"parameters": parameters, "frozen": frozen, "buffers": dict(module.named_buffers())}
-    return {group: {name: t.detach().to(device) for name, t in tensors.items()} for group, tensors in groups.items()}
+    return {
+        group: {name: t.detach().to(device) for name, t in tensors.items()}
+        for group, tensors in groups.items()
+    }
 
 
 def training_data(job: HeadJob, x: Tensor, device: str) -> TrainingData:
@@ -161,13 +209,19 @@ def check_job(job: HeadJob) -> None:
     n, classes = len(job.rows), len(job.classes)
     kind = target_kind(job.targets)
     if job.features.ndim != 3 or job.features.shape[1] < job.tuner.views:
-        raise FitError(f"features of shape {job.features.shape}", possible=f"(N, V, D) with at least {job.tuner.views} views")
+        raise FitError(
+            f"features of shape {job.features.shape}",
+            possible=f"(N, V, D) with at least {job.tuner.views} views",
+        )
     if lengths := [name for name, array in job.targets.items() if len(array) != n]:
         raise FitError(f"{len(job.targets[lengths[0]])} targets for {n} training items")
     if len(job.weights) != n or not np.isfinite(job.weights).all() or (job.weights < 0).any():
         raise FitError(f"the weights of {n} training items are not {n} numbers of at least 0")
     if kind == "hard" and n and int(job.targets["hard"].max()) >= classes:
-        raise FitError(f"a training label is {int(job.targets['hard'].max())}", possible=f"0 to {classes - 1}, or -1 for unknown")
+        raise FitError(
+            f"a training label is {int(job.targets['hard'].max())}",
+            possible=f"0 to {classes - 1}, or -1 for unknown",
+        )
     if kind != "hard" and job.targets[kind].shape != (n, classes):
         raise FitError(f"targets of shape {job.targets[kind].shape} for {n} items and {classes} classes")
     if job.loss is not None:
@@ -187,7 +241,9 @@ def make_trial(job: HeadJob, table: FeatureTable, device: str) -> Trial:
     tuner, classes = job.tuner, len(job.classes)
     positions = table.positions(job)
     module = build_module(tuner, job.features.shape[2], classes, job.seed)
-    prepared = _prepared(job, table, positions, device) if type(tuner).prepare is not HeadTuner.prepare else {}
+    prepared = (
+        _prepared(job, table, positions, device) if type(tuner).prepare is not HeadTuner.prepare else {}
+    )
     return Trial(
         job,
         positions,
@@ -200,10 +256,14 @@ def make_trial(job: HeadJob, table: FeatureTable, device: str) -> Trial:
     )
 
 
-def _prepared(job: HeadJob, table: FeatureTable, positions: NDArray[np.int64], device: str) -> dict[str, Tensor]:
+def _prepared(
+    job: HeadJob, table: FeatureTable, positions: NDArray[np.int64], device: str
+) -> dict[str, Tensor]:
     x = table.rows[torch.from_numpy(positions).to(table.rows.device)]
     try:
-        prepared = {name: t.to(device) for name, t in job.tuner.prepare(training_data(job, x, device)).items()}
+        prepared = {
+            name: t.to(device) for name, t in job.tuner.prepare(training_data(job, x, device)).items()
+        }
     except BurnishError:
         raise
     except Exception as error:
@@ -216,5 +276,8 @@ def _prepared(job: HeadJob, table: FeatureTable, positions: NDArray[np.int64], d
 def _constant(tuner: HeadTuner[Any], name: str) -> float:
     value = getattr(tuner.config, name)
     if not isinstance(value, int | float):
-        raise FitError(f"option {name!r} of {type(tuner).__name__} is {value!r}", possible="a number, as for all its constants")
+        raise FitError(
+            f"option {name!r} of {type(tuner).__name__} is {value!r}",
+            possible="a number, as for all its constants",
+        )
     return float(value)

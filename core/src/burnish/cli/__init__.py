@@ -1,6 +1,7 @@
 """The command line: a group whose commands are imported only when they are called.
 
-Core's commands are a table of names; those of plugins come with their summary, unimported. Core's commands cannot be replaced.
+Core's commands are a table of names; those of plugins come with their summary, unimported. Core's commands
+cannot be replaced.
 """
 
 from __future__ import annotations
@@ -38,11 +39,16 @@ CORE_COMMANDS: Final[dict[str, tuple[str, str]]] = {
 }
 """Module and one-line help of every command of core. The module's ``command`` is the command."""
 
-RUN_LIBRARIES: Final = frozenset(["jinja2", "matplotlib", "numpy", "PIL", "rich", "safetensors", "scipy", "torch"])
+RUN_LIBRARIES: Final = frozenset(
+    ["jinja2", "matplotlib", "numpy", "PIL", "rich", "safetensors", "scipy", "torch"]
+)
 """What the extra ``burnish[run]`` installs, by import name."""
 
 NoArgsIsHelpError: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
-"""What click from 8.2 on raises for a group that is called without arguments; older ones print the help themselves."""
+"""What click from 8.2 on raises for a group that is called without arguments.
+
+Older ones print the help themselves.
+"""
 
 INTERRUPTED: Final = 130
 INTERNAL: Final = 70
@@ -65,10 +71,15 @@ class Commands(click.Group):
         component = manager.get("command", cmd_name)
         found = manager.resolve(component, component.descriptor.target)
         if not isinstance(found, click.Command):
-            raise PluginError(f"{component.descriptor.target} is no click command", where=f"{component} of plugin {component.plugin}")
+            raise PluginError(
+                f"{component.descriptor.target} is no click command",
+                where=f"{component} of plugin {component.plugin}",
+            )
         return found
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that arguments start with.
 
         Raises:
@@ -89,7 +100,9 @@ class Commands(click.Group):
             by_plugin.setdefault(component.plugin.name, []).append(component)
         for plugin, components in sorted(by_plugin.items()):
             with formatter.section(f"Commands of plugin {plugin}"):
-                formatter.write_dl([(_typed(component), component.descriptor.summary) for component in components])
+                formatter.write_dl(
+                    [(_typed(component), component.descriptor.summary) for component in components]
+                )
 
 
 def _typed(component: Component) -> str:
@@ -99,7 +112,11 @@ def _typed(component: Component) -> str:
 
 def _unknown(name: str, known: Sequence[str]) -> PluginError:
     failed = [f"Plugin {p} failed: {p.reason}" for p in get_manager().plugins if p.status == "failed"]
-    return PluginError(f"unknown command {name!r}. {suggestion(name, known)}".strip(), possible=", ".join(known), todo=". ".join(failed))
+    return PluginError(
+        f"unknown command {name!r}. {suggestion(name, known)}".strip(),
+        possible=", ".join(known),
+        todo=". ".join(failed),
+    )
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -161,15 +178,23 @@ def explain(error: Exception) -> tuple[int, list[str]]:
     if isinstance(error, click.ClickException):
         return error.exit_code, [one_line(error.format_message())]
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in RUN_LIBRARIES:
-        missing = MissingExtraError(f"this needs the library {error.name!r}, which is not installed", todo="Install it: pip install 'burnish[run]'")
+        missing = MissingExtraError(
+            f"this needs the library {error.name!r}, which is not installed",
+            todo="Install it: pip install 'burnish[run]'",
+        )
         return missing.exit_code, [str(missing)]
     if isinstance(error, CombinedError):
         return error.exit_code, [str(single) for single in error.errors]
     if isinstance(error, BurnishError):
         return error.exit_code, [str(error)]
     if isinstance(error, MemoryError):
-        return 1, ["out of memory. Use a smaller data set or fewer replicates, or a machine with more memory."]
-    return INTERNAL, [f"internal error: {type(error).__name__}: {one_line(error)}. Run again with --debug for the traceback, and please report it."]
+        return 1, [
+            "out of memory. Use a smaller data set or fewer replicates, or a machine with more memory."
+        ]
+    return INTERNAL, [
+        f"internal error: {type(error).__name__}: {one_line(error)}. Run again with --debug for the"
+        " traceback, and please report it."
+    ]
 
 
 def _say(line: str) -> None:

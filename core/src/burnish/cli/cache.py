@@ -32,8 +32,8 @@ _MODALITIES: Final = ("image", "text", "features")
 def command() -> None:
     """Look after cached features, and the answers of language models.
 
-    They lie in $BURNISH_CACHE (else ~/.cache/burnish), at most $BURNISH_CACHE_SIZE of features (else 20GB). Answers, which may have
-    cost money, go only when asked to.
+    They lie in $BURNISH_CACHE (else ~/.cache/burnish), at most $BURNISH_CACHE_SIZE of features (else 20GB).
+    Answers, which may have cost money, go only when asked to.
     """
 
 
@@ -51,7 +51,10 @@ def list_(as_json: bool) -> None:
         echo_json({"folder": str(cache_folder()), "bound": total} | found)
         return
     held = sum(info.size for info in entries)
-    click.echo(f"{cache_folder()}: {_count(len(entries), 'entry', 'entries')}, {_size(held)} of at most {_size(total)}")
+    click.echo(
+        f"{cache_folder()}: {_count(len(entries), 'entry', 'entries')}, {_size(held)} of at most"
+        f" {_size(total)}"
+    )
     echo(_listing(entries))
     echo(_answers_listing(answers))
 
@@ -71,7 +74,9 @@ def verify(ctx: click.Context, as_json: bool) -> None:
     (shards, damaged), (files, broken) = verify_all(cache_folder()), verify_answers(cache_folder())
     whole, damaged = shards + files, damaged + broken
     if as_json:
-        echo_json({"whole": whole, "damaged": [{"file": str(item.path), "reason": item.reason} for item in damaged]})
+        echo_json(
+            {"whole": whole, "damaged": [{"file": str(item.path), "reason": item.reason} for item in damaged]}
+        )
     else:
         click.echo(f"{cache_folder()}: {_count(whole, 'file is', 'files are')} whole, {len(damaged)} damaged")
         echo([f"  {item.path}: {one_line(item.reason)}" for item in damaged])
@@ -80,12 +85,18 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--max-size", metavar="SIZE", help="Keep at most this much, such as 5GB [default: the cache's bound].")
-@click.option("--older-than", metavar="AGE", help="Remove what was not used for this long, such as 30d or 12h.")
+@click.option(
+    "--max-size", metavar="SIZE", help="Keep at most this much, such as 5GB [default: the cache's bound]."
+)
+@click.option(
+    "--older-than", metavar="AGE", help="Remove what was not used for this long, such as 30d or 12h."
+)
 @click.option("--entry", metavar="KEY", help="Remove the entries, or answers, whose key begins so.")
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 @json_option
-def prune(max_size: str | None, older_than: str | None, entry: str | None, everything: bool, as_json: bool) -> None:
+def prune(
+    max_size: str | None, older_than: str | None, entry: str | None, everything: bool, as_json: bool
+) -> None:
     """Remove entries, least recently used first.
 
     Features that a running process uses stay. Answers are removed by --older-than, --entry and --all alone.
@@ -104,7 +115,9 @@ def prune(max_size: str | None, older_than: str | None, entry: str | None, every
     removed = prune_entries(cache_folder(), max_bytes=bound, spec=entry or "", older_than=age)
     answers = prune_answers(cache_folder(), everything=everything, key=entry or "", older_than=age)
     if as_json:
-        echo_json({"removed": [asdict(info) for info in removed], "answers": [asdict(info) for info in answers]})
+        echo_json(
+            {"removed": [asdict(info) for info in removed], "answers": [asdict(info) for info in answers]}
+        )
         return
     freed = _size(sum(info.size for info in removed) + sum(info.size for info in answers))
     kept = f" and {_count(len(answers), 'file', 'files')} of answers" if answers else ""
@@ -129,7 +142,12 @@ def why(as_json: bool, **values: Any) -> None:
     plan = build_plan(read_options(values, manager), manager)
     answers = [(spec, why_of(cache_folder(), spec.key(), spec.record())) for spec in _specs(plan, manager)]
     if as_json:
-        echo_json([{"backbone": spec.backbone.label, "view": spec.view, "cached": spec.cached, **asdict(answer)} for spec, answer in answers])
+        echo_json(
+            [
+                {"backbone": spec.backbone.label, "view": spec.view, "cached": spec.cached, **asdict(answer)}
+                for spec, answer in answers
+            ]
+        )
         return
     for spec, answer in answers:
         echo(_explanation(spec, answer))
@@ -166,7 +184,10 @@ def _explanation(spec: FeatureSpec, answer: Why) -> Iterator[str]:
         yield f"{name}: not cached, and nothing like it"
         return
     yield f"{name}: not cached; the nearest entry, {answer.nearest[:_SHORT]}, differs in"
-    rows = [(item.field, f"wanted {_value(item.wanted)}", f"there {_value(item.there)}") for item in answer.differences]
+    rows = [
+        (item.field, f"wanted {_value(item.wanted)}", f"there {_value(item.there)}")
+        for item in answer.differences
+    ]
     yield from table(rows)
 
 
@@ -181,11 +202,17 @@ def _listing(entries: list[EntryInfo]) -> Iterator[str]:
     head = ("entry", "backbone", "view", "items", "width", "size", "used", "")
     rows = [
         (
-            info.key[:_SHORT], one_line(info.label), "-" if info.view is None else str(info.view), str(info.items), str(info.dim), _size(info.size),
-            _ago(time.time() - info.used), ", ".join(["in use"] * info.in_use + [f"{info.damaged} damaged"] * bool(info.damaged)),
+            info.key[:_SHORT],
+            one_line(info.label),
+            "-" if info.view is None else str(info.view),
+            str(info.items),
+            str(info.dim),
+            _size(info.size),
+            _ago(time.time() - info.used),
+            ", ".join(["in use"] * info.in_use + [f"{info.damaged} damaged"] * bool(info.damaged)),
         )
         for info in entries
-    ]  # fmt: skip
+    ]
     yield from table([head, *rows])
 
 
@@ -194,7 +221,14 @@ def _answers_listing(answers: list[AnswersInfo]) -> Iterator[str]:
         return
     now, head = time.time(), ("answers", "model", "number", "size", "used", "")
     rows = [
-        (info.key[:_SHORT], one_line(info.label or "?"), f"{info.answers:,}", _size(info.size), _ago(now - info.used), "damaged" * info.damaged)
+        (
+            info.key[:_SHORT],
+            one_line(info.label or "?"),
+            f"{info.answers:,}",
+            _size(info.size),
+            _ago(now - info.used),
+            "damaged" * info.damaged,
+        )
         for info in answers
     ]
     yield from table([head, *rows])
@@ -221,5 +255,7 @@ def _ago(seconds: float) -> str:
 def _age(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip().lower())
     if found is None:
-        raise ConfigError(f"{text!r} is no age", where="--older-than", possible="a number with s, m, h, d or w, such as 30d")
+        raise ConfigError(
+            f"{text!r} is no age", where="--older-than", possible="a number with s, m, h, d or w, such as 30d"
+        )
     return float(found[1]) * _SECONDS[found[2]]

@@ -23,17 +23,22 @@ _CLASSES_SHOWN = 20
 @click.command("check")
 @click.argument("data")
 @json_option
-@click.option("--all", "everything", is_flag=True, help=f"List all findings of a kind, not the first {_SHOWN}.")
+@click.option(
+    "--all", "everything", is_flag=True, help=f"List all findings of a kind, not the first {_SHOWN}."
+)
 @workers_option
 def command(data: str, as_json: bool, everything: bool, workers: int) -> None:
     """Tell what DATA holds and what is wrong with it, row by row. Nothing is trained.
 
-    DATA is a path, or a source with its options, such as csv:path=reviews.csv,label=stars. The exit code is 1 when something is wrong.
+    DATA is a path, or a source with its options, such as csv:path=reviews.csv,label=stars. The exit code is 1
+    when something is wrong.
     """
     found, findings = _checked(data, workers)
     ok = not findings if found is None else found.ok
     if as_json:
-        echo_json(found.record() if found else {"ok": False, "findings": [vars(finding) for finding in findings]})
+        echo_json(
+            found.record() if found else {"ok": False, "findings": [vars(finding) for finding in findings]}
+        )
     else:
         echo(_summary(found) if found else [])
         echo(_told(findings, everything))
@@ -56,8 +61,14 @@ def _checked(data: str, workers: int) -> tuple[Check | None, Sequence[Finding]]:
         errors = error.errors if isinstance(error, CombinedError) else (error,)
         if not all(isinstance(each, DataError) for each in errors):
             raise
-        todo = [". ".join(filter(None, [f"Possible: {each.possible}" if each.possible else "", each.todo])) for each in errors]
-        return None, [Finding("error", "unusable", each.what, each.where, more) for each, more in zip(errors, todo, strict=True)]
+        todo = [
+            ". ".join(filter(None, [f"Possible: {each.possible}" if each.possible else "", each.todo]))
+            for each in errors
+        ]
+        return None, [
+            Finding("error", "unusable", each.what, each.where, more)
+            for each, more in zip(errors, todo, strict=True)
+        ]
     shown = check(dataset, _progress if sys.stderr.isatty() else None, workers)
     return shown, shown.findings
 
@@ -93,15 +104,33 @@ def _sizes(found: Check) -> str:
 
 
 def _classes(found: Check) -> list[str]:
-    """Return a table of items by class and split; a line where there are many classes, nothing where there are none."""
+    """Return a table of items by class and split.
+
+    A line where there are many classes, nothing where there are none.
+    """
     if not found.classes:
         return []
     if len(found.classes) > _CLASSES_SHOWN:
-        ranges = [f"{name} {min(counts):,} to {max(counts):,} items a class" for name, counts in found.counts.items()]
+        ranges = [
+            f"{name} {min(counts):,} to {max(counts):,} items a class"
+            for name, counts in found.counts.items()
+        ]
         return ["classes   " + ", ".join(ranges)]
-    rows = [["class", *found.counts], *([name, *(f"{counts[at]:,}" for counts in found.counts.values())] for at, name in enumerate(found.classes))]
+    rows = [
+        ["class", *found.counts],
+        *(
+            [name, *(f"{counts[at]:,}" for counts in found.counts.values())]
+            for at, name in enumerate(found.classes)
+        ),
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    aligned = ([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))] for row in rows)
+    aligned = (
+        [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
+        for row in rows
+    )
     return ["", *("  ".join(cells).rstrip() for cells in aligned)]
 
 
@@ -116,6 +145,12 @@ def _told(findings: Sequence[Finding], everything: bool) -> list[str]:
         lines += [f"{severity:8}{finding}" for finding in shown]
         if len(shown) < len(group):
             lines.append(f"{'':8}and {len(group) - len(shown):,} more of the kind {kind}: --all lists them")
-    counts = {severity: sum(f.severity == severity for f in findings) for severity in ("error", "warning", "note")}
+    counts = {
+        severity: sum(f.severity == severity for f in findings) for severity in ("error", "warning", "note")
+    }
     told = ", ".join(f"{n:,} {severity}{'s' if n > 1 else ''}" for severity, n in counts.items() if n)
-    return ["", *lines, told if counts["error"] or counts["warning"] else ", ".join(filter(None, ["nothing is wrong", told]))]
+    return [
+        "",
+        *lines,
+        told if counts["error"] or counts["warning"] else ", ".join(filter(None, ["nothing is wrong", told])),
+    ]

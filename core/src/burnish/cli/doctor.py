@@ -25,7 +25,14 @@ from burnish.numeric import cpu_flags, detect, gpu_capability, physical_cores
 _NEEDED: Final = ("torch", "numpy", "scipy", "safetensors", "pillow", "matplotlib", "jinja2", "rich")
 _OPTIONAL: Final = ("scikit-learn", "pyarrow")
 _FLAGS: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-_VARIABLES: Final = (ENVIRONMENT, "BURNISH_CACHE", "BURNISH_CACHE_SIZE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+_VARIABLES: Final = (
+    ENVIRONMENT,
+    "BURNISH_CACHE",
+    "BURNISH_CACHE_SIZE",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+)
 _LEAST_FREE: Final = 1_000_000_000
 
 
@@ -38,7 +45,12 @@ class Findings:
 
 
 @click.command()
-@click.option("--torch/--no-torch", "with_torch", default=True, help="Ask torch, too, which takes a second or two to import.")
+@click.option(
+    "--torch/--no-torch",
+    "with_torch",
+    default=True,
+    help="Ask torch, too, which takes a second or two to import.",
+)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, with_torch: bool, as_json: bool) -> None:
@@ -75,7 +87,9 @@ def _versions(problems: list[str]) -> dict[str, Any]:
     versions |= {name: _version(name) for name in (*_NEEDED, *_OPTIONAL)}
     missing = [name for name in _NEEDED if not versions[name]]
     if missing:
-        problems.append(f"{', '.join(missing)} not installed, so that nothing can be run: pip install 'burnish[run]'")
+        problems.append(
+            f"{', '.join(missing)} not installed, so that nothing can be run: pip install 'burnish[run]'"
+        )
     return versions
 
 
@@ -90,7 +104,12 @@ def _plugins(manager: Manager, problems: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for plugin in manager.plugins:
         unmet = list(manager.unmet(plugin)) if plugin.status != "off" else []
-        found[plugin.name] = {"version": plugin.version, "status": plugin.status, "reason": plugin.reason, "unmet": unmet}
+        found[plugin.name] = {
+            "version": plugin.version,
+            "status": plugin.status,
+            "reason": plugin.reason,
+            "unmet": unmet,
+        }
         if plugin.status == "failed":
             problems.append(f"plugin {plugin} failed: {plugin.reason}")
         problems.extend(f"plugin {plugin.name} requires {requirement}" for requirement in unmet)
@@ -117,7 +136,12 @@ def _device(problems: list[str]) -> dict[str, Any]:
     except BurnishError as error:
         problems.append(str(error))
         return {}
-    return {"found": numeric["device"], "dtype": numeric["dtype"], "threads": numeric["threads"], "gpu_capability": gpu_capability() or None}
+    return {
+        "found": numeric["device"],
+        "dtype": numeric["dtype"],
+        "threads": numeric["threads"],
+        "gpu_capability": gpu_capability() or None,
+    }
 
 
 def _torch(device: dict[str, Any], problems: list[str]) -> dict[str, Any]:
@@ -136,20 +160,30 @@ def _torch(device: dict[str, Any], problems: list[str]) -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if cuda else None,
     }
     if device.get("found") == "cuda" and not cuda:
-        problems.append("there is an NVIDIA GPU that torch cannot use: install a torch built for it, or give --device cpu")
+        problems.append(
+            "there is an NVIDIA GPU that torch cannot use: install a torch built for it, or give --device cpu"
+        )
     return seen
 
 
 def _cache(problems: list[str]) -> dict[str, Any]:
     folder = cache_folder()
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    found: dict[str, Any] = {"folder": str(folder), "bytes": _size(folder), "free_bytes": None, "writable": False}
+    found: dict[str, Any] = {
+        "folder": str(folder),
+        "bytes": _size(folder),
+        "free_bytes": None,
+        "writable": False,
+    }
     try:
         found["free_bytes"] = shutil.disk_usage(there).free
         with tempfile.TemporaryFile(dir=there):
             found["writable"] = True
     except OSError as error:
-        problems.append(f"the cache folder {folder} cannot be written: {error.strerror or error}. Set BURNISH_CACHE to one that can")
+        problems.append(
+            f"the cache folder {folder} cannot be written: {error.strerror or error}. Set BURNISH_CACHE to"
+            " one that can"
+        )
     if found["free_bytes"] is not None and found["free_bytes"] < _LEAST_FREE:
         problems.append(f"only {_said(found['free_bytes'])} are free for the cache in {folder}")
     return found
@@ -184,9 +218,17 @@ def _lines(found: Findings) -> Iterator[str]:
 
 def _value(key: str, value: Any) -> str:
     if isinstance(value, dict):
-        return " ".join(filter(None, [value["version"], "" if value["status"] == "ok" else value["status"], value["reason"]]))
+        return " ".join(
+            filter(
+                None, [value["version"], "" if value["status"] == "ok" else value["status"], value["reason"]]
+            )
+        )
     if key.endswith("bytes") and value is not None:
         return _said(value)
     if isinstance(value, list):
         return ", ".join(value) or "-"
-    return {None: "-", True: "yes", False: "no"}.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)
+    return (
+        {None: "-", True: "yes", False: "no"}.get(value, str(value))
+        if value is None or isinstance(value, bool)
+        else str(value)
+    )

@@ -30,7 +30,12 @@ def command(kind: str | None, as_json: bool) -> None:
         if components:
             if kind is None:
                 click.echo(name)
-            echo(table([(manager.label(c), c.plugin.name, c.descriptor.summary) for c in components], indent=0 if kind else 2))
+            echo(
+                table(
+                    [(manager.label(c), c.plugin.name, c.descriptor.summary) for c in components],
+                    indent=0 if kind else 2,
+                )
+            )
     if not any(found.values()):
         click.echo(f"no {kind} is installed" if kind and manager.plugins else NOTHING)
     warn_failed(manager)

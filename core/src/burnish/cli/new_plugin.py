@@ -1,4 +1,7 @@
-"""``burnish new-plugin``: a plugin that installs and passes its own tests as it stands. It needs nothing beyond core."""
+"""``burnish new-plugin``: a plugin that installs and passes its own tests as it stands.
+
+It needs nothing beyond core.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,18 @@ _ON_DIGITS: Final = "burnish run --data digits:features=true --backbone features
 KINDS: Final[dict[str, tuple[str, str]]] = {
     "loss": ("A loss that trusts confident examples less", f"{_ON_DIGITS} --tuner linear --loss {{name}}"),
     "tuner": ("A linear head with small logits", f"{_ON_DIGITS} --tuner {{name}} --loss ce"),
-    "noise": ("Flip labels to the class before", f"{_ON_DIGITS} --noise {{name}}:rate=0.3 --tuner linear --loss ce"),
-    "evaluator": ("Share of items whose class is among the k best", f"{_ON_DIGITS} --tuner linear --loss ce --evaluate {{name}}"),
-    "backbone": ("Mean colours of the fields of an image", "burnish run --data digits --backbone {name} --tuner linear --loss ce"),
+    "noise": (
+        "Flip labels to the class before",
+        f"{_ON_DIGITS} --noise {{name}}:rate=0.3 --tuner linear --loss ce",
+    ),
+    "evaluator": (
+        "Share of items whose class is among the k best",
+        f"{_ON_DIGITS} --tuner linear --loss ce --evaluate {{name}}",
+    ),
+    "backbone": (
+        "Mean colours of the fields of an image",
+        "burnish run --data digits --backbone {name} --tuner linear --loss ce",
+    ),
     "source": ("Texts in a file, a class and a tab before each", "burnish check {name}:path=FILE"),
 }
 """What the generated plugin does, and a command that uses it, by kind."""
@@ -37,7 +49,12 @@ _PREFIX: Final = "burnish-"
 @click.command()
 @click.argument("name")
 @click.option("--kind", type=click.Choice(list(KINDS)), required=True, help="What it offers.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Folder to write, new or empty [default: burnish-NAME].")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to write, new or empty [default: burnish-NAME].",
+)
 def command(name: str, kind: str, out: Path | None) -> None:
     """Start a plugin NAME that installs and passes its tests as it stands."""
     _check_name(name)
@@ -61,7 +78,10 @@ def write_plugin(name: str, kind: str, folder: Path) -> None:
     contents = plugin_files(name, kind)
     try:
         if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            raise PluginError(f"{str(folder)!r} is there already, and nothing is overwritten", todo="Give another folder: --out DIR")
+            raise PluginError(
+                f"{str(folder)!r} is there already, and nothing is overwritten",
+                todo="Give another folder: --out DIR",
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
@@ -75,7 +95,10 @@ def write_plugin(name: str, kind: str, folder: Path) -> None:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
-        raise MachineError(f"{str(folder)!r} cannot be written: {error.strerror or error}", todo="Give another folder: --out DIR") from error
+        raise MachineError(
+            f"{str(folder)!r} cannot be written: {error.strerror or error}",
+            todo="Give another folder: --out DIR",
+        ) from error
 
 
 def plugin_files(name: str, kind: str) -> dict[str, str]:
@@ -88,9 +111,14 @@ def plugin_files(name: str, kind: str) -> dict[str, str]:
     package = f"burnish_{name.replace('-', '_')}"
     summary, use = KINDS[kind]
     values = {
-        "name": name, "kind": kind, "package": package, "title": "".join(word.capitalize() for word in name.split("-")),
-        "summary": summary, "use": use.format(name=name), "series": f"{'.'.join(__version__.split('.')[:2])}.*",
-    }  # fmt: skip
+        "name": name,
+        "kind": kind,
+        "package": package,
+        "title": "".join(word.capitalize() for word in name.split("-")),
+        "summary": summary,
+        "use": use.format(name=name),
+        "series": f"{'.'.join(__version__.split('.')[:2])}.*",
+    }
     templates = {
         "pyproject.toml": "pyproject.toml.txt",
         "README.md": "README.md.txt",
@@ -99,13 +127,19 @@ def plugin_files(name: str, kind: str) -> dict[str, str]:
         "tests/test_contract.py": f"{kind}/test.txt",
     }
     folder = files("burnish") / "templates" / "new_plugin"
-    return {path: Template((folder / template).read_text(encoding="utf-8")).substitute(values) for path, template in templates.items()}
+    return {
+        path: Template((folder / template).read_text(encoding="utf-8")).substitute(values)
+        for path, template in templates.items()
+    }
 
 
 def _check_name(name: str) -> None:
     bare = name.removeprefix(_PREFIX)
     if not _NAME.fullmatch(name):
-        raise PluginError(f"{name!r} cannot be the name of a plugin", possible="lower-case letters, digits and single dashes, a letter first")
+        raise PluginError(
+            f"{name!r} cannot be the name of a plugin",
+            possible="lower-case letters, digits and single dashes, a letter first",
+        )
     if bare != name:
         raise PluginError(f"the name {name!r} has the prefix that every package gets", todo=f"Write {bare}")
     same = next((plugin for plugin in get_manager().plugins if plugin.name == name), None)
@@ -119,5 +153,8 @@ def _next_steps(name: str, kind: str, folder: Path) -> Iterator[str]:
     yield f"  pip install -e '{folder}[test]'"
     yield f"  pytest {folder}"
     yield f"  burnish show {kind} {name}/{name}"
-    yield f"Then write your own: src/{package}/{kind}.py computes, src/{package}/__init__.py announces it and its options,"
+    yield (
+        f"Then write your own: src/{package}/{kind}.py computes, src/{package}/__init__.py announces it and"
+        " its options,"
+    )
     yield "tests/test_contract.py says what of burnish's promises it is tested for."

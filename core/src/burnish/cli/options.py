@@ -31,24 +31,58 @@ plugin_option = click.option(
     callback=_use_plugins,
     help="Load a plugin from a .py file or package folder, too.",
 )
-debug_option = click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an error.")
-workers_option = click.option("--workers", type=click.IntRange(0, 4096), default=0, help="Threads that read and decode; 0 for one a core.")
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Print the traceback of an error."
+)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(0, 4096),
+    default=0,
+    help="Threads that read and decode; 0 for one a core.",
+)
 offline_option = click.option("--offline", is_flag=True, help="Ask no hub for anything.")
-limit_option = click.option("--limit", type=click.IntRange(0), default=0, metavar="N", help="Stop after about N trials; 0 for no limit.")
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Stop after about N trials; 0 for no limit.",
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-out_option = click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder of the study [default: runs/NAME].")
+out_option = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder of the study [default: runs/NAME].",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say more.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")
-settings_option = click.option("-s", "settings", multiple=True, metavar="KEY=VALUE", help="Change the recipe, for instance -s tuner.lr=0.001.")
+settings_option = click.option(
+    "-s",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change the recipe, for instance -s tuner.lr=0.001.",
+)
 
 
 def device_option(command: CommandT) -> CommandT:
     """Add what decides the numeric mode: ``--device``, ``--numeric`` and ``--threads``."""
     for option in (
-        click.option("--threads", type=click.IntRange(0, 4096), help="Threads of computation; changes last bits [default: physical cores]."),
-        click.option("--numeric", type=click.Choice(["auto", "fp32", "bf16"]), help="Number format of feature extraction [default: auto]."),
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute [default: auto]."),
+        click.option(
+            "--threads",
+            type=click.IntRange(0, 4096),
+            help="Threads of computation; changes last bits [default: physical cores].",
+        ),
+        click.option(
+            "--numeric",
+            type=click.Choice(["auto", "fp32", "bf16"]),
+            help="Number format of feature extraction [default: auto].",
+        ),
+        click.option(
+            "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute [default: auto]."
+        ),
     ):
         command = option(command)
     return command

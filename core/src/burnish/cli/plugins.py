@@ -34,11 +34,18 @@ def command(freeze: bool, as_json: bool) -> None:
 def _requirements(manager: Manager) -> Iterator[str]:
     yield f"burnish=={__version__}"
     for plugin in manager.plugins:
-        yield f"{plugin.distribution}=={plugin.version}" if plugin.distribution else f"# {plugin.file or plugin.name}"
+        yield (
+            f"{plugin.distribution}=={plugin.version}"
+            if plugin.distribution
+            else f"# {plugin.file or plugin.name}"
+        )
 
 
 def _lines(manager: Manager) -> Iterator[str]:
-    rows = [(p.name, p.distribution or "local file", p.version, p.status, _offers(manager, p) or p.reason) for p in manager.plugins]
+    rows = [
+        (p.name, p.distribution or "local file", p.version, p.status, _offers(manager, p) or p.reason)
+        for p in manager.plugins
+    ]
     yield from table([("plugin", "distribution", "version", "status", "offers"), *rows], indent=0)
     for plugin in manager.plugins:
         for requirement in manager.unmet(plugin):
@@ -53,7 +60,14 @@ def _offers(manager: Manager, plugin: PluginInfo) -> str:
 def _record(manager: Manager, plugin: PluginInfo) -> dict[str, Any]:
     offers = {kind: [c.name for c in manager.components(kind) if c.plugin is plugin] for kind in KINDS}
     return {
-        "name": plugin.name, "distribution": plugin.distribution, "version": plugin.version, "module": plugin.module, "file": plugin.file,
-        "source": plugin.source, "status": plugin.status, "reason": plugin.reason,
-        "offers": {kind: names for kind, names in offers.items() if names}, "unmet": list(manager.unmet(plugin)),
-    }  # fmt: skip
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "module": plugin.module,
+        "file": plugin.file,
+        "source": plugin.source,
+        "status": plugin.status,
+        "reason": plugin.reason,
+        "offers": {kind: names for kind, names in offers.items() if names},
+        "unmet": list(manager.unmet(plugin)),
+    }

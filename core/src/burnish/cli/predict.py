@@ -20,20 +20,59 @@ _STDOUT = "-"
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path), metavar="MODEL_FOLDER")
 @click.argument("data")
-@click.option("--out", default=_STDOUT, metavar="FILE", help="File to write, .csv or .jsonl; - for the terminal.  [default: -]")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), help="Format [default: by the ending of --out, else csv].")
-@click.option("--min-confidence", type=click.FloatRange(0, 1), metavar="P", help="Abstain below this probability: an empty prediction.")
-@click.option("--top", type=click.IntRange(0), default=0, metavar="K", help="Give the K most probable classes only; 0 for all.")
-@click.option("--column", default="", metavar="NAME", help="Column of a table, or array of a file, that holds the inputs.")
-@click.option("--on-bad-input", type=click.Choice(["error", "skip"]), default="error", show_default=True, help="What an unreadable input means.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to compute.")
+@click.option(
+    "--out",
+    default=_STDOUT,
+    metavar="FILE",
+    help="File to write, .csv or .jsonl; - for the terminal.  [default: -]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl"]),
+    help="Format [default: by the ending of --out, else csv].",
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Abstain below this probability: an empty prediction.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(0),
+    default=0,
+    metavar="K",
+    help="Give the K most probable classes only; 0 for all.",
+)
+@click.option(
+    "--column",
+    default="",
+    metavar="NAME",
+    help="Column of a table, or array of a file, that holds the inputs.",
+)
+@click.option(
+    "--on-bad-input",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
+    help="What an unreadable input means.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
 @workers_option
 @offline_option
 def command(model: Path, data: str, out: str, form: Format | None, **values: Any) -> None:
     """Predict new inputs with a saved predictor, a folder under predictors/ of a study.
 
-    DATA is a folder of images, a text file with a text a line, a .csv, .tsv or .jsonl table, a .npy or .npz file, or a data source such as digits.
-    The answers come in the order of the inputs; a file is written whole or not at all.
+    DATA is a folder of images, a text file with a text a line, a .csv, .tsv or .jsonl table, a .npy or .npz
+    file, or a data source such as digits. The answers come in the order of the inputs; a file is written
+    whole or not at all.
     """
     from burnish.engine.files import write_atomic
     from burnish.engine.new_items import new_items
@@ -44,16 +83,26 @@ def command(model: Path, data: str, out: str, form: Format | None, **values: Any
 
     target = None if out == _STDOUT else _target(out, data)
     manager = get_manager()
-    loaded = load_predictor(_model(model), manager, device=detect(device=values["device"]).device, offline=values["offline"])
+    loaded = load_predictor(
+        _model(model), manager, device=detect(device=values["device"]).device, offline=values["offline"]
+    )
     skip = values["on_bad_input"] == "skip"
     layout = Layout(form or _by_ending(target), values["top"], values["min_confidence"], skip)
     items = new_items(data, loaded.modality, manager, column=values["column"])
-    texts = _told(written(loaded.stream(items, skip_bad=skip, workers=values["workers"]), loaded.classes, layout, words=loaded.words))
+    texts = _told(
+        written(
+            loaded.stream(items, skip_bad=skip, workers=values["workers"]),
+            loaded.classes,
+            layout,
+            words=loaded.words,
+        )
+    )
     if target is None:
         for text in texts:
             click.echo(text, nl=False)
     else:
-        # A file name that is no text keeps a line readable, as on the terminal; in JSON the escape is JSON's own.
+        # A file name that is no text keeps a line readable, as on the terminal; in JSON the escape is JSON's
+        # own.
         write_atomic(target, (text.encode("utf-8", "backslashreplace") for text in texts))
 
 
@@ -62,7 +111,9 @@ def _told(texts: Iterator[str]) -> Iterator[str]:
     try:
         yield from texts
     except ItemError as error:
-        raise DataError(error.reason, where=error.where, todo="Mend or remove it, or give --on-bad-input skip") from error
+        raise DataError(
+            error.reason, where=error.where, todo="Mend or remove it, or give --on-bad-input skip"
+        ) from error
 
 
 def _by_ending(target: Path | None) -> Format:
@@ -75,7 +126,9 @@ def _target(out: str, data: str) -> Path:
     if target.is_dir():
         raise RecipeError("a folder stands there", where=f"--out {out}", todo="Name a file")
     if target.exists() and Path(data).expanduser().exists() and target.samefile(Path(data).expanduser()):
-        raise RecipeError("the answers would be written over the inputs", where=f"--out {out}", todo="Name another file")
+        raise RecipeError(
+            "the answers would be written over the inputs", where=f"--out {out}", todo="Name another file"
+        )
     return target
 
 
@@ -86,5 +139,10 @@ def _model(folder: Path) -> Path:
         return folder
     if len(kept) > 1:
         shown = ", ".join(map(str, kept[:6])) + (f" and {len(kept) - 6} more" if len(kept) > 6 else "")
-        raise ModelFileError(f"the study has {len(kept)} predictors", where=str(folder), possible=shown, todo="Name one of these folders")
+        raise ModelFileError(
+            f"the study has {len(kept)} predictors",
+            where=str(folder),
+            possible=shown,
+            todo="Name one of these folders",
+        )
     return kept[0]

@@ -1,4 +1,7 @@
-"""``burnish pretrain``: a backbone from scratch, on labels that may be corrupted first; run again, it goes on where it was."""
+"""``burnish pretrain``: a backbone from scratch, on labels that may be corrupted first.
+
+Run again, it goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +31,48 @@ _FOLDER = "pretrained"
 @click.command()
 @click.argument("backbone")
 @click.option("--data", required=True, metavar="PART", help="A data source such as digits, or a path.")
-@click.option("--noise", multiple=True, metavar="PART", help="A corruptor such as symmetric:rate=0.3; several are applied in order.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws weights, batches and which labels are wrong.")
-@click.option("-s", "settings", multiple=True, metavar="KEY=VALUE", help="Set an option of the pre-training, for instance -s epochs=20.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Folder of the weights [default: pretrained/NAME].")
+@click.option(
+    "--noise",
+    multiple=True,
+    metavar="PART",
+    help="A corruptor such as symmetric:rate=0.3; several are applied in order.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Draws weights, batches and which labels are wrong.",
+)
+@click.option(
+    "-s",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set an option of the pre-training, for instance -s epochs=20.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder of the weights [default: pretrained/NAME].",
+)
 @device_option
 @offline_option
 @quiet_option
-def command(backbone: str, data: str, noise: tuple[str, ...], seed: int, settings: tuple[str, ...], out: Path | None, **values: Any) -> None:
+def command(
+    backbone: str,
+    data: str,
+    noise: tuple[str, ...],
+    seed: int,
+    settings: tuple[str, ...],
+    out: Path | None,
+    **values: Any,
+) -> None:
     """Pre-train BACKBONE on all trainable items of a source.
 
-    What is finished is kept: after a kill or Ctrl-C the same command goes on from the last epoch. The weights lie in the folder that is printed,
-    with a file that says where they come from.
+    What is finished is kept: after a kill or Ctrl-C the same command goes on from the last epoch. The weights
+    lie in the folder that is printed, with a file that says where they come from.
     """
     manager = get_manager()
     component = _pretrainable(backbone, manager)
@@ -61,7 +94,11 @@ def _pretrainable(name: str, manager: Manager) -> Component:
     component = manager.get("backbone", name, "BACKBONE")
     if not component.descriptor.pretrain:
         able = ", ".join(manager.label(c) for c in manager.components("backbone") if c.descriptor.pretrain)
-        raise PluginError(f"{manager.label(component)} cannot be pre-trained", where="BACKBONE", possible=able or "no installed backbone can")
+        raise PluginError(
+            f"{manager.label(component)} cannot be pre-trained",
+            where="BACKBONE",
+            possible=able or "no installed backbone can",
+        )
     return component
 
 
@@ -69,7 +106,9 @@ def _config(component: Component, settings: Sequence[str]) -> Any:
     where = f"pretrain {component.name}"
     for text in settings:
         if "=" not in text:
-            raise RecipeError("not of the form key=value", where=f"-s {text}", todo="Write for instance -s epochs=20")
+            raise RecipeError(
+                "not of the form key=value", where=f"-s {text}", todo="Write for instance -s epochs=20"
+            )
     given = parse_text(f"{component.name}:{','.join(settings)}" if settings else component.name, "-s").options
     return make_config(component.descriptor.pretrain_config, given, where=where)
 
@@ -77,5 +116,6 @@ def _config(component: Component, settings: Sequence[str]) -> Any:
 def _name(component: Component, data: Part, noise: Sequence[Part], seed: int) -> str:
     """Return a folder name that tells what is pre-trained on what."""
     return "-".join(
-        re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-.") for part in [component.name, data.name, *(p.label for p in noise), f"seed-{seed}"]
+        re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-.")
+        for part in [component.name, data.name, *(p.label for p in noise), f"seed-{seed}"]
     )

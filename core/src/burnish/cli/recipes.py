@@ -25,7 +25,9 @@ _HELP: Final = {
 
 def recipe_options(command: CommandT) -> CommandT:
     """Add the argument RECIPE, an option for each part (given twice: an axis), ``--replicates`` and ``-s``."""
-    replicates = click.option("--replicates", type=click.IntRange(1), metavar="N", help="Replicates of every row.")
+    replicates = click.option(
+        "--replicates", type=click.IntRange(1), metavar="N", help="Replicates of every row."
+    )
     command = replicates(settings_option(command))
     for key, text in reversed(_HELP.items()):
         command = click.option(f"--{key}", multiple=True, metavar="PART", help=text)(command)
@@ -36,7 +38,8 @@ def read_options(values: Mapping[str, Any], manager: Manager) -> Recipe:
     """Return the recipe that a command's parameters ask for.
 
     Args:
-        values: the command's parameters: those of `recipe_options`, and those of `burnish.cli.options.device_option` where the command has them.
+        values: the command's parameters: those of `recipe_options`, and those of
+            `burnish.cli.options.device_option` where the command has them.
         manager: finds recipes by name.
 
     Raises:
@@ -45,9 +48,13 @@ def read_options(values: Mapping[str, Any], manager: Manager) -> Recipe:
     parts: dict[str, Sequence[str]] = {key: values[key] for key in _HELP if values.get(key)}
     if values["recipe"] is None and not (parts or values["settings"]):
         names = ", ".join(component.name for component in manager.components("recipe"))
-        raise RecipeError("no recipe is given", possible=names, todo="Name a recipe or a file, or give --data and --tuner")
+        raise RecipeError(
+            "no recipe is given", possible=names, todo="Name a recipe or a file, or give --data and --tuner"
+        )
     recipe = make_recipe({}) if values["recipe"] is None else find_recipe(values["recipe"], manager)
     recipe = with_settings(with_options(recipe, parts), values["settings"])
     if values["replicates"] is not None:
         recipe = with_settings(recipe, [f"replicates={values['replicates']}"])
-    return with_numeric(recipe, numeric=values.get("numeric"), device=values.get("device"), threads=values.get("threads"))
+    return with_numeric(
+        recipe, numeric=values.get("numeric"), device=values.get("device"), threads=values.get("threads")
+    )

@@ -9,7 +9,11 @@ import click
 
 @click.command("report")
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to write it; report.html in the study's folder by default.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write it; report.html in the study's folder by default.",
+)
 def command(study: Path, out: Path | None) -> None:
     """Write the HTML report of a finished study, one file: STUDY is the folder that `burnish run` filled."""
     from burnish.report.html import write_report

@@ -14,12 +14,33 @@ _FORMATS = ("text", "markdown", "csv", "json")
 
 @click.command("results")
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True, help="csv: a line per row, measure and split.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="text",
+    show_default=True,
+    help="csv: a line per row, measure and split.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--measure", default="", metavar="NAME", help="Another measure than the recipe's.")
-@click.option("--against", default="", metavar="NAME", help="Compare with this tuner; with --format csv, the comparisons are what is written.")
-@click.option("--panel", "--split", "places", multiple=True, metavar="NAME", help="Only this panel or split; may be repeated.")
-def command(study: Path, form: str, as_json: bool, measure: str, against: str, places: tuple[str, ...]) -> None:
+@click.option(
+    "--against",
+    default="",
+    metavar="NAME",
+    help="Compare with this tuner; with --format csv, the comparisons are what is written.",
+)
+@click.option(
+    "--panel",
+    "--split",
+    "places",
+    multiple=True,
+    metavar="NAME",
+    help="Only this panel or split; may be repeated.",
+)
+def command(
+    study: Path, form: str, as_json: bool, measure: str, against: str, places: tuple[str, ...]
+) -> None:
     """Show the tables of a finished study: STUDY is the folder that `burnish run` filled."""
     from burnish.report.opened import open_study
 

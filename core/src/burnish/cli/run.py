@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burnish.cli.options import device_option, dry_run_option, json_option, limit_option, offline_option, out_option, quiet_option, workers_option
+from burnish.cli.options import (
+    device_option,
+    dry_run_option,
+    json_option,
+    limit_option,
+    offline_option,
+    out_option,
+    quiet_option,
+    workers_option,
+)
 from burnish.cli.recipes import read_options, recipe_options
 from burnish.cli.text import echo
 from burnish.manager import get_manager
@@ -24,7 +33,13 @@ if TYPE_CHECKING:
 @recipe_options
 @out_option
 @click.option("--fresh", is_flag=True, help="Start beside a folder that exists.")
-@click.option("--save", type=click.Choice(["first", "all", "none"]), default="first", show_default=True, help="Predictors to keep: of replicate 0.")
+@click.option(
+    "--save",
+    type=click.Choice(["first", "all", "none"]),
+    default="first",
+    show_default=True,
+    help="Predictors to keep: of replicate 0.",
+)
 @device_option
 @workers_option
 @offline_option
@@ -35,8 +50,9 @@ if TYPE_CHECKING:
 def command(dry_run: bool, as_json: bool, out: Path | None, **values: Any) -> None:
     """Run a recipe and print its table.
 
-    RECIPE is a file or the name of an installed recipe; --data, --tuner and the like stand for one, or change it. What is finished is kept: after
-    a kill or Ctrl-C the same command goes on where it was, and a finished study is shown at once.
+    RECIPE is a file or the name of an installed recipe; --data, --tuner and the like stand for one, or change
+    it. What is finished is kept: after a kill or Ctrl-C the same command goes on where it was, and a finished
+    study is shown at once.
     """
     manager = get_manager()
     plan = build_plan(read_options(values, manager), manager)
@@ -66,7 +82,9 @@ def _run(plan: Plan, out: Path | None, values: dict[str, Any]) -> Study:
 
     typed = shlex.join(["burnish", *sys.argv[1:]])
     folder = study_folder(plan, out)
-    folder, state = run_study(plan, folder, to_yaml(plan), get_manager, options, fresh=values["fresh"], command=typed)
+    folder, state = run_study(
+        plan, folder, to_yaml(plan), get_manager, options, fresh=values["fresh"], command=typed
+    )
     study = Study(folder)
     if state == "complete":
         shown.say(f"{study.folder} is complete: nothing to do")

@@ -33,7 +33,9 @@ def _sections(component: Component) -> dict[str, list[Option]]:
     keys = {kind: key for key, kind in PARTS.items() if kind != "noise"}
     if component.kind in {"command", "recipe"}:
         return {}
-    sections = {keys.get(kind, kind): describe(config) for kind, config in component.descriptor.configs().items()}
+    sections = {
+        keys.get(kind, kind): describe(config) for kind, config in component.descriptor.configs().items()
+    }
     if isinstance(component.descriptor, Backbone) and component.descriptor.pretrain:
         sections["burnish pretrain"] = describe(component.descriptor.pretrain_config)
     return sections
@@ -42,7 +44,12 @@ def _sections(component: Component) -> dict[str, list[Option]]:
 def _text(component: Component) -> Iterator[str]:
     descriptor, plugin = component.descriptor, component.plugin
     yield f"{component.kind} {component.name}: {descriptor.summary}"
-    facts = [("plugin", str(plugin)), ("paper", descriptor.paper), ("needs", _words(descriptor.needs)), ("provides", _words(descriptor.provides))]
+    facts = [
+        ("plugin", str(plugin)),
+        ("paper", descriptor.paper),
+        ("needs", _words(descriptor.needs)),
+        ("provides", _words(descriptor.provides)),
+    ]
     yield from table([(name, text) for name, text in facts if text])
     for key, section in _sections(component).items():
         yield ""
@@ -60,7 +67,11 @@ def _words(words: frozenset[str] | str) -> str:
 def _row(option: Option) -> tuple[str, str, str, str]:
     default = "required" if option.default is REQUIRED else say_value(option.default)
     limits = f" ({range_words(option.range)})" if option.range else ""
-    choices = f" ({', '.join(map(str, option.choices))})" if option.choices and not option.type.startswith("one of") else ""
+    choices = (
+        f" ({', '.join(map(str, option.choices))})"
+        if option.choices and not option.type.startswith("one of")
+        else ""
+    )
     return option.name, default, option.type + limits + choices, option.help
 
 
@@ -72,7 +83,9 @@ def examples(component: Component) -> list[str]:
         return [f"burnish run {component.name}"]
     lines = []
     for key, section in _sections(component).items():
-        needed = [option for option in section if option.default is REQUIRED] or [o for o in section if isinstance(o.default, int | float)][:1]
+        needed = [option for option in section if option.default is REQUIRED] or [
+            o for o in section if isinstance(o.default, int | float)
+        ][:1]
         text = ",".join(f"{option.name}={_value(option)}" for option in needed)
         if key == component.kind and component.descriptor.example:
             text = component.descriptor.example
@@ -87,7 +100,9 @@ def _value(option: Option) -> str:
         return say_value(option.default)
     if option.choices:
         return say_value(option.choices[0])
-    return {"path": "PATH", "text": "TEXT", "whole number": "1", "number": "1", "true or false": "true"}.get(option.type, "VALUE")
+    return {"path": "PATH", "text": "TEXT", "whole number": "1", "number": "1", "true or false": "true"}.get(
+        option.type, "VALUE"
+    )
 
 
 def _record(component: Component) -> dict[str, Any]:
@@ -109,7 +124,17 @@ def _record(component: Component) -> dict[str, Any]:
     }
     provides = descriptor.provides if isinstance(descriptor.provides, str) else sorted(descriptor.provides)
     return {
-        "kind": component.kind, "name": component.name, "full_name": component.full_name, "summary": descriptor.summary,
-        "paper": descriptor.paper, "needs": sorted(descriptor.needs), "provides": provides, "options": sections, "examples": examples(component),
-        "plugin": plugin.name, "distribution": plugin.distribution, "version": plugin.version, "file": plugin.file,
-    }  # fmt: skip
+        "kind": component.kind,
+        "name": component.name,
+        "full_name": component.full_name,
+        "summary": descriptor.summary,
+        "paper": descriptor.paper,
+        "needs": sorted(descriptor.needs),
+        "provides": provides,
+        "options": sections,
+        "examples": examples(component),
+        "plugin": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "file": plugin.file,
+    }

@@ -16,7 +16,9 @@ def table(rows: Sequence[Sequence[str]], indent: int = 2) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for row in rows:
-        line = (" " * indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))).rstrip()
+        line = (
+            " " * indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
+        ).rstrip()
         yield line[: limit - 3] + "..." if 0 < limit < len(line) else line
 
 

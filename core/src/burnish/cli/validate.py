@@ -19,12 +19,15 @@ from burnish.plan import Plan, build_plan, to_yaml
 @click.command()
 @recipe_options
 @device_option
-@click.option("--plan", "as_plan", is_flag=True, help="Print the plan: the recipe with every default filled in.")
+@click.option(
+    "--plan", "as_plan", is_flag=True, help="Print the plan: the recipe with every default filled in."
+)
 @json_option
 def command(as_plan: bool, as_json: bool, **values: Any) -> None:
     """Say what a recipe would do, and what is wrong with it.
 
-    RECIPE is a file or the name of an installed recipe; --data, --tuner and the like stand for one, or change it.
+    RECIPE is a file or the name of an installed recipe; --data, --tuner and the like stand for one, or change
+    it.
     """
     manager = get_manager()
     plan = build_plan(read_options(values, manager), manager)
@@ -45,7 +48,11 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
 def job_counts(plan: Plan) -> dict[str, int]:
     """Return how many jobs of each kind a plan has."""
     counts = Counter(job.kind for job in plan.jobs())
-    return {kind: counts[kind] for kind in ("features", "corrupt", "assess", "fit", "measure", "summarise") if counts[kind]}
+    return {
+        kind: counts[kind]
+        for kind in ("features", "corrupt", "assess", "fit", "measure", "summarise")
+        if counts[kind]
+    }
 
 
 def summary(plan: Plan) -> Iterator[str]:
@@ -55,10 +62,16 @@ def summary(plan: Plan) -> Iterator[str]:
     yield from table([(key, values) for key, values in _axes(plan)])
     yield f"evaluate: {', '.join(part.label for part in plan.evaluators)}"
     numeric = plan.numeric
-    yield f"numeric: {numeric.dtype} on {numeric.device}, {numeric.threads} threads, torch {numeric.torch or 'not installed'}"
+    yield (
+        f"numeric: {numeric.dtype} on {numeric.device}, {numeric.threads} threads, torch"
+        f" {numeric.torch or 'not installed'}"
+    )
     yield "jobs: " + ", ".join(f"{count} {kind}" for kind, count in job_counts(plan).items())
     for choice in plan.choices():
-        tried = "; ".join(", ".join(f"{name}={say_value(value)}" for name, value in options.items()) for options, _ in choice.candidates)
+        tried = "; ".join(
+            ", ".join(f"{name}={say_value(value)}" for name, value in options.items())
+            for options, _ in choice.candidates
+        )
         yield f"tune {choice.label}: {len(choice.candidates)} settings ({tried})"
 
 
@@ -71,8 +84,16 @@ def _axes(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _record(plan: Plan) -> dict[str, Any]:
     return {
-        "name": plan.name, "key": plan.key(), "rows": [cell.labels() for cell in plan.cells], "replicates": plan.replicates,
-        "trials": len(plan.cells) * plan.replicates, "jobs": job_counts(plan), "numeric": plan.numeric.record(),
-        "choices": [{"label": c.label, "candidates": [dict(options) for options, _ in c.candidates]} for c in plan.choices()],
+        "name": plan.name,
+        "key": plan.key(),
+        "rows": [cell.labels() for cell in plan.cells],
+        "replicates": plan.replicates,
+        "trials": len(plan.cells) * plan.replicates,
+        "jobs": job_counts(plan),
+        "numeric": plan.numeric.record(),
+        "choices": [
+            {"label": c.label, "candidates": [dict(options) for options, _ in c.candidates]}
+            for c in plan.choices()
+        ],
         "plan": plan.recipe,
-    }  # fmt: skip
+    }

@@ -1,4 +1,7 @@
-"""What the objects behind descriptors must look like: one module a kind. Importing it does not import torch."""
+"""What the objects behind descriptors must look like: one module a kind.
+
+Importing it does not import torch.
+"""
 
 from burnish.contracts.backbone import Encodes, Inputs, Pretrainer, PretrainTask, Runtime, View
 from burnish.contracts.evaluator import Answers, Curve, Evaluator, Measure, Measures, Outcome, Table, Terms
@@ -6,7 +9,16 @@ from burnish.contracts.language import Decoding, Generates, ScoresText
 from burnish.contracts.loss import Loss, LossInput, LossValue, Targets
 from burnish.contracts.noise import Assessment, Assessor, Corruption, CorruptionInput, Corruptor, Evidence
 from burnish.contracts.scores import Scores
-from burnish.contracts.towers import Attachable, Block, ComposesText, HasTextTower, Maps, Projects, Sites, Tokens
+from burnish.contracts.towers import (
+    Attachable,
+    Block,
+    ComposesText,
+    HasTextTower,
+    Maps,
+    Projects,
+    Sites,
+    Tokens,
+)
 from burnish.contracts.tuner import Adapted, Predictor, Prompted, Run, SplitInputs, Task, Tuner
 
 __all__ = [

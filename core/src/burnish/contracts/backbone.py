@@ -1,8 +1,9 @@
 """Backbones: frozen pre-trained models, as small capability protocols.
 
-Every backbone that makes features is an `Encodes`. What more a backbone can do is a protocol of its own in `burnish.contracts.towers`
-(a text tower, prompts composed of embeddings, tokens, maps, modules on loan) and in `burnish.contracts.language` (generation, likelihood).
-Which of them a backbone offers is said by the words its descriptor provides.
+Every backbone that makes features is an `Encodes`. What more a backbone can do is a protocol of its own in
+`burnish.contracts.towers` (a text tower, prompts composed of embeddings, tokens, maps, modules on loan) and
+in `burnish.contracts.language` (generation, likelihood). Which of them a backbone offers is said by the words
+its descriptor provides.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Runtime:
 
     Attributes:
         device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-        dtype: ``"float32"`` or ``"bfloat16"``, the numeric mode of extraction; features always leave as float32.
+        dtype: ``"float32"`` or ``"bfloat16"``, the numeric mode of extraction; features always leave as
+            float32.
         offline: never ask a hub.
     """
 
@@ -43,22 +45,27 @@ class View:
 
     Attributes:
         number: None for the evaluation view (no randomness); k >= 0 for the k-th augmented view.
-        replicate: None for a fixed view, which is the same in every replicate and can be cached; else the replicate that draws it, for
-            views that a tuner makes anew while it trains.
+        replicate: None for a fixed view, which is the same in every replicate and can be cached; else the
+            replicate that draws it, for views that a tuner makes anew while it trains.
     """
 
     number: int | None = None
     replicate: int | None = None
 
     def seeds(self, ids: NDArray[Any]) -> NDArray[Any]:
-        """Return one seed an item, (B,) uint64, from content id, view number and replicate: independent of workers, batches and order."""
+        """Return one seed an item, (B,) uint64, from content id, view number and replicate.
+
+        Independent of workers, batches and order.
+        """
         import numpy as np
 
         from burnish.data.content import uniforms
 
         if self.number is None:
             raise ValueError("the evaluation view has no randomness")
-        what = ("view", self.number) if self.replicate is None else ("online view", self.replicate, self.number)
+        what = (
+            ("view", self.number) if self.replicate is None else ("online view", self.replicate, self.number)
+        )
         return (uniforms(ids, *what)[:, 0] * 2.0**53).astype(np.uint64)
 
 
@@ -75,7 +82,9 @@ class Encodes(Protocol):
     """Whether `prepare` can make augmented views."""
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
-        """Decode and preprocess B items exactly as the model was trained. Called from several threads at once.
+        """Decode and preprocess B items exactly as the model was trained.
+
+        Called from several threads at once.
 
         Args:
             items: B items with their payloads.
@@ -89,8 +98,9 @@ class Encodes(Protocol):
     def encode(self, inputs: Inputs) -> Tensor:
         """Return (B, D) float32 features in evaluation mode without gradient, on the runtime's device.
 
-        The result for an item must not depend on the other items of the batch. On a CPU it is called from several threads at once,
-        each with its share of the cores: a module in evaluation mode that changes no attribute can be.
+        The result for an item must not depend on the other items of the batch. On a CPU it is called from
+        several threads at once, each with its share of the cores: a module in evaluation mode that changes no
+        attribute can be.
         """
 
 
@@ -106,7 +116,8 @@ class PretrainTask:
         seed: the pre-training seed.
         out: folder to write weights, provenance and checkpoints to.
         runtime: device and numeric mode.
-        provenance: what to write beside the weights: data, its fingerprint, noise, realised rate, command, versions.
+        provenance: what to write beside the weights: data, its fingerprint, noise, realised rate, command,
+            versions.
         progress: called with (epochs done, epochs in all, one line).
     """
 
@@ -122,7 +133,10 @@ class PretrainTask:
 
 
 class Pretrainer(Protocol):
-    """Pre-trains a backbone from scratch; resumable: a killed run continues from its last epoch to the same weights."""
+    """Pre-trains a backbone from scratch.
+
+    Resumable: a killed run continues from its last epoch to the same weights.
+    """
 
     def pretrain(self, task: PretrainTask) -> Path:
         """Train, and return the folder that the backbone's config can name."""

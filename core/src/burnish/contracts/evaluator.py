@@ -1,4 +1,7 @@
-"""Evaluators and measures: every number says what it is, of how many, in which direction, and how its interval was made."""
+"""Evaluators and measures.
+
+Every number says what it is, of how many, in which direction, and how its interval was made.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ Direction = Literal["up", "down", "none"]
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """A measure taken apart by resampling unit, so that intervals can resample test groups: value = sum(numerator) / sum(denominator).
+    """A measure taken apart by resampling unit, so that intervals can resample test groups.
+
+    Value = sum(numerator) / sum(denominator).
 
     Attributes:
         units: (G,) int64 group of each term; the same number is the same group in every trial of a study.
@@ -114,8 +119,9 @@ class Measures:
 class Outcome(Protocol):
     """What an evaluator sees of one trial.
 
-    Truth is there only for evaluators whose descriptor declares ``needs={"truth"}``. When the engine selects hyper-parameters it
-    shows an outcome of the validation split in which `targets` are the labels as observed, noise and all.
+    Truth is there only for evaluators whose descriptor declares ``needs={"truth"}``. When the engine selects
+    hyper-parameters it shows an outcome of the validation split in which `targets` are the labels as
+    observed, noise and all.
     """
 
     classes: Classes
@@ -133,7 +139,10 @@ class Outcome(Protocol):
         """Return scores of the split's items."""
 
     def targets(self, split: str) -> Supervision:
-        """Return the targets of the split's items: the truth on test sets, the observed labels on validation."""
+        """Return the targets of the split's items.
+
+        The truth on test sets, the observed labels on validation.
+        """
 
     def units(self, split: str) -> NDArray[Any]:
         """Return (M,) int64 the resampling unit of each item: its group, or the item itself."""
@@ -151,10 +160,16 @@ class Outcome(Protocol):
         """Return (P, C, D) float32 text features of every class name in P templates, as `burnish.contracts.Task` has them. Needs ``text-tower``."""
 
     def wrong(self) -> NDArray[Any]:
-        """Return (K,) bool for the assessment's items: the observed target differs from the truth. Needs ``truth``."""
+        """Return (K,) bool for the assessment's items: the observed target differs from the truth.
+
+        Needs ``truth``.
+        """
 
     def judged(self) -> NDArray[Any]:
-        """Return (K,) bool for the assessment's items: whether target and truth are both known; the others count nowhere. Needs ``truth``."""
+        """Return (K,) bool for the assessment's items: whether target and truth are both known.
+
+        The others count nowhere. Needs ``truth``.
+        """
 
 
 class Evaluator(Protocol):

@@ -31,7 +31,9 @@ class Generates(Protocol):
     """``generate``: answers prompts with texts."""
 
     def generate(self, prompts: Sequence[str], decoding: Decoding, seeds: Sequence[int]) -> list[str]:
-        """Return one answer a prompt, without the prompt. An answer depends on its own prompt, seed and the decoding alone.
+        """Return one answer a prompt, without the prompt.
+
+        An answer depends on its own prompt, seed and the decoding alone.
 
         Raises:
             burnish.errors.DataError: a prompt is longer than the model's context.

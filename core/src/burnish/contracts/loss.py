@@ -58,8 +58,10 @@ class LossValue:
 
     Attributes:
         values: (B,) where `per` is ``"example"``, (C,) for ``"class"``, 0-d for ``"batch"``.
-        per: what one value belongs to. Only ``"example"`` composes with weights and selection; the others are penalties.
-        mean: how per-example values are reduced: ``"weights"`` is sum(w l) / sum(w), ``"batch"`` is sum(w l) / B.
+        per: what one value belongs to. Only ``"example"`` composes with weights and selection; the others are
+            penalties.
+        mean: how per-example values are reduced: ``"weights"`` is sum(w l) / sum(w), ``"batch"`` is sum(w l)
+            / B.
     """
 
     values: Tensor
@@ -70,8 +72,8 @@ class LossValue:
 class Loss(Protocol):
     """A loss without trainable parameters, in pure tensor code that runs under `torch.func.vmap`.
 
-    No branching on data, no boolean indexing, no ``.item()``, no in-place writes; `burnish.blocks.one_hot` replaces
-    `torch.nn.functional.one_hot`.
+    No branching on data, no boolean indexing, no ``.item()``, no in-place writes; `burnish.blocks.one_hot`
+    replaces `torch.nn.functional.one_hot`.
     """
 
     accepts: ClassVar[frozenset[Accepts]]
@@ -85,5 +87,6 @@ class Loss(Protocol):
 
         Args:
             x: the batch.
-            rows: the memory's rows of the batch (B, ...). Where an item stands twice in a batch its new rows are averaged.
+            rows: the memory's rows of the batch (B, ...). Where an item stands twice in a batch its new rows
+                are averaged.
         """

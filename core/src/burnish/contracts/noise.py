@@ -1,7 +1,7 @@
 """Noise models: corruptors make labels wrong for a study, assessors give an opinion on which labels are.
 
-The two are separate objects. A corruptor sees the clean targets; an assessor and a tuner see what it left. This guards against
-accidents, not against malice: plugins run in the same process.
+The two are separate objects. A corruptor sees the clean targets; an assessor and a tuner see what it left.
+This guards against accidents, not against malice: plugins run in the same process.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ class CorruptionInput:
 
     Attributes:
         supervision: the clean targets of all N items.
-        index: (M,) int64 positions of one role, ascending. The engine calls once per role, so that rates hold within each.
+        index: (M,) int64 positions of one role, ascending. The engine calls once per role, so that rates hold
+            within each.
         role: the role these items play: ``"train"``, ``"validation"`` ...
         classes: the classes.
-        uniforms: ``uniforms(k) -> (M, k) float64`` numbers in [0, 1) that belong to the items at `index`, drawn from the data set's items,
-            replicate, component and content id: never from labels, and the same at every rate, so that what flips at 20 % is flipped at 40 %.
-        pixels: ``pixels(side) -> (M, side, side, 3) uint8``, the items at `index` shrunk, for noise that depends on the instance;
-            raises `burnish.errors.DataError` where the items are no images.
+        uniforms: ``uniforms(k) -> (M, k) float64`` numbers in [0, 1) that belong to the items at `index`,
+            drawn from the data set's items, replicate, component and content id: never from labels, and the
+            same at every rate, so that what flips at 20 % is flipped at 40 %.
+        pixels: ``pixels(side) -> (M, side, side, 3) uint8``, the items at `index` shrunk, for noise that
+            depends on the instance; raises `burnish.errors.DataError` where the items are no images.
         rows: ``rows() -> (M, D) float32`` for items that are features; raises where they are not.
     """
 
@@ -52,7 +54,8 @@ class Corruption:
 
     Attributes:
         supervision: targets of all N items; only items in the given index may differ.
-        index: (K,) int64 the positions kept, a subset of the given index (long tail, few-shot); the rest leave the role.
+        index: (K,) int64 the positions kept, a subset of the given index (long tail, few-shot); the rest
+            leave the role.
         changed: (N,) bool, True where the target differs from the clean one.
     """
 
@@ -65,7 +68,10 @@ class Corruptor(Protocol):
     """Makes supervision imperfect, for studies."""
 
     roles: frozenset[str]
-    """Roles it applies to. Label noise: all but test; sampling noise (long tail, few-shot): train and pool."""
+    """Roles it applies to. Label noise: all but test.
+
+    Sampling noise (long tail, few-shot): train and pool.
+    """
 
     def corrupt(self, clean: CorruptionInput) -> Corruption:
         """Return the imperfect supervision; the input is not modified.
@@ -77,7 +83,9 @@ class Corruptor(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known, before a fit, of the M items in `index`: train, pool and reference; never validation or test.
+    """What is known, before a fit, of the M items in `index`: train, pool and reference.
+
+    Never validation or test.
 
     Attributes:
         index: (M,) int64 positions, ascending.
@@ -86,8 +94,9 @@ class Evidence:
         features: (M, D) float32 of the evaluation view.
         out_of_fold: makes `probabilities`, which take a while and which not every assessor asks for.
         rng: a numpy Generator that belongs to the replicate and this role.
-        task: what a tuner would be given without an assessment, for assessors that train something themselves. Its validation split is for
-            stopping and choosing alone. None in tests of an assessor alone.
+        task: what a tuner would be given without an assessment, for assessors that train something
+            themselves. Its validation split is for stopping and choosing alone. None in tests of an assessor
+            alone.
     """
 
     index: NDArray[Any]
@@ -100,7 +109,9 @@ class Evidence:
 
     @cached_property
     def probabilities(self) -> NDArray[Any]:
-        """(M, C) float32 out-of-fold probabilities: each item's are from a probe that was not trained on it, its duplicates or its group.
+        """(M, C) float32 out-of-fold probabilities.
+
+        Each item's are from a probe that was not trained on it, its duplicates or its group.
 
         Raises:
             burnish.errors.FitError: no such probe can be trained.

@@ -20,10 +20,12 @@ class Scores:
     """Scores of M items over C classes.
 
     Attributes:
-        meaning: what the values are. ``"similarities"`` order the classes but are not calibrated; ``"texts"`` are answers in words.
+        meaning: what the values are. ``"similarities"`` order the classes but are not calibrated; ``"texts"``
+            are answers in words.
         values: (M, C) float32; of texts 1 in the column of the class that the answer names and 0 elsewhere.
         classes: what the columns stand for.
-        activation: how logits become probabilities: ``"softmax"`` over classes, or ``"sigmoid"`` for multi-label targets.
+        activation: how logits become probabilities: ``"softmax"`` over classes, or ``"sigmoid"`` for
+            multi-label targets.
         temperature: turns similarities into logits, where one is known.
         texts: the M answers, of texts alone.
     """
@@ -38,17 +40,27 @@ class Scores:
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.classes):
             raise DataError(f"scores of shape {self.values.shape} for {len(self.classes)} classes")
-        if (self.meaning == "texts") != (self.texts is not None) or (self.texts is not None and len(self.texts) != len(self.values)):
-            raise DataError(f"{self.meaning} with {'no' if self.texts is None else len(self.texts)} texts for {len(self.values)} items")
+        if (self.meaning == "texts") != (self.texts is not None) or (
+            self.texts is not None and len(self.texts) != len(self.values)
+        ):
+            raise DataError(
+                f"{self.meaning} with {'no' if self.texts is None else len(self.texts)} texts for"
+                f" {len(self.values)} items"
+            )
 
     def __len__(self) -> int:
         return len(self.values)
 
     def top(self) -> NDArray[np.int64]:
-        """Return the highest-scoring column of each item, (M,) int64; the first one where several are equal; -1 for a text that names no class."""
+        """Return the highest-scoring column of each item, (M,) int64; the first one where several are equal.
+
+        -1 for a text that names no class.
+        """
         if self.meaning == "texts":
             named = self.values.any(axis=1) if len(self.classes) else np.zeros(len(self), dtype=bool)
-            return np.where(named, self.values.argmax(axis=1) if len(self.classes) else -1, -1).astype(np.int64)
+            return np.where(named, self.values.argmax(axis=1) if len(self.classes) else -1, -1).astype(
+                np.int64
+            )
         top: NDArray[np.int64] = self.values.argmax(axis=1).astype(np.int64)
         return top
 

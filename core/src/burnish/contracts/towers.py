@@ -1,6 +1,7 @@
 """What vision-language models and other backbones with an open module offer beside features.
 
-Each capability is a protocol of its own, and the word that a descriptor provides for it stands beside its name.
+Each capability is a protocol of its own, and the word that a descriptor provides for it stands beside its
+name.
 """
 
 from __future__ import annotations
@@ -20,14 +21,20 @@ class HasTextTower(Protocol):
 
     @property
     def text_tower(self) -> Encodes:
-        """The encoder of texts: its `modality` is ``"text"`` and its `dim` that of the backbone. Encoders of texts are their own tower."""
+        """The encoder of texts: its `modality` is ``"text"`` and its `dim` that of the backbone.
+
+        Encoders of texts are their own tower.
+        """
 
 
 class Projects(Protocol):
     """``projects``: features are a linear projection of pooled ones, compared by cosine similarity."""
 
     projection: Tensor
-    """(w, D) float32: ``pooled @ projection`` is what `Encodes.encode` gives. The identity where there is none."""
+    """(w, D) float32: ``pooled @ projection`` is what `Encodes.encode` gives.
+
+    The identity where there is none.
+    """
 
     logit_scale: float
     """What cosine similarities are multiplied with to be logits (1 / temperature)."""
@@ -65,7 +72,10 @@ class Tokens(Protocol):
     """``tokens``: the tokens of a transformer, before pooling."""
 
     def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
-        """Return (B, T, w) tokens after block `layer`, a class token first where there is one; gradient is kept if it is on."""
+        """Return (B, T, w) tokens after block `layer`, a class token first where there is one.
+
+        Gradient is kept if it is on.
+        """
 
 
 class Maps(Protocol):
@@ -77,13 +87,16 @@ class Maps(Protocol):
 
 @dataclass(frozen=True)
 class Block:
-    """Where the parts of one block are: dotted names under `Attachable.module`; empty where the block has no such part.
+    """Where the parts of one block are: dotted names under `Attachable.module`.
+
+    Empty where the block has no such part.
 
     Attributes:
         name: the block itself.
         attention: its attention module, whatever class it is.
-        projections: the linear modules of query, key and value by name (``{"query": ..., "value": ...}``), or the fused one as ``{"qkv": ...}``;
-            empty where they are bare parameters of `attention`, as in `torch.nn.MultiheadAttention`.
+        projections: the linear modules of query, key and value by name (``{"query": ..., "value": ...}``), or
+            the fused one as ``{"qkv": ...}``; empty where they are bare parameters of `attention`, as in
+            `torch.nn.MultiheadAttention`.
         mlp: its feed-forward part.
         linears: the linear modules of `mlp`, first to last.
         norms: its normalisation layers, in the order they are applied.
@@ -121,7 +134,10 @@ class Sites:
 
 
 class Attachable(Protocol):
-    """``module``: the module itself, on loan: a tuner puts parts into it with `burnish.blocks.lease.Lease`, which takes them out again."""
+    """``module``: the module itself, on loan.
+
+    A tuner puts parts into it with `burnish.blocks.lease.Lease`, which takes them out again.
+    """
 
     module: nn.Module
     """The whole frozen module, in evaluation mode."""
@@ -133,4 +149,7 @@ class Attachable(Protocol):
     """Of the text tower, where there is one."""
 
     def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
-        """Return what `Encodes.encode` gives, with gradient: (B, D) float32, or (B, w) before the projection where `projected` is False."""
+        """Return what `Encodes.encode` gives, with gradient.
+
+        (B, D) float32, or (B, w) before the projection where `projected` is False.
+        """

@@ -54,7 +54,8 @@ class SplitInputs(Protocol):
 
         Args:
             rows: (B,) int64 places in the split, 0 to M - 1.
-            draw: None for the evaluation view; k for the k-th augmented view of this replicate: an epoch that augments once takes its number.
+            draw: None for the evaluation view; k for the k-th augmented view of this replicate: an epoch that
+                augments once takes its number.
 
         Raises:
             burnish.errors.ItemError: an item cannot be read.
@@ -65,7 +66,10 @@ class ClassEmbeddings(Protocol):
     """What a backbone's text tower makes of class names (`Task.class_embeddings`)."""
 
     def __call__(self, templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Return (P, C, D) float32; (P, K, D) of the K classes at `at` alone, of which alone a template may then ask for a description."""
+        """Return (P, C, D) float32.
+
+        (P, K, D) of the K classes at `at` alone, of which alone a template may then ask for a description.
+        """
 
 
 def _none(*_: object, **__: object) -> NoReturn:
@@ -78,25 +82,30 @@ class Task:
 
     Attributes:
         classes: the classes.
-        splits: ``train`` and, where there are any, ``validation``, ``calibration``, ``pool``, ``reference``; never a test set.
+        splits: ``train`` and, where there are any, ``validation``, ``calibration``, ``pool``, ``reference``;
+            never a test set.
         supervision: of all N items as observed; items of test sets are unknown in it.
         assessment: the opinion of the recipe's assessor, already applied to `supervision` and its weights.
         loss: the recipe's loss.
         groups: further columns (N,), such as ``"group"``.
         features: ``features(split name) -> (M, V, D) float32``; V views for train, 1 for the others.
         generator: ``generator(role) -> numpy Generator`` of this replicate.
-        seed: seed of initialisation, from the replicate alone, so that two tuners of one replicate are paired.
+        seed: seed of initialisation, from the replicate alone, so that two tuners of one replicate are
+            paired.
         run: device and progress.
-        class_embeddings: ``class_embeddings(templates, at=None) -> (P, C, D) float32``: features that the backbone's text tower gives the name of
-            every class in every template, as they come, not normalised; ``{}`` in a template stands for the name, ``{description}`` for its first
-            description. ``at`` asks for some classes alone. For tuners that need ``text-tower``.
-        logit_scale: ``logit_scale()``: what the backbone multiplies cosine similarities of images and texts with; None where it says nothing of it.
-        backbone: ``backbone()``: the backbone itself, of the protocols that the tuner's needs name; shared, so what is put into its module goes
-            through a `burnish.blocks.lease.Lease`.
+        class_embeddings: ``class_embeddings(templates, at=None) -> (P, C, D) float32``: features that the
+            backbone's text tower gives the name of every class in every template, as they come, not
+            normalised; ``{}`` in a template stands for the name, ``{description}`` for its first description.
+            ``at`` asks for some classes alone. For tuners that need ``text-tower``.
+        logit_scale: ``logit_scale()``: what the backbone multiplies cosine similarities of images and texts
+            with; None where it says nothing of it.
+        backbone: ``backbone()``: the backbone itself, of the protocols that the tuner's needs name; shared,
+            so what is put into its module goes through a `burnish.blocks.lease.Lease`.
         inputs: ``inputs(split name)``: the items to run it on. For tuners that need ``module``.
         texts: ``texts(split name)``: the M items of a split as texts. For tuners that need ``text``.
-        ask: ``ask(split name, prompts, decoding) -> (M, P) object array of str``: what the backbone answers P prompts for each of the M items of a
-            split; each item has its seed, and the engine keeps the answers. For tuners that need ``generate``.
+        ask: ``ask(split name, prompts, decoding) -> (M, P) object array of str``: what the backbone answers P
+            prompts for each of the M items of a split; each item has its seed, and the engine keeps the
+            answers. For tuners that need ``generate``.
     """
 
     classes: Classes
@@ -128,17 +137,21 @@ class Tuner(Protocol):
         """
 
     def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> Predictor:
-        """Return the predictor that has this state and info: the inverse of `Predictor.state` and `Predictor.info`.
+        """Return the predictor that has this state and info.
+
+        The inverse of `Predictor.state` and `Predictor.info`.
 
         Raises:
-            burnish.errors.ModelFileError: the tensors do not have the names and shapes that this tuner's config gives.
+            burnish.errors.ModelFileError: the tensors do not have the names and shapes that this tuner's
+                config gives.
         """
 
 
 class Predictor(Protocol):
     """What a tuner returns. Its answer for an item does not depend on the other items of the call.
 
-    It writes no file: the engine saves `state` as safetensors and `info` as JSON, and names the component, never a Python path.
+    It writes no file: the engine saves `state` as safetensors and `info` as JSON, and names the component,
+    never a Python path.
     """
 
     classes: Classes
@@ -147,7 +160,10 @@ class Predictor(Protocol):
         """Return scores of M items from features (M, D) float32."""
 
     def embed(self, features: NDArray[Any]) -> NDArray[Any] | None:
-        """Return (M, E) float32, what the last layer reads, for diagnostics; None where there is no such thing."""
+        """Return (M, E) float32, what the last layer reads, for diagnostics.
+
+        None where there is no such thing.
+        """
 
     def state(self) -> Mapping[str, Tensor]:
         """Return everything learnt, by name."""
@@ -163,13 +179,16 @@ class Adapted(ABC):
     def adapt(self, backbone: Any) -> AbstractContextManager[Encodes]:
         """Put what was learnt into a backbone and return an encoder whose features `Predictor.predict` reads; leaving takes it out again.
 
-        The encoder prepares items as the predictor wants them: crops of test-time ensembling belong to its inputs, and what it gives for
-        them to a row of its features. Within, it is called as any `Encodes`: from several threads, in any order of items.
+        The encoder prepares items as the predictor wants them: crops of test-time ensembling belong to its
+        inputs, and what it gives for them to a row of its features. Within, it is called as any `Encodes`:
+        from several threads, in any order of items.
         """
 
 
 class Prompted(ABC):
-    """What a predictor also is whose items a language model answers: `Predictor.predict` reads the answers, (M, P) object array of str.
+    """What a predictor also is whose items a language model answers.
+
+    `Predictor.predict` reads the answers, (M, P) object array of str.
 
     It asks nothing itself: the engine does, gives each item its seed, and keeps the answers.
 

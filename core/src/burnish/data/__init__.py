@@ -1,4 +1,7 @@
-"""What flows: items in a canonical order, their supervision and how it is imperfect, classes, splits. No torch."""
+"""What flows: items in a canonical order, their supervision and how it is imperfect, classes, splits.
+
+No torch.
+"""
 
 from burnish.data.classes import Classes
 from burnish.data.content import canonical_order, content_id, content_id_of_file, stack_ids, uniforms

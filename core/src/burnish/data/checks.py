@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def trainable(dataset: Dataset) -> NDArray[np.int64]:
-    """Return the positions (M,) int64 from which train and validation are drawn: the split `train`, or all that no split has."""
+    """Return the positions (M,) int64 from which train and validation are drawn.
+
+    The split `train`, or all that no split has.
+    """
     if "train" in dataset.assigned:
         return dataset.assigned["train"]
     taken = np.concatenate([*dataset.assigned.values(), np.empty(0, dtype=np.int64)])
@@ -31,30 +34,66 @@ def class_counts(dataset: Dataset, index: NDArray[np.int64]) -> NDArray[np.int64
 def structure(dataset: Dataset) -> list[Finding]:
     """Return what the source found, and what is wrong with classes and splits.
 
-    An error is: fewer than two classes, no labelled item to train on, a class that only test items have and that the source does not call new
-    (`burnish.data.Classes.known`). With multi-labels a class may be without positives: that is a warning.
+    An error is: fewer than two classes, no labelled item to train on, a class that only test items have and
+    that the source does not call new (`burnish.data.Classes.known`). With multi-labels a class may be without
+    positives: that is a warning.
     """
     train, names = trainable(dataset), dataset.classes.names
     findings = list(dataset.findings)
     told = {finding.where for finding in findings if finding.kind == "empty-class"}
     single = isinstance(dataset.supervision, Labels)
     if single and len(names) < 2:
-        findings.append(Finding("error", "one-class", f"there is only one class, {names[0]!r}", dataset.name, "A classifier needs at least two"))
+        findings.append(
+            Finding(
+                "error",
+                "one-class",
+                f"there is only one class, {names[0]!r}",
+                dataset.name,
+                "A classifier needs at least two",
+            )
+        )
     if not dataset.supervision.take(train).known.any():
         findings.append(Finding("error", "no-label", "no item to train on has a label", dataset.name))
     everywhere = class_counts(dataset, np.arange(len(dataset), dtype=np.int64))
     in_train = class_counts(dataset, train)
-    fixed = np.concatenate([np.empty(0, dtype=np.int64), *(index for split, index in dataset.assigned.items() if split != "train")])
+    fixed = np.concatenate(
+        [
+            np.empty(0, dtype=np.int64),
+            *(index for split, index in dataset.assigned.items() if split != "train"),
+        ]
+    )
     elsewhere = class_counts(dataset, fixed)
-    for name, known, total, apart, usable in zip(names, dataset.classes.known, everywhere, elsewhere, in_train, strict=True):
+    for name, known, total, apart, usable in zip(
+        names, dataset.classes.known, everywhere, elsewhere, in_train, strict=True
+    ):
         where = f"class {name!r}"
         if not total and where not in told:
-            findings.append(Finding("warning", "empty-class", "it has no item", where, "Remove it, or add items"))
+            findings.append(
+                Finding("warning", "empty-class", "it has no item", where, "Remove it, or add items")
+            )
         if apart and not usable and known:
-            what = f"{apart} item{'s' if apart > 1 else ''} in test or other fixed splits, and none to train on"
-            findings.append(Finding("error" if single else "warning", "only-in-test", what, where, "Add items to train, or remove the class"))
+            what = (
+                f"{apart} item{'s' if apart > 1 else ''} in test or other fixed splits, and none to train on"
+            )
+            findings.append(
+                Finding(
+                    "error" if single else "warning",
+                    "only-in-test",
+                    what,
+                    where,
+                    "Add items to train, or remove the class",
+                )
+            )
         elif total and not apart and not usable:
-            findings.append(Finding("warning", "unusable-class", f"none of its {total} items can be used", where, "Mend them, or remove the class"))
+            findings.append(
+                Finding(
+                    "warning",
+                    "unusable-class",
+                    f"none of its {total} items can be used",
+                    where,
+                    "Mend them, or remove the class",
+                )
+            )
     return findings
 
 
@@ -67,5 +106,9 @@ def require_usable(dataset: Dataset) -> None:
     errors = [finding for finding in structure(dataset) if finding.severity == "error"]
     if errors:
         first, more = errors[0], len(errors) - 1
-        rest = f"There {'is 1 error' if more == 1 else f'are {more} errors'} more: burnish check lists them" if more else ""
+        rest = (
+            f"There {'is 1 error' if more == 1 else f'are {more} errors'} more: burnish check lists them"
+            if more
+            else ""
+        )
         raise DataError(first.what, where=first.where, todo=". ".join(filter(None, [first.todo, rest])))

@@ -26,7 +26,8 @@ class Classes:
         known: (C,) bool, False for a class that no training item has (a *new* class).
         descriptions: nothing, or per class the texts that describe it.
         distance: nothing, or (C, C) float64 how far two classes are apart.
-        named: False where the names are mere numbers that the source made up, which mean nothing to a text tower.
+        named: False where the names are mere numbers that the source made up, which mean nothing to a text
+            tower.
     """
 
     names: tuple[str, ...]
@@ -39,9 +40,15 @@ class Classes:
     def __post_init__(self) -> None:
         if len(set(self.ids)) != len(self.ids):
             twice = sorted({i for i in self.ids if self.ids.count(i) > 1})
-            raise DataError(f"class {twice[0]!r} stands twice in the list of classes", todo="Give repeated names distinct ids")
+            raise DataError(
+                f"class {twice[0]!r} stands twice in the list of classes",
+                todo="Give repeated names distinct ids",
+            )
         if not len(self.names) == len(self.ids) == len(self.known):
-            raise DataError(f"{len(self.names)} class names, {len(self.ids)} ids and {len(self.known)} known flags do not match")
+            raise DataError(
+                f"{len(self.names)} class names, {len(self.ids)} ids and {len(self.known)} known flags do not"
+                " match"
+            )
         if self.descriptions and len(self.descriptions) != len(self.names):
             raise DataError(f"{len(self.descriptions)} class descriptions for {len(self.names)} classes")
         self.known.setflags(write=False)
@@ -49,13 +56,18 @@ class Classes:
     @classmethod
     def of(cls, names: Sequence[str], descriptions: Sequence[Sequence[str]] = ()) -> Classes:
         """Return classes that are all known, with their names as ids."""
-        return cls(tuple(names), tuple(names), np.ones(len(names), dtype=bool), tuple(tuple(d) for d in descriptions))
+        return cls(
+            tuple(names), tuple(names), np.ones(len(names), dtype=bool), tuple(tuple(d) for d in descriptions)
+        )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def subset(self, index: NDArray[np.int64]) -> Classes:
-        """Return the classes at the given columns; they keep their ids, so what a column means never depends on what was observed."""
+        """Return the classes at the given columns.
+
+        They keep their ids, so what a column means never depends on what was observed.
+        """
         return Classes(
             tuple(self.names[i] for i in index),
             tuple(self.ids[i] for i in index),

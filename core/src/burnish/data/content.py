@@ -1,7 +1,7 @@
 """What an item is called inside burnish, and the random numbers that belong to it.
 
-An item's *content id* is a hash of its bytes. Order, splits and noise follow from it, never from a path or a row number:
-a path often is the label, and so is the order of a folder that is sorted by class.
+An item's *content id* is a hash of its bytes. Order, splits and noise follow from it, never from a path or a
+row number: a path often is the label, and so is the order of a folder that is sorted by class.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def content_id(modality: str, payload: bytes | str | NDArray[np.float32]) -> byt
 
     Args:
         modality: ``"image"``, ``"text"`` or ``"features"``; equal bytes of two modalities differ.
-        payload: the file's bytes; a text, normalised to NFC and encoded as UTF-8; or a float32 row, little-endian.
+        payload: the file's bytes; a text, normalised to NFC and encoded as UTF-8; or a float32 row,
+            little-endian.
     """
     if isinstance(payload, str):
         raw = unicodedata.normalize("NFC", payload).encode("utf-8", "surrogatepass")
@@ -59,7 +60,9 @@ def stack_ids(ids: Sequence[bytes]) -> NDArray[np.uint8]:
 
 
 def canonical_order(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the order (N,) int64 in which a data set keeps its items: by id, equal ids by a salted hash of id and row.
+    """Return the order (N,) int64 in which a data set keeps its items.
+
+    By id, equal ids by a salted hash of id and row.
 
     Args:
         ids: content ids (N, 32) uint8 in source order.
@@ -70,7 +73,9 @@ def canonical_order(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
     if len(tied):
         again = np.unique(np.concatenate([tied, tied + 1]))  # copies, which lie side by side
         salted = [_salted(ids[row].tobytes(), int(row)) for row in order[again]]
-        order[again] = order[again][sorted(range(len(again)), key=lambda at: (ids[order[again[at]]].tobytes(), salted[at]))]
+        order[again] = order[again][
+            sorted(range(len(again)), key=lambda at: (ids[order[again[at]]].tobytes(), salted[at]))
+        ]
     return order.astype(np.int64)
 
 
@@ -81,8 +86,8 @@ def _salted(key: bytes, row: int) -> bytes:
 def uniforms(ids: NDArray[np.uint8], *words: str | int, k: int = 1) -> NDArray[np.float64]:
     """Return k uniform numbers in [0, 1) per item, (N, k) float64, from its content id and the given words.
 
-    The same item gets the same numbers in whatever data set, order or process it appears; labels play no part, so what is
-    drawn cannot be replayed from them. Two items of equal content get equal numbers.
+    The same item gets the same numbers in whatever data set, order or process it appears; labels play no
+    part, so what is drawn cannot be replayed from them. Two items of equal content get equal numbers.
 
     Args:
         ids: content ids (N, 32) uint8.
@@ -91,7 +96,11 @@ def uniforms(ids: NDArray[np.uint8], *words: str | int, k: int = 1) -> NDArray[n
     """
     prefix = "\0".join(["burnish-draw", *map(str, words)]).encode() + b"\0"
     blocks = -(-k // _DOUBLES_PER_DIGEST)
-    digests = b"".join(hashlib.sha256(prefix + row.tobytes() + block.to_bytes(4, "little")).digest() for row in ids for block in range(blocks))
+    digests = b"".join(
+        hashlib.sha256(prefix + row.tobytes() + block.to_bytes(4, "little")).digest()
+        for row in ids
+        for block in range(blocks)
+    )
     integers = np.frombuffer(digests, dtype="<u8").reshape(len(ids), blocks * _DOUBLES_PER_DIGEST)[:, :k]
     # 53 bits, the mantissa of a double: every value is exact and below 1.
     return (integers >> np.uint64(11)).astype(np.float64) * 2.0**-53

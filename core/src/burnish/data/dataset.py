@@ -20,19 +20,31 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Payload = Any
-"""What a reader gives for one item: an image as file bytes or uint8 (H, W, 3), a text as str, features as a float32 row."""
+"""What a reader gives for one item.
+
+An image as file bytes or uint8 (H, W, 3), a text as str, features as a float32 row.
+"""
 
 
 class Reader(Protocol):
-    """Reads items by the source's own row number, lazily. It must survive a process boundary (plain data, no open files)."""
+    """Reads items by the source's own row number, lazily.
+
+    It must survive a process boundary (plain data, no open files).
+    """
 
     def read(self, row: int) -> Payload:
-        """Return the payload of one row; raise `burnish.errors.DataError` or `OSError` where it cannot be read."""
+        """Return the payload of one row.
+
+        Raise `burnish.errors.DataError` or `OSError` where it cannot be read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item as a backbone gets it: its position in the data set and its payload. It has no path and no name."""
+    """One item as a backbone gets it: its position in the data set and its payload.
+
+    It has no path and no name.
+    """
 
     position: int
     payload: Payload
@@ -40,7 +52,9 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """N items in canonical order; whatever belongs to an item is an array with leading dimension N over that order.
+    """N items in canonical order.
+
+    Whatever belongs to an item is an array with leading dimension N over that order.
 
     Make one with `Dataset.build`, which puts the rows of a source in order.
 
@@ -52,12 +66,15 @@ class Dataset:
         supervision: the targets as the source gives them.
         truth: nothing, or clean targets that the source has beside its own (as CIFAR-10N has).
         columns: further arrays (N,): ``group`` is never split between roles; any other name is free.
-        assigned: split names with (M,) int64 positions where the source fixes them; the role ``train`` means *trainable*: the engine
-            redraws train and validation from it in every replicate, unless the source fixes ``validation`` too.
+        assigned: split names with (M,) int64 positions where the source fixes them; the role ``train`` means
+            *trainable*: the engine redraws train and validation from it in every replicate, unless the source
+            fixes ``validation`` too.
         rows: (N,) int64 row of the source behind each position.
         reader: reads by row.
-        origins: nothing, or per row of the source where it came from (file and line), for errors and reports only.
-        findings: what the source noticed beside its items, such as files it left out; for `check` and reports.
+        origins: nothing, or per row of the source where it came from (file and line), for errors and reports
+            only.
+        findings: what the source noticed beside its items, such as files it left out; for `check` and
+            reports.
     """
 
     name: str
@@ -105,22 +122,34 @@ class Dataset:
             findings: what the source noticed beside its items.
 
         Raises:
-            DataError: no items, lengths that do not match, a label outside the classes, a split name that is none.
+            DataError: no items, lengths that do not match, a label outside the classes, a split name that is
+                none.
         """
         n = len(ids)
         if not n:
             raise DataError("there are no items", where=name, todo="Check the path and the columns")
-        lengths = {"supervision": supervision, "truth": truth, "splits": splits, "origins": origins or None} | dict(columns or {})
+        lengths = {
+            "supervision": supervision,
+            "truth": truth,
+            "splits": splits,
+            "origins": origins or None,
+        } | dict(columns or {})
         for what, part in lengths.items():
             if part is not None and len(part) != n:
                 raise DataError(f"{len(part)} {what} for {n} items", where=name)
         for targets in (supervision, truth):
             if isinstance(targets, MultiLabels) and targets.positive.shape[1] != len(classes):
-                raise DataError(f"{targets.positive.shape[1]} columns of labels for {len(classes)} classes", where=name)
+                raise DataError(
+                    f"{targets.positive.shape[1]} columns of labels for {len(classes)} classes", where=name
+                )
             if isinstance(targets, Labels) and targets.y.max(initial=-1) >= len(classes):
                 row = int(np.argmax(targets.y))
                 where = origins[row] if origins else f"{name}, row {row}"
-                raise DataError(f"label {targets.y[row]} is out of range", where=where, possible=f"0 to {len(classes) - 1}, or -1 for unknown")
+                raise DataError(
+                    f"label {targets.y[row]} is out of range",
+                    where=where,
+                    possible=f"0 to {len(classes) - 1}, or -1 for unknown",
+                )
         stacked = stack_ids(ids)
         order = canonical_order(stacked)
         assigned: dict[str, NDArray[np.int64]] = {}
@@ -173,7 +202,12 @@ class Dataset:
     def fingerprint(self) -> str:
         """Return a hash of content, order, supervision, truth, classes, columns and assigned splits."""
         digest = hashlib.sha256(self.ids.tobytes())
-        parts = [self.modality, self.classes.fingerprint(), self.supervision.fingerprint(), self.truth.fingerprint() if self.truth else ""]
+        parts = [
+            self.modality,
+            self.classes.fingerprint(),
+            self.supervision.fingerprint(),
+            self.truth.fingerprint() if self.truth else "",
+        ]
         digest.update("\0".join(parts).encode())
         for key, array in [*sorted(self.columns.items()), *sorted(self.assigned.items())]:
             digest.update(key.encode() + b"\0" + "\0".join(map(str, array.tolist())).encode())

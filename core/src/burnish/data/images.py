@@ -1,8 +1,8 @@
 """Images: from the bytes of a file to RGB, the same way everywhere, and safely.
 
-What is done, in this order: the size that the file declares is checked before anything is decoded; the first frame is taken;
-16-bit grey values are scaled to 8 bits; transparency is laid on white; CMYK, palette and grey become RGB; the EXIF orientation is
-applied. Colour profiles are not: the pixel values are taken as sRGB.
+What is done, in this order: the size that the file declares is checked before anything is decoded; the first
+frame is taken; 16-bit grey values are scaled to 8 bits; transparency is laid on white; CMYK, palette and grey
+become RGB; the EXIF orientation is applied. Colour profiles are not: the pixel values are taken as sRGB.
 """
 
 from __future__ import annotations
@@ -26,10 +26,16 @@ DECODER: Final = 2
 """Version of what this module does to pixels; it is part of every feature key of images."""
 
 MAX_PIXELS: Final = 89_478_485
-"""The largest image that is decoded: where Pillow, too, begins to suspect a decompression bomb (about 268 MB as RGB)."""
+"""The largest image that is decoded.
+
+Where Pillow, too, begins to suspect a decompression bomb (about 268 MB as RGB).
+"""
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
-"""Formats that are read. Others that Pillow knows start programs (EPS) or have no signature to know them by."""
+"""Formats that are read.
+
+Others that Pillow knows start programs (EPS) or have no signature to know them by.
+"""
 
 Interpolation = Literal["nearest", "box", "bilinear", "bicubic", "lanczos"]
 
@@ -45,13 +51,18 @@ _CROP_TRIES = 10
 
 
 def libraries() -> dict[str, str]:
-    """Return the versions of everything that turns image files into pixels: part of every feature key of images."""
+    """Return the versions of everything that turns image files into pixels.
+
+    Part of every feature key of images.
+    """
     import PIL
     from PIL import features
 
     codecs = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "webp", "jpg_2000", "avif", "libtiff")
     found = {name: features.version(name) for name in codecs if name in _known_features()}
-    return {"burnish": str(DECODER), "pillow": PIL.__version__} | {name: version for name, version in found.items() if version}
+    return {"burnish": str(DECODER), "pillow": PIL.__version__} | {
+        name: version for name, version in found.items() if version
+    }
 
 
 def _known_features() -> set[str]:
@@ -82,7 +93,8 @@ def decode_rgb(payload: bytes | NDArray[Any]) -> Image.Image:
         payload: a file's bytes, or uint8 (H, W, 3) or (H, W).
 
     Raises:
-        DataError: it is empty, no image, truncated or damaged, too large, or of a kind without an agreed range of values.
+        DataError: it is empty, no image, truncated or damaged, too large, or of a kind without an agreed
+            range of values.
     """
     if isinstance(payload, np.ndarray):
         return _from_array(payload)
@@ -92,7 +104,9 @@ def decode_rgb(payload: bytes | NDArray[Any]) -> Image.Image:
         raise DataError(f"the image is {width} x {height} pixels")
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"the image declares {width:,} x {height:,} pixels", possible=f"at most {MAX_PIXELS // 10**6} million pixels", todo="Make it smaller"
+            f"the image declares {width:,} x {height:,} pixels",
+            possible=f"at most {MAX_PIXELS // 10**6} million pixels",
+            todo="Make it smaller",
         )
     return rgb_of(image)
 
@@ -113,15 +127,25 @@ def rgb_of(image: Image.Image) -> Image.Image:
 
 
 def _from_array(pixels: NDArray[Any]) -> Image.Image:
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)) or 0 in pixels.shape:
+    if (
+        pixels.dtype != np.uint8
+        or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3))
+        or 0 in pixels.shape
+    ):
         raise DataError(f"the pixels are {pixels.dtype} {pixels.shape}", possible="uint8 (H, W, 3) or (H, W)")
     if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
-        raise DataError(f"the image is {pixels.shape[1]:,} x {pixels.shape[0]:,} pixels", possible=f"at most {MAX_PIXELS // 10**6} million pixels")
+        raise DataError(
+            f"the image is {pixels.shape[1]:,} x {pixels.shape[0]:,} pixels",
+            possible=f"at most {MAX_PIXELS // 10**6} million pixels",
+        )
     return Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
 
 
 def _open(data: bytes) -> Image.Image:
-    """Read the header. `Image.open` is not used: it warns of large images, and warnings cannot be caught in threads."""
+    """Read the header. `Image.open` is not used.
+
+    It warns of large images, and warnings cannot be caught in threads.
+    """
     if not data:
         raise DataError("the file is empty")
     Image.init()
@@ -152,7 +176,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         values = np.asarray(image).astype(np.uint32)
         return Image.fromarray(((values * 255 + 32_767) // 65_535).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        raise DataError(f"pixels of mode {image.mode} (32 bits) have no agreed range of values", todo="Save it with 8 or 16 bits")
+        raise DataError(
+            f"pixels of mode {image.mode} (32 bits) have no agreed range of values",
+            todo="Save it with 8 or 16 bits",
+        )
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
@@ -183,7 +210,9 @@ _TURNS: Final[dict[int, Image.Transpose]] = {
 }
 
 
-def resize(image: Image.Image, size: int | tuple[int, int], interpolation: Interpolation = "bicubic") -> Image.Image:
+def resize(
+    image: Image.Image, size: int | tuple[int, int], interpolation: Interpolation = "bicubic"
+) -> Image.Image:
     """Return an image resized with antialiasing.
 
     Args:
@@ -193,7 +222,9 @@ def resize(image: Image.Image, size: int | tuple[int, int], interpolation: Inter
     """
     if isinstance(size, int):
         short = min(image.size)
-        width, height = (size if side == short else max(size, round(side * size / short)) for side in image.size)
+        width, height = (
+            size if side == short else max(size, round(side * size / short)) for side in image.size
+        )
         size = (width, height)
     return image if image.size == size else image.resize(size, _RESAMPLING[interpolation])
 
@@ -206,11 +237,13 @@ def random_resized_crop_flip(
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     interpolation: Interpolation = "bicubic",
 ) -> Image.Image:
-    """Return a random part of an image at a fixed size, mirrored half of the time: a *fixed view*, the same for the same seed.
+    """Return a random part of an image at a fixed size, mirrored half of the time.
 
-    The part is drawn as in Szegedy et al., "Going deeper with convolutions" (CVPR 2015), section 6: its share of the area is uniform
-    in `scale`, the logarithm of its width over its height uniform in that of `ratio`; after ten parts that do not fit, the largest
-    central part whose shape lies within `ratio`.
+    A *fixed view*, the same for the same seed.
+
+    The part is drawn as in Szegedy et al., "Going deeper with convolutions" (CVPR 2015), section 6: its share
+    of the area is uniform in `scale`, the logarithm of its width over its height uniform in that of `ratio`;
+    after ten parts that do not fit, the largest central part whose shape lies within `ratio`.
 
     Args:
         image: any 8-bit image.
@@ -228,14 +261,21 @@ def random_resized_crop_flip(
     return ImageOps.mirror(part) if draw.random() < 0.5 else part
 
 
-def _part(draw: random.Random, size: tuple[int, int], scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[int, int, int, int]:
+def _part(
+    draw: random.Random, size: tuple[int, int], scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[int, int, int, int]:
     full_width, full_height = size
     for _ in range(_CROP_TRIES):
         area = full_width * full_height * draw.uniform(*scale)
         shape = math.exp(draw.uniform(math.log(ratio[0]), math.log(ratio[1])))
         width, height = round(math.sqrt(area * shape)), round(math.sqrt(area / shape))
         if 0 < width <= full_width and 0 < height <= full_height:
-            return math.floor(draw.random() * (full_width - width + 1)), math.floor(draw.random() * (full_height - height + 1)), width, height
+            return (
+                math.floor(draw.random() * (full_width - width + 1)),
+                math.floor(draw.random() * (full_height - height + 1)),
+                width,
+                height,
+            )
     width = min(full_width, max(1, round(full_height * ratio[1])))
     height = min(full_height, max(1, round(full_width / ratio[0])))
     return (full_width - width) // 2, (full_height - height) // 2, width, height

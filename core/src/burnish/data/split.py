@@ -1,4 +1,7 @@
-"""Splits: index arrays with a role. Nothing is ever deleted; a long tail, a fold, a few shots are smaller index arrays."""
+"""Splits: index arrays with a role.
+
+Nothing is ever deleted; a long tail, a fold, a few shots are smaller index arrays.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ Role = Literal["train", "validation", "calibration", "pool", "reference", "test"
 ROLES: Final[tuple[Role, ...]] = ("train", "validation", "calibration", "pool", "reference", "test")
 """The closed list of roles.
 
-Selection sees `validation` only, conformal prediction and temperatures `calibration` only. `pool` is unlabelled, `reference` few
-trusted items. There may be several test sets: ``test``, ``test:blur``.
+Selection sees `validation` only, conformal prediction and temperatures `calibration` only. `pool` is
+unlabelled, `reference` few trusted items. There may be several test sets: ``test``, ``test:blur``.
 """
 
 

@@ -1,7 +1,7 @@
 """Supervision: the targets of N items and how they are imperfect.
 
-The records are frozen and their arrays read-only. None of them holds the truth: where labels are corrupted for a study, the
-clean ones stay with the engine.
+The records are frozen and their arrays read-only. None of them holds the truth: where labels are corrupted
+for a study, the clean ones stay with the engine.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ class Supervision(ABC):
 
     @abstractmethod
     def counts(self, classes: int) -> NDArray[np.float64]:
-        """Return (C,) float64 weighted counts per class, 0 for absent classes; unknown items count nowhere."""
+        """Return (C,) float64 weighted counts per class, 0 for absent classes.
+
+        Unknown items count nowhere.
+        """
 
     @abstractmethod
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -95,10 +98,14 @@ class Labels(Supervision):
 
     def __post_init__(self) -> None:
         if self.y.ndim != 1 or self.y.dtype != np.int64:
-            raise DataError(f"labels are an array of shape {self.y.shape} and dtype {self.y.dtype}", possible="(N,) int64")
+            raise DataError(
+                f"labels are an array of shape {self.y.shape} and dtype {self.y.dtype}", possible="(N,) int64"
+            )
         if len(self.y) and self.y.min() < UNKNOWN:
             row = int(np.argmin(self.y))
-            raise DataError(f"label {self.y[row]} of item {row} is out of range", possible="0 to C - 1, or -1 for unknown")
+            raise DataError(
+                f"label {self.y[row]} of item {row} is out of range", possible="0 to C - 1, or -1 for unknown"
+            )
         self.y.setflags(write=False)
         self._check_weights(len(self.y))
 
@@ -135,7 +142,8 @@ class MultiLabels(Supervision):
 
     Attributes:
         positive: (N, C) sparse bool, True where the class is present.
-        observed: nothing where every entry is known, else (N, C) sparse bool: True where an entry, present or absent, is known.
+        observed: nothing where every entry is known, else (N, C) sparse bool: True where an entry, present or
+            absent, is known.
     """
 
     positive: sp.csr_array
@@ -146,7 +154,9 @@ class MultiLabels(Supervision):
         if self.observed is not None:
             object.__setattr__(self, "observed", _boolean(self.observed))
             if self.observed.shape != self.positive.shape:
-                raise DataError(f"observed entries {self.observed.shape} do not match labels {self.positive.shape}")
+                raise DataError(
+                    f"observed entries {self.observed.shape} do not match labels {self.positive.shape}"
+                )
             if (self.positive > self.observed).nnz:
                 raise DataError("an entry is positive but not observed")
         self._check_weights(self.positive.shape[0])
@@ -170,7 +180,11 @@ class MultiLabels(Supervision):
     def take(self, index: NDArray[np.int64]) -> MultiLabels:
         """Return the supervision of the M items at `index` (M,) int64."""
         observed = None if self.observed is None else self.observed[index]
-        return MultiLabels(positive=self.positive[index], observed=observed, weights=None if self.weights is None else self.weights[index])
+        return MultiLabels(
+            positive=self.positive[index],
+            observed=observed,
+            weights=None if self.weights is None else self.weights[index],
+        )
 
     def counts(self, classes: int) -> NDArray[np.float64]:
         """Return (C,) float64 weighted counts of observed positives per class."""
@@ -180,13 +194,19 @@ class MultiLabels(Supervision):
     def _arrays(self) -> dict[str, NDArray[Any]]:
         parts = {"positive": self.positive} | ({} if self.observed is None else {"observed": self.observed})
         # scipy chooses the width of its indices by itself; what is said does not depend on it.
-        arrays = {f"{name}.{kind}": getattr(part, kind).astype(np.int64) for name, part in parts.items() for kind in ("indices", "indptr")}
+        arrays = {
+            f"{name}.{kind}": getattr(part, kind).astype(np.int64)
+            for name, part in parts.items()
+            for kind in ("indices", "indptr")
+        }
         return arrays | {"shape": np.array(self.positive.shape, dtype=np.int64)}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Texts(Supervision):
-    """Acceptable answers of an item, each of which is right: for tasks whose answers are texts and not classes.
+    """Acceptable answers of an item, each of which is right.
+
+    For tasks whose answers are texts and not classes.
 
     Attributes:
         references: of N items the acceptable texts; none where nobody gave one.
@@ -198,7 +218,10 @@ class Texts(Supervision):
         object.__setattr__(self, "references", tuple(tuple(texts) for texts in self.references))
         for row, texts in enumerate(self.references):
             if any(not isinstance(text, str) or not text.strip() for text in texts):
-                raise DataError(f"a reference of item {row} is empty or no text", todo="Give each item texts, or nothing where none is known")
+                raise DataError(
+                    f"a reference of item {row} is empty or no text",
+                    todo="Give each item texts, or nothing where none is known",
+                )
         self._check_weights(len(self.references))
 
     @property

@@ -1,8 +1,11 @@
-"""What language models answer, asked once: ``<cache>/answers/<spec key>.sqlite`` keeps each answer under prompt, decoding and seed.
+"""What language models answer, asked once.
 
-The spec is the model: backbone with its options, code and weights (or address and revision), and the numeric mode. As with features,
-neither data set nor split plays a part. Every few answers are committed, so a kill, or a server that goes away, loses no more than
-those that were being made. The likeliest answer depends on no seed, so that replicates share it.
+``<cache>/answers/<spec key>.sqlite`` keeps each answer under prompt, decoding and seed.
+
+The spec is the model: backbone with its options, code and weights (or address and revision), and the numeric
+mode. As with features, neither data set nor split plays a part. Every few answers are committed, so a kill,
+or a server that goes away, loses no more than those that were being made. The likeliest answer depends on no
+seed, so that replicates share it.
 """
 
 from __future__ import annotations
@@ -59,7 +62,9 @@ class AnswerSpec:
     def key(self) -> str:
         """Return the spec's key: 64 hex digits."""
         numeric = None if self.numeric is None else self.numeric.record()
-        return merkle("answer-spec", {"format": _FORMAT, "backbone": self.backbone.identity(), "numeric": numeric})
+        return merkle(
+            "answer-spec", {"format": _FORMAT, "backbone": self.backbone.identity(), "numeric": numeric}
+        )
 
 
 def item_seeds(ids: NDArray[np.uint8], seed: int) -> list[int]:
@@ -96,7 +101,9 @@ class AnswerCache:
         with self._open() as db:
             for start in range(0, len(keys), _LOOKED_UP):
                 part = keys[start : start + _LOOKED_UP]
-                rows = db.execute(f"SELECT key, text FROM answers WHERE key IN ({','.join('?' * len(part))})", part)  # noqa: S608
+                rows = db.execute(
+                    f"SELECT key, text FROM answers WHERE key IN ({','.join('?' * len(part))})", part
+                )
                 found |= {bytes(key): bytes(text).decode("utf-8", "surrogatepass") for key, text in rows}
         return found
 
@@ -123,15 +130,25 @@ class AnswerCache:
         _checked.add(path)
         try:
             with translate_os_errors(path), closing(sqlite3.connect(path, timeout=30)) as db:
-                db.execute("CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, text BLOB NOT NULL) WITHOUT ROWID")
-                db.execute("CREATE TABLE IF NOT EXISTS model (one INTEGER PRIMARY KEY CHECK (one = 0), label TEXT NOT NULL)")
+                db.execute(
+                    "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, text BLOB NOT NULL) WITHOUT"
+                    " ROWID"
+                )
+                db.execute(
+                    "CREATE TABLE IF NOT EXISTS model (one INTEGER PRIMARY KEY CHECK (one = 0), label TEXT"
+                    " NOT NULL)"
+                )
                 if db.execute("SELECT 1 FROM model").fetchone() is None:
                     with db:
                         db.execute("INSERT OR IGNORE INTO model VALUES (0, ?)", (self.spec.backbone.label,))
                 yield db
         except sqlite3.DatabaseError as error:
             _checked.discard(path)
-            raise CacheError(f"kept answers cannot be used: {error}", where=str(path), todo="Free some space, or remove the file") from error
+            raise CacheError(
+                f"kept answers cannot be used: {error}",
+                where=str(path),
+                todo="Free some space, or remove the file",
+            ) from error
 
 
 def answers_whole(path: Path) -> bool:
@@ -155,7 +172,8 @@ def ask(
     """Return answers (M, P) object array of str: those that are kept, and the others from the model.
 
     Args:
-        model: gives the model (`burnish.contracts.language.Generates`); called only where something is missing.
+        model: gives the model (`burnish.contracts.language.Generates`); called only where something is
+            missing.
         prompts: P prompts for each of M items.
         decoding: how answers are made.
         seeds: M seeds; all prompts of an item share one.
@@ -167,9 +185,13 @@ def ask(
     """
     sizes = {len(row) for row in prompts}
     if len(prompts) != len(seeds) or len(sizes) > 1:
-        raise PluginError(f"{len(prompts)} lists of {sorted(sizes)} prompts for {len(seeds)} items", where="prompts")
+        raise PluginError(
+            f"{len(prompts)} lists of {sorted(sizes)} prompts for {len(seeds)} items", where="prompts"
+        )
     drawn = decoding.temperature > 0
-    asked = [(prompt, seed if drawn else 0) for row, seed in zip(prompts, seeds, strict=True) for prompt in row]
+    asked = [
+        (prompt, seed if drawn else 0) for row, seed in zip(prompts, seeds, strict=True) for prompt in row
+    ]
     how = json.dumps(asdict(decoding), sort_keys=True)
     keys = [_key(prompt, how, seed) for prompt, seed in asked]
     wanted = dict(zip(keys, asked, strict=True))
@@ -177,7 +199,10 @@ def ask(
     missing = [(key, *pair) for key, pair in wanted.items() if key not in found]
     for start in range(0, len(missing), AT_ONCE):
         part = missing[start : start + AT_ONCE]
-        made = _checked_answers(model().generate([prompt for _, prompt, _ in part], decoding, [seed for *_, seed in part]), len(part))
+        made = _checked_answers(
+            model().generate([prompt for _, prompt, _ in part], decoding, [seed for *_, seed in part]),
+            len(part),
+        )
         answers = [(key, text) for (key, *_), text in zip(part, made, strict=True)]
         if kept is not None:
             kept.add(answers)
@@ -193,5 +218,7 @@ def _key(prompt: str, decoding: str, seed: int) -> bytes:
 
 def _checked_answers(made: Any, count: int) -> list[str]:
     if not isinstance(made, list) or len(made) != count or not all(isinstance(text, str) for text in made):
-        raise PluginError(f"a language model does not give one text for each of {count} prompts", where="backbone")
+        raise PluginError(
+            f"a language model does not give one text for each of {count} prompts", where="backbone"
+        )
     return made

@@ -1,6 +1,7 @@
 """Looking after kept answers: which models gave how many, whether they are whole, and removing them.
 
-Features are computed again for nothing; answers may have been paid for. So the cache's bound never removes any: a person names them, or their age.
+Features are computed again for nothing; answers may have been paid for. So the cache's bound never removes
+any: a person names them, or their age.
 """
 
 from __future__ import annotations
@@ -55,7 +56,17 @@ def list_answers(folder: Path) -> list[AnswersInfo]:
             stat = path.stat()
             label, count = _read(path)
             damaged = path.name.endswith(DAMAGED) or count is None
-            found.append(AnswersInfo(path.name, path.name.split(".")[0], label, count or 0, stat.st_size, stat.st_mtime, damaged))
+            found.append(
+                AnswersInfo(
+                    path.name,
+                    path.name.split(".")[0],
+                    label,
+                    count or 0,
+                    stat.st_size,
+                    stat.st_mtime,
+                    damaged,
+                )
+            )
     return sorted(found, key=lambda info: -info.used)
 
 
@@ -81,7 +92,9 @@ def verify_answers(folder: Path) -> tuple[int, list[Damage]]:
     return whole, found
 
 
-def prune_answers(folder: Path, *, everything: bool = False, key: str = "", older_than: float | None = None) -> list[AnswersInfo]:
+def prune_answers(
+    folder: Path, *, everything: bool = False, key: str = "", older_than: float | None = None
+) -> list[AnswersInfo]:
     """Remove answers, and files that were set aside; a study that runs asks again for those it misses.
 
     A file that cannot be read just now is no reason to remove it: `verify_answers` decides that.
@@ -113,7 +126,9 @@ def prune_answers(folder: Path, *, everything: bool = False, key: str = "", olde
 
 def _files(folder: Path) -> list[Path]:
     with translate_os_errors(folder / ANSWERS, "read"):
-        return sorted(path for path in (folder / ANSWERS).glob(f"*{SUFFIX}*") if path.name.endswith((SUFFIX, DAMAGED)))
+        return sorted(
+            path for path in (folder / ANSWERS).glob(f"*{SUFFIX}*") if path.name.endswith((SUFFIX, DAMAGED))
+        )
 
 
 def _read(path: Path) -> tuple[str, int | None]:

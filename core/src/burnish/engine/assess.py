@@ -27,7 +27,13 @@ ASSESSED_ROLES = ("train", "pool", "reference")
 
 
 def assess(
-    name: str, assessor: Assessor, dataset: Dataset, corrupted: Corrupted, features: NDArray[np.float32], replicate: int, task: Task | None = None
+    name: str,
+    assessor: Assessor,
+    dataset: Dataset,
+    corrupted: Corrupted,
+    features: NDArray[np.float32],
+    replicate: int,
+    task: Task | None = None,
 ) -> Assessment:
     """Return the opinion of an assessor on the items of the roles it may see.
 
@@ -41,33 +47,55 @@ def assess(
         task: for assessors that train something themselves.
 
     Raises:
-        DataError: the supervision is not of a kind that out-of-fold probabilities can be made for, or the opinion is malformed.
+        DataError: the supervision is not of a kind that out-of-fold probabilities can be made for, or the
+            opinion is malformed.
     """
-    index = np.sort(np.concatenate([s.index for s in corrupted.splits.splits.values() if s.role in ASSESSED_ROLES]))
+    index = np.sort(
+        np.concatenate([s.index for s in corrupted.splits.splits.values() if s.role in ASSESSED_ROLES])
+    )
     supervision = corrupted.supervision.take(index)
     if not isinstance(supervision, Labels):
-        raise DataError(f"assess needs one label an item, and the data has {supervision.word}", where=f"assess {name}")
+        raise DataError(
+            f"assess needs one label an item, and the data has {supervision.word}", where=f"assess {name}"
+        )
     rows = np.ascontiguousarray(features[index])
 
     def probabilities() -> NDArray[np.float32]:
-        return out_of_fold(rows, supervision, len(dataset.classes), units_of(dataset)[index], rng=seeds.generator("folds", replicate))
+        return out_of_fold(
+            rows,
+            supervision,
+            len(dataset.classes),
+            units_of(dataset)[index],
+            rng=seeds.generator("folds", replicate),
+        )
 
-    evidence = Evidence(index, supervision, dataset.classes, rows, probabilities, seeds.generator("assess", replicate), task)
+    evidence = Evidence(
+        index, supervision, dataset.classes, rows, probabilities, seeds.generator("assess", replicate), task
+    )
     opinion = assessor.assess(evidence)
     _check(name, opinion, index)
     return opinion
 
 
-def apply(opinion: Assessment, supervision: Supervision, splits: Mapping[str, Split]) -> tuple[Supervision, dict[str, Split]]:
+def apply(
+    opinion: Assessment, supervision: Supervision, splits: Mapping[str, Split]
+) -> tuple[Supervision, dict[str, Split]]:
     """Return supervision and splits with an opinion applied in its order: corrected, keep, weight."""
     if opinion.corrected is not None:
         supervision = _corrected(supervision, opinion.corrected, opinion.index)
     parts = dict(splits)
     if opinion.keep is not None:
         dropped = opinion.index[~opinion.keep]
-        parts = {n: Split(n, np.setdiff1d(s.index, dropped)) if s.role in ASSESSED_ROLES else s for n, s in parts.items()}
+        parts = {
+            n: Split(n, np.setdiff1d(s.index, dropped)) if s.role in ASSESSED_ROLES else s
+            for n, s in parts.items()
+        }
     if opinion.weight is not None:
-        weights = np.ones(len(supervision), dtype=np.float32) if supervision.weights is None else supervision.weights.copy()
+        weights = (
+            np.ones(len(supervision), dtype=np.float32)
+            if supervision.weights is None
+            else supervision.weights.copy()
+        )
         weights[opinion.index] *= opinion.weight.astype(np.float32)
         supervision = supervision.with_weights(weights)
     return supervision, parts
@@ -88,7 +116,9 @@ def _check(name: str, opinion: Assessment, index: NDArray[np.int64]) -> None:
     if opinion.keep is not None and opinion.keep.dtype != np.bool_:
         raise DataError(f"keep is an array of {opinion.keep.dtype}", where=where, possible="bool")
     if opinion.corrected is not None and len(opinion.corrected) != len(opinion.index):
-        raise DataError(f"corrected {len(opinion.corrected)} targets of {len(opinion.index)} items", where=where)
+        raise DataError(
+            f"corrected {len(opinion.corrected)} targets of {len(opinion.index)} items", where=where
+        )
     probability = opinion.clean_probability
     if probability is not None and ((probability < 0) | (probability > 1)).any():
         raise DataError("a clean_probability is outside [0, 1]", where=where)

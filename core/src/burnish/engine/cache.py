@@ -1,14 +1,15 @@
 """The feature cache: what a backbone made of an item, kept under what decides it.
 
-``<cache>/features/<spec key>/`` holds ``spec.json`` (the spec in plain words) and immutable shards (`burnish.engine.shards`). The
-spec is everything but the item: backbone with its options, code and weights, libraries that decode, view, numeric mode. Inside
-a spec an item is found by its content id, so neither data set nor split plays a part, and a data set that grows by an item
-encodes one item.
+``<cache>/features/<spec key>/`` holds ``spec.json`` (the spec in plain words) and immutable shards
+(`burnish.engine.shards`). The spec is everything but the item: backbone with its options, code and weights,
+libraries that decode, view, numeric mode. Inside a spec an item is found by its content id, so neither data
+set nor split plays a part, and a data set that grows by an item encodes one item.
 
-What is made of given features (modality ``"features"``) is not kept: they are in the data already, where reading them costs no more.
+What is made of given features (modality ``"features"``) is not kept: they are in the data already, where
+reading them costs no more.
 
-Several processes may use and fill one cache: readers hold a shared lock on the spec, `burnish.engine.cache_care.prune` takes an
-exclusive one; whatever two processes write twice is equal.
+Several processes may use and fill one cache: readers hold a shared lock on the spec,
+`burnish.engine.cache_care.prune` takes an exclusive one; whatever two processes write twice is equal.
 """
 
 from __future__ import annotations
@@ -67,15 +68,23 @@ class FeatureSpec:
 
     @property
     def cached(self) -> bool:
-        """Whether the cache keeps such features: not those of an adapted backbone, and not given ones, whose width follows from the data."""
+        """Whether the cache keeps such features.
+
+        Not those of an adapted backbone, and not given ones, whose width follows from the data.
+        """
         return self.modality != "features" and not self.adapted
 
     def record(self) -> dict[str, Any]:
         """Return the spec as JSON values."""
         return {
-            "format": FORMAT, "output": "pooled", "backbone": self.backbone.identity(), "modality": self.modality,
-            "libraries": _libraries(self.modality), "view": self.view, "numeric": self.numeric.record(),
-        }  # fmt: skip
+            "format": FORMAT,
+            "output": "pooled",
+            "backbone": self.backbone.identity(),
+            "modality": self.modality,
+            "libraries": _libraries(self.modality),
+            "view": self.view,
+            "numeric": self.numeric.record(),
+        }
 
     def key(self) -> str:
         """Return the spec's key: 64 hex digits."""
@@ -92,7 +101,10 @@ def _libraries(modality: str) -> dict[str, str]:
 
 
 def cache_folder() -> Path:
-    """Return the cache's folder: ``$BURNISH_CACHE``, else ``$XDG_CACHE_HOME/burnish``, else ``~/.cache/burnish``."""
+    """Return the cache's folder.
+
+    ``$BURNISH_CACHE``, else ``$XDG_CACHE_HOME/burnish``, else ``~/.cache/burnish``.
+    """
     if named := os.environ.get(FOLDER_VARIABLE):
         return Path(named).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
@@ -116,7 +128,9 @@ def parse_size(text: str, where: str) -> int:
     except (ValueError, KeyError):
         value = -1.0
     if not 0 <= value < 2**63:
-        raise ConfigError(f"{text!r} is no size", where=where, possible="such as 500MB, 20GB or a number of bytes")
+        raise ConfigError(
+            f"{text!r} is no size", where=where, possible="such as 500MB, 20GB or a number of bytes"
+        )
     return int(value)
 
 
@@ -133,7 +147,8 @@ def cache_bound() -> int:
 class FeatureCache:
     """A cache in a folder; a context manager.
 
-    Entries that were opened are safe from pruning, by this process and others, until `close`. What they hand out stays valid even
+    Entries that were opened are safe from pruning, by this process and others, until `close`. What they hand
+    out stays valid even
     then: a mapped file outlives its name.
 
     Args:
@@ -182,7 +197,8 @@ def spec_lock(folder: Path, key: str, *, exclusive: bool) -> Iterator[bool]:
     Args:
         folder: the cache's folder.
         key: the spec's key.
-        exclusive: to remove the entry: does not wait, and gives False where another holds it. Otherwise to use it.
+        exclusive: to remove the entry: does not wait, and gives False where another holds it. Otherwise to
+            use it.
 
     Yields:
         Whether the lock is held. A cache that cannot be written has no locks, and nothing prunes it either.
@@ -270,7 +286,9 @@ class Entry:
         try:
             shard = open_shard(path)
             if shard.header.spec != self.key or (self.dim is not None and shard.header.dim != self.dim):
-                raise CacheError("a cache entry that belongs to another spec", where=str(path), todo="It is set aside")
+                raise CacheError(
+                    "a cache entry that belongs to another spec", where=str(path), todo="It is set aside"
+                )
         except CacheError as error:
             self._set_aside(path, error)
         else:
@@ -284,7 +302,11 @@ class Entry:
     @property
     def skipped(self) -> dict[bytes, str]:
         """Ids of items that have no features, with the reason; an empty reason is worth another try."""
-        return {bytes.fromhex(text): reason for shard in self._shards for text, reason in shard.header.skipped.items()}
+        return {
+            bytes.fromhex(text): reason
+            for shard in self._shards
+            for text, reason in shard.header.skipped.items()
+        }
 
     def locate(self, ids: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Find items.
@@ -293,7 +315,8 @@ class Entry:
             ids: (M, 32) uint8.
 
         Returns:
-            (M,) int64 row of each in this entry, for `table`; -1 where it is missing. Every shard that holds one has been checked.
+            (M,) int64 row of each in this entry, for `table`; -1 where it is missing. Every shard that holds
+            one has been checked.
         """
         while True:
             index = self._index = self._index or IdIndex([shard.ids for shard in self._shards])
@@ -320,8 +343,12 @@ class Entry:
         _checked.add(mark)
         return True
 
-    def table(self, rows: NDArray[np.int64], positions: NDArray[np.int64], n: int, dim: int) -> NDArray[np.float32]:
-        """Return features as an array (n, D) float32, read-only: mapped from the file where it lies there so, else gathered.
+    def table(
+        self, rows: NDArray[np.int64], positions: NDArray[np.int64], n: int, dim: int
+    ) -> NDArray[np.float32]:
+        """Return features as an array (n, D) float32, read-only.
+
+        Mapped from the file where it lies there so, else gathered.
 
         Args:
             rows: (M,) int64 from `locate`, -1 where missing.
@@ -347,7 +374,12 @@ class Entry:
         table.setflags(write=False)
         return table
 
-    def add(self, ids: NDArray[np.uint8], features: NDArray[np.float32], skipped: Mapping[bytes, str] | None = None) -> None:
+    def add(
+        self,
+        ids: NDArray[np.uint8],
+        features: NDArray[np.float32],
+        skipped: Mapping[bytes, str] | None = None,
+    ) -> None:
         """Write a shard.
 
         Args:
@@ -364,12 +396,21 @@ class Entry:
             describe = {"label": self.spec.backbone.label, "key": self.key, "spec": self.spec.record()}
             if not (self.folder / SPEC_FILE).exists():
                 write_json(self.folder / SPEC_FILE, describe)
-        path = write_shard(self.folder, self.key, ids, features, {item.hex(): reason for item, reason in (skipped or {}).items()})
+        path = write_shard(
+            self.folder,
+            self.key,
+            ids,
+            features,
+            {item.hex(): reason for item, reason in (skipped or {}).items()},
+        )
         self._unusable.discard(path.name)
         self.added += 1
 
     def touch(self) -> None:
-        """Note that the entry was used now, by which pruning chooses; in a cache that cannot be written it is not noted."""
+        """Note that the entry was used now, by which pruning chooses.
+
+        In a cache that cannot be written it is not noted.
+        """
         with suppress(OSError):
             os.utime(self.folder / SPEC_FILE, (time.time(), time.time()))
 

@@ -1,4 +1,7 @@
-"""Looking after the feature cache: what it holds, whether it is whole, what to remove, and why something is not there."""
+"""Looking after the feature cache.
+
+What it holds, whether it is whole, what to remove, and why something is not there.
+"""
 
 from __future__ import annotations
 
@@ -86,10 +89,17 @@ def _info(folder: Path, entry: Path) -> EntryInfo:
     with spec_lock(folder, entry.name, exclusive=True) as free:
         in_use = not free
     return EntryInfo(
-        key=entry.name, label=str(said.get("label", "?")), view=spec.get("view"), items=sum(header.count for header in headers),
-        dim=headers[0].dim if headers else 0, shards=len(headers), size=sum(stat.st_size for _, stat in files), used=used,
-        in_use=in_use, damaged=damaged,
-    )  # fmt: skip
+        key=entry.name,
+        label=str(said.get("label", "?")),
+        view=spec.get("view"),
+        items=sum(header.count for header in headers),
+        dim=headers[0].dim if headers else 0,
+        shards=len(headers),
+        size=sum(stat.st_size for _, stat in files),
+        used=used,
+        in_use=in_use,
+        damaged=damaged,
+    )
 
 
 def _files(entry: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -113,7 +123,9 @@ class Damage:
 
 
 def verify(folder: Path) -> tuple[int, list[Damage]]:
-    """Read every shard and compare checksums; a damaged one is set aside, so that its items are encoded again.
+    """Read every shard and compare checksums.
+
+    A damaged one is set aside, so that its items are encoded again.
 
     Returns:
         How many shards are whole, and what is damaged.
@@ -138,7 +150,9 @@ def verify(folder: Path) -> tuple[int, list[Damage]]:
     return whole, found
 
 
-def prune(folder: Path, *, max_bytes: int | None = None, spec: str = "", older_than: float | None = None) -> list[EntryInfo]:
+def prune(
+    folder: Path, *, max_bytes: int | None = None, spec: str = "", older_than: float | None = None
+) -> list[EntryInfo]:
     """Remove entries that no running process uses.
 
     With no condition only what killed processes and damage left behind is removed.
@@ -264,5 +278,9 @@ def find_entry(folder: Path, prefix: str) -> EntryInfo:
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     if isinstance(value, Mapping):
-        return {key: v for name, item in value.items() for key, v in _flat(item, f"{prefix}.{name}" if prefix else str(name)).items()}
+        return {
+            key: v
+            for name, item in value.items()
+            for key, v in _flat(item, f"{prefix}.{name}" if prefix else str(name)).items()
+        }
     return {prefix: value}

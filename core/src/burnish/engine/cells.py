@@ -85,7 +85,10 @@ class Preparer:
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="burnish-prepare")
         try:
             while True:
-                waiting.extend((cell, pool.submit(self.prepare, cell)) for cell in islice(rest, max(0, self.ahead - len(waiting))))
+                waiting.extend(
+                    (cell, pool.submit(self.prepare, cell))
+                    for cell in islice(rest, max(0, self.ahead - len(waiting)))
+                )
                 if not waiting:
                     return
                 positions, future = waiting.popleft()
@@ -107,7 +110,9 @@ class Preparer:
             return self.prepare(positions)
         except MemoryError as error:
             raise MachineError(
-                f"out of memory while preparing {len(positions)} items", where=self._dataset.origin(int(positions[0])), todo="Close other programs"
+                f"out of memory while preparing {len(positions)} items",
+                where=self._dataset.origin(int(positions[0])),
+                todo="Close other programs",
             ) from error
 
     def prepare(self, positions: NDArray[np.int64]) -> Cell:
@@ -130,10 +135,15 @@ class Preparer:
     def _inputs(self, items: list[Item]) -> Inputs | None:
         if not items:
             return None
-        prepared = self._backbone.prepare(items, self._view, self._dataset.ids[[item.position for item in items]])
+        prepared = self._backbone.prepare(
+            items, self._view, self._dataset.ids[[item.position for item in items]]
+        )
         for name, array in prepared.items():
             if len(array) != len(items):
-                raise PluginError(f"prepare returned {len(array)} rows of {name!r} for {len(items)} items", where=self._spec.backbone.label)
+                raise PluginError(
+                    f"prepare returned {len(array)} rows of {name!r} for {len(items)} items",
+                    where=self._spec.backbone.label,
+                )
         if len(items) == self._grid:
             return prepared
         take = np.minimum(np.arange(self._grid), len(items) - 1)

@@ -1,4 +1,7 @@
-"""`burnish check`: what a data set holds, and what is wrong with it, row by row. Reads every item once; nothing is trained."""
+"""`burnish check`: what a data set holds, and what is wrong with it, row by row.
+
+Reads every item once; nothing is trained.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,8 @@ class Check:
         splits: items by split; ``"trainable"`` where the source fixes none for them.
         counts: by split, items of each class.
         groups: number of groups, None where there are none.
-        sizes: ``least``, ``median`` and ``most`` of width and height in pixels, or of characters; ``width`` for features.
+        sizes: ``least``, ``median`` and ``most`` of width and height in pixels, or of characters; ``width``
+            for features.
         wrong_labels: share of labels that differ from the source's truth, None where it has none.
         findings: what is odd or wrong, worst first.
     """
@@ -83,7 +87,13 @@ def check(dataset: Dataset, progress: Progress | None = None, workers: int = 0) 
     """
     content = _Content.read(dataset, progress, workers)
     usable = dataset.without(sorted(content.unreadable)) if content.unreadable else dataset
-    findings = [*content.findings(), *structure(usable), *_small_classes(usable), *_copies(usable, content.unreadable), *_groups(usable)]
+    findings = [
+        *content.findings(),
+        *structure(usable),
+        *_small_classes(usable),
+        *_copies(usable, content.unreadable),
+        *_groups(usable),
+    ]
     readable = np.setdiff1d(np.arange(len(dataset)), list(content.unreadable))
     unlabelled = int((~dataset.supervision.known[readable]).sum())
     if unlabelled:
@@ -121,7 +131,7 @@ def _wrong_labels(dataset: Dataset) -> float | None:
     return float((noisy.y[both] != clean.y[both]).mean()) if both.any() else None
 
 
-# -- content ------------------------------------------------------------------------------------------------------------------
+# -- content -------------------------------------------------------------------------------------------------
 
 
 class _Content:
@@ -184,7 +194,9 @@ class _Content:
             return int(self.dataset.rows[item[0]])
 
         bad = sorted(self.unreadable.items(), key=by_row)
-        found = [Finding("error", "unreadable", reason, self.dataset.origin(position)) for position, reason in bad]
+        found = [
+            Finding("error", "unreadable", reason, self.dataset.origin(position)) for position, reason in bad
+        ]
         return found + (self.columns.findings(self.dataset.name) if self.columns else [])
 
     def sizes(self) -> dict[str, tuple[int, ...]]:
@@ -196,7 +208,10 @@ class _Content:
         sizes = self.measured[readable]
         middle = np.sort(sizes, axis=0)[(len(sizes) - 1) // 2]
         used = 2 if self.dataset.modality == "image" else 1
-        return {name: tuple(int(n) for n in row[:used]) for name, row in (("least", sizes.min(0)), ("median", middle), ("most", sizes.max(0)))}
+        return {
+            name: tuple(int(n) for n in row[:used])
+            for name, row in (("least", sizes.min(0)), ("median", middle), ("most", sizes.max(0)))
+        }
 
 
 def _row(payload: Any) -> NDArray[np.float32] | str:
@@ -229,28 +244,39 @@ class _Columns:
         constant = np.flatnonzero(spread <= _NEAR * self.largest)
         if not len(constant):
             return []
-        shown = ", ".join(map(str, constant[:_SHOWN_COLUMNS])) + (", ..." if len(constant) > _SHOWN_COLUMNS else "")
+        shown = ", ".join(map(str, constant[:_SHOWN_COLUMNS])) + (
+            ", ..." if len(constant) > _SHOWN_COLUMNS else ""
+        )
         what = f"{len(constant)} of {self.width} features are constant or nearly so: {shown}"
         if len(constant) == self.width:
             return [Finding("error", "constant-features", what, name, "There is nothing to learn from")]
         return [Finding("warning", "constant-features", what, name)]
 
 
-# -- labels, copies and groups ------------------------------------------------------------------------------------------------
+# -- labels, copies and groups -------------------------------------------------------------------------------
 
 
 def _small_classes(dataset: Dataset) -> list[Finding]:
     counts = class_counts(dataset, trainable(dataset))
     todo = f"Fewer than {FEW} are hard to learn from"
     return [
-        Finding("warning", "small-class", f"{count} item{'s' if count > 1 else ''} to train on", f"class {name!r}", todo)
+        Finding(
+            "warning",
+            "small-class",
+            f"{count} item{'s' if count > 1 else ''} to train on",
+            f"class {name!r}",
+            todo,
+        )
         for name, count in zip(dataset.classes.names, counts.tolist(), strict=True)
         if 0 < count < FEW
     ]
 
 
 def _copies(dataset: Dataset, unreadable: dict[int, str]) -> list[Finding]:
-    """Return items of equal content: the copies, whether their labels conflict, and whether they straddle fixed splits."""
+    """Return items of equal content.
+
+    The copies, whether their labels conflict, and whether they straddle fixed splits.
+    """
     _, unit, size = np.unique(dataset.ids, axis=0, return_inverse=True, return_counts=True)
     unit = unit.reshape(-1)
     several = np.flatnonzero((size[unit] > 1) & ~np.isin(np.arange(len(dataset)), list(unreadable)))
@@ -264,7 +290,15 @@ def _copies(dataset: Dataset, unreadable: dict[int, str]) -> list[Finding]:
         labels = list(dict.fromkeys(label for p in positions if (label := _label(dataset, p))))
         if len(labels) > 1:
             what = f"copies have different labels: {' and '.join(labels)}"
-            findings.append(Finding("warning", "conflict", what, _listed([dataset.origin(p) for p in positions]), "At least one is wrong"))
+            findings.append(
+                Finding(
+                    "warning",
+                    "conflict",
+                    what,
+                    _listed([dataset.origin(p) for p in positions]),
+                    "At least one is wrong",
+                )
+            )
         findings += _straddling(split, positions, "copies of one item lie", where)
     return findings
 
@@ -274,7 +308,9 @@ def _groups(dataset: Dataset) -> list[Finding]:
         return []
     split, findings = _split_of(dataset), []
     for positions in _by_value(dataset, dataset.columns["group"], np.arange(len(dataset))):
-        findings += _straddling(split, positions, f"{len(positions)} items of one group lie", dataset.origin(positions[0]))
+        findings += _straddling(
+            split, positions, f"{len(positions)} items of one group lie", dataset.origin(positions[0])
+        )
     return findings
 
 
@@ -283,7 +319,10 @@ def _by_value(dataset: Dataset, values: NDArray[Any], positions: NDArray[np.int6
     positions = positions[np.argsort(dataset.rows[positions])]
     order = positions[np.argsort(values[positions], kind="stable")]
     cuts = np.flatnonzero(values[order][1:] != values[order][:-1]) + 1
-    return sorted((part.tolist() for part in np.split(order, cuts) if len(part)), key=lambda part: int(dataset.rows[part[0]]))
+    return sorted(
+        (part.tolist() for part in np.split(order, cuts) if len(part)),
+        key=lambda part: int(dataset.rows[part[0]]),
+    )
 
 
 def _split_of(dataset: Dataset) -> NDArray[Any]:
@@ -300,7 +339,15 @@ def _straddling(split: NDArray[Any], positions: Sequence[int], what: str, where:
     if len(roles) < 2:
         return []
     todo = "What lies in train is left out of training"
-    return [Finding("warning", "straddling", f"{what} in {' and '.join(names)}", where, todo if "train" in roles else "")]
+    return [
+        Finding(
+            "warning",
+            "straddling",
+            f"{what} in {' and '.join(names)}",
+            where,
+            todo if "train" in roles else "",
+        )
+    ]
 
 
 def _label(dataset: Dataset, position: int) -> str:

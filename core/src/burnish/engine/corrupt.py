@@ -27,7 +27,8 @@ class Corrupted:
     Attributes:
         splits: as drawn, with what sampling noise left of them.
         supervision: of all N items as observed; items of test sets and of the pool are unknown in it.
-        truth: of all N items: clean targets, which only test sets and evaluators that declare it are measured with.
+        truth: of all N items: clean targets, which only test sets and evaluators that declare it are measured
+            with.
         judged: (N,) bool, the clean target is known; elsewhere the label stands for it.
         changed: (N,) bool, True where noise changed the target.
         rates: realised share of changed items by role.
@@ -41,7 +42,13 @@ class Corrupted:
     rates: Mapping[str, float]
 
 
-def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Corruptor]], replicate: int, salt: str = "") -> Corrupted:
+def corrupt(
+    dataset: Dataset,
+    splits: Splits,
+    corruptors: Sequence[tuple[str, Corruptor]],
+    replicate: int,
+    salt: str = "",
+) -> Corrupted:
     """Apply corruptors in order, each once per role it speaks of; test sets are never touched.
 
     Args:
@@ -49,7 +56,8 @@ def corrupt(dataset: Dataset, splits: Splits, corruptors: Sequence[tuple[str, Co
         splits: of this replicate.
         corruptors: (component name, corruptor) pairs.
         replicate: whose draw it is.
-        salt: a further word of the draw. Without one, whoever can tell an item's content id can replay what was drawn for it.
+        salt: a further word of the draw. Without one, whoever can tell an item's content id can replay what
+            was drawn for it.
 
     Raises:
         DataError: a corruptor does not fit the targets, or changed what it must not.
@@ -101,12 +109,19 @@ def differs(first: Supervision, second: Supervision) -> NDArray[np.bool_]:
             other |= np.diff((mine != theirs).tocsr().indptr) > 0
         return other
     if isinstance(first, Texts) and isinstance(second, Texts):
-        return np.array([mine != theirs for mine, theirs in zip(first.references, second.references, strict=True)], dtype=bool)
+        return np.array(
+            [mine != theirs for mine, theirs in zip(first.references, second.references, strict=True)],
+            dtype=bool,
+        )
     raise DataError(f"{second.word} in the place of {first.word}")
 
 
 def _observed(supervision: MultiLabels) -> sp.csr_array:
-    return sp.csr_array(np.ones(supervision.positive.shape, dtype=bool)) if supervision.observed is None else supervision.observed
+    return (
+        sp.csr_array(np.ones(supervision.positive.shape, dtype=bool))
+        if supervision.observed is None
+        else supervision.observed
+    )
 
 
 def hide(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
@@ -119,24 +134,36 @@ def hide(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
         keep = np.ones(len(supervision), dtype=bool)
         keep[positions] = False
         rows = keep[:, None]
-        observed = np.ones(supervision.positive.shape, dtype=bool) if supervision.observed is None else supervision.observed.toarray()
+        observed = (
+            np.ones(supervision.positive.shape, dtype=bool)
+            if supervision.observed is None
+            else supervision.observed.toarray()
+        )
         return replace(supervision, positive=supervision.positive.toarray() & rows, observed=observed & rows)
     if isinstance(supervision, Texts):
         gone = set(positions.tolist())
-        return replace(supervision, references=tuple(() if row in gone else texts for row, texts in enumerate(supervision.references)))
+        return replace(
+            supervision,
+            references=tuple(
+                () if row in gone else texts for row, texts in enumerate(supervision.references)
+            ),
+        )
     raise DataError(f"supervision of type {type(supervision).__name__} cannot be hidden")
 
 
 def study_salt(dataset: Dataset) -> str:
     """Return a text that follows from the content ids of all items, and that nobody knows who is not shown the test sets.
 
-    An assessor or tuner is shown features of other items only. Where these are the items themselves, it could make their content ids
-    from them; with this salt in the draw that is not enough to replay which labels are wrong.
+    An assessor or tuner is shown features of other items only. Where these are the items themselves, it could
+    make their content ids from them; with this salt in the draw that is not enough to replay which labels are
+    wrong.
     """
     return hashlib.sha256(dataset.ids.tobytes()).hexdigest()
 
 
-def _input(dataset: Dataset, supervision: Supervision, split: Split, name: str, replicate: int, salt: str) -> CorruptionInput:
+def _input(
+    dataset: Dataset, supervision: Supervision, split: Split, name: str, replicate: int, salt: str
+) -> CorruptionInput:
     ids = dataset.ids[split.index]
     words = ("noise", replicate, name, salt) if salt else ("noise", replicate, name)
 
@@ -144,18 +171,27 @@ def _input(dataset: Dataset, supervision: Supervision, split: Split, name: str, 
         return uniforms(ids, *words, k=k)
 
     return CorruptionInput(
-        supervision=supervision, index=split.index, role=split.role, classes=dataset.classes, uniforms=draws,
-        pixels=_pixels(dataset, split.index), rows=_rows(dataset, split.index),
-    )  # fmt: skip
+        supervision=supervision,
+        index=split.index,
+        role=split.role,
+        classes=dataset.classes,
+        uniforms=draws,
+        pixels=_pixels(dataset, split.index),
+        rows=_rows(dataset, split.index),
+    )
 
 
 def _pixels(dataset: Dataset, index: NDArray[np.int64]) -> Callable[[int], NDArray[Any]]:
     def pixels(side: int) -> NDArray[Any]:
         if dataset.modality != "image":
-            raise DataError(f"this noise looks at pixels, and the items are {dataset.modality}", where=dataset.name)
+            raise DataError(
+                f"this noise looks at pixels, and the items are {dataset.modality}", where=dataset.name
+            )
         from burnish.data.images import decode_rgb
 
-        return np.stack([np.asarray(decode_rgb(item.payload).resize((side, side))) for item in dataset.items(index)])
+        return np.stack(
+            [np.asarray(decode_rgb(item.payload).resize((side, side))) for item in dataset.items(index)]
+        )
 
     return pixels
 
@@ -163,7 +199,9 @@ def _pixels(dataset: Dataset, index: NDArray[np.int64]) -> Callable[[int], NDArr
 def _rows(dataset: Dataset, index: NDArray[np.int64]) -> Callable[[], NDArray[Any]]:
     def rows() -> NDArray[Any]:
         if dataset.modality != "features":
-            raise DataError(f"this noise looks at feature rows, and the items are {dataset.modality}", where=dataset.name)
+            raise DataError(
+                f"this noise looks at feature rows, and the items are {dataset.modality}", where=dataset.name
+            )
         return np.stack([np.asarray(item.payload, dtype=np.float32) for item in dataset.items(index)])
 
     return rows
@@ -184,4 +222,6 @@ def _check(name: str, given: CorruptionInput, result: Corruption) -> None:
     if isinstance(supervision, Labels):
         top = int(supervision.y.max(initial=-1))
         if top >= len(given.classes):
-            raise DataError(f"returned the label {top}", where=where, possible=f"-1 to {len(given.classes) - 1}")
+            raise DataError(
+                f"returned the label {top}", where=where, possible=f"-1 to {len(given.classes) - 1}"
+            )

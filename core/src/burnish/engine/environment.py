@@ -1,4 +1,7 @@
-"""The machine and the libraries a study was run with, for its report. Nothing here decides a number: that is the numeric mode. Light."""
+"""The machine and the libraries a study was run with, for its report.
+
+Nothing here decides a number: that is the numeric mode. Light.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ _LIBRARIES = ("burnish", "torch", "numpy", "scipy", "pillow")
 
 
 def environment(numeric: Numeric, cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, str]:
-    """Return what a reader of the report wants to know of the machine, by name; no host and no user name is in it.
+    """Return what a reader of the report wants to know of the machine, by name.
+
+    No host and no user name is in it.
 
     Args:
         numeric: the numeric mode of the study.

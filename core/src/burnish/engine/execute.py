@@ -1,4 +1,7 @@
-"""Running a plan: choices of tuning first, then the trials, stack by stack, then the summary. Whatever is finished is kept."""
+"""Running a plan: choices of tuning first, then the trials, stack by stack, then the summary.
+
+Whatever is finished is kept.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,9 @@ class Execution:
     def __init__(self, plan: Plan, store: Store, folder: Path, manager: Manager, options: Options) -> None:
         self.plan, self.store, self.folder, self.options = plan, store, folder, options
         self.manager = manager
-        self.inputs = Inputs(plan, manager, FeatureCache(), options.progress, workers=options.workers, offline=options.offline)
+        self.inputs = Inputs(
+            plan, manager, FeatureCache(), options.progress, workers=options.workers, offline=options.offline
+        )
         self.measuring = Measuring(plan, self.inputs)
         self.fits = Fits(self.inputs, plan.numeric.device)
 
@@ -76,7 +81,8 @@ class Execution:
         missing = [trial for trial in self.plan.trials() if self.plan.measure_key(trial) not in finished]
         if missing:
             self.store.set_meta({"environment": json.dumps(environment(self.plan.numeric))})
-            # All cells, not only the missing ones: stacks are formed from the whole plan, as they were before a kill.
+            # All cells, not only the missing ones: stacks are formed from the whole plan, as they were before
+            # a kill.
             self.inputs.prepare(self.plan.cells)
             self._keep_notes()
             self._check_set_aside()
@@ -92,14 +98,18 @@ class Execution:
         now, before = self.inputs.set_aside(), self.store.meta("set aside")
         if before is not None and before != now and self.store.finished():
             what = "other items are set aside as unusable than when its rows were measured"
-            raise StoreError(what, where=str(self.folder), todo="Run with --fresh, so that all rows are measured on the same items")
+            raise StoreError(
+                what,
+                where=str(self.folder),
+                todo="Run with --fresh, so that all rows are measured on the same items",
+            )
         self.store.set_meta({"set aside": now})
 
     def _keep_notes(self) -> None:
         for kind in {kind for kind, _ in self.inputs.notes}:
             self.store.note(kind, [text for k, text in self.inputs.notes if k == kind])
 
-    # -- tuning ---------------------------------------------------------------------------------------------------------
+    # -- tuning ----------------------------------------------------------------------------------------------
 
     def _choose(self) -> None:
         made = self.store.choices()
@@ -107,9 +117,25 @@ class Execution:
         if not open_choices:
             return
         tried = self.store.candidates()
-        trials = list({self.plan.validation_key(t): t for choice in open_choices for _, ts in choice.candidates for t in ts}.values())
-        for stack in self.fits.run([(t, {}) for t in trials], lambda t: self.plan.validation_key(t) not in tried, "tuning on validation"):
-            self.store.add_candidates({self.plan.validation_key(fitted.trial): self.measuring.validation(fitted) for fitted in stack})
+        trials = list(
+            {
+                self.plan.validation_key(t): t
+                for choice in open_choices
+                for _, ts in choice.candidates
+                for t in ts
+            }.values()
+        )
+        for stack in self.fits.run(
+            [(t, {}) for t in trials],
+            lambda t: self.plan.validation_key(t) not in tried,
+            "tuning on validation",
+        ):
+            self.store.add_candidates(
+                {
+                    self.plan.validation_key(fitted.trial): self.measuring.validation(fitted)
+                    for fitted in stack
+                }
+            )
         tried = self.store.candidates()
         for choice in open_choices:
             self._decide(choice, tried)
@@ -117,9 +143,12 @@ class Execution:
     def _decide(self, choice: Choice, tried: Mapping[str, Candidate]) -> None:
         """Store the candidate with the best mean validation measure; the first one where several are equal.
 
-        A trial that no candidate could be trained in, such as one whose assessor kept nothing, says nothing about any of them.
+        A trial that no candidate could be trained in, such as one whose assessor kept nothing, says nothing
+        about any of them.
         """
-        tried_here = [[tried[self.plan.validation_key(trial)] for trial in trials] for _, trials in choice.candidates]
+        tried_here = [
+            [tried[self.plan.validation_key(trial)] for trial in trials] for _, trials in choice.candidates
+        ]
         there = [any(math.isfinite(one.value) for one in column) for column in zip(*tried_here, strict=True)]
         table: list[dict[str, Any]] = []
         directions: set[str] = set()
@@ -132,7 +161,9 @@ class Execution:
         usable = [row for row in table if math.isfinite(row["value"])]
         if not usable:
             reasons = "; ".join(sorted({str(row["error"]) for row in table}))
-            self.store.add_choice(choice.key, choice.label, {}, table, f"no setting could be tuned: {reasons}")
+            self.store.add_choice(
+                choice.key, choice.label, {}, table, f"no setting could be tuned: {reasons}"
+            )
             self.options.progress.say(f"tuned {choice.label}: no setting could be trained: {reasons}")
             return
         sign = -1.0 if directions == {"down"} else 1.0
@@ -141,16 +172,20 @@ class Execution:
         shown = ", ".join(f"{name}={value}" for name, value in best["options"].items())
         self.options.progress.say(f"tuned {choice.label}: {shown}")
 
-    # -- trials ---------------------------------------------------------------------------------------------------------
+    # -- trials ----------------------------------------------------------------------------------------------
 
     def _trials(self, missing: set[str]) -> None:
         choices = self.store.choices()
         failed = {key: choice["error"] for key, choice in choices.items() if choice["error"]}
         lost = [t for t in self.plan.trials() if t.tuned in failed and self.plan.measure_key(t) in missing]
         if lost:
-            self.store.add([self.measuring.record(Fitted(t, t.cell, {}, None, failed[t.tuned], 0.0, 1)) for t in lost])
+            self.store.add(
+                [self.measuring.record(Fitted(t, t.cell, {}, None, failed[t.tuned], 0.0, 1)) for t in lost]
+            )
         chosen = {key: choice["options"] for key, choice in choices.items()}
-        trials: list[tuple[Trial, Mapping[str, Any]]] = [(t, chosen.get(t.tuned, {})) for t in self.plan.trials() if t.tuned not in failed]
+        trials: list[tuple[Trial, Mapping[str, Any]]] = [
+            (t, chosen.get(t.tuned, {})) for t in self.plan.trials() if t.tuned not in failed
+        ]
         written = 0
         for stack in self.fits.run(trials, lambda trial: self.plan.measure_key(trial) in missing, "trials"):
             records = [self.measuring.record(fitted) for fitted in stack]
@@ -161,19 +196,32 @@ class Execution:
                 check_names(self.plan.report, records)
             written += len(records)
             if 0 < self.options.limit <= written:
-                self.options.progress.say(f"stopped after {written} trials (--limit); the same command without it goes on")
+                self.options.progress.say(
+                    f"stopped after {written} trials (--limit); the same command without it goes on"
+                )
                 return
 
     def _alike(self) -> bool:
         """Return whether every trial has the same measures and test sets, so that the first ones tell which names the report can have."""
         cells = self.plan.cells
-        return len({cell.data.digest for cell in cells}) == 1 and len({cell.assess is None for cell in cells}) == 1
+        return (
+            len({cell.data.digest for cell in cells}) == 1
+            and len({cell.assess is None for cell in cells}) == 1
+        )
 
     def _save(self, fitted: Fitted) -> None:
         wanted = self.options.save == "all" or (self.options.save == "first" and fitted.trial.replicate == 0)
         if wanted and fitted.predictor is not None:
             key = self.plan.measure_key(fitted.trial)
-            save_predictor(self.folder, key, fitted.predictor, fitted.cell, self.plan.numeric, self.manager, self.inputs.dataset(fitted.cell))
+            save_predictor(
+                self.folder,
+                key,
+                fitted.predictor,
+                fitted.cell,
+                self.plan.numeric,
+                self.manager,
+                self.inputs.dataset(fitted.cell),
+            )
 
     def _summarise(self) -> None:
         key = self.plan.key()

@@ -1,11 +1,14 @@
-"""Extraction: each item through a frozen backbone once, into the cache; afterwards features are read, never computed.
+"""Extraction: each item through a frozen backbone once, into the cache.
 
-Given features are the exception: they are taken from the data each time, in the same cells and under the same checks.
+Afterwards features are read, never computed.
 
-Items that are missing are put in order, cut into cells of 64 and encoded cell by cell: the *grid*. It is part of every feature
-key, because a batch of another size may change the last bits. Threads read and prepare ahead; how many there are, and how
-many cells are in flight, changes nothing in the result. Shards hold whole cells, so a run that was killed goes on with the cells
-it would have made.
+Given features are the exception: they are taken from the data each time, in the same cells and under the same
+checks.
+
+Items that are missing are put in order, cut into cells of 64 and encoded cell by cell: the *grid*. It is part
+of every feature key, because a batch of another size may change the last bits. Threads read and prepare
+ahead; how many there are, and how many cells are in flight, changes nothing in the result. Shards hold whole
+cells, so a run that was killed goes on with the cells it would have made.
 """
 
 from __future__ import annotations
@@ -58,11 +61,12 @@ class Extracted:
     """Features of a data set.
 
     Attributes:
-        features: (N, D) float32 over the data set's positions, read-only, perhaps memory-mapped; NaN where a position was not asked for
-            or its item is bad.
+        features: (N, D) float32 over the data set's positions, read-only, perhaps memory-mapped; NaN where a
+            position was not asked for or its item is bad.
         bad: positions with the reason, ascending.
         warnings: lines for people.
-        encoded: items whose features were made now; 0 where the cache had all, which it never has of given features.
+        encoded: items whose features were made now; 0 where the cache had all, which it never has of given
+            features.
     """
 
     features: NDArray[np.float32]
@@ -79,7 +83,9 @@ def extract(
     cache: FeatureCache,
     run: ExtractRun = ExtractRun(),
 ) -> Extracted:
-    """Return features from the cache, and encode first what is not there; of specs that are not cached (`FeatureSpec.cached`), encode all.
+    """Return features from the cache, and encode first what is not there.
+
+    Of specs that are not cached (`FeatureSpec.cached`), encode all.
 
     Args:
         dataset: the items.
@@ -114,18 +120,26 @@ def extract(
         entry.refresh()
         rows = entry.locate(ids)
     else:
-        raise CacheError("entries vanish while they are read", where=str(cache.folder), todo="Look for another process that clears the cache")
+        raise CacheError(
+            "entries vanish while they are read",
+            where=str(cache.folder),
+            todo="Look for another process that clears the cache",
+        )
     if isinstance(entry, Entry) and entry.added:
         _enforce_bound(cache, entry)
     listed = tuple((int(positions[row]), bad[ids[row].tobytes()]) for row in np.flatnonzero(rows < 0))
     if listed and len(listed) == len(positions):
         position, reason = listed[0]
-        raise DataError(f"none of {len(listed)} items can be used; the first: {reason}", where=dataset.origin(position))
+        raise DataError(
+            f"none of {len(listed)} items can be used; the first: {reason}", where=dataset.origin(position)
+        )
     array = entry.table(rows, positions, len(dataset), backbone.dim if backbone else 0)
     return Extracted(array, listed, (*entry.warnings, *_constant(array, positions[rows >= 0], spec)), encoded)
 
 
-def _known_bad(entry: Entry | Uncached, dataset: Dataset, missing: NDArray[np.int64], run: ExtractRun) -> dict[bytes, str]:
+def _known_bad(
+    entry: Entry | Uncached, dataset: Dataset, missing: NDArray[np.int64], run: ExtractRun
+) -> dict[bytes, str]:
     """Return what the cache knows to have no features; its content decides that, so it is not tried again."""
     known = {item: reason for item, reason in entry.skipped.items() if reason}
     if run.on_bad_input == "error" and known:
@@ -144,13 +158,18 @@ def _enforce_bound(cache: FeatureCache, entry: Entry) -> None:
 
 def _checked(backbone: Encodes, dataset: Dataset, spec: FeatureSpec) -> Encodes:
     if backbone.modality != dataset.modality:
-        raise RecipeError(f"{spec.backbone.label} reads {backbone.modality}, {dataset.name} holds {dataset.modality}", where="backbone")
+        raise RecipeError(
+            f"{spec.backbone.label} reads {backbone.modality}, {dataset.name} holds {dataset.modality}",
+            where="backbone",
+        )
     if spec.view is not None and not backbone.views:
         raise RecipeError(f"{spec.backbone.label} makes no augmented views", where="views")
     return backbone
 
 
-def _missing(positions: NDArray[np.int64], ids: NDArray[np.uint8], rows: NDArray[np.int64], bad: Mapping[bytes, str]) -> NDArray[np.int64]:
+def _missing(
+    positions: NDArray[np.int64], ids: NDArray[np.uint8], rows: NDArray[np.int64], bad: Mapping[bytes, str]
+) -> NDArray[np.int64]:
     """Return the positions to encode, ascending, one for each id."""
     wanted = np.flatnonzero(rows < 0)
     if bad:
@@ -170,9 +189,19 @@ def _constant(array: NDArray[np.float32], positions: NDArray[np.int64], spec: Fe
         if not constant.any():
             return ()
     if constant.all():
-        return (f"{spec.backbone.label}: all {len(positions)} items have the same features; nothing can be learnt from them",)
+        return (
+            (
+                f"{spec.backbone.label}: all {len(positions)} items have the same features; nothing can be"
+                " learnt from them"
+            ),
+        )
     if constant.mean() > 0.5:
-        return (f"{spec.backbone.label}: {int(constant.sum())} of {len(first)} features are the same for all {len(positions)} items",)
+        return (
+            (
+                f"{spec.backbone.label}: {int(constant.sum())} of {len(first)} features are the same for all"
+                f" {len(positions)} items"
+            ),
+        )
     return ()
 
 
@@ -180,9 +209,22 @@ class _Encoding:
     """One pass over missing items."""
 
     def __init__(
-        self, dataset: Dataset, missing: NDArray[np.int64], spec: FeatureSpec, backbone: Encodes, entry: Entry | Uncached, run: ExtractRun
+        self,
+        dataset: Dataset,
+        missing: NDArray[np.int64],
+        spec: FeatureSpec,
+        backbone: Encodes,
+        entry: Entry | Uncached,
+        run: ExtractRun,
     ) -> None:
-        self._dataset, self._missing, self._spec, self._backbone, self._entry, self._run = dataset, missing, spec, backbone, entry, run
+        self._dataset, self._missing, self._spec, self._backbone, self._entry, self._run = (
+            dataset,
+            missing,
+            spec,
+            backbone,
+            entry,
+            run,
+        )
         self._kept: list[tuple[NDArray[np.int64], NDArray[np.float32], dict[bytes, Bad]]] = []
         self._flushed = time.monotonic()
         self.bad: dict[bytes, str] = {}
@@ -192,7 +234,10 @@ class _Encoding:
         """Encode what is missing; what is encoded is kept even where this ends with an error or Ctrl-C."""
         preparer = Preparer(self._dataset, self._backbone, self._spec, self._run.workers)
         try:
-            with closing(preparer.prepared(self._cells())) as cells, Lanes(self._backbone, self._spec) as lanes:
+            with (
+                closing(preparer.prepared(self._cells())) as cells,
+                Lanes(self._backbone, self._spec) as lanes,
+            ):
                 for cell in cells:
                     self._keep(lanes.add(cell))
                     if lanes.short_of_memory:
@@ -206,8 +251,13 @@ class _Encoding:
 
     def _cells(self) -> list[NDArray[np.int64]]:
         known = self._entry.skipped
-        late = np.array([self._id(position) in known for position in self._missing] if known else [False] * len(self._missing))
-        # What could not be read before comes last, so that the others fall into the cells they would have had without interruption.
+        late = np.array(
+            [self._id(position) in known for position in self._missing]
+            if known
+            else [False] * len(self._missing)
+        )
+        # What could not be read before comes last, so that the others fall into the cells they would have had
+        # without interruption.
         order = np.concatenate([self._missing[~late], self._missing[late]])
         grid = self._spec.numeric.grid
         return [order[start : start + grid] for start in range(0, len(order), grid)]
@@ -223,8 +273,11 @@ class _Encoding:
             bad = sorted([*cell.bad, *odd], key=lambda item: item.position)
             if bad and self._run.on_bad_input == "error":
                 raise ItemError(bad[0].position, bad[0].reason, self._dataset.origin(bad[0].position))
-            # A copy, for the backbone may write into the same memory again. In one step, so that an interrupt splits no cell.
-            self._kept.append((cell.positions[finite], features[finite], {self._id(item.position): item for item in bad}))
+            # A copy, for the backbone may write into the same memory again. In one step, so that an interrupt
+            # splits no cell.
+            self._kept.append(
+                (cell.positions[finite], features[finite], {self._id(item.position): item for item in bad})
+            )
             self.done += int(finite.sum())
             self.bad |= {self._id(item.position): item.reason for item in bad}
             self._flush_if_due()

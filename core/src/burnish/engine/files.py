@@ -1,8 +1,8 @@
 """The one layer through which everything that is written goes: a file is there whole, or not at all.
 
-A file is written beside its place under a temporary name, flushed to the disk and renamed. Whatever the operating system
-says (full disk, read-only file system, no permission, ...) becomes a `burnish.errors.MachineError` that names the path, the
-reason and what to do.
+A file is written beside its place under a temporary name, flushed to the disk and renamed. Whatever the
+operating system says (full disk, read-only file system, no permission, ...) becomes a
+`burnish.errors.MachineError` that names the path, the reason and what to do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ _PERMISSION = "Change its permissions, or write elsewhere (--out for a study, BU
 _REASONS: Final[dict[int, tuple[str, str]]] = {
     errno.ENOSPC: ("no space is left on the disk", _ELSEWHERE),
     errno.EDQUOT: ("the disk quota is used up", _ELSEWHERE),
-    errno.EROFS: ("the file system is read-only", "Write elsewhere (--out for a study, BURNISH_CACHE for the cache)"),
+    errno.EROFS: (
+        "the file system is read-only",
+        "Write elsewhere (--out for a study, BURNISH_CACHE for the cache)",
+    ),
     errno.EACCES: ("permission denied", _PERMISSION),
     errno.EPERM: ("permission denied", _PERMISSION),
     errno.ENAMETOOLONG: ("the file name is too long for this file system", "Choose a shorter path"),
@@ -43,7 +46,10 @@ _REASONS: Final[dict[int, tuple[str, str]]] = {
     errno.ENOTDIR: ("a part of this path is a file, not a folder", "Mend the path"),
     errno.EISDIR: ("a folder stands where a file is to be written", "Remove it, or choose another path"),
     errno.EEXIST: ("a file stands where a folder is needed", "Remove it, or choose another path"),
-    errno.EFBIG: ("the file would be larger than this file system or `ulimit -f` allows", "Raise the limit, or write elsewhere"),
+    errno.EFBIG: (
+        "the file would be larger than this file system or `ulimit -f` allows",
+        "Raise the limit, or write elsewhere",
+    ),
     errno.ELOOP: ("symbolic links lead in a circle", "Mend the links"),
     errno.EMFILE: ("too many files are open", "Raise the limit with `ulimit -n`"),
     errno.ENFILE: ("too many files are open on this machine", "Close other programs"),
@@ -64,7 +70,9 @@ _step = 0
 
 @contextmanager
 def faults(hook: Fault) -> Iterator[None]:
-    """Call a hook before every physical operation of this layer, counted from 0: for tests of writes that fail.
+    """Call a hook before every physical operation of this layer, counted from 0.
+
+    For tests of writes that fail.
 
     Args:
         hook: may raise `OSError` in the place of the operation.
@@ -136,15 +144,16 @@ def ensure_folder(folder: Path) -> Path:
 def write_atomic(path: Path, content: Chunk | Iterable[Chunk]) -> None:
     """Write a file whole or not at all, also through a power failure.
 
-    The temporary file lies in the same folder and is removed on any error; one left by a killed process is removed by
-    `remove_leftovers`.
+    The temporary file lies in the same folder and is removed on any error; one left by a killed process is
+    removed by `remove_leftovers`.
 
     Args:
         path: the file; its folder must exist. A file that is there is replaced.
         content: bytes, or chunks of bytes that are written one after another.
 
     Raises:
-        MachineError: it cannot be written: what was there is unchanged, or the new file stands whole but may not survive a power failure.
+        MachineError: it cannot be written: what was there is unchanged, or the new file stands whole but may
+            not survive a power failure.
     """
     part = path.with_name(PART + secrets.token_hex(8))
     chunks = (content,) if isinstance(content, bytes | bytearray | memoryview) else content

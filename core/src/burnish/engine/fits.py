@@ -60,10 +60,13 @@ class Fits:
         self.inputs, self.device, self.limits = inputs, device, limits or Limits()
         self._objects: dict[str, Any] = {}
 
-    def run(self, trials: Sequence[tuple[Trial, Mapping[str, Any]]], wanted: Callable[[Trial], bool], name: str) -> Iterator[list[Fitted]]:
+    def run(
+        self, trials: Sequence[tuple[Trial, Mapping[str, Any]]], wanted: Callable[[Trial], bool], name: str
+    ) -> Iterator[list[Fitted]]:
         """Fit trials and yield them a stack at a time.
 
-        Stacks are formed from all the trials given, wanted or not, so that a resumed study forms the same ones.
+        Stacks are formed from all the trials given, wanted or not, so that a resumed study forms the same
+        ones.
 
         Args:
             trials: trials with their tuned options.
@@ -74,7 +77,13 @@ class Fits:
         total = sum(wanted(trial) for trial, _ in trials)
         heads: list[tuple[int, HeadJob]] = []
         done = 0
-        self._assess([(cell, trial.replicate) for trial, cell, _ in resolved if wanted(trial) or isinstance(self._object(cell.tuner), HeadTuner)])
+        self._assess(
+            [
+                (cell, trial.replicate)
+                for trial, cell, _ in resolved
+                if wanted(trial) or isinstance(self._object(cell.tuner), HeadTuner)
+            ]
+        )
         with self.inputs.progress.stage(name, total, "trials") as advance:
             for number, (trial, cell, options) in enumerate(resolved):
                 job: HeadJob | FitError | None
@@ -94,7 +103,10 @@ class Fits:
                     continue
                 start = time.monotonic()
                 try:
-                    results = fit_heads([job for _, job in chosen], Run(self.device, partial(_part, advance, done, len(chosen))))
+                    results = fit_heads(
+                        [job for _, job in chosen],
+                        Run(self.device, partial(_part, advance, done, len(chosen))),
+                    )
                 except FitError as error:
                     results = [HeadResult(None, str(error))] * len(chosen)
                 seconds = (time.monotonic() - start) / len(chosen)
@@ -106,8 +118,15 @@ class Fits:
                 advance(done)
 
     def _assess(self, cells: Sequence[tuple[Cell, int]]) -> None:
-        """Form the opinions that fits are going to ask for: assessors may train for longer than tuners, and the time is theirs."""
-        waiting = {self.inputs.seen_key(*one): one for one in cells if one[0].assess is not None and not self.inputs.has_seen(*one)}
+        """Form the opinions that fits are going to ask for.
+
+        Assessors may train for longer than tuners, and the time is theirs.
+        """
+        waiting = {
+            self.inputs.seen_key(*one): one
+            for one in cells
+            if one[0].assess is not None and not self.inputs.has_seen(*one)
+        }
         if not waiting:
             return
         with self.inputs.progress.stage("assessing", len(waiting), "opinions") as advance:
@@ -146,12 +165,15 @@ class Fits:
             weights=weights,
             classes=seen.classes,
             seed=seeds.seed("init", replicate),
-            # As `burnish.blocks.stacked.head_job` derives them from a task: a tuner inside another one is paired with the tuner itself.
+            # As `burnish.blocks.stacked.head_job` derives them from a task: a tuner inside another one is
+            # paired with the tuner itself.
             order=int(seeds.generator("fit order", replicate).integers(2**63)),
             generator=seeds.generator("fit tuner", replicate),
         )
 
-    def _alone(self, trial: Trial, cell: Cell, options: Mapping[str, Any], problem: FitError | None, tell: Tell) -> Fitted:
+    def _alone(
+        self, trial: Trial, cell: Cell, options: Mapping[str, Any], problem: FitError | None, tell: Tell
+    ) -> Fitted:
         start = time.monotonic()
         predictor, error = None, str(problem) if problem else ""
         if problem is None:

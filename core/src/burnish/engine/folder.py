@@ -1,4 +1,6 @@
-"""The study folder: ``plan.yaml``, ``study.sqlite``, ``report.html``, ``predictors/``; one process at a time. Light.
+"""The study folder: ``plan.yaml``, ``study.sqlite``, ``report.html``, ``predictors/``.
+
+One process at a time. Light.
 
 The same plan resumes, a plan that only adds cells extends, anything else is refused with what differs.
 """
@@ -44,7 +46,11 @@ def locked(folder: Path) -> Iterator[None]:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise
             holder = os.read(handle, 200).decode(errors="replace").strip() or "another process"
-            raise StoreError(f"{holder} is running this study", where=str(folder), todo="Wait for it, stop it, or give another --out") from error
+            raise StoreError(
+                f"{holder} is running this study",
+                where=str(folder),
+                todo="Wait for it, stop it, or give another --out",
+            ) from error
         os.ftruncate(handle, 0)
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
@@ -61,18 +67,29 @@ def identity(plan: Plan) -> dict[str, Any]:
                 parts[f"code of {part.plugin}"] = part.code
                 if part.fingerprint:
                     parts[f"files of {part.kind} {part.label}"] = part.fingerprint
-    return _flat(plan.recipe) | {f"numeric.{name}": value for name, value in plan.numeric.record().items()} | parts
+    return (
+        _flat(plan.recipe)
+        | {f"numeric.{name}": value for name, value in plan.numeric.record().items()}
+        | parts
+    )
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings and lists by dotted name: ``tuner.2.with.epochs`` is an option of the second tuner."""
+    """Return nested mappings and lists by dotted name.
+
+    ``tuner.2.with.epochs`` is an option of the second tuner.
+    """
     if isinstance(value, Mapping):
         items = [(str(name), item) for name, item in value.items()]
     elif isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
         items = [(str(number), item) for number, item in enumerate(value, 1)]
     else:
         return {prefix: value}
-    return {key: v for name, item in items for key, v in _flat(item, f"{prefix}.{name}" if prefix else name).items()}
+    return {
+        key: v
+        for name, item in items
+        for key, v in _flat(item, f"{prefix}.{name}" if prefix else name).items()
+    }
 
 
 def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
@@ -88,16 +105,19 @@ def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
     wanted = [plan.measure_key(trial) for trial in plan.trials()]
     known = json.loads(store.meta("trials") or "[]")
     if not store.holds_results():
-        # A run that ended before anything could be trained, say at a bad image, ties the folder to nothing: what it stumbled over may be mended.
+        # A run that ended before anything could be trained, say at a bad image, ties the folder to nothing:
+        # what it stumbled over may be mended.
         if known and set(wanted) != set(known):
             store.clear()
         known = []
     state = "new" if not known else "resume" if set(wanted) == set(known) else "extend"
     if state == "extend" and not set(known) <= set(wanted):
         raise StoreError(
-            f"the folder holds another study: {_difference(json.loads(store.meta('identity') or '{}'), identity(plan))}",
-            where=str(folder), todo="Give another --out, or --fresh to start beside it",
-        )  # fmt: skip
+            "the folder holds another study:"
+            f" {_difference(json.loads(store.meta('identity') or '{}'), identity(plan))}",
+            where=str(folder),
+            todo="Give another --out, or --fresh to start beside it",
+        )
     if state != "resume" or store.meta("plan") != plan_text:
         if set(wanted) <= store.finished():
             from burnish.engine.summarise import check_names

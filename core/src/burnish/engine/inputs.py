@@ -80,7 +80,16 @@ class Inputs:
         offline: no hub is asked.
     """
 
-    def __init__(self, plan: Plan, manager: Manager, cache: FeatureCache, progress: Progress, *, workers: int = 0, offline: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        manager: Manager,
+        cache: FeatureCache,
+        progress: Progress,
+        *,
+        workers: int = 0,
+        offline: bool = False,
+    ) -> None:
         self.plan, self.manager, self.cache, self.progress = plan, manager, cache, progress
         self.workers, self.offline = workers, offline
         self.notes: list[tuple[str, str]] = []
@@ -94,12 +103,15 @@ class Inputs:
         self._class_embeddings: dict[tuple[str, ...], NDArray[np.float32]] = {}
         self._live: _Live | None = None
 
-    # -- data and features ----------------------------------------------------------------------------------------------
+    # -- data and features -----------------------------------------------------------------------------------
 
     def prepare(self, cells: Iterable[Cell]) -> None:
-        """Load the data and extract the features of these cells. An item that one backbone cannot use is set aside for all of them.
+        """Load the data and extract the features of these cells.
 
-        A backbone that provides no features, such as a server that answers with texts, is asked for none: its items are read, no more.
+        An item that one backbone cannot use is set aside for all of them.
+
+        A backbone that provides no features, such as a server that answers with texts, is asked for none: its
+        items are read, no more.
         """
         cells = list(cells)
         for cell in cells:
@@ -112,8 +124,15 @@ class Inputs:
                 self._bad.setdefault(self.plan.data_key(cell), set()).update(self._extract(cell, view))
 
     def set_aside(self) -> str:
-        """Return a hash of the items that are set aside; empty where there are none. Rows that differ in it are not comparable."""
-        bad = {key: sorted(self._datasets[key].ids[position].tobytes().hex() for position in found) for key, found in self._bad.items() if found}
+        """Return a hash of the items that are set aside; empty where there are none.
+
+        Rows that differ in it are not comparable.
+        """
+        bad = {
+            key: sorted(self._datasets[key].ids[position].tobytes().hex() for position in found)
+            for key, found in self._bad.items()
+            if found
+        }
         return hashlib.sha256(repr(sorted(bad.items())).encode()).hexdigest() if bad else ""
 
     def release(self) -> None:
@@ -146,7 +165,9 @@ class Inputs:
             RecipeError: the cell's backbone makes none.
         """
         self._require_features(cell)
-        keys = [self.plan.features_key(cell, view) for view in ([None] if cell.views <= 1 else range(cell.views))]
+        keys = [
+            self.plan.features_key(cell, view) for view in ([None] if cell.views <= 1 else range(cell.views))
+        ]
         name = "+".join(keys)
         if name not in self._training:
             parts = [self._features[key] for key in keys]
@@ -154,11 +175,20 @@ class Inputs:
         return self._training[name]
 
     def has_features(self, cell: Cell) -> bool:
-        """Return whether the cell has features: its backbone makes them, and what asks for answers is not all there is."""
+        """Return whether the cell has features.
+
+        Its backbone makes them, and what asks for answers is not all there is.
+        """
         if "features" not in self._provides(cell):
             return False
-        needs = [component_of(part, self.manager).descriptor.needs for part in (cell.tuner, *self.plan.evaluators)]
-        return cell.assess is not None or "generate" not in needs[0] or any("features" in words for words in needs)
+        needs = [
+            component_of(part, self.manager).descriptor.needs for part in (cell.tuner, *self.plan.evaluators)
+        ]
+        return (
+            cell.assess is not None
+            or "generate" not in needs[0]
+            or any("features" in words for words in needs)
+        )
 
     def _provides(self, cell: Cell) -> frozenset[str]:
         component = component_of(cell.backbone, self.manager)
@@ -166,8 +196,15 @@ class Inputs:
 
     def _require_features(self, cell: Cell) -> None:
         if not self.has_features(cell):
-            what = f"tuner {cell.tuner.label}, its assessor or an evaluator asks for features of {cell.backbone.label}, which has none to give"
-            raise RecipeError(what, where="backbone", todo="Take a backbone that provides features, and declare needs={'features'}")
+            what = (
+                f"tuner {cell.tuner.label}, its assessor or an evaluator asks for features of"
+                f" {cell.backbone.label}, which has none to give"
+            )
+            raise RecipeError(
+                what,
+                where="backbone",
+                todo="Take a backbone that provides features, and declare needs={'features'}",
+            )
 
     def _unreadable(self, cell: Cell) -> list[int]:
         """Read every item once; return the positions of those that cannot be read."""
@@ -178,7 +215,9 @@ class Inputs:
                 dataset.read(position)
             except (DataError, OSError) as error:
                 if self.plan.on_bad_input == "error":
-                    raise ItemError(position, str(getattr(error, "what", error)), dataset.origin(position)) from error
+                    raise ItemError(
+                        position, str(getattr(error, "what", error)), dataset.origin(position)
+                    ) from error
                 bad.append(position)
                 self.notes.append(("bad item", f"{dataset.origin(position)}: {error}"))
         return bad
@@ -204,16 +243,23 @@ class Inputs:
         spec = FeatureSpec(cell.backbone, dataset.modality, view, self.plan.numeric)
         with self.progress.stage(name, len(positions), "items") as advance:
             run = ExtractRun(self.workers, self.plan.on_bad_input, lambda done, total: advance(done))
-            extracted: Extracted = extract(dataset, positions, spec, lambda: self.backbone(cell), self.cache, run)
+            extracted: Extracted = extract(
+                dataset, positions, spec, lambda: self.backbone(cell), self.cache, run
+            )
         self._features[key] = extracted.features
-        self.notes += [("bad item", f"{dataset.origin(position)}: {reason}") for position, reason in extracted.bad]
+        self.notes += [
+            ("bad item", f"{dataset.origin(position)}: {reason}") for position, reason in extracted.bad
+        ]
         self.notes += [("warning", f"{name}: {line}") for line in extracted.warnings]
         return [position for position, _ in extracted.bad]
 
-    # -- the backbone itself --------------------------------------------------------------------------------------------
+    # -- the backbone itself ---------------------------------------------------------------------------------
 
     def backbone(self, cell: Cell) -> Any:
-        """Return the cell's backbone. One is in memory at a time: cells that share it stand together in a plan."""
+        """Return the cell's backbone.
+
+        One is in memory at a time: cells that share it stand together in a plan.
+        """
         if self._live is None or self._live.key != cell.backbone.digest:
             self._live = None  # let go of the other one first
             runtime = Runtime(self.plan.numeric.device, self.plan.numeric.dtype, self.offline)
@@ -225,7 +271,7 @@ class Inputs:
         backbone = self.backbone(cell)
         component = component_of(cell.backbone, self.manager)
         if "module" in self.manager.provides(component, config_of(cell.backbone, component)):
-            assert self._live is not None  # noqa: S101 - made above
+            assert self._live is not None
             self._live.frozen = self._live.frozen or frozen_digest(backbone.module)
         return backbone
 
@@ -243,7 +289,14 @@ class Inputs:
 
     def class_embeddings(self, cell: Cell, classes: Classes, templates: Sequence[str]) -> NDArray[np.float32]:
         """Return (P, C, D) float32 text features of the class names in templates; trials share them."""
-        key = (cell.backbone.digest, *classes.names, "", *(text for texts in classes.descriptions for text in texts[:1]), "", *templates)
+        key = (
+            cell.backbone.digest,
+            *classes.names,
+            "",
+            *(text for texts in classes.descriptions for text in texts[:1]),
+            "",
+            *templates,
+        )
         if key not in self._class_embeddings:
             spec = FeatureSpec(cell.backbone, "text", None, self.plan.numeric)
             found = embed_classes(classes, templates, spec, lambda: self.backbone(cell), self.cache)
@@ -252,38 +305,60 @@ class Inputs:
         return self._class_embeddings[key]
 
     def logit_scale(self, cell: Cell) -> float | None:
-        """Return what the cell's backbone multiplies cosine similarities with; None where images and texts share no learnt space."""
+        """Return what the cell's backbone multiplies cosine similarities with.
+
+        None where images and texts share no learnt space.
+        """
         return float(self.backbone(cell).logit_scale) if "projects" in self._provides(cell) else None
 
-    def adapted_table(self, cell: Cell, predictor: Adapted, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return (N, D') float32 what a predictor reads of the backbone it changed; NaN where a position was not asked for."""
+    def adapted_table(
+        self, cell: Cell, predictor: Adapted, positions: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return (N, D') float32 what a predictor reads of the backbone it changed.
+
+        NaN where a position was not asked for.
+        """
         dataset = self.dataset(cell)
         spec = FeatureSpec(cell.backbone, dataset.modality, None, self.plan.numeric, adapted=True)
         try:
             with predictor.adapt(self.lend(cell)) as encoder:
-                return extract(dataset, positions, spec, lambda: encoder, self.cache, ExtractRun(self.workers)).features
+                return extract(
+                    dataset, positions, spec, lambda: encoder, self.cache, ExtractRun(self.workers)
+                ).features
         finally:
             self.require_frozen(f"tuner {cell.tuner.label}")
 
-    # -- answers --------------------------------------------------------------------------------------------------------
+    # -- answers ---------------------------------------------------------------------------------------------
 
-    def ask(self, cell: Cell, prompts: Sequence[Sequence[str]], decoding: Decoding, seeds: Sequence[int]) -> NDArray[Any]:
-        """Return what the cell's backbone answers P prompts for each of M items, (M, P) object array of str; answers are kept."""
+    def ask(
+        self, cell: Cell, prompts: Sequence[Sequence[str]], decoding: Decoding, seeds: Sequence[int]
+    ) -> NDArray[Any]:
+        """Return what the cell's backbone answers P prompts for each of M items, (M, P) object array of str.
+
+        Answers are kept.
+        """
         elsewhere = "not-reproducible" in self._provides(cell)
-        kept = AnswerCache(self.cache.folder, AnswerSpec(cell.backbone, None if elsewhere else self.plan.numeric))
+        kept = AnswerCache(
+            self.cache.folder, AnswerSpec(cell.backbone, None if elsewhere else self.plan.numeric)
+        )
         table = ask(lambda: self.backbone(cell), prompts, decoding, seeds, kept)
         self.notes += [("warning", line) for line in kept.warnings]
         return table
 
     def answer_table(self, cell: Cell, predictor: Prompted, positions: NDArray[np.int64]) -> NDArray[Any]:
-        """Return (N, P) object array: what the backbone answers a predictor's prompts; empty texts where a position was not asked for."""
+        """Return (N, P) object array: what the backbone answers a predictor's prompts.
+
+        Empty texts where a position was not asked for.
+        """
         dataset = self.dataset(cell)
         table = np.full((len(dataset), len(predictor.names)), "", dtype=object)
         prompts = predictor.prompts(texts_at(dataset, positions))
-        table[positions] = self.ask(cell, prompts, predictor.decoding, item_seeds(dataset.ids[positions], predictor.seed))
+        table[positions] = self.ask(
+            cell, prompts, predictor.decoding, item_seeds(dataset.ids[positions], predictor.seed)
+        )
         return table
 
-    # -- supervision ----------------------------------------------------------------------------------------------------
+    # -- supervision -----------------------------------------------------------------------------------------
 
     def corrupted(self, cell: Cell, replicate: int) -> Corrupted:
         """Return a replicate's splits and supervision after noise.
@@ -294,7 +369,9 @@ class Inputs:
         key = self.plan.corrupt_key(cell, replicate)
         if key not in self._corrupted:
             dataset = self.dataset(cell)
-            splits = draw(dataset, self.plan.split, replicate).without(sorted(self._bad.get(self.plan.data_key(cell), ())))
+            splits = draw(dataset, self.plan.split, replicate).without(
+                sorted(self._bad.get(self.plan.data_key(cell), ()))
+            )
             if not any(len(splits.splits[name]) for name in splits.tests()):
                 todo = "Add items, or let the source fix a test set whose items can be used"
                 raise DataError("no test item is left to measure on", where=dataset.name, todo=todo)
@@ -324,7 +401,9 @@ class Inputs:
         if key not in self._seen:
             try:
                 self._seen[key] = self._assessed(cell, replicate, tell)
-            except FitError as error:  # who asks again is told at once: an assessor may train for hours until it fails
+            except (
+                FitError
+            ) as error:  # who asks again is told at once: an assessor may train for hours until it fails
                 self._seen[key] = error.with_traceback(None)  # which would keep all that the assessor held
         found = self._seen[key]
         if isinstance(found, FitError):
@@ -341,7 +420,15 @@ class Inputs:
         assessor = make(cell.assess, self.manager)
         task = self.tasks(cell, replicate, seen).task("assess", tell=tell)
         try:
-            opinion = assess(cell.assess.name, assessor, self.dataset(cell), corrupted, self.features(cell), replicate, task)
+            opinion = assess(
+                cell.assess.name,
+                assessor,
+                self.dataset(cell),
+                corrupted,
+                self.features(cell),
+                replicate,
+                task,
+            )
         finally:
             self.require_frozen(f"assess {cell.assess.label}")
         supervision, splits = apply(opinion, supervision, splits)
@@ -355,20 +442,31 @@ class Inputs:
     def tasks(self, cell: Cell, replicate: int, seen: Seen) -> TaskSource:
         """Return where the tasks of one replicate of a cell come from."""
         return TaskSource(
-            dataset=self.dataset(cell), splits=seen.splits, supervision=seen.supervision, classes=seen.classes,
-            features=(lambda: (self.training_features(cell), self.features(cell))), backbone=lambda: self.lend(cell),
-            embed_classes=lambda classes, templates: self.class_embeddings(cell, classes, templates), replicate=replicate,
+            dataset=self.dataset(cell),
+            splits=seen.splits,
+            supervision=seen.supervision,
+            classes=seen.classes,
+            features=(lambda: (self.training_features(cell), self.features(cell))),
+            backbone=lambda: self.lend(cell),
+            embed_classes=lambda classes, templates: self.class_embeddings(cell, classes, templates),
+            replicate=replicate,
             logit_scale=lambda: self.logit_scale(cell),
-            device=self.plan.numeric.device, ask=lambda prompts, decoding, seeds: self.ask(cell, prompts, decoding, seeds),
-        )  # fmt: skip
+            device=self.plan.numeric.device,
+            ask=lambda prompts, decoding, seeds: self.ask(cell, prompts, decoding, seeds),
+        )
 
 
 def _needed(dataset: Dataset, view: int | None) -> NDArray[np.int64]:
-    """Return the positions to encode: every item that may play a role; augmented views only of items that are no test items."""
+    """Return the positions to encode: every item that may play a role.
+
+    Augmented views only of items that are no test items.
+    """
     everything = np.arange(len(dataset), dtype=np.int64)
     if not dataset.assigned:
         return everything
-    wanted = [index for name, index in dataset.assigned.items() if view is None or not name.startswith("test")]
+    wanted = [
+        index for name, index in dataset.assigned.items() if view is None or not name.startswith("test")
+    ]
     if "train" not in dataset.assigned:
         wanted.append(np.setdiff1d(everything, np.concatenate(list(dataset.assigned.values()))))
     return np.unique(np.concatenate(wanted)).astype(np.int64)

@@ -1,9 +1,10 @@
 """Encoding cells side by side.
 
-On a CPU a few threads encode a cell each, with an equal share of the cores. That keeps small networks busy, which one cell at a
-time does not, and spares them waiting for each other inside every operation: on two cores that other programs use too, a
-residual network for 32 x 32 pixels was ten times as fast. On a GPU one thread launches cells and a few wait to be fetched.
-How many are in flight changes no bit; how many cores a cell has does, and follows from the threads of the numeric mode.
+On a CPU a few threads encode a cell each, with an equal share of the cores. That keeps small networks busy,
+which one cell at a time does not, and spares them waiting for each other inside every operation: on two cores
+that other programs use too, a residual network for 32 x 32 pixels was ten times as fast. On a GPU one thread
+launches cells and a few wait to be fetched. How many are in flight changes no bit; how many cores a cell has
+does, and follows from the threads of the numeric mode.
 """
 
 from __future__ import annotations
@@ -111,12 +112,17 @@ class Lanes:
         wanted = (self._spec.numeric.grid, self._backbone.dim)
         if tuple(features.shape) != wanted or features.dtype != self._torch.float32:
             raise PluginError(
-                f"encode returned {features.dtype} {tuple(features.shape)}", where=self._spec.backbone.label, possible=f"torch.float32 {wanted}"
+                f"encode returned {features.dtype} {tuple(features.shape)}",
+                where=self._spec.backbone.label,
+                possible=f"torch.float32 {wanted}",
             )
         return features
 
     def _alone(self, inputs: Inputs | None) -> Tensor:
-        """Encode a cell with no other in flight: cells stay what they are, for their size is part of the numbers."""
+        """Encode a cell with no other in flight.
+
+        Cells stay what they are, for their size is part of the numbers.
+        """
         self._most = 0
         for _, other in self._waiting:
             other.exception()  # waits; what went wrong is told when its turn comes
@@ -128,9 +134,11 @@ class Lanes:
             if not _out_of_memory(error):
                 raise
             raise MachineError(
-                f"out of memory with a single cell of {self._spec.numeric.grid} items on {self._spec.numeric.device}",
-                where=self._spec.backbone.label, todo="Choose a smaller backbone, or close other programs on the device",
-            ) from error  # fmt: skip
+                f"out of memory with a single cell of {self._spec.numeric.grid} items on"
+                f" {self._spec.numeric.device}",
+                where=self._spec.backbone.label,
+                todo="Choose a smaller backbone, or close other programs on the device",
+            ) from error
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -98,8 +98,8 @@ class LoadedPredictor:
         """Return scores of M items.
 
         Args:
-            x: a data set, in the order of its source; feature rows (M, D), an array or a data frame; images as file names, file bytes,
-                uint8 arrays (H, W, 3) or Pillow images; or texts.
+            x: a data set, in the order of its source; feature rows (M, D), an array or a data frame; images
+                as file names, file bytes, uint8 arrays (H, W, 3) or Pillow images; or texts.
 
         Raises:
             ItemError: an item cannot be read.
@@ -111,12 +111,23 @@ class LoadedPredictor:
             self._check_modality(x.modality, x.name)
             return _joined([cell.scores for cell in self.stream(items_of(x))], self.classes)
         if _is_one(x):
-            raise DataError(f"one {type(x).__name__} is given, and many items are wanted", where="predict", todo="Put it into a list")
-        items = (NewItem(_name(item, number), partial(_payload, item, self.modality)) for number, item in enumerate(x))
+            raise DataError(
+                f"one {type(x).__name__} is given, and many items are wanted",
+                where="predict",
+                todo="Put it into a list",
+            )
+        items = (
+            NewItem(_name(item, number), partial(_payload, item, self.modality))
+            for number, item in enumerate(x)
+        )
         return _joined([cell.scores for cell in self.stream(items)], self.classes)
 
-    def stream(self, items: Iterable[NewItem], *, skip_bad: bool = False, workers: int = 0) -> Iterator[ScoredCell]:
-        """Yield scores a cell of items at a time, in order; a few cells are read ahead, and nothing else is held.
+    def stream(
+        self, items: Iterable[NewItem], *, skip_bad: bool = False, workers: int = 0
+    ) -> Iterator[ScoredCell]:
+        """Yield scores a cell of items at a time, in order.
+
+        A few cells are read ahead, and nothing else is held.
 
         Args:
             items: what to score.
@@ -132,7 +143,11 @@ class LoadedPredictor:
         elif self.modality != "features" and self._encoder is None:
             backbone = make(self.backbone, self.manager, self.runtime)
             # What was learnt stays in the backbone as long as this object lives: it is nobody else's.
-            self._encoder = self._open.enter_context(self.predictor.adapt(backbone)) if isinstance(self.predictor, Adapted) else backbone
+            self._encoder = (
+                self._open.enter_context(self.predictor.adapt(backbone))
+                if isinstance(self.predictor, Adapted)
+                else backbone
+            )
         count = 0
         for cell in _ahead(self._prepare, _chunks(items, self.numeric.grid), workers or physical_cores()):
             if isinstance(self.predictor, Prompted):
@@ -173,14 +188,21 @@ class LoadedPredictor:
                     bad[number] = _reason(error)
                 else:
                     kept.append((number, payload))
-            return _Cell(items, tuple(number for number, _ in kept), self._inputs([payload for _, payload in kept]), bad)
+            return _Cell(
+                items,
+                tuple(number for number, _ in kept),
+                self._inputs([payload for _, payload in kept]),
+                bad,
+            )
 
     def _inputs(self, payloads: Sequence[Any], padded: bool = True) -> Inputs | None:
         """Return prepared inputs of at most one extraction cell, which is padded as it was in training."""
         if not payloads or self._encoder is None:
             return None
         ids = stack_ids([content_id(self.modality, _content(payload)) for payload in payloads])
-        prepared = self._encoder.prepare([Item(at, payload) for at, payload in enumerate(payloads)], View(), ids)
+        prepared = self._encoder.prepare(
+            [Item(at, payload) for at, payload in enumerate(payloads)], View(), ids
+        )
         take = np.minimum(np.arange(self.numeric.grid if padded else len(payloads)), len(payloads) - 1)
         return {name: array[take] for name, array in prepared.items()}
 
@@ -191,14 +213,19 @@ class LoadedPredictor:
             return self.predictor.predict(cell.inputs)
         if self.modality == "features":
             return self.predictor.predict(_stacked(cell.inputs))
-        assert self._encoder is not None  # noqa: S101 - `stream` made it
-        features: NDArray[np.float32] = self._encoder.encode(cell.inputs).float().cpu().numpy()[: len(cell.good)]
+        assert self._encoder is not None
+        features: NDArray[np.float32] = (
+            self._encoder.encode(cell.inputs).float().cpu().numpy()[: len(cell.good)]
+        )
         if not np.isfinite(features).all():
             raise DataError("the backbone gave features that are not finite", where=self.backbone.label)
         return self.predictor.predict(features)
 
     def _asked(self, cell: _Cell, predictor: Prompted) -> _Cell:
-        """Return the cell with the answers to its texts as inputs; where the model refuses a prompt, find out whose it is."""
+        """Return the cell with the answers to its texts as inputs.
+
+        Where the model refuses a prompt, find out whose it is.
+        """
         if not cell.good:
             return cell
         try:
@@ -211,11 +238,15 @@ class LoadedPredictor:
                     answers[number] = self._answers([text], predictor)
                 except DataError as error:
                     bad[number] = _reason(error)
-            return _Cell(cell.items, tuple(answers), np.concatenate(list(answers.values())) if answers else None, bad)
+            return _Cell(
+                cell.items, tuple(answers), np.concatenate(list(answers.values())) if answers else None, bad
+            )
 
     def _answers(self, texts: Sequence[str], predictor: Prompted) -> NDArray[Any]:
         ids, model = stack_ids([content_id("text", text) for text in texts]), self._model
-        return ask(lambda: model, predictor.prompts(texts), predictor.decoding, item_seeds(ids, predictor.seed))
+        return ask(
+            lambda: model, predictor.prompts(texts), predictor.decoding, item_seeds(ids, predictor.seed)
+        )
 
 
 def _name(item: Any, number: int) -> str:
@@ -224,7 +255,10 @@ def _name(item: Any, number: int) -> str:
 
 
 def _is_one(x: Any) -> bool:
-    """Return whether something is an item, and no sequence of items: the characters of a text are no texts."""
+    """Return whether something is an item, and no sequence of items.
+
+    The characters of a text are no texts.
+    """
     picture = isinstance(x, np.ndarray) and x.ndim == 3 and x.shape[2] in (1, 3)
     return picture or isinstance(x, str | bytes | Path | Image.Image)
 
@@ -260,7 +294,9 @@ def _stacked(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
 
 def _rows(x: NDArray[Any]) -> NDArray[np.float32]:
     if x.ndim != 2 or not np.issubdtype(x.dtype, np.number):
-        raise DataError(f"features are an array of shape {x.shape} and dtype {x.dtype}", possible="(M, D) numbers")
+        raise DataError(
+            f"features are an array of shape {x.shape} and dtype {x.dtype}", possible="(M, D) numbers"
+        )
     rows = np.ascontiguousarray(x, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(bad):
@@ -274,13 +310,17 @@ def _chunks(items: Iterable[NewItem], size: int) -> Iterator[list[NewItem]]:
         yield chunk
 
 
-def _ahead(prepare: Callable[[Sequence[NewItem]], _Cell], chunks: Iterator[list[NewItem]], workers: int) -> Iterator[_Cell]:
+def _ahead(
+    prepare: Callable[[Sequence[NewItem]], _Cell], chunks: Iterator[list[NewItem]], workers: int
+) -> Iterator[_Cell]:
     """Yield prepared cells in order, while threads prepare the next ones."""
     pool = ThreadPoolExecutor(workers, thread_name_prefix="burnish-predict")
     waiting: deque[Future[_Cell]] = deque()
     try:
         while True:
-            waiting.extend(pool.submit(prepare, chunk) for chunk in islice(chunks, workers + 1 - len(waiting)))
+            waiting.extend(
+                pool.submit(prepare, chunk) for chunk in islice(chunks, workers + 1 - len(waiting))
+            )
             if not waiting:
                 return
             yield waiting.popleft().result()
@@ -293,4 +333,11 @@ def _joined(parts: Sequence[Scores], classes: Classes) -> Scores:
         return Scores("probabilities", np.empty((0, len(classes)), dtype=np.float32), classes)
     first = parts[0]
     texts = None if first.texts is None else tuple(text for part in parts for text in part.texts or ())
-    return Scores(first.meaning, np.concatenate([p.values for p in parts]), first.classes, first.activation, first.temperature, texts)
+    return Scores(
+        first.meaning,
+        np.concatenate([p.values for p in parts]),
+        first.classes,
+        first.activation,
+        first.temperature,
+        texts,
+    )

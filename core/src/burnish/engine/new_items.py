@@ -1,6 +1,7 @@
 """New inputs for a saved predictor: read one after another, in the order they stand in, without labels.
 
-Sources insist on supervision or classes, and load a table whole; what is to be predicted has neither, and may be longer than memory.
+Sources insist on supervision or classes, and load a table whole; what is to be predicted has neither, and may
+be longer than memory.
 """
 
 from __future__ import annotations
@@ -28,7 +29,23 @@ if TYPE_CHECKING:
     from burnish.manager import Manager
 
 IMAGES: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2", ".avif"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".jp2",
+        ".avif",
+    }
 )
 """File endings of images."""
 
@@ -54,7 +71,8 @@ class NewItem:
 
     Attributes:
         name: its path, or the number of its row, counted from 1.
-        read: gives its payload: image bytes or uint8 (H, W, 3), a text, or a float32 row; raises `DataError` or `OSError`.
+        read: gives its payload: image bytes or uint8 (H, W, 3), a text, or a float32 row; raises `DataError`
+            or `OSError`.
     """
 
     name: str
@@ -65,8 +83,9 @@ def new_items(data: str, modality: str, manager: Manager, *, column: str = "") -
     """Return the inputs that a command line names, lazily.
 
     Args:
-        data: an image, or a folder with images in it or anywhere below (by name); a text file with a text a line; a CSV or TSV table with a header;
-            JSON lines; an ``.npy`` or ``.npz`` file; or a source with its options, such as ``digits``, whose labels play no part.
+        data: an image, or a folder with images in it or anywhere below (by name); a text file with a text a
+            line; a CSV or TSV table with a header; JSON lines; an ``.npy`` or ``.npz`` file; or a source with
+            its options, such as ``digits``, whose labels play no part.
         modality: what the predictor reads: ``"image"``, ``"text"`` or ``"features"``.
         manager: finds sources.
         column: the table's column or the file's array; found by its name if not given.
@@ -79,7 +98,9 @@ def new_items(data: str, modality: str, manager: Manager, *, column: str = "") -
     if not path.exists():
         dataset = make(read_part("data", data, manager, where="DATA").part, manager).load()
         if dataset.modality != modality:
-            raise DataError(f"its items are {dataset.modality}, and the predictor reads {modality}", where=data)
+            raise DataError(
+                f"its items are {dataset.modality}, and the predictor reads {modality}", where=data
+            )
         return items_of(dataset)
     ending = path.suffix.lower()
     if path.is_dir() and modality == "image":
@@ -98,9 +119,17 @@ def new_items(data: str, modality: str, manager: Manager, *, column: str = "") -
         "image": "an image, a folder of images, a .csv, .tsv or .jsonl table with paths, .npy, .npz",
         "text": "a text file, a .csv, .tsv or .jsonl table",
         "features": ".npy, .npz",
-    }  # fmt: skip
-    todo = f"Or name a source with its options, such as {'npz:path=FILE,x=NAME' if modality == 'features' else 'csv:path=FILE'}"
-    raise DataError(f"no {modality} inputs can be read from it", where=data, possible=readable.get(modality, ""), todo=todo)
+    }
+    todo = (
+        "Or name a source with its options, such as"
+        f" {'npz:path=FILE,x=NAME' if modality == 'features' else 'csv:path=FILE'}"
+    )
+    raise DataError(
+        f"no {modality} inputs can be read from it",
+        where=data,
+        possible=readable.get(modality, ""),
+        todo=todo,
+    )
 
 
 def items_of(dataset: Dataset) -> Iterator[NewItem]:
@@ -116,7 +145,9 @@ def items_of(dataset: Dataset) -> Iterator[NewItem]:
 def _in_folder(folder: Path) -> Iterator[NewItem]:
     paths = sorted(_image_files(folder))
     if not paths:
-        raise DataError("there is no image in it or below", where=str(folder), possible=", ".join(sorted(IMAGES)))
+        raise DataError(
+            "there is no image in it or below", where=str(folder), possible=", ".join(sorted(IMAGES))
+        )
     return (NewItem(str(path), path.read_bytes) for path in paths)
 
 
@@ -126,7 +157,11 @@ def _image_files(folder: Path) -> Iterator[Path]:
 
     for inside, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(inside, name) for name in names if Path(name).suffix.lower() in IMAGES and not name.startswith("."))
+        yield from (
+            Path(inside, name)
+            for name in names
+            if Path(name).suffix.lower() in IMAGES and not name.startswith(".")
+        )
 
 
 def _in_lines(path: Path) -> Iterator[NewItem]:
@@ -151,16 +186,33 @@ def _in_table(path: Path, modality: str, column: str, delimiter: str) -> Iterato
         with translate_os_errors(path, "read"), path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.reader(file, delimiter=delimiter, strict=True)
             header = next(rows, [])
-            if not column and len(header) == 1 and (odd := next((mark for mark in (";", "\t", "|") if mark in header[0]), "")):
-                todo = "Separate them by commas (.csv) or tabs (.tsv), or say --column NAME where it is one column"
-                raise DataError(f"the only column is {header[0]!r}: {odd!r} seems to separate its columns", where=str(path), todo=todo)
+            if (
+                not column
+                and len(header) == 1
+                and (odd := next((mark for mark in (";", "\t", "|") if mark in header[0]), ""))
+            ):
+                todo = (
+                    "Separate them by commas (.csv) or tabs (.tsv), or say --column NAME where it is one"
+                    " column"
+                )
+                raise DataError(
+                    f"the only column is {header[0]!r}: {odd!r} seems to separate its columns",
+                    where=str(path),
+                    todo=todo,
+                )
             at = _column(header, modality, column, str(path))
             for number, row in enumerate((row for row in rows if row), start=1):
                 where = f"{path}, row {number}"
-                read = partial(_cell, row, at, len(header), where) if modality == "text" else partial(_file, row, at, len(header), path.parent, where)
+                read = (
+                    partial(_cell, row, at, len(header), where)
+                    if modality == "text"
+                    else partial(_file, row, at, len(header), path.parent, where)
+                )
                 yield NewItem(str(number), read)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"the table cannot be read: {error}", where=str(path), todo="Save it as UTF-8 with a header") from error
+        raise DataError(
+            f"the table cannot be read: {error}", where=str(path), todo="Save it as UTF-8 with a header"
+        ) from error
 
 
 def _column(header: Sequence[str], modality: str, column: str, where: str) -> int:
@@ -169,7 +221,11 @@ def _column(header: Sequence[str], modality: str, column: str, where: str) -> in
     if not column and len(header) == 1:
         found = [0]
     if len(found) != 1:
-        what = f"there is no column {column!r}" if column else f"which column is the {modality} cannot be told from the names"
+        what = (
+            f"there is no column {column!r}"
+            if column
+            else f"which column is the {modality} cannot be told from the names"
+        )
         raise DataError(what, where=where, possible=", ".join(header), todo="Say --column NAME")
     return found[0]
 
@@ -191,10 +247,16 @@ def _in_json_lines(path: Path, modality: str, column: str) -> Iterator[NewItem]:
                 try:
                     names = list(_object(raw, where))
                 except DataError:
-                    yield NewItem(str(number), partial(_object, raw, where))  # which says what is wrong with it
+                    yield NewItem(
+                        str(number), partial(_object, raw, where)
+                    )  # which says what is wrong with it
                     continue
                 name = names[_column(names, modality, column, str(path))]
-            read = partial(_member, raw, name, where) if modality == "text" else partial(_member_file, raw, name, path.parent, where)
+            read = (
+                partial(_member, raw, name, where)
+                if modality == "text"
+                else partial(_member_file, raw, name, path.parent, where)
+            )
             yield NewItem(str(number), read)
 
 
@@ -247,10 +309,18 @@ def _array(path: Path, modality: str, name: str) -> NDArray[Any]:
                 return loaded
             with loaded:
                 names = list(loaded.files)
-                chosen = name or next((usual for usual in _NAMES if usual in names), names[0] if len(names) == 1 else "")
+                chosen = name or next(
+                    (usual for usual in _NAMES if usual in names), names[0] if len(names) == 1 else ""
+                )
                 if chosen not in names:
-                    what = f"there is no array {name!r}" if name else f"which array holds the {modality} inputs cannot be told from the names"
-                    raise DataError(what, where=str(path), possible=", ".join(names), todo="Say --column NAME")
+                    what = (
+                        f"there is no array {name!r}"
+                        if name
+                        else f"which array holds the {modality} inputs cannot be told from the names"
+                    )
+                    raise DataError(
+                        what, where=str(path), possible=", ".join(names), todo="Say --column NAME"
+                    )
                 array: NDArray[Any] = loaded[chosen]
                 return array
     except (DataError, MachineError):

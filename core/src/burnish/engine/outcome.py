@@ -31,7 +31,8 @@ class TrialOutcome:
         classes: the classes.
         parts: the splits to measure.
         table: (N, D) features of the evaluation view; None where the backbone makes none.
-        read: (N, D') what the predictor reads: the same, unless the tuner changed the backbone, or (N, P) answers of a language model.
+        read: (N, D') what the predictor reads: the same, unless the tuner changed the backbone, or (N, P)
+            answers of a language model.
         shown: the targets evaluators compare with: the truth on test sets, labels as observed on validation.
         unit: (N,) resampling unit of every item.
         train_counts: (C,) training items per class as observed.
@@ -70,7 +71,9 @@ class TrialOutcome:
             PluginError: the backbone makes none, and the evaluator does not declare that it needs them.
         """
         if self.table is None:
-            raise PluginError("an evaluator asked for features without declaring needs={'features'}", where="evaluate")
+            raise PluginError(
+                "an evaluator asked for features without declaring needs={'features'}", where="evaluate"
+            )
         return np.asarray(self.table[self.parts[split].index])
 
     def _read(self, split: str) -> NDArray[Any]:
@@ -99,7 +102,9 @@ class TrialOutcome:
 
     def answers(self, split: str) -> Answers | None:
         """Return what a language model answered; None where the tuner asked none."""
-        return Answers(self.predictor.names, self._read(split)) if isinstance(self.predictor, Prompted) else None
+        return (
+            Answers(self.predictor.names, self._read(split)) if isinstance(self.predictor, Prompted) else None
+        )
 
     def class_embeddings(self, templates: Sequence[str]) -> NDArray[np.float32]:
         """Return (P, C, D) float32 text features of the class names in P templates.
@@ -108,7 +113,10 @@ class TrialOutcome:
             PluginError: the evaluator does not declare that it needs a text tower.
         """
         if self.embed is None:
-            raise PluginError("an evaluator asked for text features without declaring needs={'text-tower'}", where="evaluate")
+            raise PluginError(
+                "an evaluator asked for text features without declaring needs={'text-tower'}",
+                where="evaluate",
+            )
         return self.embed(templates)
 
     def wrong(self) -> NDArray[np.bool_]:
@@ -118,9 +126,15 @@ class TrialOutcome:
             PluginError: the evaluator does not declare that it needs the truth, or nothing was assessed.
         """
         if self.truth is None or self.observed is None or self.assessment is None:
-            raise PluginError("an evaluator asked for the truth without declaring needs={'truth', 'assessment'}", where="evaluate")
+            raise PluginError(
+                "an evaluator asked for the truth without declaring needs={'truth', 'assessment'}",
+                where="evaluate",
+            )
         index = self.assessment.index
-        truth, observed = getattr(self.truth.take(index), "y", None), getattr(self.observed.take(index), "y", None)
+        truth, observed = (
+            getattr(self.truth.take(index), "y", None),
+            getattr(self.observed.take(index), "y", None),
+        )
         if truth is None or observed is None:
             raise PluginError("wrong labels are defined for one label an item only", where="evaluate")
         wrong: NDArray[np.bool_] = (truth != observed) & self.judged()
@@ -133,13 +147,19 @@ class TrialOutcome:
             PluginError: the evaluator does not declare that it needs the truth, or nothing was assessed.
         """
         if self.judged_items is None or self.observed is None or self.assessment is None:
-            raise PluginError("an evaluator asked for the truth without declaring needs={'truth', 'assessment'}", where="evaluate")
+            raise PluginError(
+                "an evaluator asked for the truth without declaring needs={'truth', 'assessment'}",
+                where="evaluate",
+            )
         index = self.assessment.index
         judged: NDArray[np.bool_] = self.judged_items[index] & self.observed.take(index).known
         return judged
 
     def without_truth(self) -> TrialOutcome:
-        """Return the outcome for an evaluator that does not declare the truth: targets of test sets are not in it."""
+        """Return the outcome for an evaluator that does not declare the truth.
+
+        Targets of test sets are not in it.
+        """
         hidden = hide(self.shown, np.arange(len(self.shown), dtype=np.int64))
         known = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return _Blind(**known | {"truth": None, "judged_items": None, "shown": hidden})
@@ -147,4 +167,6 @@ class TrialOutcome:
 
 class _Blind(TrialOutcome):
     def targets(self, split: str) -> Supervision:
-        raise PluginError("an evaluator asked for targets without declaring needs={'truth'}", where="evaluate")
+        raise PluginError(
+            "an evaluator asked for targets without declaring needs={'truth'}", where="evaluate"
+        )

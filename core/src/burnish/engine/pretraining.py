@@ -60,7 +60,8 @@ class Pretraining:
 def pretrain(wanted: Pretraining, manager: Manager, progress: Progress) -> Path:
     """Pre-train, or go on with what was begun in the folder, and return the folder.
 
-    Every trainable item is trained on; validation and test items that the source fixes are not, and no further ones are drawn.
+    Every trainable item is trained on; validation and test items that the source fixes are not, and no
+    further ones are drawn.
 
     Raises:
         DataError: the data cannot be used, or its targets are no labels.
@@ -73,15 +74,24 @@ def pretrain(wanted: Pretraining, manager: Manager, progress: Progress) -> Path:
     noisy = corrupted(dataset, [(part.name, make(part, manager)) for part in wanted.noise], wanted.seed)
     labels, index = noisy.supervision, noisy.splits.splits["train"].index
     if not isinstance(labels, Labels):
-        raise DataError(f"the targets are {labels.word}", where=dataset.name, possible="labels, one class an item")
+        raise DataError(
+            f"the targets are {labels.word}", where=dataset.name, possible="labels, one class an item"
+        )
     task = PretrainTask(
-        dataset=dataset, index=index, labels=labels, classes=dataset.classes, seed=wanted.seed, out=wanted.out,
+        dataset=dataset,
+        index=index,
+        labels=labels,
+        classes=dataset.classes,
+        seed=wanted.seed,
+        out=wanted.out,
         runtime=Runtime(wanted.numeric.device, wanted.numeric.dtype, wanted.offline),
         provenance=_provenance(wanted, manager, dataset, index, noisy.rates.get("train", 0.0)),
         progress=lambda done, total, line: progress.say(line),
-    )  # fmt: skip
+    )
     descriptor = wanted.component.descriptor
-    pretrainer: Pretrainer = manager.resolve(wanted.component, descriptor.pretrain)(from_options(descriptor.pretrain_config, wanted.options))
+    pretrainer: Pretrainer = manager.resolve(wanted.component, descriptor.pretrain)(
+        from_options(descriptor.pretrain_config, wanted.options)
+    )
     try:
         with locked(wanted.out):
             return pretrainer.pretrain(task)
@@ -91,7 +101,9 @@ def pretrain(wanted: Pretraining, manager: Manager, progress: Progress) -> Path:
 
 
 def corrupted(dataset: Dataset, corruptors: Sequence[tuple[str, Any]], seed: int) -> Corrupted:
-    """Return the trainable items with their labels after noise; the seed stands where a study has its replicate.
+    """Return the trainable items with their labels after noise.
+
+    The seed stands where a study has its replicate.
 
     Args:
         dataset: the data set.
@@ -103,26 +115,42 @@ def corrupted(dataset: Dataset, corruptors: Sequence[tuple[str, Any]], seed: int
     """
     index = trainable(dataset)
     if not len(index):
-        raise DataError("no item is trainable", where=dataset.name, todo="Leave items for training out of its test and validation sets")
+        raise DataError(
+            "no item is trainable",
+            where=dataset.name,
+            todo="Leave items for training out of its test and validation sets",
+        )
     return corrupt(dataset, Splits({"train": Split("train", index)}), corruptors, seed)
 
 
 def trainable(dataset: Dataset) -> NDArray[np.int64]:
-    """Return (M,) int64 ascending positions that the source calls trainable: those of no split where it names none ``train``."""
+    """Return (M,) int64 ascending positions that the source calls trainable.
+
+    Those of no split where it names none ``train``.
+    """
     if "train" in dataset.assigned:
         return np.sort(dataset.assigned["train"])
     taken = np.concatenate([*dataset.assigned.values(), np.empty(0, dtype=np.int64)])
     return np.setdiff1d(np.arange(len(dataset), dtype=np.int64), taken)
 
 
-def _provenance(wanted: Pretraining, manager: Manager, dataset: Dataset, index: NDArray[np.int64], rate: float) -> dict[str, Any]:
+def _provenance(
+    wanted: Pretraining, manager: Manager, dataset: Dataset, index: NDArray[np.int64], rate: float
+) -> dict[str, Any]:
     parts = [wanted.data, *wanted.noise]
-    plugins = {c.plugin.distribution or c.plugin.name: c.plugin.version for c in (wanted.component, *(component_of(p, manager) for p in parts))}
+    plugins = {
+        c.plugin.distribution or c.plugin.name: c.plugin.version
+        for c in (wanted.component, *(component_of(p, manager) for p in parts))
+    }
     return {
         "backbone": wanted.component.full_name,
         "options": dict(wanted.options),
         "data": {
-            "label": wanted.data.label, "name": dataset.name, "items": len(dataset), "trained_on": len(index), "fingerprint": dataset.fingerprint(),
+            "label": wanted.data.label,
+            "name": dataset.name,
+            "items": len(dataset),
+            "trained_on": len(index),
+            "fingerprint": dataset.fingerprint(),
             "files": wanted.data.fingerprint,
         },
         "noise": [part.label for part in wanted.noise],
@@ -132,4 +160,4 @@ def _provenance(wanted: Pretraining, manager: Manager, dataset: Dataset, index: 
         "numeric": wanted.numeric.record(),
         "environment": environment(wanted.numeric),
         "plugins": dict(sorted(plugins.items())),
-    }  # fmt: skip
+    }

@@ -1,4 +1,7 @@
-"""Progress: one line a stage with rate and time left; plain lines, or nothing, where the output is no terminal."""
+"""Progress: one line a stage with rate and time left.
+
+Plain lines, or nothing, where the output is no terminal.
+"""
 
 from __future__ import annotations
 
@@ -73,13 +76,23 @@ class Bars:
     @contextmanager
     def stage(self, name: str, total: float, unit: str) -> Iterator[Advance]:
         """Show a bar with rate and time left; it stays when the stage has ended."""
-        from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            ProgressColumn,
+            Task,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
         from rich.text import Text
 
         class Rate(ProgressColumn):
             def render(self, task: Task) -> Text:
                 speed = task.finished_speed or task.speed or 0.0
-                return Text(f"{task.completed:,.0f}/{task.total or 0:,.0f} {unit}  {speed:,.3g}/s", style="dim")
+                return Text(
+                    f"{task.completed:,.0f}/{task.total or 0:,.0f} {unit}  {speed:,.3g}/s", style="dim"
+                )
 
         name_and_bar = (TextColumn("{task.description:<28}"), BarColumn(bar_width=24))
         columns = (*name_and_bar, Rate(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())

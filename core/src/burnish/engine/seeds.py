@@ -1,7 +1,7 @@
 """Randomness comes from the replicate and the role it plays, never from a trial's key.
 
-Two tuners of one replicate therefore see the same split, the same noise, the same initialisation seed and the same batches: their
-difference is paired, and a patch release of a plugin moves no number.
+Two tuners of one replicate therefore see the same split, the same noise, the same initialisation seed and the
+same batches: their difference is paired, and a patch release of a plugin moves no number.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Shards: immutable files that hold the features of some items, and prove that they are whole.
 
-Layout: magic (8 bytes), length and CRC-32 of the header (4 + 4 bytes, little-endian), the header (JSON), padding, content ids
-(n, 32) uint8, padding, features (n, D) float32 little-endian. CRC-32 guards against damage, not malice: on the machines it was
-measured on it runs at 2.8 GB/s, SHA-256 at 1.2, BLAKE2b at 0.6.
+Layout: magic (8 bytes), length and CRC-32 of the header (4 + 4 bytes, little-endian), the header (JSON),
+    padding, content ids
+(n, 32) uint8, padding, features (n, D) float32 little-endian. CRC-32 guards against damage, not malice: on
+the machines it was measured on it runs at 2.8 GB/s, SHA-256 at 1.2, BLAKE2b at 0.6.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Header:
         size: bytes in all.
         ids_crc: CRC-32 of the ids.
         features_crc: CRC-32 of the features.
-        skipped: hex ids of items that stood among these and have no features, with the reason; an empty reason is worth another try.
+        skipped: hex ids of items that stood among these and have no features, with the reason; an empty
+            reason is worth another try.
     """
 
     format: int
@@ -91,7 +93,9 @@ class Shard:
             raise _damaged(self.path, "its features do not match their checksum")
 
 
-def write_shard(folder: Path, spec: str, ids: NDArray[np.uint8], features: NDArray[np.float32], skipped: Mapping[str, str]) -> Path:
+def write_shard(
+    folder: Path, spec: str, ids: NDArray[np.uint8], features: NDArray[np.float32], skipped: Mapping[str, str]
+) -> Path:
     """Write a shard whole or not at all, and return its path.
 
     Its name follows from the items: two processes that extract the same ones write the same file.
@@ -108,9 +112,15 @@ def write_shard(folder: Path, spec: str, ids: NDArray[np.uint8], features: NDArr
     """
     ids, features = np.ascontiguousarray(ids), np.ascontiguousarray(features, dtype="<f4")
     fields = {
-        "format": FORMAT, "spec": spec, "count": len(ids), "dim": features.shape[1], "dtype": "<f4", "skipped": dict(skipped),
-        "ids_crc": zlib.crc32(_bytes(ids)), "features_crc": zlib.crc32(_bytes(features)),
-    }  # fmt: skip
+        "format": FORMAT,
+        "spec": spec,
+        "count": len(ids),
+        "dim": features.shape[1],
+        "dtype": "<f4",
+        "skipped": dict(skipped),
+        "ids_crc": zlib.crc32(_bytes(ids)),
+        "features_crc": zlib.crc32(_bytes(features)),
+    }
     header = _with_offsets(fields, ids.nbytes, features.nbytes)
     text = json.dumps(asdict(header), separators=(",", ":")).encode()
     head = _PREAMBLE.pack(_MAGIC, len(text), zlib.crc32(text)) + text
@@ -138,7 +148,11 @@ def _bytes(array: NDArray[Any]) -> memoryview:
 
 
 def _damaged(path: Path, why: str) -> CacheError:
-    return CacheError(f"a damaged cache entry: {why}", where=str(path), todo="It is set aside and its items are encoded again")
+    return CacheError(
+        f"a damaged cache entry: {why}",
+        where=str(path),
+        todo="It is set aside and its items are encoded again",
+    )
 
 
 def read_header(path: Path) -> Header:
@@ -192,7 +206,9 @@ class IdIndex:
     """
 
     def __init__(self, parts: list[NDArray[np.uint8]]) -> None:
-        self.starts: NDArray[np.int64] = np.cumsum([0, *map(len, parts)], dtype=np.int64)[: max(1, len(parts))]
+        self.starts: NDArray[np.int64] = np.cumsum([0, *map(len, parts)], dtype=np.int64)[
+            : max(1, len(parts))
+        ]
         self._ids = np.concatenate(parts) if parts else np.empty((0, 32), dtype=np.uint8)
         keys = _first_words(self._ids)
         self._order = np.argsort(keys, kind="stable")
@@ -203,7 +219,8 @@ class IdIndex:
         words = _first_words(ids)
         rows = np.full(len(ids), -1, dtype=np.int64)
         pending, places = np.arange(len(ids)), np.searchsorted(self._keys, words)
-        # The first 8 bytes all but decide it; where they agree and the rest does not, the next place is tried.
+        # The first 8 bytes all but decide it; where they agree and the rest does not, the next place is
+        # tried.
         while len(pending):
             inside = places < len(self._keys)
             inside[inside] &= self._keys[places[inside]] == words[pending[inside]]

@@ -36,15 +36,24 @@ class Splits:
         if not positions:
             return self
         bad = np.asarray(positions, dtype=np.int64)
-        return Splits({name: Split(name, np.setdiff1d(split.index, bad)) for name, split in self.splits.items()}, self.notes)
+        return Splits(
+            {name: Split(name, np.setdiff1d(split.index, bad)) for name, split in self.splits.items()},
+            self.notes,
+        )
 
     def tests(self) -> list[str]:
         """Return the names of the test sets, ``test`` first."""
-        return sorted((name for name, split in self.splits.items() if split.role == "test"), key=lambda name: (name != "test", name))
+        return sorted(
+            (name for name, split in self.splits.items() if split.role == "test"),
+            key=lambda name: (name != "test", name),
+        )
 
 
 def units_of(dataset: Dataset) -> NDArray[np.int64]:
-    """Return (N,) int64 the unit of each item: items of one group, or of equal content, share it. Numbered by first appearance."""
+    """Return (N,) int64 the unit of each item: items of one group, or of equal content, share it.
+
+    Numbered by first appearance.
+    """
     n = len(dataset)
     _, same = np.unique(dataset.ids, axis=0, return_inverse=True)
     links = [same.reshape(-1)]
@@ -59,7 +68,9 @@ def units_of(dataset: Dataset) -> NDArray[np.int64]:
         first, second = links[0] + n, links[1] + n + links[0].max() + 1
         size = int(second.max()) + 1
         rows = np.concatenate([np.arange(n), np.arange(n)])
-        graph = sp.coo_array((np.ones(2 * n, dtype=bool), (rows, np.concatenate([first, second]))), shape=(size, size))
+        graph = sp.coo_array(
+            (np.ones(2 * n, dtype=bool), (rows, np.concatenate([first, second]))), shape=(size, size)
+        )
         component = connected_components(graph, directed=False)[1][:n]
     _, first_seen, inverse = np.unique(component, return_index=True, return_inverse=True)
     rank = np.empty(len(first_seen), dtype=np.int64)
@@ -68,7 +79,9 @@ def units_of(dataset: Dataset) -> NDArray[np.int64]:
 
 
 def draw(dataset: Dataset, spec: SplitSpec, replicate: int) -> Splits:
-    """Return the splits of a replicate: test sets are the same in all of them, train and validation are redrawn.
+    """Return the splits of a replicate.
+
+    Test sets are the same in all of them, train and validation are redrawn.
 
     Raises:
         DataError: too few items or groups for the shares asked for.
@@ -78,14 +91,24 @@ def draw(dataset: Dataset, spec: SplitSpec, replicate: int) -> Splits:
     trainable = assigned.pop("train")
     if not any(role_of(name) == "test" for name in assigned):
         if not spec.test:
-            raise DataError("there is no test set", where=dataset.name, todo="Set split.test above 0, or let the source fix one")
-        later = (spec.calibration > 0 and "calibration" not in assigned) + (spec.validation > 0 and "validation" not in assigned)
+            raise DataError(
+                "there is no test set",
+                where=dataset.name,
+                todo="Set split.test above 0, or let the source fix one",
+            )
+        later = (spec.calibration > 0 and "calibration" not in assigned) + (
+            spec.validation > 0 and "validation" not in assigned
+        )
         assigned["test"], trainable = _cut(dataset, units, trainable, spec.test, "test", "all", later)
     if spec.calibration and "calibration" not in assigned:
         later = int(spec.validation > 0 and "validation" not in assigned)
-        assigned["calibration"], trainable = _cut(dataset, units, trainable, spec.calibration, "calibration", replicate, later)
+        assigned["calibration"], trainable = _cut(
+            dataset, units, trainable, spec.calibration, "calibration", replicate, later
+        )
     if "validation" not in assigned:
-        assigned["validation"], trainable = _cut(dataset, units, trainable, spec.validation, "validation", replicate)
+        assigned["validation"], trainable = _cut(
+            dataset, units, trainable, spec.validation, "validation", replicate
+        )
     assigned["train"] = trainable
     return Splits({name: Split(name, np.sort(index)) for name, index in assigned.items()}, tuple(notes))
 
@@ -95,7 +118,10 @@ _FIRST_SERVED: tuple[Role, ...] = ("test", "validation", "calibration", "referen
 
 
 def _apart(dataset: Dataset, units: NDArray[np.int64]) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
-    """Return the splits that the source fixes, ``train`` always, without units that an earlier role has; and what was left out."""
+    """Return the splits that the source fixes, ``train`` always, without units that an earlier role has.
+
+    And what was left out.
+    """
     everything = np.arange(len(dataset), dtype=np.int64)
     rest = np.setdiff1d(everything, np.concatenate([*dataset.assigned.values(), np.empty(0, dtype=np.int64)]))
     given = {"train": rest, **dataset.assigned}
@@ -108,21 +134,34 @@ def _apart(dataset: Dataset, units: NDArray[np.int64]) -> tuple[dict[str, NDArra
             kept[name] = given[name][~straddling]
             if straddling.any():
                 what = "trainable" if role == "train" else name
-                notes.append(f"{int(straddling.sum())} {what} items left out: a copy or a member of their group is in a split that comes first")
+                notes.append(
+                    f"{int(straddling.sum())} {what} items left out: a copy or a member of their group is in"
+                    " a split that comes first"
+                )
     return kept, notes
 
 
 def _cut(
-    dataset: Dataset, units: NDArray[np.int64], pool: NDArray[np.int64], share: float, name: str, replicate: int | str, later: int = 0
+    dataset: Dataset,
+    units: NDArray[np.int64],
+    pool: NDArray[np.int64],
+    share: float,
+    name: str,
+    replicate: int | str,
+    later: int = 0,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (chosen, rest) of the pool: whole units, in the order of a draw that belongs to their first item's content.
+    """Return (chosen, rest) of the pool.
+
+    Whole units, in the order of a draw that belongs to their first item's content.
 
     The rest has a unit for training and, where there are enough, one for each of the cuts that come later.
     """
     members, first = np.unique(units[pool], return_index=True)
     if len(members) < 2 and share > 0:
         todo = "Add items or groups, or let the source fix the splits"
-        raise DataError(f"{_too_few(dataset, pool)}: no {name} split can be cut off", where=dataset.name, todo=todo)
+        raise DataError(
+            f"{_too_few(dataset, pool)}: no {name} split can be cut off", where=dataset.name, todo=todo
+        )
     draws = uniforms(dataset.ids[pool[first]], "split", name, replicate)[:, 0]
     if len(members) == len(pool) and isinstance(dataset.supervision, Labels):
         chosen_units = _stratified(dataset.supervision.y[pool], draws, members, units[pool], share)
@@ -156,7 +195,11 @@ def _whole(sizes: NDArray[np.int64], order: NDArray[np.int64], wanted: float, le
 
 
 def _stratified(
-    labels: NDArray[np.int64], draws: NDArray[np.float64], members: NDArray[np.int64], units: NDArray[np.int64], share: float
+    labels: NDArray[np.int64],
+    draws: NDArray[np.float64],
+    members: NDArray[np.int64],
+    units: NDArray[np.int64],
+    share: float,
 ) -> NDArray[np.int64]:
     """Return the units with the smallest draws of each class, rounded so that a class of two or more keeps one on either side."""
     label_of = labels[np.argsort(units, kind="stable")]

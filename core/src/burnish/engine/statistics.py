@@ -1,4 +1,7 @@
-"""Intervals and comparisons: one percentile bootstrap over replicates and test groups together, p-values corrected by Holm."""
+"""Intervals and comparisons.
+
+One percentile bootstrap over replicates and test groups together, p-values corrected by Holm.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ _CHUNK = 1_000
 
 @dataclass(frozen=True, eq=False)
 class Ratio:
-    """A measure of one row over replicates and test units: value = sum(numerator) / sum(denominator) in each replicate.
+    """A measure of one row over replicates and test units.
+
+    Value = sum(numerator) / sum(denominator) in each replicate.
 
     Attributes:
         numerator: (R, U) float64.
@@ -37,7 +42,10 @@ class Ratio:
 
 
 def fold(units: Sequence[int], seed: int = 0) -> dict[int, int]:
-    """Return the column of each unit number: one each, or, where there are more than `MOST_UNITS`, one of that many random blocks."""
+    """Return the column of each unit number.
+
+    One each, or, where there are more than `MOST_UNITS`, one of that many random blocks.
+    """
     distinct = sorted(set(units))
     if len(distinct) <= MOST_UNITS:
         return {unit: column for column, unit in enumerate(distinct)}
@@ -48,7 +56,8 @@ def fold(units: Sequence[int], seed: int = 0) -> dict[int, int]:
 def _counts(rng: np.random.Generator, size: int, draws: int) -> NDArray[np.uint16]:
     """Return (draws, size) how often each of `size` things is drawn when `size` are drawn with replacement.
 
-    In small numbers and a part at a time: as float64 the counts of a thousand units would take 80 MB, and twice that while they are made.
+    In small numbers and a part at a time: as float64 the counts of a thousand units would take 80 MB, and
+    twice that while they are made.
     """
     counts = np.empty((draws, size), dtype=np.uint16)
     for start in range(0, draws, _CHUNK):
@@ -76,7 +85,8 @@ class Bootstrap:
     def ratios(self, measures: Sequence[Ratio]) -> NDArray[np.float64]:
         """Return (draws, K) resampled values of K ratio measures; NaN where a draw has no denominator.
 
-        In each draw a replicate's value is the ratio over the drawn units, and the draw's value the mean over the drawn replicates.
+        In each draw a replicate's value is the ratio over the drawn units, and the draw's value the mean over
+        the drawn replicates.
         """
         if self._by_unit is None:
             raise ValueError("this bootstrap has no units")
@@ -93,7 +103,10 @@ class Bootstrap:
         return out
 
     def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (draws, K) means over drawn replicates of values (K, R); a replicate that is NaN is left out of its draws."""
+        """Return (draws, K) means over drawn replicates of values (K, R).
+
+        A replicate that is NaN is left out of its draws.
+        """
         return self._mean(np.broadcast_to(values, (1, *values.shape)), self._by_replicate)
 
     @staticmethod
@@ -101,11 +114,15 @@ class Bootstrap:
         values = np.broadcast_to(values, (len(weights), *values.shape[1:]))
         there = np.isfinite(values)
         if there.all():
-            means: NDArray[np.float64] = np.einsum("dkr,dr->dk", values, weights) / weights.sum(1, keepdims=True)
+            means: NDArray[np.float64] = np.einsum("dkr,dr->dk", values, weights) / weights.sum(
+                1, keepdims=True
+            )
             return means
         total = np.einsum("dkr,dr->dk", np.where(there, values, 0), weights)
         count = np.einsum("dkr,dr->dk", there.astype(np.float64), weights)
-        partial: NDArray[np.float64] = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+        partial: NDArray[np.float64] = np.divide(
+            total, count, out=np.full_like(total, np.nan), where=count > 0
+        )
         return partial
 
 
@@ -119,7 +136,10 @@ def interval(draws: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def p_value(differences: NDArray[np.float64]) -> float:
-    """Return the two-sided bootstrap p-value of a paired difference being 0: at least 2 / (draws + 1), at most 1."""
+    """Return the two-sided bootstrap p-value of a paired difference being 0.
+
+    At least 2 / (draws + 1), at most 1.
+    """
     differences = differences[np.isfinite(differences)]
     if not len(differences):
         return float("nan")
@@ -128,12 +148,18 @@ def p_value(differences: NDArray[np.float64]) -> float:
 
 
 def least_p(resampled: int) -> float:
-    """Return the smallest two-sided p-value that so many paired replicates or test groups can support: that of all differences having one sign."""
+    """Return the smallest two-sided p-value that so many paired replicates or test groups can support.
+
+    That of all differences having one sign.
+    """
     return min(1.0, 2.0 ** (1 - resampled))
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return Holm's step-down adjusted p-values (Holm 1979) of one table; NaN stays NaN and counts as no test."""
+    """Return Holm's step-down adjusted p-values (Holm 1979) of one table.
+
+    NaN stays NaN and counts as no test.
+    """
     tested = sorted((value, i) for i, value in enumerate(p) if value == value)
     adjusted, worst = [float("nan")] * len(p), 0.0
     for rank, (value, i) in enumerate(tested):

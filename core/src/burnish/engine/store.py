@@ -1,7 +1,7 @@
 """The store: one SQLite file a study. A stack of trials is written in one transaction, whole or not at all.
 
-Measures live apart from costs: a study that was killed and resumed has the same measures, byte for byte, and other costs.
-Importing this module imports neither torch nor numpy, so that a finished study is shown at once.
+Measures live apart from costs: a study that was killed and resumed has the same measures, byte for byte, and
+other costs. Importing this module imports neither torch nor numpy, so that a finished study is shown at once.
 """
 
 from __future__ import annotations
@@ -44,14 +44,19 @@ CREATE TABLE summaries (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
 CREATE TABLE notes (position INTEGER PRIMARY KEY, kind TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (kind, text)) STRICT;
 """
 
-_MEASURES = "SELECT trial, name, split, value, unit, better, n, how, NULL FROM measures ORDER BY trial, position"
+_MEASURES = (
+    "SELECT trial, name, split, value, unit, better, n, how, NULL FROM measures ORDER BY trial, position"
+)
 _MEASURES_WITH_TERMS = _MEASURES.replace("NULL", "terms")
 _EXTRAS = "SELECT trial, content FROM extras WHERE kind = ? ORDER BY trial, position"
 
 
 @dataclass(frozen=True)
 class StoredMeasure:
-    """A measure as the store has it; `terms` are the bytes of three float64 arrays one after the other: units, numerator, denominator."""
+    """A measure as the store has it.
+
+    `terms` are the bytes of three float64 arrays one after the other: units, numerator, denominator.
+    """
 
     name: str
     split: str
@@ -142,7 +147,11 @@ class Store:
         with translate_os_errors(path):
             missing = not create and not path.is_file()
         if missing:
-            raise StoreError("there is no study here", where=str(path.parent), todo="Give the folder that `burnish run --out` wrote")
+            raise StoreError(
+                "there is no study here",
+                where=str(path.parent),
+                todo="Give the folder that `burnish run --out` wrote",
+            )
         with self._errors():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
             self._db.execute("PRAGMA foreign_keys = ON")
@@ -156,7 +165,9 @@ class Store:
         found = self.meta("format")
         if found != FORMAT:
             todo = "Use the burnish that made it, or another --out"
-            raise StoreError(f"the store has format {found}", where=str(path), possible=f"format {FORMAT}", todo=todo)
+            raise StoreError(
+                f"the store has format {found}", where=str(path), possible=f"format {FORMAT}", todo=todo
+            )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -165,9 +176,15 @@ class Store:
                 yield
         except sqlite3.OperationalError as error:
             todo = "Check disk space and permissions; what was finished is kept"
-            raise MachineError(f"the store cannot be used: {error}", where=str(self.path), todo=todo) from error
+            raise MachineError(
+                f"the store cannot be used: {error}", where=str(self.path), todo=todo
+            ) from error
         except sqlite3.DatabaseError as error:
-            raise StoreError(f"the file is damaged or no store: {error}", where=str(self.path), todo="Restore it, or run with --fresh") from error
+            raise StoreError(
+                f"the file is damaged or no store: {error}",
+                where=str(self.path),
+                todo="Restore it, or run with --fresh",
+            ) from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -186,7 +203,7 @@ class Store:
         """Close the file."""
         self._db.close()
 
-    # -- meta ---------------------------------------------------------------------------------------------------------
+    # -- meta ------------------------------------------------------------------------------------------------
 
     def meta(self, key: str) -> str | None:
         """Return a meta value."""
@@ -202,43 +219,68 @@ class Store:
     def note(self, kind: str, texts: Iterable[str]) -> None:
         """Keep lines for the report, each once: kind is such as ``"bad item"`` or ``"warning"``."""
         with self.transaction():
-            self._db.executemany("INSERT OR IGNORE INTO notes (kind, text) VALUES (?, ?)", [(kind, one_line(text)) for text in texts])
+            self._db.executemany(
+                "INSERT OR IGNORE INTO notes (kind, text) VALUES (?, ?)",
+                [(kind, one_line(text)) for text in texts],
+            )
 
     def notes(self) -> list[tuple[str, str]]:
         """Return (kind, line) pairs."""
         with self._errors():
             return list(self._db.execute("SELECT kind, text FROM notes ORDER BY kind, text"))
 
-    # -- tuning -------------------------------------------------------------------------------------------------------
+    # -- tuning ----------------------------------------------------------------------------------------------
 
     def candidates(self) -> dict[str, Candidate]:
         """Return what every candidate trial that was tried reached, by validation key."""
         with self._errors():
             rows = self._db.execute("SELECT key, value, better, error FROM candidates").fetchall()
-        return {key: Candidate(math.nan if value is None else value, better, error) for key, value, better, error in rows}
+        return {
+            key: Candidate(math.nan if value is None else value, better, error)
+            for key, value, better, error in rows
+        }
 
     def add_candidates(self, tried: Mapping[str, Candidate]) -> None:
         """Write candidates, all or none."""
-        rows = [(key, None if math.isnan(c.value) else c.value, c.better, c.error) for key, c in tried.items()]
+        rows = [
+            (key, None if math.isnan(c.value) else c.value, c.better, c.error) for key, c in tried.items()
+        ]
         with self.transaction():
             self._db.executemany("INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, ?)", rows)
 
     def choices(self) -> dict[str, dict[str, Any]]:
-        """Return what was chosen, by choice key: ``{label, options, candidates, error}``; an error where no candidate could be trained."""
+        """Return what was chosen, by choice key: ``{label, options, candidates, error}``.
+
+        An error where no candidate could be trained.
+        """
         with self._errors():
-            rows = self._db.execute("SELECT key, label, options, candidates, error FROM choices ORDER BY rowid").fetchall()
+            rows = self._db.execute(
+                "SELECT key, label, options, candidates, error FROM choices ORDER BY rowid"
+            ).fetchall()
         return {
-            key: {"label": label, "options": json.loads(options), "candidates": json.loads(tried), "error": error}
+            key: {
+                "label": label,
+                "options": json.loads(options),
+                "candidates": json.loads(tried),
+                "error": error,
+            }
             for key, label, options, tried, error in rows
         }
 
-    def add_choice(self, key: str, label: str, options: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]], error: str = "") -> None:
+    def add_choice(
+        self,
+        key: str,
+        label: str,
+        options: Mapping[str, Any],
+        candidates: Sequence[Mapping[str, Any]],
+        error: str = "",
+    ) -> None:
         """Write what was chosen, or why nothing could be."""
         row = (key, label, _json(options), _json(candidates), error)
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO choices VALUES (?, ?, ?, ?, ?)", row)
 
-    # -- trials -------------------------------------------------------------------------------------------------------
+    # -- trials ----------------------------------------------------------------------------------------------
 
     def finished(self) -> set[str]:
         """Return the keys of finished trials."""
@@ -246,16 +288,31 @@ class Store:
             return {key for (key,) in self._db.execute("SELECT key FROM trials")}
 
     def holds_results(self) -> bool:
-        """Return whether anything was trained without an error: a candidate of tuning, a choice or a trial."""
+        """Return whether anything was trained without an error.
+
+        A candidate of tuning, a choice or a trial.
+        """
         tables = ("candidates", "choices", "trials")
         with self._errors():
-            return any(self._db.execute(f"SELECT 1 FROM {table} WHERE error = '' LIMIT 1").fetchone() for table in tables)  # noqa: S608
+            return any(
+                self._db.execute(f"SELECT 1 FROM {table} WHERE error = '' LIMIT 1").fetchone()
+                for table in tables
+            )
 
     def clear(self) -> None:
         """Forget everything: what a plan left of which nothing could be trained."""
         with self.transaction():
-            for table in ("measures", "extras", "costs", "trials", "candidates", "choices", "summaries", "notes"):
-                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+            for table in (
+                "measures",
+                "extras",
+                "costs",
+                "trials",
+                "candidates",
+                "choices",
+                "summaries",
+                "notes",
+            ):
+                self._db.execute(f"DELETE FROM {table}")
             self._db.execute("DELETE FROM meta WHERE key != 'format'")
 
     def add(self, records: Iterable[Record]) -> None:
@@ -270,24 +327,51 @@ class Store:
                     self._add(record)
         except StoreError as error:
             if isinstance(error.__cause__, sqlite3.IntegrityError):
-                raise StoreError("a finished trial would be written twice", where=str(self.path), todo="Report this as a bug") from error
+                raise StoreError(
+                    "a finished trial would be written twice",
+                    where=str(self.path),
+                    todo="Report this as a bug",
+                ) from error
             raise
 
     def _add(self, record: Record) -> None:
-        row = (record.key, _json(record.labels), record.replicate, _json(record.options), _json(record.versions), record.error)
+        row = (
+            record.key,
+            _json(record.labels),
+            record.replicate,
+            _json(record.options),
+            _json(record.versions),
+            record.error,
+        )
         self._db.execute("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?)", row)
         self._db.executemany(
             "INSERT INTO measures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (record.key, i, m.name, m.split, None if math.isnan(m.value) else m.value, m.unit, m.better, m.n, m.how, m.terms)
+                (
+                    record.key,
+                    i,
+                    m.name,
+                    m.split,
+                    None if math.isnan(m.value) else m.value,
+                    m.unit,
+                    m.better,
+                    m.n,
+                    m.how,
+                    m.terms,
+                )
                 for i, m in enumerate(record.measures)
             ],
         )
         for kind, items in (("table", record.tables), ("curve", record.curves)):
-            self._db.executemany("INSERT INTO extras VALUES (?, ?, ?, ?)", [(record.key, kind, i, _json(item)) for i, item in enumerate(items)])
+            self._db.executemany(
+                "INSERT INTO extras VALUES (?, ?, ?, ?)",
+                [(record.key, kind, i, _json(item)) for i, item in enumerate(items)],
+            )
         self._db.execute("INSERT INTO costs VALUES (?, ?, ?)", (record.key, record.seconds, record.stack))
 
-    def records(self, keys: Iterable[str] | None = None, *, terms: bool = False, extras: bool = False) -> dict[str, Record]:
+    def records(
+        self, keys: Iterable[str] | None = None, *, terms: bool = False, extras: bool = False
+    ) -> dict[str, Record]:
         """Return finished trials by key.
 
         Args:
@@ -298,7 +382,8 @@ class Store:
         wanted = None if keys is None else set(keys)
         with self._errors():
             heads = self._db.execute(
-                "SELECT key, labels, replicate, options, versions, error, seconds, stack FROM trials JOIN costs ON trial = key ORDER BY trials.rowid"
+                "SELECT key, labels, replicate, options, versions, error, seconds, stack FROM trials JOIN"
+                " costs ON trial = key ORDER BY trials.rowid"
             ).fetchall()
             heads = [head for head in heads if wanted is None or head[0] in wanted]
             measures = self._grouped(_MEASURES_WITH_TERMS if terms else _MEASURES)
@@ -306,14 +391,23 @@ class Store:
             curves = self._grouped(_EXTRAS, "curve") if extras else {}
         return {
             key: Record(
-                key, json.loads(labels), replicate, json.loads(options), json.loads(versions), error,
-                tuple(StoredMeasure(a, b, math.nan if v is None else v, *rest) for a, b, v, *rest in measures.get(key, ())),
+                key,
+                json.loads(labels),
+                replicate,
+                json.loads(options),
+                json.loads(versions),
+                error,
+                tuple(
+                    StoredMeasure(a, b, math.nan if v is None else v, *rest)
+                    for a, b, v, *rest in measures.get(key, ())
+                ),
                 tuple(json.loads(text) for (text,) in tables.get(key, ())),
                 tuple(json.loads(text) for (text,) in curves.get(key, ())),
-                seconds, stack,
+                seconds,
+                stack,
             )
             for key, labels, replicate, options, versions, error, seconds, stack in heads
-        }  # fmt: skip
+        }
 
     def _grouped(self, query: str, *values: str) -> dict[str, list[Any]]:
         groups: dict[str, list[Any]] = {}
@@ -321,7 +415,7 @@ class Store:
             groups.setdefault(trial, []).append(rest)
         return groups
 
-    # -- summaries ----------------------------------------------------------------------------------------------------
+    # -- summaries -------------------------------------------------------------------------------------------
 
     def summary(self, key: str) -> dict[str, Any] | None:
         """Return a stored summary."""
@@ -336,10 +430,16 @@ class Store:
             self._db.execute("INSERT OR REPLACE INTO summaries VALUES (?, ?)", (key, text))
 
     def dump(self) -> str:
-        """Return everything that must be equal in two runs of one plan, as text: trials, measures, tables, curves and choices; no costs."""
+        """Return everything that must be equal in two runs of one plan, as text.
+
+        Trials, measures, tables, curves and choices; no costs.
+        """
         queries = (
             "SELECT key, labels, replicate, options, error FROM trials ORDER BY key",
-            "SELECT trial, position, name, split, value, unit, better, n, how, hex(terms) FROM measures ORDER BY trial, position",
+            (
+                "SELECT trial, position, name, split, value, unit, better, n, how, hex(terms) FROM measures"
+                " ORDER BY trial, position"
+            ),
             "SELECT trial, kind, position, content FROM extras ORDER BY trial, kind, position",
             "SELECT key, options, error FROM choices ORDER BY key",
         )

@@ -1,4 +1,7 @@
-"""Running a study in its folder: new, resumed, extended, or found complete, which imports neither torch nor numpy."""
+"""Running a study in its folder.
+
+New, resumed, extended, or found complete, which imports neither torch nor numpy.
+"""
 
 from __future__ import annotations
 

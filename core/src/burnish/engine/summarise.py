@@ -38,9 +38,16 @@ class _Drawn:
         low, high = interval(self.draws)
         known = [v for v in self.values if math.isfinite(v)]
         return {
-            "value": float(np.mean(known)) if known else math.nan, "low": low, "high": high, "values": self.values,
-            "n": self.sample.n, "unit": self.sample.unit, "better": self.sample.better, "how": self.how, "note": self.sample.how,
-        }  # fmt: skip
+            "value": float(np.mean(known)) if known else math.nan,
+            "low": low,
+            "high": high,
+            "values": self.values,
+            "n": self.sample.n,
+            "unit": self.sample.unit,
+            "better": self.sample.better,
+            "how": self.how,
+            "note": self.sample.how,
+        }
 
 
 def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
@@ -51,9 +58,10 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
         records: finished trials by key, with terms.
 
     Returns:
-        ``measure`` (the table's), ``panels`` (name -> splits), ``rows`` (per cell: labels, x, line, views, tuned options, seconds, errors,
-        ``numbers``: measure name -> split or panel -> number with value, low, high, per-replicate values, how), ``comparisons`` (per panel and line:
-        paired difference from the baseline over all rows, and per row), ``advice`` (the plan's), ``units`` and ``draws``.
+        ``measure`` (the table's), ``panels`` (name -> splits), ``rows`` (per cell: labels, x, line, views,
+        tuned options, seconds, errors, ``numbers``: measure name -> split or panel -> number with value, low,
+        high, per-replicate values, how), ``comparisons`` (per panel and line: paired difference from the
+        baseline over all rows, and per row), ``advice`` (the plan's), ``units`` and ``draws``.
 
     Raises:
         RecipeError: the report names a measure or a split that no trial has.
@@ -83,12 +91,18 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
         "units": boot.units,
         "draws": DRAWS,
         "rows": described,
-        "comparisons": compare(kept, list(panels), lines=plan.report.lines, baseline=plan.report.baseline) if plan.report.baseline else [],
+        "comparisons": (
+            compare(kept, list(panels), lines=plan.report.lines, baseline=plan.report.baseline)
+            if plan.report.baseline
+            else []
+        ),
     }
 
 
 def check_names(report: ReportSpec, records: Iterable[Record]) -> None:
-    """Check the names that a report has for what trials measure, which only trials tell; where none could be measured, nothing is checked.
+    """Check the names that a report has for what trials measure, which only trials tell.
+
+    Where none could be measured, nothing is checked.
 
     Raises:
         RecipeError: there is no such measure, or it has no such split.
@@ -104,12 +118,17 @@ def check_names(report: ReportSpec, records: Iterable[Record]) -> None:
 
 def _check_name(entry: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
-        what = f"no trial has the {'measure' if entry == 'measure' else 'test set'} {name!r}. {suggestion(name, known)}".strip()
+        what = (
+            f"no trial has the {'measure' if entry == 'measure' else 'test set'} {name!r}."
+            f" {suggestion(name, known)}".strip()
+        )
         todo = "Trials that are finished are kept: mend it, and run the same command again"
         raise RecipeError(what, where=f"report, {entry}", possible=", ".join(known), todo=todo)
 
 
-def compare_again(summary: Mapping[str, Any], records: Iterable[Record], *, measure: str, baseline: str) -> list[dict[str, Any]]:
+def compare_again(
+    summary: Mapping[str, Any], records: Iterable[Record], *, measure: str, baseline: str
+) -> list[dict[str, Any]]:
     """Return the comparisons of a summarised study for another measure or baseline, with the same draws.
 
     Args:
@@ -123,7 +142,9 @@ def compare_again(summary: Mapping[str, Any], records: Iterable[Record], *, meas
     for record in records:
         measured += list(record.measures)
         row = by_labels.setdefault(tuple(sorted(record.labels.items())), [None] * summary["replicates"])
-        row[record.replicate] = replace(record, measures=tuple(m for m in record.measures if m.name == measure))
+        row[record.replicate] = replace(
+            record, measures=tuple(m for m in record.measures if m.name == measure)
+        )
     boot, column = _bootstrap(summary["replicates"], measured)
     panels, rows = summary["panels"], []
     for described in summary["rows"]:
@@ -138,9 +159,14 @@ def _bootstrap(replicates: int, measured: Sequence[StoredMeasure]) -> tuple[Boot
     return Bootstrap(replicates, len(set(column.values()))), column
 
 
-def _compared(labels: Mapping[str, str], drawn: Mapping[Place, _Drawn], measure: str, panels: Iterable[str]) -> Compared:
+def _compared(
+    labels: Mapping[str, str], drawn: Mapping[Place, _Drawn], measure: str, panels: Iterable[str]
+) -> Compared:
     there = {panel: drawn[measure, panel] for panel in panels if (measure, panel) in drawn}
-    values, draws = {panel: n.values for panel, n in there.items()}, {panel: n.draws for panel, n in there.items()}
+    values, draws = (
+        {panel: n.values for panel, n in there.items()},
+        {panel: n.draws for panel, n in there.items()},
+    )
     return Compared(labels, values, draws, {panel: n.units for panel, n in there.items()})
 
 
@@ -154,8 +180,13 @@ def _row(row: Sequence[Record | None], boot: Bootstrap, column: Mapping[int, int
     for replicate, record in enumerate(row):
         for measure in record.measures if record else ():
             by_place.setdefault((measure.name, measure.split), [None] * len(row))[replicate] = measure
-    ratios = {place: _ratio(ms, boot, column) for place, ms in by_place.items() if boot.units and all(m is None or m.terms for m in ms)}
-    # A single group, drawn over and over, is always the same: only replicates are left to tell how sure a number is.
+    ratios = {
+        place: _ratio(ms, boot, column)
+        for place, ms in by_place.items()
+        if boot.units and all(m is None or m.terms for m in ms)
+    }
+    # A single group, drawn over and over, is always the same: only replicates are left to tell how sure a
+    # number is.
     ratios = {place: ratio for place, ratio in ratios.items() if ratio.units() > 1}
     ratio_draws = boot.ratios(list(ratios.values())) if ratios else None
     others = [place for place in by_place if place not in ratios]
@@ -165,7 +196,7 @@ def _row(row: Sequence[Record | None], boot: Bootstrap, column: Mapping[int, int
         if place in ratios and ratio_draws is not None:
             draws, units = ratio_draws[:, list(ratios).index(place)], ratios[place].units()
         else:
-            assert mean_draws is not None  # noqa: S101 - every place is in one of the two
+            assert mean_draws is not None
             draws, units = mean_draws[:, others.index(place)], 0
             if boot.replicates == 1:
                 draws = np.full_like(draws, np.nan)  # one number has no interval
@@ -190,10 +221,20 @@ def _ratio(measures: Sequence[StoredMeasure | None], boot: Bootstrap, column: Ma
 
 
 def _how(boot: Bootstrap, with_units: bool) -> str:
-    folded = f"{boot.units:,} blocks of test groups" if boot.units == MOST_UNITS else f"{boot.units:,} test groups"
+    folded = (
+        f"{boot.units:,} blocks of test groups" if boot.units == MOST_UNITS else f"{boot.units:,} test groups"
+    )
     if boot.replicates == 1:
-        return f"95 % percentile bootstrap over {folded}, {boot.draws:,} draws; one replicate" if with_units else "one replicate: no interval"
-    over = f"{boot.replicates} replicates and {folded} together" if with_units else f"{boot.replicates} replicates"
+        return (
+            f"95 % percentile bootstrap over {folded}, {boot.draws:,} draws; one replicate"
+            if with_units
+            else "one replicate: no interval"
+        )
+    over = (
+        f"{boot.replicates} replicates and {folded} together"
+        if with_units
+        else f"{boot.replicates} replicates"
+    )
     return f"95 % percentile bootstrap over {over}, {boot.draws:,} draws"
 
 
@@ -205,7 +246,10 @@ def _panels(plan: Plan, measured: Sequence[StoredMeasure]) -> dict[str, tuple[st
 
 
 def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]]) -> None:
-    """Add to a row the mean over the splits of each panel that the row has: data that leaves one style out has a test set that other data lacks."""
+    """Add to a row the mean over the splits of each panel that the row has.
+
+    Data that leaves one style out has a test set that other data lacks.
+    """
     for name in {name for name, _ in row}:
         for panel, splits in panels.items():
             parts = [row[name, split] for split in splits if (name, split) in row]
@@ -214,12 +258,18 @@ def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]])
             values = np.mean([m.values for m in parts], axis=0).tolist()
             draws = np.mean([m.draws for m in parts], axis=0)
             count = f"{len(parts)} of {len(splits)}" if len(parts) < len(splits) else str(len(parts))
-            lacking = [m.how for m in parts if not np.isfinite(m.draws).any()]  # a mean with such a number has no interval either
-            how = (lacking or [" / ".join(dict.fromkeys(m.how for m in parts))])[0] + (f"; mean of {count} test sets" if len(splits) > 1 else "")
+            lacking = [
+                m.how for m in parts if not np.isfinite(m.draws).any()
+            ]  # a mean with such a number has no interval either
+            how = (lacking or [" / ".join(dict.fromkeys(m.how for m in parts))])[0] + (
+                f"; mean of {count} test sets" if len(splits) > 1 else ""
+            )
             row[name, panel] = _Drawn(values, draws, how, parts[0].sample, min(m.units for m in parts))
 
 
-def _describe(plan: Plan, cell: Cell, row: Sequence[Record | None], drawn: Mapping[Place, _Drawn]) -> dict[str, Any]:
+def _describe(
+    plan: Plan, cell: Cell, row: Sequence[Record | None], drawn: Mapping[Place, _Drawn]
+) -> dict[str, Any]:
     numbers: dict[str, dict[str, Any]] = {}
     for (name, split), number in drawn.items():
         numbers.setdefault(name, {})[split] = number.number()

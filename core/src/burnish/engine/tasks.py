@@ -1,4 +1,7 @@
-"""What a component that trains by itself is given: a task without a test set, without truth, and with the backbone where it asks for it."""
+"""What a component that trains by itself is given.
+
+A task without a test set, without truth, and with the backbone where it asks for it.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,9 @@ class TaskSource:
     device: str
     ask: Callable[[Sequence[Sequence[str]], Decoding, Sequence[int]], NDArray[Any]]
 
-    def task(self, role: str, assessment: Assessment | None = None, loss: Loss | None = None, tell: Tell = untold) -> Task:
+    def task(
+        self, role: str, assessment: Assessment | None = None, loss: Loss | None = None, tell: Tell = untold
+    ) -> Task:
         """Return a task.
 
         Args:
@@ -86,7 +91,9 @@ class TaskSource:
         def answers(name: str, prompts: Sequence[Sequence[str]], decoding: Decoding) -> NDArray[Any]:
             index = split_of(name).index
             if len(prompts) != len(index):
-                raise PluginError(f"prompts for {len(prompts)} items of a split of {len(index)}", where="tuner")
+                raise PluginError(
+                    f"prompts for {len(prompts)} items of a split of {len(index)}", where="tuner"
+                )
             return self.ask(prompts, decoding, item_seeds(self.dataset.ids[index], seed))
 
         def class_embeddings(templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[np.float32]:
@@ -97,12 +104,23 @@ class TaskSource:
 
         seed = seeds.seed("init", self.replicate)
         return Task(
-            classes=self.classes, splits=shown, supervision=hide(self.supervision, hidden), assessment=assessment, loss=loss,
-            groups=dict(self.dataset.columns), features=features, generator=lambda part: seeds.generator(f"{role} {part}", self.replicate),
-            seed=seed, run=Run(self.device, tell), backbone=self.backbone, inputs=inputs,
-            class_embeddings=class_embeddings, ask=answers, logit_scale=self.logit_scale,
+            classes=self.classes,
+            splits=shown,
+            supervision=hide(self.supervision, hidden),
+            assessment=assessment,
+            loss=loss,
+            groups=dict(self.dataset.columns),
+            features=features,
+            generator=lambda part: seeds.generator(f"{role} {part}", self.replicate),
+            seed=seed,
+            run=Run(self.device, tell),
+            backbone=self.backbone,
+            inputs=inputs,
+            class_embeddings=class_embeddings,
+            ask=answers,
+            logit_scale=self.logit_scale,
             texts=lambda name: texts_at(self.dataset, split_of(name).index),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +149,9 @@ def texts_at(dataset: Dataset, positions: NDArray[np.int64]) -> list[str]:
         DataError: the items are no texts, or one cannot be read.
     """
     if dataset.modality != "text":
-        raise DataError(f"the items are {dataset.modality}, and prompts are made of texts", where=dataset.name)
+        raise DataError(
+            f"the items are {dataset.modality}, and prompts are made of texts", where=dataset.name
+        )
     return [str(item.payload) for item in dataset.items(positions)]
 
 
@@ -154,24 +174,48 @@ def prompts_of(classes: Classes, templates: Sequence[str]) -> list[str]:
         DataError: the classes have no names, or one has no description and a template asks for it.
     """
     if not templates:
-        raise ConfigError("there is no prompt template", where="templates", possible="such as 'a photo of a {}.'")
-    if without := next((template for template in templates if NAME not in template and DESCRIPTION not in template), None):
-        raise ConfigError(f"the template {without!r} has no place for the class name", where="templates", todo="Write {} where the name goes")
+        raise ConfigError(
+            "there is no prompt template", where="templates", possible="such as 'a photo of a {}.'"
+        )
+    if without := next(
+        (template for template in templates if NAME not in template and DESCRIPTION not in template), None
+    ):
+        raise ConfigError(
+            f"the template {without!r} has no place for the class name",
+            where="templates",
+            todo="Write {} where the name goes",
+        )
     if not classes.named or not all(name.strip() for name in classes.names):
         todo = "Name the classes in the data, or take a tuner that needs no text"
-        raise DataError("the classes have no names, and prompts are made of them", where="templates", todo=todo)
+        raise DataError(
+            "the classes have no names, and prompts are made of them", where="templates", todo=todo
+        )
     first = [texts[0] if texts else "" for texts in classes.descriptions or ((),) * len(classes)]
     if any(DESCRIPTION in template for template in templates) and not all(first):
         missing = classes.names[first.index("")]
-        raise DataError(f"class {missing!r} has no description, and a template asks for it", where="templates", todo="Describe it in the data")
+        raise DataError(
+            f"class {missing!r} has no description, and a template asks for it",
+            where="templates",
+            todo="Describe it in the data",
+        )
     described = list(zip(classes.names, first, strict=True))
-    return [template.replace(DESCRIPTION, text).replace(NAME, name.replace("_", " ")) for template in templates for name, text in described]
+    return [
+        template.replace(DESCRIPTION, text).replace(NAME, name.replace("_", " "))
+        for template in templates
+        for name, text in described
+    ]
 
 
 def embed_classes(
-    classes: Classes, templates: Sequence[str], spec: FeatureSpec, make_backbone: Callable[[], Any], cache: FeatureCache
+    classes: Classes,
+    templates: Sequence[str],
+    spec: FeatureSpec,
+    make_backbone: Callable[[], Any],
+    cache: FeatureCache,
 ) -> NDArray[np.float32]:
-    """Return what a backbone's text tower makes of every class name in every template, (P, C, D) float32; prompts are cached like any item.
+    """Return what a backbone's text tower makes of every class name in every template, (P, C, D) float32.
+
+    Prompts are cached like any item.
 
     Args:
         classes: the C classes.
@@ -187,12 +231,18 @@ def embed_classes(
     texts = prompts_of(classes, templates)
     unique = list(dict.fromkeys(texts))
     prompts = Dataset.build(
-        name="prompts", modality="text", ids=[content_id("text", text) for text in unique], classes=classes,
-        supervision=Labels(y=np.full(len(unique), -1, dtype=np.int64)), reader=_Prompts(tuple(unique)),
+        name="prompts",
+        modality="text",
+        ids=[content_id("text", text) for text in unique],
+        classes=classes,
+        supervision=Labels(y=np.full(len(unique), -1, dtype=np.int64)),
+        reader=_Prompts(tuple(unique)),
         origins=[f"prompt {text!r}" for text in unique],
-    )  # fmt: skip
+    )
     everything = np.arange(len(unique), dtype=np.int64)
-    found = extract(prompts, everything, spec, lambda: make_backbone().text_tower, cache, ExtractRun(workers=1)).features
+    found = extract(
+        prompts, everything, spec, lambda: make_backbone().text_tower, cache, ExtractRun(workers=1)
+    ).features
     place = np.empty(len(unique), dtype=np.int64)
     place[prompts.rows] = everything
     number = {text: int(place[row]) for row, text in enumerate(unique)}

@@ -34,7 +34,12 @@ class Uncached:
         """Return (M,) int64 the row of each of the ids (M, 32), for `table`; -1 where it is missing."""
         return IdIndex(self._ids).locate(ids)
 
-    def add(self, ids: NDArray[np.uint8], features: NDArray[np.float32], skipped: Mapping[bytes, str] | None = None) -> None:
+    def add(
+        self,
+        ids: NDArray[np.uint8],
+        features: NDArray[np.float32],
+        skipped: Mapping[bytes, str] | None = None,
+    ) -> None:
         """Add features.
 
         Args:
@@ -46,7 +51,9 @@ class Uncached:
         self._ids.append(ids)
         self._features.append(features)
 
-    def table(self, rows: NDArray[np.int64], positions: NDArray[np.int64], n: int, dim: int) -> NDArray[np.float32]:
+    def table(
+        self, rows: NDArray[np.int64], positions: NDArray[np.int64], n: int, dim: int
+    ) -> NDArray[np.float32]:
         """Return features as an array (n, D) float32, read-only, and let go of what was added.
 
         Args:

@@ -20,13 +20,16 @@ def hash_sources(roots: Iterable[Path]) -> str:
     """Return a hash of the ``.py`` files at or below some files and folders: relative names and contents.
 
     Args:
-        roots: files and folders. Hashes of files are remembered by (path, size, mtime in ns) while the process lives.
+        roots: files and folders. Hashes of files are remembered by (path, size, mtime in ns) while the
+            process lives.
     """
     digest = hashlib.sha256()
     for root in roots:
         files = sorted(root.rglob("*.py")) if root.is_dir() else [root]
         for file in files:
-            digest.update((file.name if file == root else f"{root.name}/{file.relative_to(root).as_posix()}").encode())
+            digest.update(
+                (file.name if file == root else f"{root.name}/{file.relative_to(root).as_posix()}").encode()
+            )
             digest.update(_file_digest(file))
     return f"sha256:{digest.hexdigest()}"
 
@@ -44,7 +47,8 @@ def of_package(module: str, source: str, distribution: str, version: str) -> str
 
     Args:
         module: its entry-point module; the whole top-level package counts.
-        source: ``"index"`` or ``"wheel"`` (the version is the identity), ``"folder"`` or ``"file"`` (the files are).
+        source: ``"index"`` or ``"wheel"`` (the version is the identity), ``"folder"`` or ``"file"`` (the
+            files are).
         distribution: name of the distribution.
         version: its version.
     """

@@ -1,4 +1,7 @@
-"""Loading plugins, each on its own: whatever is wrong with one is a reason in a list, never an end of the program."""
+"""Loading plugins, each on its own.
+
+Whatever is wrong with one is a reason in a list, never an end of the program.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ class PluginInfo:
         version: version of the distribution; empty for a local file.
         module: the entry-point module.
         file: file of that module; empty where it was not imported.
-        source: ``"index"``, ``"wheel"`` or ``"folder"`` (how the distribution was installed), or ``"file"`` for a local file.
+        source: ``"index"``, ``"wheel"`` or ``"folder"`` (how the distribution was installed), or ``"file"``
+            for a local file.
         status: ``"ok"``, ``"failed"``, or ``"off"`` where ``BURNISH_PLUGINS`` leaves it out.
         reason: why it failed or is off, in one line.
     """
@@ -50,7 +54,7 @@ class PluginInfo:
         return f"{self.name} ({origin})" if origin else self.name
 
 
-class _Unusable(Exception):  # noqa: N818 (it never leaves this module)
+class _Unusable(Exception):
     """A plugin breaks a rule; the text is the reason."""
 
 
@@ -73,7 +77,14 @@ class Loader:
             by_name.setdefault(entry.name, []).append(entry)
         found = [self._installed(entry, by_name[entry.name], only) for entry in entries]
         for name in sorted((only or frozenset()) - by_name.keys()):
-            found.append((PluginInfo(name, status="failed", reason="BURNISH_PLUGINS names it, but it is not installed"), ()))
+            found.append(
+                (
+                    PluginInfo(
+                        name, status="failed", reason="BURNISH_PLUGINS names it, but it is not installed"
+                    ),
+                    (),
+                )
+            )
         return found
 
     def _installed(
@@ -84,7 +95,11 @@ class Loader:
             return replace(info, status="off", reason="BURNISH_PLUGINS leaves it out"), ()
         if len(same_name) > 1:
             both = " and ".join(f"{e.distribution} {e.version}" for e in same_name)
-            return replace(info, status="failed", reason=f"{both} both provide a plugin named {entry.name!r}: uninstall one"), ()
+            return replace(
+                info,
+                status="failed",
+                reason=f"{both} both provide a plugin named {entry.name!r}: uninstall one",
+            ), ()
         try:
             module = _import_entry(entry.value)
             offers = self._collect(entry.name, module)
@@ -96,7 +111,8 @@ class Loader:
         """Return the plugin in a local ``.py`` file or package folder, with what it offers.
 
         Raises:
-            PluginError: there is no such file, or it is no usable plugin. Who names a file wants it, so this is not set aside.
+            PluginError: there is no such file, or it is no usable plugin. Who names a file wants it, so this
+                is not set aside.
         """
         stem, file = _local_file(path)
         try:
@@ -116,7 +132,8 @@ class Loader:
             self._hooks.check_pending()
             return tuple(descriptor for kind in hooks.HOOKS for descriptor in self._offers(module, kind))
         finally:
-            # One plugin at a time: a hook call can reach no other plugin, and nothing depends on the order of registration.
+            # One plugin at a time: a hook call can reach no other plugin, and nothing depends on the order of
+            # registration.
             self._hooks.unregister(module)
 
     def _check_names(self, module: Any) -> None:
@@ -138,7 +155,9 @@ class Loader:
                 raise _Unusable(f"{hook} returned {_a(result)}, not a list of burnish.{KINDS[kind].__name__}")
             for value in result:
                 if not isinstance(value, KINDS[kind]):
-                    raise _Unusable(f"{hook} returned {_a(value)} in its list, not a burnish.{KINDS[kind].__name__}")
+                    raise _Unusable(
+                        f"{hook} returned {_a(value)} in its list, not a burnish.{KINDS[kind].__name__}"
+                    )
                 if any(value.name == other.name for other in offers):
                     raise _Unusable(f"{hook} returned two named {value.name!r}")
                 offers.append(value)
@@ -159,21 +178,33 @@ def _local_file(path: Path) -> tuple[str, Path]:
     if resolved.is_dir():
         stem, file = resolved.name, resolved / "__init__.py"
         if not file.is_file():
-            raise PluginError("the folder has no __init__.py", where=where, todo="Name a .py file or the folder of a package")
+            raise PluginError(
+                "the folder has no __init__.py",
+                where=where,
+                todo="Name a .py file or the folder of a package",
+            )
     elif resolved.is_file():
         stem, file = resolved.stem, resolved
         if resolved.suffix != ".py":
-            raise PluginError("not a .py file", where=where, todo="Name a .py file or the folder of a package")
+            raise PluginError(
+                "not a .py file", where=where, todo="Name a .py file or the folder of a package"
+            )
     else:
         raise PluginError("there is no such file or folder", where=where)
     if not stem.isidentifier():
-        raise PluginError(f"{stem!r} cannot be the name of a module", where=where, todo="Rename it with letters, digits and underscores")
+        raise PluginError(
+            f"{stem!r} cannot be the name of a module",
+            where=where,
+            todo="Rename it with letters, digits and underscores",
+        )
     return stem, file
 
 
 def _import_file(stem: str, file: Path) -> Any:
     known = sys.modules.get(stem)
-    origin = getattr(known, "__file__", None) if known else getattr(importlib.util.find_spec(stem), "origin", None)
+    origin = (
+        getattr(known, "__file__", None) if known else getattr(importlib.util.find_spec(stem), "origin", None)
+    )
     if origin is not None and Path(origin).resolve() == file and known is not None:
         return known
     if known is not None or (origin is not None and Path(origin).resolve() != file):
@@ -195,7 +226,9 @@ def _import_file(stem: str, file: Path) -> Any:
 def _check_api(module: Any) -> None:
     version = getattr(module, "BURNISH_API", None)
     if version is None:
-        raise _Unusable(f"it does not say which API it is made for: BURNISH_API = {hooks.API_VERSION} is missing")
+        raise _Unusable(
+            f"it does not say which API it is made for: BURNISH_API = {hooks.API_VERSION} is missing"
+        )
     if version != hooks.API_VERSION:
         newer = isinstance(version, int) and version > hooks.API_VERSION
         todo = "upgrade burnish" if newer else "upgrade the plugin"
@@ -203,7 +236,11 @@ def _check_api(module: Any) -> None:
 
 
 def _a(value: object) -> str:
-    return "nothing" if value is None else f"{'an' if type(value).__name__[:1].lower() in 'aeiou' else 'a'} {type(value).__name__}"
+    return (
+        "nothing"
+        if value is None
+        else f"{'an' if type(value).__name__[:1].lower() in 'aeiou' else 'a'} {type(value).__name__}"
+    )
 
 
 def _reason(error: BaseException) -> str:
@@ -215,7 +252,11 @@ def _reason(error: BaseException) -> str:
     trace = error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<") and Path(file).name not in {"discovery.py"} and "pluggy" not in Path(file).parts:
+        if (
+            not file.startswith("<")
+            and Path(file).name not in {"discovery.py"}
+            and "pluggy" not in Path(file).parts
+        ):
             where = f" ({file}, line {trace.tb_lineno})"
         trace = trace.tb_next
     return one_line(f"{type(error).__name__}: {error}{where}")

@@ -9,22 +9,43 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
     "burnish-basics": {
         "source": "folder csv npz digits",
         "backbone": "features",
-        "noise": "none symmetric pair asymmetric instance-dependent missing long-tail few-shot new-classes confident-joint",
+        "noise": (
+            "none symmetric pair asymmetric instance-dependent missing long-tail few-shot new-classes"
+            " confident-joint"
+        ),
         "loss": "ce label-smoothing gce sce focal bce",
         "tuner": "nothing zero-shot nearest-class-mean linear ridge mlp knn",
-        "evaluator": "accuracy balanced-accuracy per-class worst macro-f1 mean-average-precision ece nll groups detection",
+        "evaluator": (
+            "accuracy balanced-accuracy per-class worst macro-f1 mean-average-precision ece nll groups"
+            " detection"
+        ),
     },
-    "burnish-candle": {"tuner": "candle", "evaluator": "base-to-new", "recipe": "candle candle-texts candle-full"},
+    "burnish-candle": {
+        "tuner": "candle",
+        "evaluator": "base-to-new",
+        "recipe": "candle candle-texts candle-full",
+    },
     "burnish-cmm": {
         "tuner": "cpe",
         "evaluator": "matching-margin labelled-matching-margin harmonic-mean geometric-mean",
         "recipe": "worst-classes worst-classes-text",
     },
-    "burnish-deft": {"noise": "deft label-match small-loss", "tuner": "full-finetune", "recipe": "deft deft-cifar10 deft-cifar10n deft-full"},
-    "burnish-fedclip": {"tuner": "fedclip fedavg-head fedprox-head local-head", "recipe": "fedclip fedclip-cifar10 fedclip-full"},
+    "burnish-deft": {
+        "noise": "deft label-match small-loss",
+        "tuner": "full-finetune",
+        "recipe": "deft deft-cifar10 deft-cifar10n deft-full",
+    },
+    "burnish-fedclip": {
+        "tuner": "fedclip fedavg-head fedprox-head local-head",
+        "recipe": "fedclip fedclip-cifar10 fedclip-full",
+    },
     "burnish-tiny": {"backbone": "tiny"},
     "burnish-tiny-clip": {"backbone": "tiny-clip"},
-    "burnish-emotionprompt": {"tuner": "plain-prompt emotionprompt", "evaluator": "answers", "recipe": "emotionprompt emotionprompt-full"},
+    "burnish-emotionprompt": {
+        "tuner": "plain-prompt emotionprompt",
+        "evaluator": "answers",
+        "recipe": "emotionprompt emotionprompt-full",
+    },
     "burnish-huggingface": {"backbone": "hf-clip hf-vision hf-text hf-lm"},
     "burnish-openai-server": {"backbone": "openai-server"},
     "burnish-openclip": {"backbone": "openclip"},
@@ -64,4 +85,9 @@ def package_of(kind: str, name: str) -> str:
 
 def names(kind: str, besides: Collection[str]) -> list[str]:
     """Return the names of all components of a kind in distributions other than those given."""
-    return [name for package, kinds in PACKAGES.items() if package not in besides for name in kinds.get(kind, "").split()]
+    return [
+        name
+        for package, kinds in PACKAGES.items()
+        if package not in besides
+        for name in kinds.get(kind, "").split()
+    ]

@@ -40,7 +40,8 @@ def unmet(requirements: Iterable[str]) -> Iterator[str]:
 def _simply_met(text: str) -> bool:
     """Return whether ``name>=1.2``, ``name==1.2`` or ``name==1.2.*`` is met by a plain release.
 
-    It decides nothing else: importing `packaging`, which does, takes longer than all that `burnish plugins` does beside it.
+    It decides nothing else: importing `packaging`, which does, takes longer than all that `burnish plugins`
+    does beside it.
     """
     match = _SIMPLE.fullmatch(text)
     if match is None:
@@ -61,7 +62,9 @@ def extra_of(requirements: Iterable[str], library: str) -> str:
     """Return the extra under which a library is listed, or the empty string."""
     for text in requirements:
         requirement = _parse(text)
-        if requirement.marker is None or metadata.normal_name(requirement.name) != metadata.normal_name(library):
+        if requirement.marker is None or metadata.normal_name(requirement.name) != metadata.normal_name(
+            library
+        ):
             continue
         for part in str(requirement.marker).split("extra == ")[1:]:
             return part.split()[0].strip("\"'()")

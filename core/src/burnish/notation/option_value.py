@@ -44,24 +44,33 @@ def convert(value: object, hint: Any, base: Path) -> object:
         return _convert_union(value, hint, base)
     if origin is Literal:
         for choice in typing.get_args(hint):
-            if value == (str(choice) if isinstance(value, Raw) else choice) and isinstance(value, bool) == isinstance(choice, bool):
+            if value == (str(choice) if isinstance(value, Raw) else choice) and isinstance(
+                value, bool
+            ) == isinstance(choice, bool):
                 return choice
         raise BadValueError(f"is {_say(value)}", ", ".join(str(c) for c in typing.get_args(hint)))
     if origin is tuple:
         return _convert_tuple(value, hint, base)
     if is_dataclass(hint):
-        raise BadValueError(f"is {_say(value)}, not a mapping of options", ", ".join(f.name for f in fields(hint)))
+        raise BadValueError(
+            f"is {_say(value)}, not a mapping of options", ", ".join(f.name for f in fields(hint))
+        )
     if isinstance(value, (Mapping, list)):
         raise BadValueError(f"is {_say(value)}, not one {type_words(hint)}")
     converter = _SCALARS.get(hint)
     if converter is None:
-        raise PluginError(f"options of type {hint} are not supported", possible="bool, int, float, str, Literal, Path, tuple, unions, dataclasses")
+        raise PluginError(
+            f"options of type {hint} are not supported",
+            possible="bool, int, float, str, Literal, Path, tuple, unions, dataclasses",
+        )
     return converter(value, base)
 
 
 def _convert_union(value: object, hint: Any, base: Path) -> object:
     members = typing.get_args(hint)
-    word = (isinstance(value, Raw) and not isinstance(value, Quoted)) or (isinstance(value, str) and str not in members)
+    word = (isinstance(value, Raw) and not isinstance(value, Quoted)) or (
+        isinstance(value, str) and str not in members
+    )
     if type(None) in members and (value is None or (word and value in NONE_WORDS)):
         return None
     # Everything is a str in the short notation, so str has the last word.
@@ -138,7 +147,7 @@ def _path(value: object, base: Path) -> Path:
         path = Path(value).expanduser()
     except RuntimeError as error:
         raise BadValueError(f"is {_say(value)}: {error}") from None
-    return Path(os.path.abspath(base / path))  # noqa: PTH100 (resolve() would replace links by what they point at)
+    return Path(os.path.abspath(base / path))
 
 
 _SCALARS: Final[dict[Any, Any]] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path}
@@ -175,7 +184,11 @@ def say_value(value: object) -> str:
         return "[" + ",".join(map(say_value, value)) + "]"
     if isinstance(value, float):
         return repr(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
-    return quote(value.name or str(value)) if isinstance(value, Path) else quote(value if isinstance(value, str) else str(value))
+    return (
+        quote(value.name or str(value))
+        if isinstance(value, Path)
+        else quote(value if isinstance(value, str) else str(value))
+    )
 
 
 def type_words(hint: Any) -> str:
@@ -188,7 +201,9 @@ def type_words(hint: Any) -> str:
         return "one of " + ", ".join(map(str, members))
     if origin is tuple:
         return "list of " + " and ".join(dict.fromkeys(type_words(m) for m in members if m is not Ellipsis))
-    return {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}.get(hint, str(getattr(hint, "__name__", hint)))
+    return {bool: "true or false", int: "whole number", float: "number", str: "text", Path: "path"}.get(
+        hint, str(getattr(hint, "__name__", hint))
+    )
 
 
 def range_words(limits: tuple[float | None, float | None]) -> str:

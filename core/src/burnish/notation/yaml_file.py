@@ -1,6 +1,7 @@
 """YAML 1.2 as recipes use it: plain mappings, lists and scalars, each with its line.
 
-Read from the parser's events, never constructed into objects: duplicate keys, anchors, aliases, tags and directives are errors.
+Read from the parser's events, never constructed into objects: duplicate keys, anchors, aliases, tags and
+directives are errors.
 """
 
 from __future__ import annotations
@@ -49,10 +50,13 @@ def read_yaml(text: str, name: str) -> Document:
         name: of the file, for errors.
 
     Raises:
-        RecipeError: it is malformed, too long or too deep, or uses anchors, aliases, tags, directives, duplicate keys or several documents.
+        RecipeError: it is malformed, too long or too deep, or uses anchors, aliases, tags, directives,
+            duplicate keys or several documents.
     """
     if len(text) > MAX_CHARACTERS:
-        raise RecipeError(f"the file has {len(text):,} characters", where=name, possible=f"at most {MAX_CHARACTERS:,}")
+        raise RecipeError(
+            f"the file has {len(text):,} characters", where=name, possible=f"at most {MAX_CHARACTERS:,}"
+        )
     return _Reader(name).read(text)
 
 
@@ -70,7 +74,9 @@ class _Reader:
             return Document(self._document(events), self._lines)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise self._error(f"not valid YAML: {error.problem or error.context}", mark.line + 1 if mark else 0) from error
+            raise self._error(
+                f"not valid YAML: {error.problem or error.context}", mark.line + 1 if mark else 0
+            ) from error
         except YAMLError as error:
             raise self._error(f"not valid YAML: {str(error).splitlines()[0]}", 0) from error
 
@@ -81,7 +87,9 @@ class _Reader:
                 case "DocumentStartEvent":
                     documents += 1
                     if documents > 1:
-                        raise self._error("a second document starts", _line(event), "Keep one document in a file")
+                        raise self._error(
+                            "a second document starts", _line(event), "Keep one document in a file"
+                        )
                     if event.version or event.tags:
                         raise self._error("directives are not allowed", 1)
                 case "StreamStartEvent" | "StreamEndEvent" | "DocumentEndEvent" | "CommentEvent":
@@ -99,7 +107,9 @@ class _Reader:
         if kind == "AliasEvent":
             raise self._error(f"the alias *{event.anchor} is not allowed", line, "Write the value out")
         if event.anchor is not None:
-            raise self._error(f"the anchor &{event.anchor} is not allowed", line, "Write the value out where it is needed")
+            raise self._error(
+                f"the anchor &{event.anchor} is not allowed", line, "Write the value out where it is needed"
+            )
         if getattr(event, "tag", None) is not None:
             raise self._error(f"the tag {event.tag} is not allowed", line)
         if kind == "ScalarEvent":
@@ -126,7 +136,9 @@ class _Reader:
                 raise self._error("a key is no text", line)
             key = event.value
             if key in values:
-                raise self._error(f"the key {key!r} is there twice, first in line {self._lines[(*address, key)]}", line)
+                raise self._error(
+                    f"the key {key!r} is there twice, first in line {self._lines[(*address, key)]}", line
+                )
             values[key] = None
             values[key] = self._value(next(events), events, (*address, key))
             self._lines[(*address, key)] = line

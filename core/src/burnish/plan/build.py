@@ -21,7 +21,10 @@ from burnish.recipe import PARTS, Recipe
 DEFAULT_LOSS, DEFAULT_MULTI_LABEL_LOSS = "ce", "bce"
 DEFAULT_EVALUATORS = ("accuracy",)
 DEFAULT_FEATURES_BACKBONE = "features"
-MODALITIES, SUPERVISION = frozenset({"image", "text", "features"}), frozenset({"labels", "multi-labels", "texts"})
+MODALITIES, SUPERVISION = (
+    frozenset({"image", "text", "features"}),
+    frozenset({"labels", "multi-labels", "texts"}),
+)
 
 MAX_TRIALS = 1_000_000
 """Most trials of a plan: more is a slip, and would take long only to be listed."""
@@ -83,8 +86,16 @@ class _Build:
     def plan(self) -> Plan:
         recipe = self.recipe
         requires = self._read(settings.read_requires)
-        split, replicates, bad = self._read(settings.read_split), self._read(settings.read_replicates), self._read(settings.read_on_bad_input)
-        select, report, tune = self._read(settings.read_select), self._read(settings.read_report), self._read(settings.read_tune)
+        split, replicates, bad = (
+            self._read(settings.read_split),
+            self._read(settings.read_replicates),
+            self._read(settings.read_on_bad_input),
+        )
+        select, report, tune = (
+            self._read(settings.read_select),
+            self._read(settings.read_report),
+            self._read(settings.read_tune),
+        )
         numeric = self._read(settings.read_numeric)
         axes, evaluators = self._axes(), self._evaluators()
         raise_all(self.errors)
@@ -93,19 +104,46 @@ class _Build:
         self._check_needs(rows, evaluators)
         cells = tuple(row.cell for row in rows)
         settings.check_report(report, cells, recipe.where("report"))
-        tried = settings.settings_of(tune, [row.tunable() for row in rows], recipe.where("tune")) if tune else ()
-        normal = {"name": recipe.name} | _normal_axes(axes) | {
-            "evaluate": [write_part(p.part) for p in evaluators], "split": split.record(), "replicates": replicates,
-            "tune": tune.record() if tune else None, "select": select.record(), "on_bad_input": bad,
-            "numeric": write_numeric(numeric), "requires": requires, "report": report.record(),
-        }  # fmt: skip
+        tried = (
+            settings.settings_of(tune, [row.tunable() for row in rows], recipe.where("tune")) if tune else ()
+        )
+        normal = (
+            {"name": recipe.name}
+            | _normal_axes(axes)
+            | {
+                "evaluate": [write_part(p.part) for p in evaluators],
+                "split": split.record(),
+                "replicates": replicates,
+                "tune": tune.record() if tune else None,
+                "select": select.record(),
+                "on_bad_input": bad,
+                "numeric": write_numeric(numeric),
+                "requires": requires,
+                "report": report.record(),
+            }
+        )
         return Plan(
-            recipe.name, {key: value for key, value in normal.items() if value not in (None, [])}, cells, tuple(p.part for p in evaluators),
-            replicates, split, tune, select, report, numeric, bad, tried, code_identity.of_core(), self._advice(axes.tuner, axes.backbone),
-        )  # fmt: skip
+            recipe.name,
+            {key: value for key, value in normal.items() if value not in (None, [])},
+            cells,
+            tuple(p.part for p in evaluators),
+            replicates,
+            split,
+            tune,
+            select,
+            report,
+            numeric,
+            bad,
+            tried,
+            code_identity.of_core(),
+            self._advice(axes.tuner, axes.backbone),
+        )
 
     def _read(self, read: Callable[[Recipe], ValueT]) -> ValueT:
-        """Return what a function reads from the recipe. Where it fails the value is not used: all errors are raised together first."""
+        """Return what a function reads from the recipe.
+
+        Where it fails the value is not used: all errors are raised together first.
+        """
         try:
             return read(self.recipe)
         except CombinedError as several:
@@ -114,21 +152,37 @@ class _Build:
             self.errors.append(error)
         return cast("ValueT", None)
 
-    # -- axes -----------------------------------------------------------------------------------------------------------
+    # -- axes ------------------------------------------------------------------------------------------------
 
     def _axes(self) -> _Axes:
         for key, example in (("data", "./photos"), ("tuner", "linear")):
             if self.recipe.values.get(key) in (None, []):
-                self.errors.append(RecipeError(f"{key} is missing", where=self.recipe.where(), todo=f"Write for instance {key}: {example}"))
+                self.errors.append(
+                    RecipeError(
+                        f"{key} is missing",
+                        where=self.recipe.where(),
+                        todo=f"Write for instance {key}: {example}",
+                    )
+                )
         data, tuner = self.resolver.axis("data"), self.resolver.axis("tuner")
         own = [_provides_loss(part) for part in tuner]
         loss = self.resolver.axis("loss", None if own and all(own) else _default_loss(data))
         noise, assess = self.resolver.chains("noise"), self.resolver.chains("assess")
         if any(len(chain) > 1 for chain in assess):
             todo = "A list is an axis; a list in a list is not for assess"
-            self.errors.append(RecipeError("several assessors in one row", where=self.recipe.where("assess"), todo=todo))
+            self.errors.append(
+                RecipeError("several assessors in one row", where=self.recipe.where("assess"), todo=todo)
+            )
         backbone = self._backbones(data)
-        return _Axes(data, backbone, noise, [chain[0] if chain else None for chain in assess], tuner, loss, self._read(settings.read_views))
+        return _Axes(
+            data,
+            backbone,
+            noise,
+            [chain[0] if chain else None for chain in assess],
+            tuner,
+            loss,
+            self._read(settings.read_views),
+        )
 
     def _backbones(self, data: list[ResolvedPart]) -> list[ResolvedPart]:
         if self.recipe.values.get("backbone") is not None:
@@ -136,12 +190,18 @@ class _Build:
         if all("features" in part.provides for part in data):
             return self.resolver.axis("backbone", DEFAULT_FEATURES_BACKBONE) if data else []
         given = frozenset.intersection(*(part.provides for part in data))
-        able = [self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.needs <= given]
+        able = [
+            self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.needs <= given
+        ]
         what, todo = f"backbone is missing, and data {_labels(data)} gives no features", ""
         if not able:
             what += f"; no installed backbone reads {' and '.join(sorted(given & MODALITIES)) or 'all of it'}"
             packages = " or ".join(first_party.backbones_for(given))
-            todo = f"pip install {packages}" if packages else "Give the data as features, or install a plugin with a backbone that reads it"
+            todo = (
+                f"pip install {packages}"
+                if packages
+                else "Give the data as features, or install a plugin with a backbone that reads it"
+            )
         self.errors.append(RecipeError(what, where=self.recipe.where(), possible=", ".join(able), todo=todo))
         return []
 
@@ -149,18 +209,26 @@ class _Build:
         parts = self.resolver.axis("evaluate", list(DEFAULT_EVALUATORS))
         return list({part.part.digest: part for part in parts}.values())
 
-    # -- rows -----------------------------------------------------------------------------------------------------------
+    # -- rows ------------------------------------------------------------------------------------------------
 
     def _rows(self, axes: _Axes) -> Iterator[_Row]:
         """Yield the rows in the recipe's order, each once."""
         seen: set[str] = set()
-        for data, backbone, noise, assess, tuner in itertools.product(axes.data, axes.backbone, axes.noise, axes.assess, axes.tuner):
+        for data, backbone, noise, assess, tuner in itertools.product(
+            axes.data, axes.backbone, axes.noise, axes.assess, axes.tuner
+        ):
             losses: Sequence[ResolvedPart | None] = [None] if _provides_loss(tuner) else axes.loss
             for loss, views in itertools.product(losses, axes.views):
                 cell = Cell(
-                    data.part, backbone.part, tuple(p.part for p in noise), assess.part if assess else None,
-                    tuner.part, loss.part if loss else None, views or self._views(tuner), views_vary=len(set(axes.views)) > 1,
-                )  # fmt: skip
+                    data.part,
+                    backbone.part,
+                    tuple(p.part for p in noise),
+                    assess.part if assess else None,
+                    tuner.part,
+                    loss.part if loss else None,
+                    views or self._views(tuner),
+                    views_vary=len(set(axes.views)) > 1,
+                )
                 if cell.digest not in seen:
                     seen.add(cell.digest)
                     yield _Row(cell, data, backbone, noise, assess, tuner, loss)
@@ -171,7 +239,9 @@ class _Build:
         if trials > MAX_TRIALS:
             shown = " x ".join(f"{size} {name}" for name, size in sizes.items() if size > 1)
             raise RecipeError(
-                f"{shown} x {replicates} replicates are {trials:,} trials", where=self.recipe.where(), possible=f"at most {MAX_TRIALS:,}"
+                f"{shown} x {replicates} replicates are {trials:,} trials",
+                where=self.recipe.where(),
+                possible=f"at most {MAX_TRIALS:,}",
             )
 
     def _views(self, tuner: ResolvedPart) -> int:
@@ -179,7 +249,10 @@ class _Build:
         views = self.manager.call(tuner.component, target, tuner.config) if target else 1
         if isinstance(views, bool) or not isinstance(views, int) or views < 1:
             plugin = tuner.component.plugin
-            raise PluginError(f"{target} gives {views!r}, not a number of views", where=f"{tuner.component} of plugin {plugin}")
+            raise PluginError(
+                f"{target} gives {views!r}, not a number of views",
+                where=f"{tuner.component} of plugin {plugin}",
+            )
         return views
 
     def _advice(self, tuners: Sequence[ResolvedPart], backbones: Sequence[ResolvedPart]) -> tuple[str, ...]:
@@ -188,16 +261,36 @@ class _Build:
         No plan gets rows that its recipe does not name.
         """
         together = dict.fromkeys(part.part.label for part in tuners if "transductive" in part.provides)
-        found = [f"Transductive, an item's scores depend on the items it is predicted with: {', '.join(together)}."] if together else []
-        elsewhere = dict.fromkeys(part.part.label for part in backbones if "not-reproducible" in part.provides)
+        found = (
+            [
+                "Transductive, an item's scores depend on the items it is predicted with:"
+                f" {', '.join(together)}."
+            ]
+            if together
+            else []
+        )
+        elsewhere = dict.fromkeys(
+            part.part.label for part in backbones if "not-reproducible" in part.provides
+        )
         if elsewhere:
-            found.append(f"Not reproducible, others run the model and may change it without notice: {', '.join(elsewhere)}.")
+            found.append(
+                "Not reproducible, others run the model and may change it without notice:"
+                f" {', '.join(elsewhere)}."
+            )
         if not any("control" in part.provides for part in tuners):
-            able = [self.manager.label(c) for c in self.manager.components("tuner") if "control" in _fixed(c.descriptor.provides)]
-            found.append(f"No do-nothing row: add --tuner {able[0]}." if able else "No do-nothing row, and no installed tuner gives one.")
+            able = [
+                self.manager.label(c)
+                for c in self.manager.components("tuner")
+                if "control" in _fixed(c.descriptor.provides)
+            ]
+            found.append(
+                f"No do-nothing row: add --tuner {able[0]}."
+                if able
+                else "No do-nothing row, and no installed tuner gives one."
+            )
         return tuple(found)
 
-    # -- needs ----------------------------------------------------------------------------------------------------------
+    # -- needs -----------------------------------------------------------------------------------------------
 
     def _check_needs(self, rows: Sequence[_Row], evaluators: Sequence[ResolvedPart]) -> None:
         found: dict[str, BurnishError] = {}
@@ -207,14 +300,34 @@ class _Build:
             data = row.data.provides
             both = data | row.backbone.provides
             seen = both | ({"assessment"} if row.assess else set())
-            origin, origins = f"data {row.data.part.label}", f"data {row.data.part.label} with backbone {row.backbone.part.label}"
+            origin, origins = (
+                f"data {row.data.part.label}",
+                f"data {row.data.part.label} with backbone {row.backbone.part.label}",
+            )
             told = f"{origins} and assess {row.assess.part.label}" if row.assess else origins
-            checks = [(row.backbone, data, origin), *((noise, data, origin) for noise in row.noise), (row.tuner, seen, told)]
-            checks += [(part, have, by) for part, have, by in ((row.assess, both, origins), (row.loss, seen, told)) if part]
-            wrong = [self._lacks(part, missing, have, by) for part, have, by in checks if (missing := part.needs - have)]
-            # What the row's tuner provides counts, too, but is not told: else each tuner would give a message of its own.
+            checks = [
+                (row.backbone, data, origin),
+                *((noise, data, origin) for noise in row.noise),
+                (row.tuner, seen, told),
+            ]
+            checks += [
+                (part, have, by)
+                for part, have, by in ((row.assess, both, origins), (row.loss, seen, told))
+                if part
+            ]
+            wrong = [
+                self._lacks(part, missing, have, by)
+                for part, have, by in checks
+                if (missing := part.needs - have)
+            ]
+            # What the row's tuner provides counts, too, but is not told: else each tuner would give a message
+            # of its own.
             given = seen | assessed | {"truth"} | row.tuner.provides
-            wrong += [self._lacks(evaluator, missing, seen, told) for evaluator in evaluators if (missing := evaluator.needs - given)]
+            wrong += [
+                self._lacks(evaluator, missing, seen, told)
+                for evaluator in evaluators
+                if (missing := evaluator.needs - given)
+            ]
             if row.cell.views > 1 and not row.backbone.component.descriptor.views:
                 wrong.append(self._lacks_views(row))
             for error in wrong:
@@ -223,33 +336,73 @@ class _Build:
 
     def _lacks_views(self, row: _Row) -> RecipeError:
         forced = self.recipe.values.get("views") is not None
-        wants = f"views is fixed:{row.cell.views}" if forced else f"tuner {row.tuner.part.label} needs {row.cell.views} views of each item"
+        wants = (
+            f"views is fixed:{row.cell.views}"
+            if forced
+            else f"tuner {row.tuner.part.label} needs {row.cell.views} views of each item"
+        )
         what = f"{wants}; backbone {row.backbone.part.label} makes none"
-        able = [self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.views and c.descriptor.needs <= row.data.provides]
-        todo = f"Backbones that make views: {', '.join(able)}" if able else "No installed backbone makes views of this data"
+        able = [
+            self.manager.label(c)
+            for c in self.manager.components("backbone")
+            if c.descriptor.views and c.descriptor.needs <= row.data.provides
+        ]
+        todo = (
+            f"Backbones that make views: {', '.join(able)}"
+            if able
+            else "No installed backbone makes views of this data"
+        )
         return RecipeError(what, where=self.recipe.where("views" if forced else "tuner"), todo=todo)
 
-    def _lacks(self, part: ResolvedPart, missing: frozenset[str], have: frozenset[str], by: str) -> RecipeError:
+    def _lacks(
+        self, part: ResolvedPart, missing: frozenset[str], have: frozenset[str], by: str
+    ) -> RecipeError:
         key, words = part.part.kind, ", ".join(sorted(missing))
         todo = f"Take another {key}"
         if key == "backbone":
-            able = [self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.needs <= have]
-            todo = f"Backbones for this data: {', '.join(able)}" if able else "No installed backbone is for this data"
+            able = [
+                self.manager.label(c)
+                for c in self.manager.components("backbone")
+                if c.descriptor.needs <= have
+            ]
+            todo = (
+                f"Backbones for this data: {', '.join(able)}"
+                if able
+                else "No installed backbone is for this data"
+            )
         elif missing <= SUPERVISION:
-            known = [c for c in self.manager.components(PARTS[key]) if key in c.descriptor.configs() or key not in {"noise", "assess"}]
+            known = [
+                c
+                for c in self.manager.components(PARTS[key])
+                if key in c.descriptor.configs() or key not in {"noise", "assess"}
+            ]
             able = [self.manager.label(c) for c in known if c.descriptor.needs <= have]
             todo = f"{todo}: {', '.join(able)}" if able else todo
         elif key != "noise":
-            able = [self.manager.label(c) for c in self.manager.components("backbone") if _fixed(c.descriptor.provides) >= missing]
+            able = [
+                self.manager.label(c)
+                for c in self.manager.components("backbone")
+                if _fixed(c.descriptor.provides) >= missing
+            ]
             todo = f"Backbones that provide it: {', '.join(able)}" if able else todo
             todo = "Name an assessor under assess:" if missing == {"assessment"} else todo
-        what = f"{PARTS[key]} {part.part.label} needs {words}; {by} provides {', '.join(sorted(have - {'truth'})) or 'nothing'}"
+        what = (
+            f"{PARTS[key]} {part.part.label} needs {words}; {by} provides"
+            f" {', '.join(sorted(have - {'truth'})) or 'nothing'}"
+        )
         return RecipeError(what, where=self.recipe.where(key), todo=todo)
 
 
 def _normal_axes(axes: _Axes) -> dict[str, Any]:
-    named: dict[str, list[ResolvedPart]] = {"data": axes.data, "backbone": axes.backbone, "tuner": axes.tuner, "loss": axes.loss}
-    normal: dict[str, Any] = {key: write_axis([write_part(p.part) for p in parts]) for key, parts in named.items() if parts}
+    named: dict[str, list[ResolvedPart]] = {
+        "data": axes.data,
+        "backbone": axes.backbone,
+        "tuner": axes.tuner,
+        "loss": axes.loss,
+    }
+    normal: dict[str, Any] = {
+        key: write_axis([write_part(p.part) for p in parts]) for key, parts in named.items() if parts
+    }
     normal["noise"] = [[write_part(p.part) for p in chain] for chain in axes.noise]
     normal["assess"] = write_axis([NO_PART if p is None else write_part(p.part) for p in axes.assess])
     if any(axes.views):

@@ -20,7 +20,9 @@ FORMAT: Final = 1
 
 def merkle(*parts: object) -> str:
     """Return the SHA-256 hex digest of parts written as canonical JSON."""
-    text = json.dumps([FORMAT, *parts], sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(
+        [FORMAT, *parts], sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -33,11 +35,14 @@ class Part:
         plugin: name of the plugin that provides it.
         name: name of the component.
         options: every option, defaults filled in, as JSON values.
-        code: identity of the code: version of an installed wheel, hash of the package's files where it is editable or a local file.
+        code: identity of the code: version of an installed wheel, hash of the package's files where it is
+            editable or a local file.
         fingerprint: hash of the files and weights it reads; empty where it reads none.
         label: as a person would write it, with the options that differ from their defaults.
-        paths: dotted names of the options that are paths. What lies there is in the fingerprint; where it lies identifies nothing.
-        running: names of the options that say how it runs, such as a timeout, and change no number: they identify nothing.
+        paths: dotted names of the options that are paths. What lies there is in the fingerprint; where it
+            lies identifies nothing.
+        running: names of the options that say how it runs, such as a timeout, and change no number: they
+            identify nothing.
     """
 
     kind: str
@@ -53,12 +58,19 @@ class Part:
     def record(self) -> dict[str, Any]:
         """Return what makes the part again, as JSON: everything but the label."""
         return {
-            "kind": self.kind, "plugin": self.plugin, "name": self.name,
-            "options": dict(self.options), "code": self.code, "fingerprint": self.fingerprint,
-        }  # fmt: skip
+            "kind": self.kind,
+            "plugin": self.plugin,
+            "name": self.name,
+            "options": dict(self.options),
+            "code": self.code,
+            "fingerprint": self.fingerprint,
+        }
 
     def identity(self) -> dict[str, Any]:
-        """Return what identifies the part in keys: the record without `running`, and without places of files that the fingerprint is of."""
+        """Return what identifies the part in keys.
+
+        The record without `running`, and without places of files that the fingerprint is of.
+        """
         left_out = (*self.paths, *self.running) if self.fingerprint else self.running
         return self.record() | {"options": _without(self.options, left_out)}
 
@@ -82,7 +94,11 @@ class Part:
     def _label_with(self, options: Mapping[str, Any]) -> str:
         use = parse_text(self.label)
         shown = {**_flat(use.options), **options}
-        return f"{use.name}:" + ",".join(f"{name}={say_value(value)}" for name, value in shown.items()) if shown else use.name
+        return (
+            f"{use.name}:" + ",".join(f"{name}={say_value(value)}" for name, value in shown.items())
+            if shown
+            else use.name
+        )
 
     def label_with_folders(self, depth: int) -> str:
         """Return the label with that many last parts of every path in it, where it has the file's or folder's name alone."""
@@ -139,9 +155,16 @@ class SplitSpec:
         calibration: share of the trainable items, 0 for none.
     """
 
-    validation: float = field(default=0.2, metadata={"help": "share of the trainable items", "range": (0, 0.9)})
-    test: float = field(default=0.2, metadata={"help": "share of all items, where the source fixes no test set", "range": (0, 0.9)})
-    calibration: float = field(default=0.0, metadata={"help": "share of the trainable items", "range": (0, 0.9)})
+    validation: float = field(
+        default=0.2, metadata={"help": "share of the trainable items", "range": (0, 0.9)}
+    )
+    test: float = field(
+        default=0.2,
+        metadata={"help": "share of all items, where the source fixes no test set", "range": (0, 0.9)},
+    )
+    calibration: float = field(
+        default=0.0, metadata={"help": "share of the trainable items", "range": (0, 0.9)}
+    )
 
     def record(self) -> dict[str, float]:
         """Return it as JSON."""
@@ -154,8 +177,10 @@ class TuneSpec:
 
     Attributes:
         budget: settings tried.
-        space: values by dotted option, such as ``{"tuner.lr": (1e-3, 1e-2)}``; options a tuner does not have are left out for it.
-        per: ``"row"`` chooses for every row; ``"tuner"`` once for each tuner (with its loss and assessor) over all its rows.
+        space: values by dotted option, such as ``{"tuner.lr": (1e-3, 1e-2)}``; options a tuner does not have
+            are left out for it.
+        per: ``"row"`` chooses for every row; ``"tuner"`` once for each tuner (with its loss and assessor)
+            over all its rows.
         replicates: replicates 0 to this - 1 are used for it.
     """
 
@@ -166,7 +191,12 @@ class TuneSpec:
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {"budget": self.budget, "space": {k: list(v) for k, v in self.space.items()}, "per": self.per, "replicates": self.replicates}
+        return {
+            "budget": self.budget,
+            "space": {k: list(v) for k, v in self.space.items()},
+            "per": self.per,
+            "replicates": self.replicates,
+        }
 
 
 @dataclass(frozen=True)
@@ -193,8 +223,8 @@ class ReportSpec:
     Attributes:
         x: dotted option that is the x axis and the columns of the table, such as ``"backbone.noise"``.
         lines: recipe key whose values are the lines, mostly ``"tuner"``.
-        panels: named groups of splits, such as ``{"in": ("test",), "out": ("test:blur", "test:noise")}``; a group is averaged,
-            over those of its splits that a row has.
+        panels: named groups of splits, such as ``{"in": ("test",), "out": ("test:blur", "test:noise")}``; a
+            group is averaged, over those of its splits that a row has.
         measure: the measure of tables and figures; empty for the first evaluator's first.
         baseline: label or name of the line that the others are compared with; empty for none.
     """
@@ -208,7 +238,13 @@ class ReportSpec:
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
         panels = None if self.panels is None else {name: list(splits) for name, splits in self.panels.items()}
-        return {"x": self.x, "lines": self.lines, "panels": panels, "measure": self.measure, "baseline": self.baseline}
+        return {
+            "x": self.x,
+            "lines": self.lines,
+            "panels": panels,
+            "measure": self.measure,
+            "baseline": self.baseline,
+        }
 
 
 @dataclass(frozen=True)
@@ -217,7 +253,8 @@ class Cell:
 
     Attributes:
         views: fixed augmented views of each training item; 1 is the evaluation view alone.
-        views_vary: whether the recipe compares numbers of views, which are then among the labels. It identifies nothing.
+        views_vary: whether the recipe compares numbers of views, which are then among the labels. It
+            identifies nothing.
     """
 
     data: Part
@@ -232,10 +269,14 @@ class Cell:
     def record(self) -> dict[str, Any]:
         """Return what makes the cell again, as JSON."""
         return {
-            "data": self.data.record(), "backbone": self.backbone.record(), "noise": [p.record() for p in self.noise],
-            "assess": self.assess.record() if self.assess else None, "tuner": self.tuner.record(),
-            "loss": self.loss.record() if self.loss else None, "views": self.views,
-        }  # fmt: skip
+            "data": self.data.record(),
+            "backbone": self.backbone.record(),
+            "noise": [p.record() for p in self.noise],
+            "assess": self.assess.record() if self.assess else None,
+            "tuner": self.tuner.record(),
+            "loss": self.loss.record() if self.loss else None,
+            "views": self.views,
+        }
 
     @cached_property
     def digest(self) -> str:
@@ -246,25 +287,41 @@ class Cell:
     def parts(self) -> dict[str, tuple[Part, ...]]:
         """Return the parts by recipe key."""
         return {
-            "data": (self.data,), "backbone": (self.backbone,), "noise": self.noise, "assess": (self.assess,) if self.assess else (),
-            "tuner": (self.tuner,), "loss": (self.loss,) if self.loss else (),
-        }  # fmt: skip
+            "data": (self.data,),
+            "backbone": (self.backbone,),
+            "noise": self.noise,
+            "assess": (self.assess,) if self.assess else (),
+            "tuner": (self.tuner,),
+            "loss": (self.loss,) if self.loss else (),
+        }
 
     def labels(self) -> dict[str, str]:
         """Return the label of every axis by recipe key; of ``views`` where they vary."""
         views = {"views": f"fixed:{self.views}"} if self.views_vary else {}
-        return {"data": self.data.label, "backbone": self.backbone.label} | views | {
-            "noise": " + ".join(p.label for p in self.noise) or "none", "assess": self.assess.label if self.assess else "none",
-            "tuner": self.tuner.label, "loss": self.loss.label if self.loss else "own",
-        }  # fmt: skip
+        return (
+            {"data": self.data.label, "backbone": self.backbone.label}
+            | views
+            | {
+                "noise": " + ".join(p.label for p in self.noise) or "none",
+                "assess": self.assess.label if self.assess else "none",
+                "tuner": self.tuner.label,
+                "loss": self.loss.label if self.loss else "own",
+            }
+        )
 
     def option(self, dotted: str) -> Any:
-        """Return an option by its dotted name, such as ``"backbone.noise"``; None where the part has no such option."""
+        """Return an option by its dotted name, such as ``"backbone.noise"``.
+
+        None where the part has no such option.
+        """
         key, _, name = dotted.partition(".")
         return next((part.option(name) for part in self.parts().get(key, ()) if part.has(name)), None)
 
     def with_options(self, options: Mapping[str, Any]) -> Cell:
-        """Return the cell with options of its tuner, loss or assessor changed, such as ``{"tuner.lr": 1e-3}``."""
+        """Return the cell with options of its tuner, loss or assessor changed, such as ``{"tuner.lr".
+
+        1e-3}``.
+        """
         changed: dict[str, Part] = {}
         for dotted, value in options.items():
             key, _, name = dotted.partition(".")
@@ -280,7 +337,8 @@ class Trial:
     Attributes:
         cell: the cell; for a candidate of tuning, with the candidate's options.
         replicate: 0, 1, ...
-        tuned: key of the choice that fills in the tuner's options before the fit; empty where nothing is tuned, and for candidates.
+        tuned: key of the choice that fills in the tuner's options before the fit; empty where nothing is
+            tuned, and for candidates.
     """
 
     cell: Cell

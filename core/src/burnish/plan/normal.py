@@ -38,7 +38,10 @@ def to_yaml(plan: Any) -> str:
     Args:
         plan: a `burnish.plan.Plan`.
     """
-    head = f"# A plan of burnish {__version__}, torch {plan.numeric.torch or 'not installed'}. To run it again: burnish run plan.yaml\n"
+    head = (
+        f"# A plan of burnish {__version__}, torch {plan.numeric.torch or 'not installed'}. To run it again:"
+        " burnish run plan.yaml\n"
+    )
     return head + "".join(f"{line}\n" for line in _block(plan.recipe, 0))
 
 
@@ -72,4 +75,10 @@ def _scalar(value: Any) -> str:
 def _escaped(char: str) -> str:
     if char in '"\\':
         return "\\" + char
-    return char if char.isprintable() else f"\\u{ord(char):04x}" if ord(char) < 1 << 16 else f"\\U{ord(char):08x}"
+    return (
+        char
+        if char.isprintable()
+        else f"\\u{ord(char):04x}"
+        if ord(char) < 1 << 16
+        else f"\\U{ord(char):08x}"
+    )

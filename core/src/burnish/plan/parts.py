@@ -39,7 +39,11 @@ class ResolvedPart:
 
     def relabelled(self, labels: Mapping[str, str]) -> ResolvedPart:
         """Return the part with its label among those, by digest; the same where it has none there."""
-        return replace(self, part=replace(self.part, label=labels[self.part.digest])) if self.part.digest in labels else self
+        return (
+            replace(self, part=replace(self.part, label=labels[self.part.digest]))
+            if self.part.digest in labels
+            else self
+        )
 
     @property
     def needs(self) -> frozenset[str]:
@@ -48,7 +52,9 @@ class ResolvedPart:
 
 
 class Resolver:
-    """Resolves the parts of one recipe. What is wrong is gathered in `errors`, so that all of it can be told at once.
+    """Resolves the parts of one recipe.
+
+    What is wrong is gathered in `errors`, so that all of it can be told at once.
 
     Args:
         recipe: the recipe.
@@ -62,7 +68,10 @@ class Resolver:
         self._code: dict[str, str] = {}
 
     def axis(self, key: str, default: Any = None) -> list[ResolvedPart]:
-        """Return the parts along the axis under a key; the default where the recipe has none. None stands for nothing."""
+        """Return the parts along the axis under a key; the default where the recipe has none.
+
+        None stands for nothing.
+        """
         value = self._given(key)
         address: tuple[str | int, ...] = (key,)
         if value is None:
@@ -95,7 +104,10 @@ class Resolver:
 
     def _given(self, key: str) -> Any:
         value = self.recipe.values.get(key)
-        if value == [] and key not in {"data", "tuner"}:  # of these two, which have no default, planning says that they are missing
+        if value == [] and key not in {
+            "data",
+            "tuner",
+        }:  # of these two, which have no default, planning says that they are missing
             self.errors.append(empty_list(key, self.recipe.where(key)))
         return value
 
@@ -115,7 +127,9 @@ class Resolver:
 
     def _value(self, key: str, item: Any, where: str) -> Iterator[ResolvedPart]:
         base = self.recipe.base_of(key)
-        use = guess_source(item, base, self.manager, where) if key == "data" and isinstance(item, str) else None
+        use = (
+            guess_source(item, base, self.manager, where) if key == "data" and isinstance(item, str) else None
+        )
         use = use or read_use(item, where)
         component = self.manager.get(PARTS[key], use.name, where)
         cls = _config_class(component, key, where)
@@ -150,30 +164,43 @@ class Resolver:
             return str(self.manager.call(component, descriptor.fingerprint, config))
         return fingerprint.of_config(config, where)
 
-    def _overridden(self, key: str, component: Component, cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-        changed = {name: dict(value) if isinstance(value, Mapping) else value for name, value in options.items()}
+    def _overridden(
+        self, key: str, component: Component, cls: type[Any], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        changed = {
+            name: dict(value) if isinstance(value, Mapping) else value for name, value in options.items()
+        }
         known = {option.name: option for option in describe(cls)}
         for override in (o for o in self.recipe.overrides if o.key == key and o.option in known):
             value = override.value
             if "path" in known[override.option].type and isinstance(value, str):
-                value = os.path.abspath(Path(value).expanduser())  # noqa: PTH100 (links stay as they are written)
+                value = os.path.abspath(Path(value).expanduser())
             set_option(changed, override.option, value, override.text, replace=True)
             self._applied.append(override)
         return changed
 
     def _check_overrides(self, key: str) -> None:
-        """Refuse settings for options that no part under the key has; not where some part could not be read anyway."""
+        """Refuse settings for options that no part under the key has.
+
+        Not where some part could not be read anyway.
+        """
         if self.errors:
             return
         for override in self.recipe.overrides:
             if override.key == key and override not in self._applied:
                 self.errors.append(
-                    RecipeError(f"no part under {key} has an option {override.option!r}", where=override.text, todo="See burnish show")
+                    RecipeError(
+                        f"no part under {key} has an option {override.option!r}",
+                        where=override.text,
+                        todo="See burnish show",
+                    )
                 )
 
 
 def told_apart(parts: Iterable[ResolvedPart]) -> dict[str, str]:
-    """Return labels, by digest, for those parts of an axis whose label others have, too: their paths with as many folders as it takes.
+    """Return labels, by digest, for those parts of an axis whose label others have, too.
+
+    Their paths with as many folders as it takes.
 
     Rows are paired and drawn by their labels, so two data sets in files of one name must not share one.
     """
@@ -184,7 +211,10 @@ def told_apart(parts: Iterable[ResolvedPart]) -> dict[str, str]:
     for alike in by_label.values():
         if len(alike) > 1:
             deepest = max(str(part.options).count("/") for part in alike.values())
-            tried = ({digest: part.label_with_folders(depth) for digest, part in alike.items()} for depth in range(2, deepest + 2))
+            tried = (
+                {digest: part.label_with_folders(depth) for digest, part in alike.items()}
+                for depth in range(2, deepest + 2)
+            )
             labels |= next((found for found in tried if len(set(found.values())) == len(alike)), {})
     return labels
 
@@ -200,7 +230,9 @@ def _config_class(component: Component, key: str, where: str) -> type[Any]:
 
 
 def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Use | None:
-    """Return the source, with its options, that reads the path ``--data`` names; None where the text names a source itself.
+    """Return the source, with its options, that reads the path ``--data`` names.
+
+    None where the text names a source itself.
 
     Args:
         text: what stands under ``data``.
@@ -209,14 +241,15 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
         where: what the text belongs to, for errors.
 
     Raises:
-        RecipeError: it looks like a path, but nothing is there, or no installed source or more than one reads it.
+        RecipeError: it looks like a path, but nothing is there, or no installed source or more than one reads
+            it.
     """
     name = text.partition(":")[0].strip()
     sources = manager.components("source")
     if any(name in {c.name, c.full_name} for c in sources):
         return None
     try:
-        path = Path(os.path.abspath(base / Path(text).expanduser()))  # noqa: PTH100 (links stay as they are written)
+        path = Path(os.path.abspath(base / Path(text).expanduser()))
         exists = path.exists()
     except (OSError, ValueError, RuntimeError):
         return None
@@ -225,7 +258,9 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
             return None
         hint = suggestion(name, [c.name for c in sources])
         raise RecipeError(
-            f"there is no file or folder {str(path)!r}. {hint}".strip(), where=where, todo="Name a path, or a source such as folder:path=DIR"
+            f"there is no file or folder {str(path)!r}. {hint}".strip(),
+            where=where,
+            todo="Name a path, or a source such as folder:path=DIR",
         )
     guesses = {}
     for component in (c for c in sources if c.descriptor.guess):
@@ -237,14 +272,27 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
         return Use(component.full_name, options)
     if guesses:
         names = ", ".join(sorted(manager.label(c) for c in guesses))
-        raise RecipeError(f"several sources read {str(path)!r}", where=where, possible=names, todo="Name one, such as folder:path=DIR")
-    able = ", ".join(manager.label(c) for c in sources if c.descriptor.guess) or "no installed source guesses: pip install burnish-basics"
+        raise RecipeError(
+            f"several sources read {str(path)!r}",
+            where=where,
+            possible=names,
+            todo="Name one, such as folder:path=DIR",
+        )
+    able = (
+        ", ".join(manager.label(c) for c in sources if c.descriptor.guess)
+        or "no installed source guesses: pip install burnish-basics"
+    )
     raise RecipeError(
-        f"no source reads {str(path)!r}", where=where, possible=able, todo="Name the source and its options, such as csv:path=FILE,label=COLUMN"
+        f"no source reads {str(path)!r}",
+        where=where,
+        possible=able,
+        todo="Name the source and its options, such as csv:path=FILE,label=COLUMN",
     )
 
 
-def read_part(key: str, value: Any, manager: Manager, *, where: str = "", base: Path | None = None) -> ResolvedPart:
+def read_part(
+    key: str, value: Any, manager: Manager, *, where: str = "", base: Path | None = None
+) -> ResolvedPart:
     """Return the one part that a notation stands for, outside of any recipe.
 
     Args:
@@ -255,10 +303,15 @@ def read_part(key: str, value: Any, manager: Manager, *, where: str = "", base: 
         base: folder that relative paths start from; None for the current one.
 
     Raises:
-        BurnishError: the notation is malformed, the component unknown, an option wrong, or the notation means several parts.
+        BurnishError: the notation is malformed, the component unknown, an option wrong, or the notation means
+            several parts.
     """
     resolver = Resolver(make_recipe({}, base=base), manager)
     found = list(resolver._value(key, value, where))
     if len(found) != 1:
-        raise RecipeError(f"{value!r} means {len(found)} parts, and one is needed", where=where, todo="Give single values, not lists")
+        raise RecipeError(
+            f"{value!r} means {len(found)} parts, and one is needed",
+            where=where,
+            todo="Give single values, not lists",
+        )
     return found[0]

@@ -1,4 +1,7 @@
-"""Those keys of a recipe that name no parts: split, replicates, tune, select, report, numeric and the like."""
+"""Those keys of a recipe that name no parts.
+
+Split, replicates, tune, select, report, numeric and the like.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,11 @@ def read_split(recipe: Recipe) -> SplitSpec:
     where = recipe.where("split")
     split = make_config(SplitSpec, _mapping(recipe, "split", "{validation: 0.2, test: 0.2}"), where=where)
     if split.validation + split.calibration >= 1:
-        raise RecipeError("validation and calibration leave nothing to train on", where=where, todo="Their sum must be below 1")
+        raise RecipeError(
+            "validation and calibration leave nothing to train on",
+            where=where,
+            todo="Their sum must be below 1",
+        )
     return split
 
 
@@ -59,7 +66,10 @@ def read_views(recipe: Recipe) -> list[int | None]:
         if item is not None and match is None:
             where = recipe.where("views") if position is None else recipe.where("views", position)
             raise RecipeError(
-                f"{item!r} are no views", where=where, possible="fixed:1, fixed:2, ...", todo="Leave views out to give every tuner what it asks for"
+                f"{item!r} are no views",
+                where=where,
+                possible="fixed:1, fixed:2, ...",
+                todo="Leave views out to give every tuner what it asks for",
             )
         found.append(int(match.group(1)) if match else None)
     return found
@@ -69,13 +79,17 @@ def read_on_bad_input(recipe: Recipe) -> Literal["error", "skip"]:
     """Return what happens to an item that cannot be read."""
     value = recipe.values.get("on_bad_input", "error")
     if value not in ("error", "skip"):
-        raise RecipeError(f"{value!r} is none of them", where=recipe.where("on_bad_input"), possible="error, skip")
+        raise RecipeError(
+            f"{value!r} is none of them", where=recipe.where("on_bad_input"), possible="error, skip"
+        )
     return cast("Literal['error', 'skip']", value)
 
 
 def read_select(recipe: Recipe) -> SelectSpec:
     """Return the measure that tuning goes by."""
-    return make_config(SelectSpec, _mapping(recipe, "select", "{measure: accuracy}"), where=recipe.where("select"))
+    return make_config(
+        SelectSpec, _mapping(recipe, "select", "{measure: accuracy}"), where=recipe.where("select")
+    )
 
 
 def read_numeric(recipe: Recipe) -> Numeric:
@@ -99,11 +113,15 @@ def read_requires(recipe: Recipe) -> list[str]:
     items = [value] if isinstance(value, str) else value
     where = recipe.where("requires")
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise RecipeError("not a list of packages", where=where, todo='Write requires: ["burnish-nmtune>=0.1"]')
+        raise RecipeError(
+            "not a list of packages", where=where, todo='Write requires: ["burnish-nmtune>=0.1"]'
+        )
     try:
         missing = list(unmet(items))
     except ValueError as error:
-        raise RecipeError(f"no package and version: {error}", where=where, todo='Write for instance "burnish-nmtune>=0.1"') from error
+        raise RecipeError(
+            f"no package and version: {error}", where=where, todo='Write for instance "burnish-nmtune>=0.1"'
+        ) from error
     if missing:
         wanted = " ".join(f"'{item}'" for item in items)
         raise RecipeError("; ".join(missing), where=where, todo=f"pip install {wanted}")
@@ -117,15 +135,31 @@ def read_report(recipe: Recipe) -> ReportSpec:
     options = {name: value for name, value in given.items() if name in {"x", "lines", "measure", "baseline"}}
     for name in given.keys() - options.keys():
         known = ["x", "lines", "panels", "measure", "baseline"]
-        raise RecipeError(f"unknown entry {name!r}. {suggestion(str(name), known)}".strip(), where=where, possible=", ".join(known))
+        raise RecipeError(
+            f"unknown entry {name!r}. {suggestion(str(name), known)}".strip(),
+            where=where,
+            possible=", ".join(known),
+        )
     if panels is not None and not isinstance(panels, Mapping):
-        raise RecipeError("panels is no mapping of names to splits", where=where, todo="Write panels: {in: test, out: [test:blur]}")
+        raise RecipeError(
+            "panels is no mapping of names to splits",
+            where=where,
+            todo="Write panels: {in: test, out: [test:blur]}",
+        )
     groups = {name: tuple(v for _, v in axis(value)) for name, value in (panels or {}).items()}
     if not all(splits and all(isinstance(split, str) for split in splits) for splits in groups.values()):
-        raise RecipeError("panels names something that is no split", where=where, todo="Write panels: {in: test, out: [test:blur]}")
+        raise RecipeError(
+            "panels names something that is no split",
+            where=where,
+            todo="Write panels: {in: test, out: [test:blur]}",
+        )
     for name, splits in groups.items():
         if (name == "test" or name.startswith("test:")) and splits != (name,):
-            raise RecipeError(f"the panel {name!r} has the name of a test set, and is not that alone", where=where, todo="Give it another name")
+            raise RecipeError(
+                f"the panel {name!r} has the name of a test set, and is not that alone",
+                where=where,
+                todo="Give it another name",
+            )
     spec = make_config(_ReportOptions, options, where=where)
     return ReportSpec(spec.x, spec.lines, groups or None, spec.measure, spec.baseline)
 
@@ -138,15 +172,25 @@ def check_report(report: ReportSpec, cells: Sequence[Cell], where: str) -> None:
     """
     key, _, option = report.x.partition(".")
     if report.x and not any(part.has(option) for cell in cells for part in cell.parts().get(key, ())):
-        raise RecipeError(f"nothing in the plan has {report.x!r}", where=where, todo="x is a key and an option, such as backbone.noise")
+        raise RecipeError(
+            f"nothing in the plan has {report.x!r}",
+            where=where,
+            todo="x is a key and an option, such as backbone.noise",
+        )
     lines = dict.fromkeys(cell.labels()[report.lines] for cell in cells)
     meant = called(report.baseline, lines)
     if report.baseline and len(meant) != 1:
-        which = "may be any of them" if meant else f"is no {report.lines} of the plan. {suggestion(report.baseline, lines)}".strip()
-        raise RecipeError(f"the baseline {report.baseline!r} {which}", where=where, possible=", ".join(meant or lines))
+        which = (
+            "may be any of them"
+            if meant
+            else f"is no {report.lines} of the plan. {suggestion(report.baseline, lines)}".strip()
+        )
+        raise RecipeError(
+            f"the baseline {report.baseline!r} {which}", where=where, possible=", ".join(meant or lines)
+        )
 
 
-# -- tuning ---------------------------------------------------------------------------------------------------------------------
+# -- tuning --------------------------------------------------------------------------------------------------
 
 
 def read_tune(recipe: Recipe) -> TuneSpec | None:
@@ -159,31 +203,66 @@ def read_tune(recipe: Recipe) -> TuneSpec | None:
     for name in given:
         if name not in {"budget", "space", "per", "replicates"}:
             known = ["budget", "space", "per", "replicates"]
-            errors.append(RecipeError(f"unknown entry {name!r}. {suggestion(str(name), known)}".strip(), where=where, possible=", ".join(known)))
+            errors.append(
+                RecipeError(
+                    f"unknown entry {name!r}. {suggestion(str(name), known)}".strip(),
+                    where=where,
+                    possible=", ".join(known),
+                )
+            )
     space = given.get("space")
     if not isinstance(space, Mapping) or not space:
-        errors.append(RecipeError("there is no space of options to try", where=where, todo="Write space: {tuner.lr: [1e-3, 1e-2]}"))
+        errors.append(
+            RecipeError(
+                "there is no space of options to try",
+                where=where,
+                todo="Write space: {tuner.lr: [1e-3, 1e-2]}",
+            )
+        )
         space = {}
     for name, values in space.items():
         key, _, option = name.partition(".")
         if key not in TUNABLE or not option:
-            errors.append(RecipeError(f"{name!r} cannot be tuned", where=f"{where}.space", possible=", ".join(f"{k}.OPTION" for k in TUNABLE)))
+            errors.append(
+                RecipeError(
+                    f"{name!r} cannot be tuned",
+                    where=f"{where}.space",
+                    possible=", ".join(f"{k}.OPTION" for k in TUNABLE),
+                )
+            )
         if not isinstance(values, list) or not values:
-            errors.append(RecipeError(f"the values of {name} are no list", where=f"{where}.space", todo=f"Write {name}: [first, second]"))
+            errors.append(
+                RecipeError(
+                    f"the values of {name} are no list",
+                    where=f"{where}.space",
+                    todo=f"Write {name}: [first, second]",
+                )
+            )
     per = given.get("per", "row")
     if per not in ("row", "tuner"):
         errors.append(RecipeError(f"{per!r} is none of them", where=f"{where}.per", possible="row, tuner"))
     if "budget" not in given:
-        errors.append(RecipeError("budget is missing: how many settings each tuner may try", where=where, todo="Write budget: 4"))
-    budget, replicates = (_attempt_whole(errors, given.get(name, 1), f"{where}.{name}") for name in ("budget", "replicates"))
+        errors.append(
+            RecipeError(
+                "budget is missing: how many settings each tuner may try", where=where, todo="Write budget: 4"
+            )
+        )
+    budget, replicates = (
+        _attempt_whole(errors, given.get(name, 1), f"{where}.{name}") for name in ("budget", "replicates")
+    )
     raise_all(errors)
-    return TuneSpec(budget, {name: tuple(values) for name, values in space.items()}, cast("Any", per), replicates)
+    return TuneSpec(
+        budget, {name: tuple(values) for name, values in space.items()}, cast("Any", per), replicates
+    )
 
 
-def settings_of(tune: TuneSpec, cells: Sequence[Mapping[str, ResolvedPart]], where: str) -> tuple[tuple[Mapping[str, Any], ...], ...]:
+def settings_of(
+    tune: TuneSpec, cells: Sequence[Mapping[str, ResolvedPart]], where: str
+) -> tuple[tuple[Mapping[str, Any], ...], ...]:
     """Return the options that each cell's candidates try.
 
-    All settings of the options it has, where the budget allows; else a draw without replacement, the same for equal spaces.
+    All settings of the options it has, where the budget allows; else a draw without replacement, the same for
+    equal spaces.
 
     Args:
         tune: what is tuned.
@@ -197,9 +276,15 @@ def settings_of(tune: TuneSpec, cells: Sequence[Mapping[str, ResolvedPart]], whe
     for name in tune.space:
         key, _, option = name.partition(".")
         if not any(parts[key].part.has(option) for parts in cells if key in parts):
-            known = dict.fromkeys(f"{key}.{n}" for parts in cells if key in parts for n in parts[key].part.options)
+            known = dict.fromkeys(
+                f"{key}.{n}" for parts in cells if key in parts for n in parts[key].part.options
+            )
             hint = suggestion(name, known)
-            raise RecipeError(f"nothing in the plan has {name!r}. {hint}".strip(), where=f"{where}.space", possible=", ".join(known))
+            raise RecipeError(
+                f"nothing in the plan has {name!r}. {hint}".strip(),
+                where=f"{where}.space",
+                possible=", ".join(known),
+            )
     known_settings: dict[tuple[str, ...], tuple[Mapping[str, Any], ...]] = {}
     found = []
     for parts in cells:
@@ -211,7 +296,11 @@ def settings_of(tune: TuneSpec, cells: Sequence[Mapping[str, ResolvedPart]], whe
 
 
 def _settings(tune: TuneSpec, parts: Mapping[str, ResolvedPart], where: str) -> tuple[Mapping[str, Any], ...]:
-    names = [name for name in tune.space if (key := name.partition(".")[0]) in parts and parts[key].part.has(name.partition(".")[2])]
+    names = [
+        name
+        for name in tune.space
+        if (key := name.partition(".")[0]) in parts and parts[key].part.has(name.partition(".")[2])
+    ]
     if not names:
         return ()
     total = prod(len(tune.space[name]) for name in names)
@@ -229,8 +318,13 @@ def _settings(tune: TuneSpec, parts: Mapping[str, ResolvedPart], where: str) -> 
     return tuple(settings)
 
 
-def _canonical(setting: Mapping[str, Any], parts: Mapping[str, ResolvedPart], where: str) -> Mapping[str, Any]:
-    """Return a setting with its values as the config gives them: 1 becomes 1.0 for a number with a fraction."""
+def _canonical(
+    setting: Mapping[str, Any], parts: Mapping[str, ResolvedPart], where: str
+) -> Mapping[str, Any]:
+    """Return a setting with its values as the config gives them.
+
+    1 becomes 1.0 for a number with a fraction.
+    """
     canonical: dict[str, Any] = {}
     for key in dict.fromkeys(name.partition(".")[0] for name in setting):
         names = [name for name in setting if name.partition(".")[0] == key]
@@ -242,7 +336,7 @@ def _canonical(setting: Mapping[str, Any], parts: Mapping[str, ResolvedPart], wh
     return {name: canonical[name] for name in setting}
 
 
-# -- helpers --------------------------------------------------------------------------------------------------------------------
+# -- helpers -------------------------------------------------------------------------------------------------
 
 
 def _attempt_whole(errors: list[BurnishError], value: Any, where: str) -> int:

@@ -1,6 +1,7 @@
 """What a study says, in a few plain sentences made from its numbers. Light.
 
-A difference is called one only where its interval excludes 0 and its corrected p-value is below 0.05; anything else is "not told apart".
+A difference is called one only where its interval excludes 0 and its corrected p-value is below 0.05;
+anything else is "not told apart".
 """
 
 from __future__ import annotations
@@ -23,16 +24,32 @@ def answer(summary: Summary) -> list[str]:
     sample = next((n for place in summary.shown() if (n := summary.sample(place))), None)
     if sample is None:
         return []
-    parts = [_scope(summary), *_single(summary), *_best(summary, sample), *_against(summary), *_along(summary), *_limits(summary)]
+    parts = [
+        _scope(summary),
+        *_single(summary),
+        *_best(summary, sample),
+        *_against(summary),
+        *_along(summary),
+        *_limits(summary),
+    ]
     return [part for part in parts if part]
 
 
 def _scope(summary: Summary) -> str:
     lines, rows = len(summary.all_series), len(summary.rows)
-    compared = f"{lines} {_PLURALS.get(summary.lines, summary.lines + 's')}" if lines > 1 else f"One {summary.lines}"
+    compared = (
+        f"{lines} {_PLURALS.get(summary.lines, summary.lines + 's')}" if lines > 1 else f"One {summary.lines}"
+    )
     xs = _values(summary)
-    over = f" at {len(xs)} values of {named(summary.x)}{' and without it' if None in summary.xs else ''}" if len(summary.xs) > 1 else ""
-    return f"{compared}{over}: {rows} row{'s' if rows != 1 else ''}, {replicates(summary)} each, measured by {named(summary.measure)}."
+    over = (
+        f" at {len(xs)} values of {named(summary.x)}{' and without it' if None in summary.xs else ''}"
+        if len(summary.xs) > 1
+        else ""
+    )
+    return (
+        f"{compared}{over}: {rows} row{'s' if rows != 1 else ''}, {replicates(summary)} each, measured by"
+        f" {named(summary.measure)}."
+    )
 
 
 def _single(summary: Summary) -> list[str]:
@@ -40,12 +57,17 @@ def _single(summary: Summary) -> list[str]:
     if len(summary.rows) != 1:
         return []
     found = [(place, summary.rows[0].number(summary.measure, place)) for place in summary.shown()]
-    parts = [f"{from_to(number)}{_WORDS[number.unit]} in {quoted(place)}" for place, number in found if number]
+    parts = [
+        f"{from_to(number)}{_WORDS[number.unit]} in {quoted(place)}" for place, number in found if number
+    ]
     return [f"{named(summary.rows[0].line)}: {some(parts)}, with 95 % intervals."] if parts else []
 
 
 def leaders(summary: Summary) -> dict[str, tuple[str, float]]:
-    """Return the line with the best mean in each panel, of those that have every row; nothing where no direction is better."""
+    """Return the line with the best mean in each panel, of those that have every row.
+
+    Nothing where no direction is better.
+    """
     sample = summary.sample()
     if sample is None or sample.better == "none":
         return {}
@@ -63,9 +85,17 @@ def _best(summary: Summary, sample: Number) -> list[str]:
     rows = " over all rows" if summary.xs or len(summary.rows) > len(summary.all_series) else ""
     names = distinct(name for name, _ in best.values())
     if len(names) == 1:
-        at = joined([f"{shown(value, sample.unit)}{_WORDS[sample.unit]} in {quoted(place)}" for place, (_, value) in best.items()])
+        at = joined(
+            [
+                f"{shown(value, sample.unit)}{_WORDS[sample.unit]} in {quoted(place)}"
+                for place, (_, value) in best.items()
+            ]
+        )
         return [f"{named(names[0])} has the {word} mean{rows}: {at}."]
-    parts = [f"in {quoted(place)} it is {named(name)} ({shown(value, sample.unit)}{_WORDS[sample.unit]})" for place, (name, value) in best.items()]
+    parts = [
+        f"in {quoted(place)} it is {named(name)} ({shown(value, sample.unit)}{_WORDS[sample.unit]})"
+        for place, (name, value) in best.items()
+    ]
     return [f"Which {summary.lines} has the {word} mean{rows} depends on the test data: {joined(parts)}."]
 
 
@@ -80,7 +110,10 @@ def _against(summary: Summary) -> list[str]:
         for verdict, word in (("above", "higher"), ("below", "lower")):
             names = [named(c.line) for c in here if c.verdict == verdict and c not in leads]
             if names:
-                text.append(f"{some(names)} {'is' if len(names) == 1 else 'are'} {word} than {named(summary.baseline)}")
+                text.append(
+                    f"{some(names)} {'is' if len(names) == 1 else 'are'} {word} than"
+                    f" {named(summary.baseline)}"
+                )
         unclear = [named(c.line) for c in here if c.verdict == "open" and c not in leads]
         if unclear:
             text.append(f"{some(unclear)} cannot be told from {named(summary.baseline)}")
@@ -100,7 +133,8 @@ def _mixed(summary: Summary, panel: str) -> list[str]:
         above, below = verdicts.count("above"), verdicts.count("below")
         if above and below:
             parts.append(
-                f"row by row, {named(line)} is higher than {named(summary.baseline)} in {above} and lower in {below} of {len(verdicts)} rows"
+                f"row by row, {named(line)} is higher than {named(summary.baseline)} in {above} and lower in"
+                f" {below} of {len(verdicts)} rows"
             )
     return parts
 
@@ -114,15 +148,24 @@ def _difference(summary: Summary, difference: Difference) -> str:
     unit = summary.unit
     by, at = signed(difference.difference, unit), interval(difference, unit)
     if difference.verdict == "unknown":
-        return f"{named(difference.line)} is {by}{_WORDS[unit]} from {named(summary.baseline)}, with no interval to judge it by"
+        return (
+            f"{named(difference.line)} is {by}{_WORDS[unit]} from {named(summary.baseline)}, with no interval"
+            " to judge it by"
+        )
     figures = f"{by}{_WORDS[unit]}, 95 % interval {at}, corrected p {probability(difference.p_holm)}"
     if difference.verdict == "open":
         return f"{named(difference.line)} and {named(summary.baseline)} cannot be told apart ({figures})"
-    return f"{named(difference.line)} is {'higher' if difference.verdict == 'above' else 'lower'} than {named(summary.baseline)} ({figures})"
+    return (
+        f"{named(difference.line)} is {'higher' if difference.verdict == 'above' else 'lower'} than"
+        f" {named(summary.baseline)} ({figures})"
+    )
 
 
 def _along(summary: Summary) -> list[str]:
-    """Say how the leading line and the baseline change from the first x to the last, where x is a number: words lead from nowhere to nowhere."""
+    """Say how the leading line and the baseline change from the first x to the last, where x is a number.
+
+    Words lead from nowhere to nowhere.
+    """
     xs = _values(summary)
     if len(xs) < 2 or any(isinstance(x, bool) or not isinstance(x, int | float) for x in xs):
         return []
@@ -133,8 +176,20 @@ def _along(summary: Summary) -> list[str]:
     for place in summary.shown():
         changes: list[str] = []
         for series in wanted[:2]:
-            ends = [mean([n.value for row in summary.behind(series, x) if (n := row.number(summary.measure, place))]) for x in (first, last)]
-            changes.append(f"{named(series)} {'goes ' if not changes else ''}from {shown(ends[0], summary.unit)} to {shown(ends[1], summary.unit)}")
+            ends = [
+                mean(
+                    [
+                        n.value
+                        for row in summary.behind(series, x)
+                        if (n := row.number(summary.measure, place))
+                    ]
+                )
+                for x in (first, last)
+            ]
+            changes.append(
+                f"{named(series)} {'goes ' if not changes else ''}from {shown(ends[0], summary.unit)} to"
+                f" {shown(ends[1], summary.unit)}"
+            )
         if changes:
             parts.append(f"{'; in' if parts else 'in'} {quoted(place)} {joined(changes)}")
     return [f"From {named(summary.x)} {x_name(first)} to {x_name(last)}, {''.join(parts)}."] if parts else []
@@ -147,12 +202,27 @@ def _values(summary: Summary) -> list[Any]:
 
 def _limits(summary: Summary) -> list[str]:
     lines = []
-    failed = sum(number.missing for row in summary.rows for number in [row.number(summary.measure, summary.shown()[0])] if number and row.errors)
+    failed = sum(
+        number.missing
+        for row in summary.rows
+        for number in [row.number(summary.measure, summary.shown()[0])]
+        if number and row.errors
+    )
     if failed:
-        lines.append(f"{failed} trial{'s' if failed != 1 else ''} could not be trained and {'are' if failed != 1 else 'is'} left out.")
-    incomplete = [series for series in summary.all_series if any(series not in means(summary, place) for place in summary.shown())]
+        lines.append(
+            f"{failed} trial{'s' if failed != 1 else ''} could not be trained and"
+            f" {'are' if failed != 1 else 'is'} left out."
+        )
+    incomplete = [
+        series
+        for series in summary.all_series
+        if any(series not in means(summary, place) for place in summary.shown())
+    ]
     if incomplete:
-        lines.append(f"{some(list(map(named, incomplete)))}: not every row has a value, so no mean over all rows is given.")
+        lines.append(
+            f"{some(list(map(named, incomplete)))}: not every row has a value, so no mean over all rows is"
+            " given."
+        )
     return lines
 
 

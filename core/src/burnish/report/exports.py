@@ -21,46 +21,98 @@ _PLAIN_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.A
 
 
 def to_csv(summary: Summary) -> str:
-    """Return one line per row, measure and split or panel: labels, value, interval, n, unit, and the value of each replicate.
+    """Return one line per row, measure and split or panel.
+
+    Labels, value, interval, n, unit, and the value of each replicate.
 
     Values are as measured (fractions stay fractions); a cell is empty where a value is not defined.
     """
     axes = distinct(key for row in summary.rows for key in row.labels)
-    head = [*axes, summary.x or "x", "measure", "split", "value", "low", "high", "n", "unit", "better", "interval"]
+    head = [
+        *axes,
+        summary.x or "x",
+        "measure",
+        "split",
+        "value",
+        "low",
+        "high",
+        "n",
+        "unit",
+        "better",
+        "interval",
+    ]
     lines = [
         [
-            *(row.labels.get(axis, "") for axis in axes), "" if row.x is None else _x(row.x), measure, place, number.value, number.low, number.high,
-            number.n, number.unit, number.better, number.how, *number.values,
+            *(row.labels.get(axis, "") for axis in axes),
+            "" if row.x is None else _x(row.x),
+            measure,
+            place,
+            number.value,
+            number.low,
+            number.high,
+            number.n,
+            number.unit,
+            number.better,
+            number.how,
+            *number.values,
         ]
-        for row in summary.rows for measure, place, number in _selected(summary, row)
-    ]  # fmt: skip
+        for row in summary.rows
+        for measure, place, number in _selected(summary, row)
+    ]
     return write_csv([[*head, *(f"replicate_{r}" for r in range(summary.replicates))], *lines])
 
 
 def comparisons_to_csv(summary: Summary) -> str:
-    """Return one line per comparison with the baseline: over all rows first, then row by row with the row's labels."""
+    """Return one line per comparison with the baseline.
+
+    Over all rows first, then row by row with the row's labels.
+    """
     axes = distinct(key for difference in summary.comparisons for key in difference.labels)
-    head = [summary.lines, "baseline", "measure", "panel", "over", *axes, "difference", "low", "high", "p", "p_holm"]
+    head = [
+        summary.lines,
+        "baseline",
+        "measure",
+        "panel",
+        "over",
+        *axes,
+        "difference",
+        "low",
+        "high",
+        "p",
+        "p_holm",
+    ]
     return write_csv(
         [
             head,
             *(
                 [
-                    c.line, summary.baseline, summary.measure, c.panel, c.over, *(c.labels.get(axis, "") for axis in axes),
-                    c.difference, c.low, c.high, c.p, c.p_holm,
+                    c.line,
+                    summary.baseline,
+                    summary.measure,
+                    c.panel,
+                    c.over,
+                    *(c.labels.get(axis, "") for axis in axes),
+                    c.difference,
+                    c.low,
+                    c.high,
+                    c.p,
+                    c.p_holm,
                 ]
                 for c in summary.comparisons
             ),
         ]
-    )  # fmt: skip
+    )
 
 
 def write_csv(lines: Iterable[Sequence[object]], *, folded: bool = True) -> str:
-    """Return CSV in which no cell is run by a spreadsheet: text that starts like a formula gets an apostrophe before it.
+    """Return CSV in which no cell is run by a spreadsheet.
+
+    Text that starts like a formula gets an apostrophe before it.
 
     Args:
         lines: rows of cells.
-        folded: whether white space in a text becomes single spaces; otherwise it stays, line breaks in quotes.
+        folded: whether white space in a text becomes single spaces; otherwise it stays, line breaks in
+            quotes.
     """
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([_cell(value, folded) for value in line] for line in lines)
@@ -84,11 +136,20 @@ def _x(value: object) -> object:
 
 
 def _selected(summary: Summary, row: Row) -> list[tuple[str, str, Number]]:
-    return [(measure, place, number) for measure, places in row.numbers.items() for place, number in places.items()]
+    return [
+        (measure, place, number)
+        for measure, places in row.numbers.items()
+        for place, number in places.items()
+    ]
 
 
 def to_json(
-    summary: Summary, *, choices: Mapping[str, Mapping[str, Any]], notes: Sequence[tuple[str, str]], numeric: Mapping[str, Any], name: str
+    summary: Summary,
+    *,
+    choices: Mapping[str, Mapping[str, Any]],
+    notes: Sequence[tuple[str, str]],
+    numeric: Mapping[str, Any],
+    name: str,
 ) -> str:
     """Return results, comparisons, tuning, failures and notes as JSON; what is not defined is null."""
     content = {
@@ -111,7 +172,11 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _difference(summary: Summary, difference: Difference) -> dict[str, Any]:
-    return asdict(difference) | {"measure": summary.measure, "baseline": summary.baseline, "verdict": difference.verdict}
+    return asdict(difference) | {
+        "measure": summary.measure,
+        "baseline": summary.baseline,
+        "verdict": difference.verdict,
+    }
 
 
 def _finite(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Figures of a study: small pictures that stand beside each other in the report, each a matplotlib `Figure` (no pyplot, no global state kept).
 
-A line has one colour and one marker in all of them (`burnish.report.style.looks`), so that they share one legend.
+A line has one colour and one marker in all of them (`burnish.report.style.looks`), so that they share one
+legend.
 """
 
 from __future__ import annotations
@@ -58,10 +59,14 @@ def drawing() -> Iterator[None]:
 
     import matplotlib as mpl
 
-    # The backend stays what it is: a context does not give it back, and a `Figure` that is written to SVG needs none.
-    settings: dict[Any, Any] = {name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"}
+    # The backend stays what it is: a context does not give it back, and a `Figure` that is written to SVG
+    # needs none.
+    settings: dict[Any, Any] = {
+        name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"
+    }
     with warnings.catch_warnings(), mpl.rc_context(settings | dict(SETTINGS)):
-        # Text stays text in the SVG and is set in the reader's fonts: that this font lacks a sign does not matter.
+        # Text stays text in the SVG and is set in the reader's fonts: that this font lacks a sign does not
+        # matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 
@@ -75,13 +80,21 @@ def along_x(summary: Summary, places: Sequence[str], *, wide: bool) -> list[Pict
         windows = {place: _window(lines, below, summary.unit) for place, lines in found.items() if lines}
         span = max((high - low for low, high, _ in windows.values()), default=0.0)
         width = WIDE if wide else WIDTH
-        return [_along(summary, place, found[place], window, span, look, width) for place, window in windows.items()]
+        return [
+            _along(summary, place, found[place], window, span, look, width)
+            for place, window in windows.items()
+        ]
 
 
 def _along(
-    summary: Summary, place: str, lines: Mapping[str, list[list[Point]]], window: tuple[float, float, list[str]], span: float,
-    look: Mapping[str, Look], width: float,
-) -> Picture:  # fmt: skip
+    summary: Summary,
+    place: str,
+    lines: Mapping[str, list[list[Point]]],
+    window: tuple[float, float, list[str]],
+    span: float,
+    look: Mapping[str, Look],
+    width: float,
+) -> Picture:
     figure, axes = _figure(width * 0.74, width)
     scale = _scale(summary.unit)
     at = positions(summary.xs)
@@ -91,7 +104,14 @@ def _along(
         if series in below:
             continue
         shift = (i - (len(lines) - 1) / 2) * step
-        _line(axes, [[Point(p.x + shift, p.y * scale, p.low * scale, p.high * scale) for p in cell] for cell in cells], look[series])
+        _line(
+            axes,
+            [
+                [Point(p.x + shift, p.y * scale, p.low * scale, p.high * scale) for p in cell]
+                for cell in cells
+            ],
+            look[series],
+        )
     middle = (low + high) / 2
     axes.set_ylim((middle - span / 2) * scale, (middle + span / 2) * scale)
     axes.set_xticks(at, [one_line(x_name(x)) for x in summary.xs])
@@ -99,13 +119,32 @@ def _along(
     axes.set_xlabel(one_line(summary.x))
     if below:
         values = {series: [p.y for cell in lines[series] for p in cell] for series in below}
-        text = ", ".join(f"{one_line(s)} {shown(min(v), summary.unit)} to {shown(max(v), summary.unit)}" for s, v in values.items())
-        axes.text(0.0, 0.01, "\n".join(textwrap.wrap(f"↓ below: {text}", 54)), transform=axes.transAxes, fontsize=7, color=MUTED, va="bottom")
-    return Picture(place, figure, f"{summary.measure} against {summary.x} in {panel_title(summary, place)}, one line for each {summary.lines}")
+        text = ", ".join(
+            f"{one_line(s)} {shown(min(v), summary.unit)} to {shown(max(v), summary.unit)}"
+            for s, v in values.items()
+        )
+        axes.text(
+            0.0,
+            0.01,
+            "\n".join(textwrap.wrap(f"↓ below: {text}", 54)),
+            transform=axes.transAxes,
+            fontsize=7,
+            color=MUTED,
+            va="bottom",
+        )
+    return Picture(
+        place,
+        figure,
+        f"{summary.measure} against {summary.x} in {panel_title(summary, place)}, one line for each"
+        f" {summary.lines}",
+    )
 
 
 def _line(axes: Axes, cells: Sequence[Sequence[Point]], look: Look) -> None:
-    """Draw the means of cells as a line, and their points: with an interval each where a cell has one point, hollow where it has several."""
+    """Draw the means of cells as a line, and their points.
+
+    With an interval each where a cell has one point, hollow where it has several.
+    """
     there = [cell for cell in cells if cell]
     means = [(sum(p.x for p in cell) / len(cell), sum(p.y for p in cell) / len(cell)) for cell in there]
     axes.plot(*zip(*sorted(means), strict=True), color=look.colour, linestyle=look.dashes, zorder=2)
@@ -114,21 +153,35 @@ def _line(axes: Axes, cells: Sequence[Sequence[Point]], look: Look) -> None:
     _bars(axes, alone, look)
     if several:
         at = [p.x for p in several], [p.y for p in several]
-        axes.plot(*at, look.marker, markerfacecolor=PAPER, markeredgecolor=look.colour, markeredgewidth=1.1, zorder=3)
+        axes.plot(
+            *at,
+            look.marker,
+            markerfacecolor=PAPER,
+            markeredgecolor=look.colour,
+            markeredgewidth=1.1,
+            zorder=3,
+        )
 
 
 def _bars(axes: Axes, there: Sequence[Point], look: Look, *, flat: bool = False) -> None:
     """Draw points with their intervals, upright or `flat` (then x is the value's axis and y the position's)."""
     for point in there:
         if math.isfinite(point.low) and math.isfinite(point.high):
-            ends = ([point.low, point.high], [point.x] * 2) if flat else ([point.x] * 2, [point.low, point.high])
+            ends = (
+                ([point.low, point.high], [point.x] * 2) if flat else ([point.x] * 2, [point.low, point.high])
+            )
             axes.plot(*ends, color=look.colour, linewidth=1.2, zorder=2)
-    at = ([p.y for p in there], [p.x for p in there]) if flat else ([p.x for p in there], [p.y for p in there])
+    at = (
+        ([p.y for p in there], [p.x for p in there]) if flat else ([p.x for p in there], [p.y for p in there])
+    )
     axes.plot(*at, marker=look.marker, color=look.colour, linestyle="none", zorder=3)
 
 
 def _below(lines: Mapping[str, list[list[Point]]]) -> list[str]:
-    """Return the lines that are so far below the others that these would have no room: they are told in words instead."""
+    """Return the lines that are so far below the others that these would have no room.
+
+    They are told in words instead.
+    """
     ends = {series: _ends(cells) for series, cells in lines.items()}
     ordered = sorted(ends, key=lambda series: max(ends[series]))
     return ordered[: _left_out([(min(ends[series]), max(ends[series])) for series in ordered])]
@@ -138,7 +191,9 @@ def _ends(cells: Sequence[Sequence[Point]]) -> list[float]:
     return [v for cell in cells for p in cell for v in (p.y, p.low, p.high) if math.isfinite(v)]
 
 
-def _window(lines: Mapping[str, list[list[Point]]], below: Container[str], unit: str) -> tuple[float, float, list[str]]:
+def _window(
+    lines: Mapping[str, list[list[Point]]], below: Container[str], unit: str
+) -> tuple[float, float, list[str]]:
     """Return (low, high, lines left below) of one picture."""
     left = [series for series in lines if series in below]
     values = [v for series, cells in lines.items() if series not in left for v in _ends(cells)]
@@ -150,7 +205,10 @@ def _window(lines: Mapping[str, list[list[Point]]], below: Container[str], unit:
 
 
 def _left_out(ends: Sequence[tuple[float, float]]) -> int:
-    """Return how many of (low, high) ranges, the lowest first, leave the others no room on one axis: at most half of them."""
+    """Return how many of (low, high) ranges, the lowest first, leave the others no room on one axis.
+
+    At most half of them.
+    """
     count = 0
     for i in range(1, len(ends) // 2 + 1):
         low, high = min(at[0] for at in ends[i:]), max(at[1] for at in ends[i:])
@@ -160,13 +218,22 @@ def _left_out(ends: Sequence[tuple[float, float]]) -> int:
 
 
 def by_row(summary: Summary) -> list[Picture]:
-    """Return the measure of every row as a dot with its interval, a picture for each panel: for studies without x."""
+    """Return the measure of every row as a dot with its interval, a picture for each panel.
+
+    For studies without x.
+    """
     with drawing():
         look = looks(summary.all_series)
         out = []
         for place in summary.shown():
-            found = [(row, n) for row in summary.rows if (n := row.number(summary.measure, place)) and math.isfinite(n.value)][:_MOST_ROWS]
-            entries = [(row_name(summary, row), _at(n, summary.unit), look[summary.series(row)]) for row, n in found]
+            found = [
+                (row, n)
+                for row in summary.rows
+                if (n := row.number(summary.measure, place)) and math.isfinite(n.value)
+            ][:_MOST_ROWS]
+            entries = [
+                (row_name(summary, row), _at(n, summary.unit), look[summary.series(row)]) for row, n in found
+            ]
             if entries:
                 words = f"{summary.measure} of each row in {panel_title(summary, place)}, with its interval"
                 out.append(Picture(place, _dots(entries, f"{summary.measure}{_in(summary.unit)}"), words))
@@ -187,7 +254,10 @@ def differences(summary: Summary) -> list[Picture]:
         out = []
         for panel in distinct(c.panel for c in overall):
             here = [c for c in overall if c.panel == panel]
-            entries = [(c.line, Point(0.0, c.difference * scale, c.low * scale, c.high * scale), look[c.line]) for c in here]
+            entries = [
+                (c.line, Point(0.0, c.difference * scale, c.low * scale, c.high * scale), look[c.line])
+                for c in here
+            ]
             figure = _dots(entries, f"difference from {summary.baseline}{_in(summary.unit)}", zero=True)
             out.append(Picture(panel, figure, "; ".join(_told(c, summary) for c in here)))
         return out
@@ -219,7 +289,10 @@ def _dots(entries: Sequence[tuple[str, Point, Look]], label: str, *, zero: bool 
 
 def _range(there: Sequence[Point], *, zero: bool) -> tuple[float, float]:
     """Return the range that dots are drawn in, without those far below the others."""
-    ends = sorted(((point.low if math.isfinite(point.low) else point.y, max(point.y, point.high)) for point in there), key=lambda at: at[1])
+    ends = sorted(
+        ((point.low if math.isfinite(point.low) else point.y, max(point.y, point.high)) for point in there),
+        key=lambda at: at[1],
+    )
     ends = ends[_left_out(ends) :]
     values = [v for at in ends for v in at if math.isfinite(v)] + ([0.0] if zero else [])
     return min(values), max(max(values), min(values) + 1e-9)
@@ -233,10 +306,19 @@ def spectra(summary: Summary, found: Sequence[Curves]) -> list[tuple[Picture, Ma
         for curves in found:
             named = all(line in by_line for line in curves.lines)
             colours = ramp(len(curves.lines))
-            look = {line: by_line[line] if named else Look(colours[i], "", "-") for i, line in enumerate(curves.lines)}
+            look = {
+                line: by_line[line] if named else Look(colours[i], "", "-")
+                for i, line in enumerate(curves.lines)
+            }
             figure, axes = _figure(2.7)
             for line, (x, y) in curves.lines.items():
-                axes.plot(x, [value if value > 0 else math.nan for value in y], color=look[line].colour, linestyle=look[line].dashes, linewidth=1.3)
+                axes.plot(
+                    x,
+                    [value if value > 0 else math.nan for value in y],
+                    color=look[line].colour,
+                    linestyle=look[line].dashes,
+                    linewidth=1.3,
+                )
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(_power)
             axes.set_xlabel("rank of the singular value")
@@ -245,8 +327,12 @@ def spectra(summary: Summary, found: Sequence[Curves]) -> list[tuple[Picture, Ma
     return out
 
 
-def classes(summary: Summary, found: Mapping[str, Mapping[str, Mapping[str, float]]], column: str) -> list[Picture]:
-    """Return a column of the per-class tables, a picture for each panel: a row for each class, a dot for each line.
+def classes(
+    summary: Summary, found: Mapping[str, Mapping[str, Mapping[str, float]]], column: str
+) -> list[Picture]:
+    """Return a column of the per-class tables, a picture for each panel.
+
+    A row for each class, a dot for each line.
 
     Where there are many classes, those with the lowest mean are shown.
     """
@@ -263,14 +349,31 @@ def classes(summary: Summary, found: Mapping[str, Mapping[str, Mapping[str, floa
             for i, name in enumerate(names):
                 axes.axhline(i, color=GRID, linewidth=0.6, zorder=0)
                 for series, value in values[name].items():
-                    axes.plot([value * 100], [i], marker=look[series].marker, color=look[series].colour, linestyle="none", alpha=0.9)
+                    axes.plot(
+                        [value * 100],
+                        [i],
+                        marker=look[series].marker,
+                        color=look[series].colour,
+                        linestyle="none",
+                        alpha=0.9,
+                    )
             axes.set_yticks(
-                range(len(names)), [textwrap.shorten(one_line(name), _NAME, placeholder="…") or name[:_NAME] for name in names], color=INK
+                range(len(names)),
+                [textwrap.shorten(one_line(name), _NAME, placeholder="…") or name[:_NAME] for name in names],
+                color=INK,
             )
             axes.set_ylim(len(names) - 0.4, -0.6)
             axes.set_xlabel(f"{column} in points")
-            shown_of = f", the {len(names)} lowest of {len(values)} classes" if len(names) < len(values) else ""
-            out.append(Picture(f"{panel}{shown_of}", figure, f"{column} of each class in {panel_title(summary, panel)}{shown_of}"))
+            shown_of = (
+                f", the {len(names)} lowest of {len(values)} classes" if len(names) < len(values) else ""
+            )
+            out.append(
+                Picture(
+                    f"{panel}{shown_of}",
+                    figure,
+                    f"{column} of each class in {panel_title(summary, panel)}{shown_of}",
+                )
+            )
     return out
 
 
@@ -281,9 +384,22 @@ def cost(summary: Summary, seconds: Mapping[str, float]) -> Picture:
         names = ["\n".join(broken(one_line(series), _NAME, " ,")) for series in seconds]
         figure, axes = _figure(_height(names), WIDE)
         axes.grid(visible=False)
-        axes.barh(range(len(seconds)), list(seconds.values()), height=0.55, color=[look[series].colour for series in seconds])
+        axes.barh(
+            range(len(seconds)),
+            list(seconds.values()),
+            height=0.55,
+            color=[look[series].colour for series in seconds],
+        )
         for i, value in enumerate(seconds.values()):
-            axes.annotate(f"{value:.3g} s", (value, i), (4, 0), textcoords="offset points", va="center", fontsize=8, color=INK)
+            axes.annotate(
+                f"{value:.3g} s",
+                (value, i),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8,
+                color=INK,
+            )
         axes.set_yticks(range(len(seconds)), names, color=INK)
         axes.set_ylim(len(seconds) - 0.5, -0.5)
         axes.set_xlim(0, max(seconds.values()) * 1.2 or 1.0)

@@ -1,4 +1,7 @@
-"""Numbers as people read them: fractions in points with one decimal, nats with three, and ``-`` for what is not defined. Light."""
+"""Numbers as people read them.
+
+Fractions in points with one decimal, nats with three, and ``-`` for what is not defined. Light.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +25,36 @@ def shown(value: float, unit: str) -> str:
         return f"{value / 1000**power:.{1 if power else 0}f} {_BYTES[power]}"
     if unit == "count" and value == int(value):
         return f"{value:,.0f}"
-    text = f"{value * 100 if unit == 'fraction' else value:.{_DECIMALS[unit]}f}" if unit in _DECIMALS else f"{value:.4g}"
+    text = (
+        f"{value * 100 if unit == 'fraction' else value:.{_DECIMALS[unit]}f}"
+        if unit in _DECIMALS
+        else f"{value:.4g}"
+    )
     return text.removeprefix("-") if float(text) == 0 else text
 
 
 def signed(value: float, unit: str) -> str:
     """Return a difference in its unit with its sign."""
     text = shown(value, unit)
-    return text if text == MISSING or text.startswith("-") or float(text.split()[0].replace(",", "")) == 0 else f"+{text}"
+    return (
+        text
+        if text == MISSING or text.startswith("-") or float(text.split()[0].replace(",", "")) == 0
+        else f"+{text}"
+    )
 
 
 def unit_name(unit: str) -> str:
     """Return what the numbers of a unit are called."""
-    return {"fraction": "points (%)", "nats": "nats", "s": "seconds", "B": "bytes", "count": "items"}.get(unit, "")
+    return {"fraction": "points (%)", "nats": "nats", "s": "seconds", "B": "bytes", "count": "items"}.get(
+        unit, ""
+    )
 
 
 def half_width(number: Number) -> str:
-    """Return ``81.2 ±1.3``, the mean and half the width of its interval; the mean alone where there is no interval."""
+    """Return ``81.2 ±1.3``, the mean and half the width of its interval.
+
+    The mean alone where there is no interval.
+    """
     mean = shown(number.value, number.unit)
     half = shown((number.high - number.low) / 2, number.unit)
     return mean if MISSING in (mean, half) else f"{mean} ±{half}"
@@ -69,7 +85,9 @@ def mean(values: list[float]) -> float:
 
 def line_mean(summary: Summary, series: str, place: str, measure: str = "") -> float:
     """Return the mean of a line over all its rows."""
-    rows = [row.number(measure or summary.measure, place) for row in summary.rows if summary.series(row) == series]
+    rows = [
+        row.number(measure or summary.measure, place) for row in summary.rows if summary.series(row) == series
+    ]
     return mean([number.value for number in rows if number])
 
 

@@ -1,4 +1,7 @@
-"""The report of a study: one HTML file with everything in it, no script, no request to anywhere, light and dark."""
+"""The report of a study.
+
+One HTML file with everything in it, no script, no request to anywhere, light and dark.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +66,12 @@ def render_report(study: OpenedStudy) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("burnish.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )  # fmt: skip
+        loader=PackageLoader("burnish.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters.update(words=_words, minus=_minus, numbers=_numbers)
     return environment.get_template("report.html.j2").render(_content(study))
 
@@ -97,13 +104,16 @@ def _content(study: OpenedStudy) -> dict[str, Any]:
     }
 
 
-# -- head ---------------------------------------------------------------------------------------------------------------
+# -- head ----------------------------------------------------------------------------------------------------
 
 
 def _subtitle(study: OpenedStudy, records: Sequence[Record]) -> str:
     rows, spent = len(study.summary.rows), sum(record.seconds for record in records)
     took = f"{spent / 60:.0f} minutes" if spent >= 120 else f"{spent:.1f} s"
-    return f"{rows} row{'s' if rows != 1 else ''} x {study.summary.replicates} = {len(records)} trials, {took} of training and measuring"
+    return (
+        f"{rows} row{'s' if rows != 1 else ''} x {study.summary.replicates} = {len(records)} trials, {took}"
+        " of training and measuring"
+    )
 
 
 def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
@@ -123,11 +133,20 @@ def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
         words = {"open": "not told apart", "unknown": "no interval"}
         verdict = words.get(difference.verdict, f"p {probability(difference.p_holm)}") if difference else ""
         unit = unit_name(summary.unit).split(" ")[0]
-        tiles.append({"panel": panel, "line": name, "value": shown(value, summary.unit), "unit": unit, "against": against, "verdict": verdict})
+        tiles.append(
+            {
+                "panel": panel,
+                "line": name,
+                "value": shown(value, summary.unit),
+                "unit": unit,
+                "against": against,
+                "verdict": verdict,
+            }
+        )
     return tiles
 
 
-# -- figures ------------------------------------------------------------------------------------------------------------
+# -- figures -------------------------------------------------------------------------------------------------
 
 
 def _groups(study: OpenedStudy, records: Sequence[Record]) -> dict[str, list[Group]]:
@@ -139,7 +158,11 @@ def _groups(study: OpenedStudy, records: Sequence[Record]) -> dict[str, list[Gro
         "differences": [_group("", "", {}, figures.differences(summary), "d")],
         "classes": _classes(study, records),
         "spectra": _spectra(study, records),
-        "cost": [_group("", "", {}, [figures.cost(summary, cost)], "t")] if any(cost.values()) and len(cost) > 1 else [],
+        "cost": (
+            [_group("", "", {}, [figures.cost(summary, cost)], "t")]
+            if any(cost.values()) and len(cost) > 1
+            else []
+        ),
     }
     return {name: [group for group in groups if group.pictures] for name, groups in sections.items()}
 
@@ -153,19 +176,30 @@ def _measured(study: OpenedStudy) -> list[Group]:
         text = f"{summary.measure} of each row with its 95 % interval."
         return [_group("", text, look if len(summary.rows) > len(look) else {}, figures.by_row(summary), "r")]
     several = any(len(summary.behind(series, x)) > 1 for series in summary.all_series for x in summary.xs)
-    dots = "A line goes through the means; hollow dots are the single rows behind them." if several else "Bars are 95 % intervals."
+    dots = (
+        "A line goes through the means; hollow dots are the single rows behind them."
+        if several
+        else "Bars are 95 % intervals."
+    )
     scale = "All pictures have the same scale, at different heights."
     groups = [_group("", f"{dots} {scale}", look, figures.along_x(summary, summary.shown(), wide=True), "p")]
     splits = summary.splits()
     if splits != summary.shown() and len(splits) > len(summary.shown()):
-        groups.append(_group("Each test set", f"{dots} {scale}", look, figures.along_x(summary, splits, wide=False), "s"))
+        groups.append(
+            _group(
+                "Each test set", f"{dots} {scale}", look, figures.along_x(summary, splits, wide=False), "s"
+            )
+        )
     return groups
 
 
 def _classes(study: OpenedStudy, records: Sequence[Record]) -> list[Group]:
     found = pictures.per_class(study.summary, records, "recall")
     look = looks(study.summary.all_series)
-    text = "Share of each class's test items that are found (recall), mean over rows, replicates and the panel's test sets."
+    text = (
+        "Share of each class's test items that are found (recall), mean over rows, replicates and the panel's"
+        " test sets."
+    )
     return [_group("", text, look, figures.classes(study.summary, found, "recall"), "k")]
 
 
@@ -175,7 +209,11 @@ def _spectra(study: OpenedStudy, records: Sequence[Record]) -> list[Group]:
     for number, name in enumerate(dict.fromkeys(curves.name for curves in found)):
         drawn = figures.spectra(study.summary, [curves for curves in found if curves.name == name])
         look = {line: one for _, lines in drawn for line, one in lines.items()}
-        what = "the embeddings that each tuner's last layer reads" if name.startswith(pictures.TUNER) else "the backbone's features"
+        what = (
+            "the embeddings that each tuner's last layer reads"
+            if name.startswith(pictures.TUNER)
+            else "the backbone's features"
+        )
         by = study.summary.lines if name.startswith(pictures.TUNER) else study.summary.x or "backbone"
         text = f"Curves “{one_line(name)}” of {what}, by {one_line(by)}; means over rows and replicates."
         groups.append(_group("", text, look, [picture for picture, _ in drawn], f"v{number}"))
@@ -184,7 +222,10 @@ def _spectra(study: OpenedStudy, records: Sequence[Record]) -> list[Group]:
 
 def _group(title: str, text: str, look: Mapping[str, Look], drawn: Iterable[Picture], prefix: str) -> Group:
     legend = tuple((_svg(mark(one)), name) for name, one in look.items())
-    shown_ = tuple((picture.title, _svg(inline(picture.figure, picture.words, f"{prefix}{i}-"))) for i, picture in enumerate(drawn))
+    shown_ = tuple(
+        (picture.title, _svg(inline(picture.figure, picture.words, f"{prefix}{i}-")))
+        for i, picture in enumerate(drawn)
+    )
     return Group(title, text, legend, shown_)
 
 
@@ -192,10 +233,10 @@ def _svg(text: str) -> Markup:
     from markupsafe import Markup
 
     # Made here, from parts that are escaped already.
-    return Markup(text)  # noqa: S704
+    return Markup(text)
 
 
-# -- details ------------------------------------------------------------------------------------------------------------
+# -- details -------------------------------------------------------------------------------------------------
 
 
 def _comparisons_by_row(study: OpenedStudy) -> list[tuple[str, ...]]:
@@ -206,11 +247,15 @@ def _comparisons_by_row(study: OpenedStudy) -> list[tuple[str, ...]]:
         return []
     return [
         (
-            c.line, c.panel, ", ".join(c.labels.get(axis, "") for axis in varying), signed(c.difference, summary.unit), interval(c, summary.unit),
+            c.line,
+            c.panel,
+            ", ".join(c.labels.get(axis, "") for axis in varying),
+            signed(c.difference, summary.unit),
+            interval(c, summary.unit),
             probability(c.p_holm),
         )
         for c in single
-    ]  # fmt: skip
+    ]
 
 
 def _candidates(study: OpenedStudy) -> list[dict[str, Any]]:
@@ -242,12 +287,20 @@ def _roles(study: OpenedStudy) -> list[tuple[str, str, str]]:
     summary = study.summary
     models = list(dict.fromkeys(row.labels.get("noise", "none") for row in summary.rows))
     noisy = [model for model in models if model != "none"]
-    labels = f"as observed: with {', '.join(noisy)}" if noisy else "as observed: no noise added to what the source gives"
+    labels = (
+        f"as observed: with {', '.join(noisy)}"
+        if noisy
+        else "as observed: no noise added to what the source gives"
+    )
     if noisy and len(noisy) < len(models):
         labels += ", or without noise"
-    rates = {place: number for row in summary.rows for place, number in row.numbers.get("noise-rate", {}).items()}
+    rates = {
+        place: number for row in summary.rows for place, number in row.numbers.get("noise-rate", {}).items()
+    }
     rate = (
-        {place: f" (realised rate {shown(number.value, 'fraction')} %)" for place, number in rates.items()} if len(noisy) == len(models) == 1 else {}
+        {place: f" (realised rate {shown(number.value, 'fraction')} %)" for place, number in rates.items()}
+        if len(noisy) == len(models) == 1
+        else {}
     )
     selected = "choosing tuned options; never training" if study.choices else "nothing: no option was tuned"
     sets = ", ".join(split.removeprefix("test:") for split in summary.splits()) or "test sets"
@@ -260,24 +313,33 @@ def _roles(study: OpenedStudy) -> list[tuple[str, str, str]]:
 
 def _facts(study: OpenedStudy, records: Sequence[Record]) -> list[tuple[str, str]]:
     """Return versions and machine."""
-    plugins = dict(sorted({name: version for record in records for name, version in record.versions.items()}.items()))
+    plugins = dict(
+        sorted({name: version for record in records for name, version in record.versions.items()}.items())
+    )
     facts = [("numeric mode", numeric_mode(study.numeric)), *study.environment.items()]
-    return [(name, value) for name, value in [*facts, *((f"plugin {name}", version) for name, version in plugins.items())] if value]
+    return [
+        (name, value)
+        for name, value in [*facts, *((f"plugin {name}", version) for name, version in plugins.items())]
+        if value
+    ]
 
 
 def _commands(study: OpenedStudy) -> list[str]:
-    """Return the commands that make the study again: the one that made it, and one that needs this folder alone."""
+    """Return the commands that make the study again.
+
+    The one that made it, and one that needs this folder alone.
+    """
     return [*([study.command] if study.command else []), f"burnish run {PLAN} --out again"]
 
 
-# -- filters ------------------------------------------------------------------------------------------------------------
+# -- filters -------------------------------------------------------------------------------------------------
 
 
 def _words(text: str) -> Markup:
     """Return a sentence of the answer with names between backticks set as names."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"`([^`]*)`", r"<b>\1</b>", str(escape(text))))  # noqa: S704 - escaped
+    return Markup(re.sub(r"`([^`]*)`", r"<b>\1</b>", str(escape(text))))
 
 
 def _minus(text: str) -> str:

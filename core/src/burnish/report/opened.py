@@ -45,10 +45,19 @@ class OpenedStudy:
     command: str
 
     def table(self, form: str = "text", width: int = 100) -> str:
-        """Return the tables as ``text``, ``markdown``, ``csv`` or ``json``; see `burnish.report.tables.render`."""
+        """Return the tables as ``text``, ``markdown``, ``csv`` or ``json``.
+
+        See `burnish.report.tables.render`.
+        """
         return render(
-            self.summary, format=form, width=width, choices=self.choices, notes=self.notes, numeric=self.numeric, name=self.name
-        )  # fmt: skip
+            self.summary,
+            format=form,
+            width=width,
+            choices=self.choices,
+            notes=self.notes,
+            numeric=self.numeric,
+            name=self.name,
+        )
 
     def records(self, *, terms: bool = False, extras: bool = False) -> list[Record]:
         """Return the trials of the plan, with the terms of measures or with tables and curves, labelled as the rows of the summary are."""
@@ -57,7 +66,11 @@ class OpenedStudy:
             found = store.records(keys, terms=terms, extras=extras)
         # A trial that was there before the study got another axis has a label less than its row.
         rows, each = self.content["rows"], self.content["replicates"]
-        return [replace(found[key], labels=rows[i // each]["labels"]) for i, key in enumerate(keys) if key in found]
+        return [
+            replace(found[key], labels=rows[i // each]["labels"])
+            for i, key in enumerate(keys)
+            if key in found
+        ]
 
     def against(self, baseline: str) -> OpenedStudy:
         """Return the study with comparisons of its shown measure from another baseline. Imports numpy.
@@ -69,14 +82,20 @@ class OpenedStudy:
         lines = list(dict.fromkeys(row.line for row in shown.rows))
         meant = called(baseline, lines)
         if len(meant) != 1:
-            which = "may be any of them" if meant else f"is no {shown.lines} of the study. {suggestion(baseline, lines)}".strip()
+            which = (
+                "may be any of them"
+                if meant
+                else f"is no {shown.lines} of the study. {suggestion(baseline, lines)}".strip()
+            )
             raise RecipeError(f"{baseline!r} {which}", where="results", possible=", ".join(meant or lines))
         from burnish.engine.summarise import compare_again
 
         panels = {name: list(splits) for name, splits in shown.panels.items()}
         content = {**self.content, "panels": panels}
         compared = compare_again(content, self.records(terms=True), measure=shown.measure, baseline=baseline)
-        return replace(self, summary=replace(shown, baseline=baseline, comparisons=tuple(map(Difference.of, compared))))
+        return replace(
+            self, summary=replace(shown, baseline=baseline, comparisons=tuple(map(Difference.of, compared)))
+        )
 
 
 def open_study(folder: Path) -> OpenedStudy:
@@ -90,7 +109,11 @@ def open_study(folder: Path) -> OpenedStudy:
         if summary is None:
             wanted, done = json.loads(store.meta("trials") or "[]"), store.finished()
             found = f"{len(done & set(wanted))} of {len(wanted)} trials are finished"
-            raise StoreError(f"the study is not complete: {found}", where=str(folder), todo="Run the same command again to resume it")
+            raise StoreError(
+                f"the study is not complete: {found}",
+                where=str(folder),
+                todo="Run the same command again to resume it",
+            )
         identity = json.loads(store.meta("identity") or "{}")
         return OpenedStudy(
             folder=folder,
@@ -100,7 +123,11 @@ def open_study(folder: Path) -> OpenedStudy:
             choices=store.choices(),
             notes=tuple(store.notes()),
             plan=store.meta("plan") or "",
-            numeric={name.removeprefix("numeric."): value for name, value in identity.items() if name.startswith("numeric.")},
+            numeric={
+                name.removeprefix("numeric."): value
+                for name, value in identity.items()
+                if name.startswith("numeric.")
+            },
             environment=json.loads(store.meta("environment") or "{}"),
             command=store.meta("command") or "",
         )

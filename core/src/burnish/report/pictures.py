@@ -12,7 +12,10 @@ from burnish.report.formatting import mean, x_name
 from burnish.report.summary import Summary, distinct, key_of
 
 TUNER = "tuner-"
-"""Curves with this prefix are of a tuner's embeddings, and drawn by line; others are of the backbone's features, and drawn by x."""
+"""Curves with this prefix are of a tuner's embeddings, and drawn by line.
+
+Others are of the backbone's features, and drawn by x.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,34 +57,54 @@ def points(summary: Summary, place: str) -> dict[str, list[list[Point]]]:
     for series in summary.all_series:
         cells = []
         for position, x in zip(at, summary.xs, strict=True):
-            found = [n for row in summary.behind(series, x) if (n := row.number(summary.measure, place)) and math.isfinite(n.value)]
+            found = [
+                n
+                for row in summary.behind(series, x)
+                if (n := row.number(summary.measure, place)) and math.isfinite(n.value)
+            ]
             alone = len(found) == 1
-            cells.append([Point(position, n.value, n.low if alone else math.nan, n.high if alone else math.nan) for n in found])
+            cells.append(
+                [
+                    Point(position, n.value, n.low if alone else math.nan, n.high if alone else math.nan)
+                    for n in found
+                ]
+            )
         out[series] = cells
     return {series: cells for series, cells in out.items() if any(cells)}
 
 
 def curves(summary: Summary, records: Sequence[Record]) -> list[Curves]:
-    """Return the mean curves of each name in each panel: by line for a tuner's embeddings, else by x, or by backbone where there is no x."""
-    group_of = {_key(row.labels): (summary.series(row), _group(summary, row.x, row.labels)) for row in summary.rows}
+    """Return the mean curves of each name in each panel.
+
+    By line for a tuner's embeddings, else by x, or by backbone where there is no x.
+    """
+    group_of = {
+        _key(row.labels): (summary.series(row), _group(summary, row.x, row.labels)) for row in summary.rows
+    }
     gathered: dict[tuple[str, str, str], list[tuple[Sequence[float], Sequence[float]]]] = {}
     for record in records:
         groups = group_of.get(_key(record.labels))
         for curve in record.curves if groups else ():
-            line = groups[0] if groups and str(curve["name"]).startswith(TUNER) else groups[1] if groups else ""
+            line = (
+                groups[0] if groups and str(curve["name"]).startswith(TUNER) else groups[1] if groups else ""
+            )
             for panel in _panels_of(summary, str(curve["split"])):
                 gathered.setdefault((str(curve["name"]), panel, line), []).append((curve["x"], curve["y"]))
     names = distinct((name, panel) for name, panel, _ in gathered)
     order = [*summary.all_series, *(x_name(x) for x in summary.xs)]
     out = []
-    for name, panel in sorted(names, key=lambda at: (at[0].startswith(TUNER), list(summary.panels).index(at[1]))):
+    for name, panel in sorted(
+        names, key=lambda at: (at[0].startswith(TUNER), list(summary.panels).index(at[1]))
+    ):
         lines = [line for n, p, line in gathered if (n, p) == (name, panel)]
         ordered = sorted(distinct(lines), key=lambda line: order.index(line) if line in order else len(order))
         out.append(Curves(name, panel, {line: _mean_curve(gathered[name, panel, line]) for line in ordered}))
     return out
 
 
-def per_class(summary: Summary, records: Sequence[Record], column: str) -> dict[str, dict[str, dict[str, float]]]:
+def per_class(
+    summary: Summary, records: Sequence[Record], column: str
+) -> dict[str, dict[str, dict[str, float]]]:
     """Return a column of the ``per-class`` tables by panel, class and line, as means over rows, replicates and the panel's splits."""
     series_of = {_key(row.labels): summary.series(row) for row in summary.rows}
     gathered: dict[str, dict[str, dict[str, list[float]]]] = {panel: {} for panel in summary.shown()}
@@ -95,9 +118,13 @@ def per_class(summary: Summary, records: Sequence[Record], column: str) -> dict[
                     if value is not None:
                         gathered[panel].setdefault(str(name), {}).setdefault(series, []).append(float(value))
     return {
-        panel: {name: {series: mean(values) for series, values in lines.items()} for name, lines in classes.items()}
-        for panel, classes in gathered.items() if classes
-    }  # fmt: skip
+        panel: {
+            name: {series: mean(values) for series, values in lines.items()}
+            for name, lines in classes.items()
+        }
+        for panel, classes in gathered.items()
+        if classes
+    }
 
 
 def seconds(summary: Summary) -> dict[str, float]:
@@ -115,15 +142,21 @@ def _panels_of(summary: Summary, split: str) -> list[str]:
 
 
 def _group(summary: Summary, x: object, labels: Mapping[str, str]) -> str:
-    return x_name(x) if any(key_of(x) == key_of(known) for known in summary.xs) else labels.get("backbone", "")
+    return (
+        x_name(x) if any(key_of(x) == key_of(known) for known in summary.xs) else labels.get("backbone", "")
+    )
 
 
 def _key(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(labels.items()))
 
 
-def _mean_curve(members: Iterable[tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
+def _mean_curve(
+    members: Iterable[tuple[Sequence[float], Sequence[float]]],
+) -> tuple[list[float], list[float]]:
     """Return the mean of curves over the positions that all of them have."""
     found = list(members)
     length = min(min(len(x), len(y)) for x, y in found)
-    return list(found[0][0][:length]), [mean([y[i] for _, y in found if y[i] is not None]) for i in range(length)]
+    return list(found[0][0][:length]), [
+        mean([y[i] for _, y in found if y[i] is not None]) for i in range(length)
+    ]

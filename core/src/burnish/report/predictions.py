@@ -47,8 +47,10 @@ class Answer:
 
     Attributes:
         item: its path or row.
-        prediction: names of the predicted classes: one, or any number for multi-labels; None where it abstains or the item is bad.
-        confidence: the probability of that class; for multi-labels that of the least certain of its yes-no decisions; None where the item is bad.
+        prediction: names of the predicted classes: one, or any number for multi-labels; None where it
+            abstains or the item is bad.
+        confidence: the probability of that class; for multi-labels that of the least certain of its yes-no
+            decisions; None where the item is bad.
         probabilities: (C,) float64; None where the item is bad.
         reason: why it could not be read; empty where it was.
     """
@@ -94,14 +96,18 @@ def class_names(classes: Classes) -> tuple[str, ...]:
     return classes.names if len(set(classes.names)) == len(classes) else classes.ids
 
 
-def written(cells: Iterable[ScoredCell], classes: Classes, layout: Layout, *, words: bool = False) -> Iterator[str]:
+def written(
+    cells: Iterable[ScoredCell], classes: Classes, layout: Layout, *, words: bool = False
+) -> Iterator[str]:
     """Yield the text of a file, a cell at a time, in the order of the items.
 
-    CSV has the columns ``item``, ``prediction`` (multi-labels with ``|`` between), ``confidence``, with `Layout.min_confidence` ``abstained``,
-    with `Layout.reasons` ``error``, and ``p:<class>`` for every class, or ``class_1``, ``p_1``, ... with `Layout.top`. What a spreadsheet would run
-    as a formula gets an apostrophe before it. JSON lines have the same keys, the prediction of a multi-label predictor as a list, and
-    ``probabilities`` as an object, the most probable first where `Layout.top` is given. Answers in words have the keys ``item``, ``prediction`` (the
-    class that the answer names, or the answer itself where there are no classes), ``answer`` and, with `Layout.reasons`, ``error``.
+    CSV has the columns ``item``, ``prediction`` (multi-labels with ``|`` between), ``confidence``, with
+    `Layout.min_confidence` ``abstained``, with `Layout.reasons` ``error``, and ``p:<class>`` for every class,
+    or ``class_1``, ``p_1``, ... with `Layout.top`. What a spreadsheet would run as a formula gets an
+    apostrophe before it. JSON lines have the same keys, the prediction of a multi-label predictor as a list,
+    and ``probabilities`` as an object, the most probable first where `Layout.top` is given. Answers in words
+    have the keys ``item``, ``prediction`` (the class that the answer names, or the answer itself where there
+    are no classes), ``answer`` and, with `Layout.reasons`, ``error``.
 
     Args:
         cells: the scores.
@@ -124,7 +130,10 @@ def written(cells: Iterable[ScoredCell], classes: Classes, layout: Layout, *, wo
         if layout.format == "csv":
             yield write_csv([_cells(answer, names, layout) for answer in found], folded=False)
         else:
-            yield "".join(json.dumps(_record(answer, names, layout, several), ensure_ascii=False) + "\n" for answer in found)
+            yield "".join(
+                json.dumps(_record(answer, names, layout, several), ensure_ascii=False) + "\n"
+                for answer in found
+            )
 
 
 def _in_words(cells: Iterable[ScoredCell], classes: Classes, layout: Layout) -> Iterator[str]:
@@ -135,7 +144,9 @@ def _in_words(cells: Iterable[ScoredCell], classes: Classes, layout: Layout) -> 
     if layout.format == "csv":
         yield write_csv([head], folded=False)
     for cell in cells:
-        top = dict(zip(cell.good, zip(cell.scores.top().tolist(), cell.scores.texts or (), strict=True), strict=True))
+        top = dict(
+            zip(cell.good, zip(cell.scores.top().tolist(), cell.scores.texts or (), strict=True), strict=True)
+        )
         rows: list[list[str | None]] = []
         for place, item in enumerate(cell.items):
             column, text = top.get(place, (-1, ""))
@@ -144,12 +155,18 @@ def _in_words(cells: Iterable[ScoredCell], classes: Classes, layout: Layout) -> 
         if layout.format == "csv":
             yield write_csv([[value or "" for value in row] for row in rows], folded=False)
         else:
-            yield "".join(json.dumps(dict(zip(head, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
+            yield "".join(
+                json.dumps(dict(zip(head, row, strict=True)), ensure_ascii=False) + "\n" for row in rows
+            )
 
 
 def _head(names: Sequence[str], layout: Layout) -> list[str]:
     top = min(layout.top, len(names))
-    classes = [part for k in range(1, top + 1) for part in (f"class_{k}", f"p_{k}")] if top else [f"p:{name}" for name in names]
+    classes = (
+        [part for k in range(1, top + 1) for part in (f"class_{k}", f"p_{k}")]
+        if top
+        else [f"p:{name}" for name in names]
+    )
     return ["item", "prediction", "confidence", *_flags(layout), *classes]
 
 
@@ -161,17 +178,35 @@ def _cells(answer: Answer, names: Sequence[str], layout: Layout) -> list[object]
     flags = {"abstained": str(answer.abstained).lower(), "error": answer.reason}
     pairs = _ranked(answer, names, layout.top)
     empty = [""] * (2 * min(layout.top, len(names)) if layout.top else len(names))
-    probabilities = [part for name, p in pairs for part in ((name, _number(p)) if layout.top else (_number(p),))]
+    probabilities = [
+        part for name, p in pairs for part in ((name, _number(p)) if layout.top else (_number(p),))
+    ]
     confidence = "" if answer.confidence is None else _number(answer.confidence)
-    return [answer.item, "|".join(answer.prediction or ()), confidence, *(flags[flag] for flag in _flags(layout)), *(probabilities or empty)]
+    return [
+        answer.item,
+        "|".join(answer.prediction or ()),
+        confidence,
+        *(flags[flag] for flag in _flags(layout)),
+        *(probabilities or empty),
+    ]
 
 
 def _record(answer: Answer, names: Sequence[str], layout: Layout, several: bool) -> dict[str, Any]:
-    prediction = None if answer.prediction is None else list(answer.prediction) if several else answer.prediction[0]
-    record: dict[str, Any] = {"item": answer.item, "prediction": prediction, "confidence": _rounded(answer.confidence)}
+    prediction = (
+        None if answer.prediction is None else list(answer.prediction) if several else answer.prediction[0]
+    )
+    record: dict[str, Any] = {
+        "item": answer.item,
+        "prediction": prediction,
+        "confidence": _rounded(answer.confidence),
+    }
     flags = {"abstained": answer.abstained, "error": answer.reason or None}
     pairs = _ranked(answer, names, layout.top)
-    return record | {flag: flags[flag] for flag in _flags(layout)} | {"probabilities": {name: _rounded(p) for name, p in pairs}}
+    return (
+        record
+        | {flag: flags[flag] for flag in _flags(layout)}
+        | {"probabilities": {name: _rounded(p) for name, p in pairs}}
+    )
 
 
 def _ranked(answer: Answer, names: Sequence[str], top: int) -> list[tuple[str, float]]:

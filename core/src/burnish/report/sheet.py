@@ -57,7 +57,7 @@ class Sheet:
         return [row for section in self.sections for row in section.rows]
 
 
-# -- text ---------------------------------------------------------------------------------------------------------------
+# -- text ----------------------------------------------------------------------------------------------------
 
 
 def to_text(sheet: Sheet, width: int) -> str:
@@ -70,7 +70,9 @@ def to_text(sheet: Sheet, width: int) -> str:
     titles = [one_line(column.title) for column in sheet.columns]
     cells = [[one_line(cell) for cell in row] for row in sheet.rows]
     indent = 2 if any(section.title for section in sheet.sections) else 0
-    natural = [max([columns_of(titles[i]), *(columns_of(row[i]) for row in cells)]) for i in range(len(titles))]
+    natural = [
+        max([columns_of(titles[i]), *(columns_of(row[i]) for row in cells)]) for i in range(len(titles))
+    ]
     natural[0] = max(natural[0], max(columns_of(row[0]) for row in cells) + indent if cells else 0)
     widths = _shrunk(natural, [not column.numeric for column in sheet.columns], width)
     lines = [*fill(sheet.title, width)]
@@ -83,7 +85,9 @@ def to_text(sheet: Sheet, width: int) -> str:
 
 def columns_of(text: str) -> int:
     """Return how many terminal columns a text takes."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def fill(text: str, width: int, indent: str = "") -> list[str]:
@@ -141,7 +145,12 @@ def _row(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int],
     lines = []
     for k in range(max(map(len, cells_lines))):
         parts = [lines_[k] if k < len(lines_) else "" for lines_ in cells_lines]
-        lines.append(_GAP.join(_padded(part, width, column.numeric) for part, width, column in zip(parts, widths, columns, strict=True)))
+        lines.append(
+            _GAP.join(
+                _padded(part, width, column.numeric)
+                for part, width, column in zip(parts, widths, columns, strict=True)
+            )
+        )
     return lines
 
 
@@ -159,13 +168,15 @@ def broken(text: str, width: int, after: str = " ,:/=+-") -> list[str]:
             fits += 1
         fits = max(fits, 1)
         # A white space just behind the line is a place to break, too.
-        cut = fits if text[fits] == " " else next((i for i in range(fits, 0, -1) if text[i - 1] in after), fits)
+        cut = (
+            fits if text[fits] == " " else next((i for i in range(fits, 0, -1) if text[i - 1] in after), fits)
+        )
         lines.append(text[:cut].rstrip())
         text = text[cut:].lstrip()
     return [*lines, text] if text or not lines else lines
 
 
-# -- markdown -----------------------------------------------------------------------------------------------------------
+# -- markdown ------------------------------------------------------------------------------------------------
 
 
 def to_markdown(sheet: Sheet) -> str:
@@ -175,7 +186,10 @@ def to_markdown(sheet: Sheet) -> str:
     rule = ["---:" if column.numeric else "---" for column in sheet.columns]
     for section in sheet.sections:
         lines += [f"{_escaped(section.title)}", ""] if section.title else []
-        lines += ["| " + " | ".join(cells) + " |" for cells in (titles, rule, *([_escaped(cell) for cell in row] for row in section.rows))]
+        lines += [
+            "| " + " | ".join(cells) + " |"
+            for cells in (titles, rule, *([_escaped(cell) for cell in row] for row in section.rows))
+        ]
         lines.append("")
     lines += [part for note in sheet.notes for part in (_escaped(note), "")]
     return "\n".join(lines)

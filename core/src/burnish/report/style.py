@@ -18,31 +18,69 @@ RAMP_DARK: Final = ("#4668e8", "#9a78f0", "#cf7fd8", "#f48db0", "#ffab86", "#ffd
 """Lighter from one end to the other, so that order shows without hue."""
 
 ROLES: Final[Mapping[str, str]] = {
-    INK: "--ink", MUTED: "--muted", GRID: "--line", PAPER: "--paper",
-    **{colour: f"--c{i}" for i, colour in enumerate(LINES)}, **{colour: f"--r{i}" for i, colour in enumerate(RAMP)},
-}  # fmt: skip
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--line",
+    PAPER: "--paper",
+    **{colour: f"--c{i}" for i, colour in enumerate(LINES)},
+    **{colour: f"--r{i}" for i, colour in enumerate(RAMP)},
+}
 """The name a page's theme gives each colour."""
 
 THEMES: Final[Mapping[str, Mapping[str, str]]] = {
     "light": {name: colour for colour, name in ROLES.items()},
     "dark": {
-        "--ink": "#e8eaed", "--muted": "#a3abb5", "--line": "#333a43", "--paper": "#15181c",
-        **{f"--c{i}": colour for i, colour in enumerate(LINES_DARK)}, **{f"--r{i}": colour for i, colour in enumerate(RAMP_DARK)},
+        "--ink": "#e8eaed",
+        "--muted": "#a3abb5",
+        "--line": "#333a43",
+        "--paper": "#15181c",
+        **{f"--c{i}": colour for i, colour in enumerate(LINES_DARK)},
+        **{f"--r{i}": colour for i, colour in enumerate(RAMP_DARK)},
     },
-}  # fmt: skip
+}
 
 SETTINGS: Final[Mapping[str, Any]] = {
-    "svg.fonttype": "none", "svg.hashsalt": "burnish", "text.parse_math": False, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8.5, "axes.labelsize": 8.5,
-    "text.color": INK, "axes.labelcolor": MUTED, "xtick.color": MUTED, "ytick.color": MUTED, "axes.edgecolor": GRID,
-    "xtick.labelsize": 8.0, "ytick.labelsize": 8.0, "xtick.major.size": 2.5, "ytick.major.size": 0.0,
-    "xtick.minor.size": 0.0, "ytick.minor.size": 0.0,
-    "axes.linewidth": 0.8, "axes.axisbelow": True, "axes.grid": True, "axes.grid.axis": "y", "grid.color": GRID, "grid.linewidth": 0.7,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.spines.left": False, "axes.unicode_minus": True,
-    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "lines.linewidth": 1.5, "lines.markersize": 4.0,
-    "lines.solid_capstyle": "round", "errorbar.capsize": 0.0, "axes.formatter.useoffset": False,
-}  # fmt: skip
-"""Everything of matplotlib's configuration that a figure depends on; its defaults stand for the rest, whatever the user's file says."""
+    "svg.fonttype": "none",
+    "svg.hashsalt": "burnish",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8.5,
+    "axes.labelsize": 8.5,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "axes.edgecolor": GRID,
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 0.0,
+    "xtick.minor.size": 0.0,
+    "ytick.minor.size": 0.0,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.0,
+    "lines.solid_capstyle": "round",
+    "errorbar.capsize": 0.0,
+    "axes.formatter.useoffset": False,
+}
+"""Everything of matplotlib's configuration that a figure depends on.
+
+Its defaults stand for the rest, whatever the user's file says.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +96,10 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     """Return a look for every line; the ninth has the first one's colour and a dashed line."""
     styles: tuple[tuple[float, tuple[float, ...]] | str, ...] = ("-", (0, (4, 2)), (0, (1.2, 1.6)))
     count = len(LINES)
-    return {name: Look(LINES[i % count], MARKERS[(i + i // count) % count], styles[(i // count) % 3]) for i, name in enumerate(names)}
+    return {
+        name: Look(LINES[i % count], MARKERS[(i + i // count) % count], styles[(i // count) % 3])
+        for i, name in enumerate(names)
+    }
 
 
 def ramp(count: int) -> list[str]:

@@ -52,7 +52,17 @@ class Number:
         """Return the number that JSON holds."""
         value, low, high = (_real(content[name]) for name in ("value", "low", "high"))
         values = tuple(map(_real, content["values"]))
-        return cls(value, low, high, values, content["n"], content["unit"], content["better"], content["how"], content["note"])
+        return cls(
+            value,
+            low,
+            high,
+            values,
+            content["n"],
+            content["unit"],
+            content["better"],
+            content["how"],
+            content["note"],
+        )
 
     @property
     def missing(self) -> int:
@@ -62,7 +72,10 @@ class Number:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the plan over its replicates; `x` is None where it has no such option, `numbers` is measure -> split or panel -> number."""
+    """One row of the plan over its replicates.
+
+    `x` is None where it has no such option, `numbers` is measure -> split or panel -> number.
+    """
 
     labels: Mapping[str, str]
     x: Any
@@ -77,10 +90,19 @@ class Row:
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
         """Return the row that JSON holds."""
-        numbers = {name: {place: Number.of(n) for place, n in places.items()} for name, places in content["numbers"].items()}
+        numbers = {
+            name: {place: Number.of(n) for place, n in places.items()}
+            for name, places in content["numbers"].items()
+        }
         plain = {name: content[name] for name in ("x", "line", "options", "finished", "seconds")}
         labels = {key: content["labels"][key] for key in sorted(content["labels"], key=_AXES.index)}
-        return cls(**plain, labels=labels, errors=tuple(content["errors"]), numbers=numbers, views=content.get("views", 1))
+        return cls(
+            **plain,
+            labels=labels,
+            errors=tuple(content["errors"]),
+            numbers=numbers,
+            views=content.get("views", 1),
+        )
 
     def number(self, measure: str, place: str) -> Number | None:
         """Return a number, or None where the row lacks it."""
@@ -88,12 +110,21 @@ class Row:
 
     def only(self, places: Container[str]) -> Row:
         """Return the row with the numbers of some splits and panels."""
-        return replace(self, numbers={name: {place: n for place, n in at.items() if place in places} for name, at in self.numbers.items()})
+        return replace(
+            self,
+            numbers={
+                name: {place: n for place, n in at.items() if place in places}
+                for name, at in self.numbers.items()
+            },
+        )
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference from the baseline: over all rows where `labels` is empty, else of the row with these labels."""
+    """A paired difference from the baseline.
+
+    Over all rows where `labels` is empty, else of the row with these labels.
+    """
 
     line: str
     panel: str
@@ -109,11 +140,19 @@ class Difference:
     def of(cls, content: Mapping[str, Any]) -> Self:
         """Return the difference that JSON holds."""
         numbers = {name: _real(content[name]) for name in ("difference", "low", "high", "p", "p_holm")}
-        return cls(line=content["line"], panel=content["panel"], over=content["over"], labels=content["labels"], **numbers)
+        return cls(
+            line=content["line"],
+            panel=content["panel"],
+            over=content["over"],
+            labels=content["labels"],
+            **numbers,
+        )
 
     @property
     def verdict(self) -> str:
-        """``above``, ``below`` or ``open``: on which side of 0 the whole interval lies, and that the corrected p is below 0.05 too.
+        """``above``, ``below`` or ``open``.
+
+        On which side of 0 the whole interval lies, and that the corrected p is below 0.05 too.
 
         ``unknown`` where there is no interval.
         """
@@ -143,7 +182,10 @@ class Summary:
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
         """Return the summary that JSON holds."""
-        plain = {name: content[name] for name in ("measure", "x", "lines", "baseline", "replicates", "units", "draws")}
+        plain = {
+            name: content[name]
+            for name in ("measure", "x", "lines", "baseline", "replicates", "units", "draws")
+        }
         return cls(
             **plain,
             panels={name: tuple(splits) for name, splits in content["panels"].items()},
@@ -152,7 +194,7 @@ class Summary:
             advice=tuple(content.get("advice", ())),
         )
 
-    # -- what there is ------------------------------------------------------------------------------------------------
+    # -- what there is ---------------------------------------------------------------------------------------
 
     @property
     def measures(self) -> list[str]:
@@ -164,7 +206,10 @@ class Summary:
         return distinct(place for row in self.rows for place in row.numbers.get(measure, {}))
 
     def shown(self) -> list[str]:
-        """Return the panels for which there are numbers of the table's measure; all its splits where it has none of the panels."""
+        """Return the panels for which there are numbers of the table's measure.
+
+        All its splits where it has none of the panels.
+        """
         there = self.places(self.measure)
         return [panel for panel in self.panels if panel in there] or there
 
@@ -175,7 +220,9 @@ class Summary:
 
     def sample(self, place: str = "") -> Number | None:
         """Return a number of the table's measure, for its unit and for how intervals were made."""
-        numbers = (n for row in self.rows for at, n in row.numbers.get(self.measure, {}).items() if place in ("", at))
+        numbers = (
+            n for row in self.rows for at, n in row.numbers.get(self.measure, {}).items() if place in ("", at)
+        )
         return next(numbers, None)
 
     @property
@@ -184,11 +231,14 @@ class Summary:
         sample = self.sample()
         return sample.unit if sample else "1"
 
-    # -- rows, lines and columns --------------------------------------------------------------------------------------
+    # -- rows, lines and columns -----------------------------------------------------------------------------
 
     @cached_property
     def axes(self) -> list[str]:
-        """The recipe keys that differ between rows; not the loss where it goes with the tuner, because some tuners have their own."""
+        """The recipe keys that differ between rows.
+
+        Not the loss where it goes with the tuner, because some tuners have their own.
+        """
         keys = distinct(key for row in self.rows for key in row.labels)
         varying = [key for key in keys if len({row.labels.get(key) for row in self.rows}) > 1]
         tuners = {(row.labels.get("tuner"), row.labels.get("loss")) for row in self.rows}
@@ -197,7 +247,10 @@ class Summary:
 
     @cached_property
     def xs(self) -> list[Any]:
-        """Return the values of x in the recipe's order, None for rows without it; empty where no x is given or no row has it."""
+        """Return the values of x in the recipe's order, None for rows without it.
+
+        Empty where no x is given or no row has it.
+        """
         by_key: dict[object, Any] = {}
         for row in self.rows:
             by_key.setdefault(key_of(row.x), row.x)
@@ -214,7 +267,10 @@ class Summary:
 
     @cached_property
     def _beside(self) -> list[str]:
-        """Axes beside lines and x that differ within some line: each of their values is a line of its own. Without x, lines are means over them."""
+        """Axes beside lines and x that differ within some line: each of their values is a line of its own.
+
+        Without x, lines are means over them.
+        """
         if not self.xs:
             return []
         axis = self.x.partition(".")[0]
@@ -222,7 +278,11 @@ class Summary:
         for row in self.rows:
             lines.setdefault(self._line(row), []).append(row)
         others = [key for key in self.axes if key not in (self.lines, axis)]
-        return [key for key in others if any(len({row.labels.get(key) for row in rows}) > 1 for rows in lines.values())]
+        return [
+            key
+            for key in others
+            if any(len({row.labels.get(key) for row in rows}) > 1 for rows in lines.values())
+        ]
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, object], list[Row]]:
@@ -246,13 +306,18 @@ class Summary:
 
     @cached_property
     def baselines(self) -> list[str]:
-        """The line that the baseline's name means; several in a study that was made before that was refused."""
+        """The line that the baseline's name means.
+
+        Several in a study that was made before that was refused.
+        """
         return called(self.baseline, (row.line for row in self.rows)) if self.baseline else []
 
-    # -- another view -------------------------------------------------------------------------------------------------
+    # -- another view ----------------------------------------------------------------------------------------
 
     def viewed(self, measure: str = "", places: Sequence[str] = ()) -> Summary:
-        """Return the summary with one measure alone, or with these splits or panels alone; the same where neither is given.
+        """Return the summary with one measure alone, or with these splits or panels alone.
+
+        The same where neither is given.
 
         Raises:
             RecipeError: the study has no such measure, split or panel.
@@ -260,20 +325,37 @@ class Summary:
         view = self
         if measure:
             _check("measure", measure, self.measures)
-            rows = tuple(replace(row, numbers={measure: row.numbers[measure]} if measure in row.numbers else {}) for row in self.rows)
-            view = replace(view, measure=measure, rows=rows, comparisons=self.comparisons if measure == self.measure else ())
+            rows = tuple(
+                replace(row, numbers={measure: row.numbers[measure]} if measure in row.numbers else {})
+                for row in self.rows
+            )
+            view = replace(
+                view,
+                measure=measure,
+                rows=rows,
+                comparisons=self.comparisons if measure == self.measure else (),
+            )
         for place in places:
             _check("split or panel", place, view.places(view.measure))
         if places:
             panels = {place: view.panels.get(place, (place,)) for place in places}
             rows = tuple(row.only(panels) for row in view.rows)
-            view = replace(view, panels=panels, rows=rows, comparisons=tuple(c for c in view.comparisons if c.panel in panels))
+            view = replace(
+                view,
+                panels=panels,
+                rows=rows,
+                comparisons=tuple(c for c in view.comparisons if c.panel in panels),
+            )
         return view
 
 
 def _check(what: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
-        raise RecipeError(f"unknown {what} {name!r}. {suggestion(name, known)}".strip(), where="results", possible=", ".join(known))
+        raise RecipeError(
+            f"unknown {what} {name!r}. {suggestion(name, known)}".strip(),
+            where="results",
+            possible=", ".join(known),
+        )
 
 
 def distinct(items: Iterable[T]) -> list[T]:

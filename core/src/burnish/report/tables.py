@@ -1,4 +1,6 @@
-"""The tables of a study, made from its summary alone: no numpy, no torch, so that a finished study is shown at once.
+"""The tables of a study, made from its summary alone.
+
+No numpy, no torch, so that a finished study is shown at once.
 
 `render` gives text, markdown, CSV or JSON; the HTML report shows the same `Sheet` objects.
 """
@@ -10,7 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from burnish.errors import RecipeError
-from burnish.report.formatting import NO_X, from_to, half_width, interval, mean, probability, shown, signed, unit_name, x_name
+from burnish.report.formatting import (
+    NO_X,
+    from_to,
+    half_width,
+    interval,
+    mean,
+    probability,
+    shown,
+    signed,
+    unit_name,
+    x_name,
+)
 from burnish.report.sheet import Column, Section, Sheet, fill, to_markdown, to_text
 from burnish.report.summary import Number, Row, Summary, distinct, options_of
 
@@ -21,18 +34,21 @@ _MOST_CHOICES: Final = 24
 def render(
     summary: Mapping[str, Any] | Summary,
     *,
-    format: str = "text",  # noqa: A002 - the word users know
+    format: str = "text",
     width: int = 100,
     choices: Mapping[str, Mapping[str, Any]] | None = None,
     notes: Iterable[tuple[str, str]] = (),
     numeric: Mapping[str, Any] | None = None,
     name: str = "",
 ) -> str:
-    """Return the tables of a study: results, comparisons with the baseline, what was tuned, and how to read them.
+    """Return the tables of a study.
+
+    Results, comparisons with the baseline, what was tuned, and how to read them.
 
     Args:
         summary: the study's summary, as JSON or read.
-        format: ``text``, ``markdown``, ``csv`` (results in long form: a line per row, measure and split) or ``json``.
+        format: ``text``, ``markdown``, ``csv`` (results in long form: a line per row, measure and split) or
+            ``json``.
         width: terminal columns of text.
         choices: what tuning chose, as `burnish.engine.store.Store.choices` returns it.
         notes: (kind, line) pairs, as `burnish.engine.store.Store.notes` returns them.
@@ -54,10 +70,17 @@ def render(
     caption_lines, noted = caption(view, choices, numeric), [f"{kind}: {text}" for kind, text in notes]
     if format == "markdown":
         parts = [f"## {name}\n"] if name else []
-        return "\n".join([*parts, *map(to_markdown, shown_sheets), *(f"{line}\n" for line in (*caption_lines, *noted))])
+        return "\n".join(
+            [*parts, *map(to_markdown, shown_sheets), *(f"{line}\n" for line in (*caption_lines, *noted))]
+        )
     if format == "text":
         end = [line for text in (*caption_lines, *noted) for line in fill(text, width)]
-        return "\n".join([*([name, ""] if name else []), *(to_text(sheet, width) for sheet in shown_sheets), *end]) + "\n"
+        return (
+            "\n".join(
+                [*([name, ""] if name else []), *(to_text(sheet, width) for sheet in shown_sheets), *end]
+            )
+            + "\n"
+        )
     raise RecipeError(f"unknown format {format!r}", where="--format", possible=", ".join(FORMATS))
 
 
@@ -67,7 +90,7 @@ def sheets(summary: Summary, choices: Mapping[str, Mapping[str, Any]]) -> list[S
     return [sheet for sheet in found if sheet is not None]
 
 
-# -- results ------------------------------------------------------------------------------------------------------------
+# -- results -------------------------------------------------------------------------------------------------
 
 
 def results(summary: Summary) -> Sheet:
@@ -76,21 +99,34 @@ def results(summary: Summary) -> Sheet:
 
 
 def pivot(summary: Summary) -> Sheet:
-    """Return lines x values of x in each panel: one row of the plan with its interval, several rows as points."""
+    """Return lines x values of x in each panel.
+
+    One row of the plan with its interval, several rows as points.
+    """
     measure = summary.measure
     numbers: list[Number] = []
     sections, empty = [], False
     for place in summary.shown():
         rows = []
         for series in summary.all_series:
-            found = [[n for row in summary.behind(series, x) if (n := row.number(measure, place))] for x in summary.xs]
+            found = [
+                [n for row in summary.behind(series, x) if (n := row.number(measure, place))]
+                for x in summary.xs
+            ]
             numbers += [number for cell in found for number in cell]
             empty |= not all(found)
             rows.append((series, *(_cell(cell) for cell in found)))
         sections.append(Section(panel_title(summary, place), tuple(rows)))
     columns = (Column(summary.lines, numeric=False), *(Column(x_name(x)) for x in summary.xs))
     without = (f"{NO_X} : rows without {summary.x}.",) if None in summary.xs else ()
-    return Sheet("results", _title(summary), columns, tuple(sections), (*without, *_footnotes(numbers, empty=empty)), over=summary.x)
+    return Sheet(
+        "results",
+        _title(summary),
+        columns,
+        tuple(sections),
+        (*without, *_footnotes(numbers, empty=empty)),
+        over=summary.x,
+    )
 
 
 def _cell(numbers: Sequence[Number]) -> str:
@@ -105,7 +141,10 @@ def by_row(summary: Summary) -> Sheet:
     places = summary.shown()
     found = [[row.number(summary.measure, place) for place in places] for row in summary.rows]
     rows = [
-        (*(row.labels.get(axis, row.line) for axis in axes), *(from_to(number) if number else "-" for number in numbers))
+        (
+            *(row.labels.get(axis, row.line) for axis in axes),
+            *(from_to(number) if number else "-" for number in numbers),
+        )
         for row, numbers in zip(summary.rows, found, strict=True)
     ]
     columns = (*(Column(axis, numeric=False) for axis in axes), *map(Column, places))
@@ -117,7 +156,10 @@ def by_row(summary: Summary) -> Sheet:
 
 def _title(summary: Summary) -> str:
     unit = f" in {unit_name(summary.unit)}" if unit_name(summary.unit) else ""
-    return f"{summary.measure}{unit}, {f'mean of {summary.replicates} replicates' if summary.replicates > 1 else 'one replicate'}"
+    return (
+        f"{summary.measure}{unit},"
+        f" {f'mean of {summary.replicates} replicates' if summary.replicates > 1 else 'one replicate'}"
+    )
 
 
 def replicates(summary: Summary) -> str:
@@ -132,7 +174,10 @@ def panel_title(summary: Summary, place: str) -> str:
         return place
     if len(splits) == 1:
         return f"{place}: {splits[0]}"
-    there = [[row.number(summary.measure, split) is not None for split in summary.panels[place]] for row in summary.rows]
+    there = [
+        [row.number(summary.measure, split) is not None for split in summary.panels[place]]
+        for row in summary.rows
+    ]
     if any(any(has) and not all(has) for has in there):
         return f"{place}: mean of a row's test sets among {', '.join(splits)}"
     return f"{place}: mean of {len(splits)} test sets ({', '.join(splits)})"
@@ -147,11 +192,14 @@ def _footnotes(numbers: Sequence[Number], *, empty: bool) -> tuple[str, ...]:
         notes.append(f"- : not defined, or no trial of it could be trained{why}")
     partly = sum(0 < number.missing < len(number.values) for number in numbers)
     if partly:
-        notes.append(f"{partly} of these numbers lack{'s' if partly == 1 else ''} some replicates, which are left out of the mean.")
+        notes.append(
+            f"{partly} of these numbers lack{'s' if partly == 1 else ''} some replicates, which are left out"
+            " of the mean."
+        )
     return tuple(notes)
 
 
-# -- comparison ---------------------------------------------------------------------------------------------------------
+# -- comparison ----------------------------------------------------------------------------------------------
 
 
 def comparison(summary: Summary) -> Sheet | None:
@@ -160,14 +208,31 @@ def comparison(summary: Summary) -> Sheet | None:
     if not overall:
         return None
     unit = summary.unit
-    columns = (Column(summary.lines, numeric=False), Column("over", numeric=False), Column("difference"), Column("95 % interval"), Column("p (Holm)"))
-    rows = [(c.panel, (c.line, c.over, signed(c.difference, unit), interval(c, unit), probability(c.p_holm))) for c in overall]
-    sections = [Section(panel, tuple(row for at, row in rows if at == panel)) for panel in distinct(at for at, _ in rows)]
+    columns = (
+        Column(summary.lines, numeric=False),
+        Column("over", numeric=False),
+        Column("difference"),
+        Column("95 % interval"),
+        Column("p (Holm)"),
+    )
+    rows = [
+        (c.panel, (c.line, c.over, signed(c.difference, unit), interval(c, unit), probability(c.p_holm)))
+        for c in overall
+    ]
+    sections = [
+        Section(panel, tuple(row for at, row in rows if at == panel))
+        for panel in distinct(at for at, _ in rows)
+    ]
     measured = f" in {unit_name(unit).split()[0]}" if unit_name(unit) else ""
-    return Sheet("comparison", f"{summary.measure}: difference from {summary.baseline}{measured}", columns, tuple(sections))
+    return Sheet(
+        "comparison",
+        f"{summary.measure}: difference from {summary.baseline}{measured}",
+        columns,
+        tuple(sections),
+    )
 
 
-# -- tuning and failures ------------------------------------------------------------------------------------------------
+# -- tuning and failures -------------------------------------------------------------------------------------
 
 
 def tuning(choices: Mapping[str, Mapping[str, Any]]) -> Sheet | None:
@@ -175,17 +240,35 @@ def tuning(choices: Mapping[str, Mapping[str, Any]]) -> Sheet | None:
     if not choices:
         return None
     rows = [
-        (choice["label"], " ".join(settings(candidate["options"]) for candidate in choice["candidates"]), settings(choice["options"]))
+        (
+            choice["label"],
+            " ".join(settings(candidate["options"]) for candidate in choice["candidates"]),
+            settings(choice["options"]),
+        )
         for choice in choices.values()
     ]
-    more = (f"and {len(rows) - _MOST_CHOICES} more; --format json lists them all",) if len(rows) > _MOST_CHOICES else ()
-    columns = (Column("tuned", numeric=False), Column("tried", numeric=False), Column("chosen", numeric=False))
+    more = (
+        (f"and {len(rows) - _MOST_CHOICES} more; --format json lists them all",)
+        if len(rows) > _MOST_CHOICES
+        else ()
+    )
+    columns = (
+        Column("tuned", numeric=False),
+        Column("tried", numeric=False),
+        Column("chosen", numeric=False),
+    )
     return Sheet("tuning", "Tuned on validation", columns, (Section("", tuple(rows[:_MOST_CHOICES])),), more)
 
 
 def settings(options: Mapping[str, Any]) -> str:
     """Return options as they are written, such as ``"lr=0.003"``."""
-    return ",".join(f"{name.partition('.')[2] or name}={'none' if value is None else x_name(value)}" for name, value in options.items()) or "-"
+    return (
+        ",".join(
+            f"{name.partition('.')[2] or name}={'none' if value is None else x_name(value)}"
+            for name, value in options.items()
+        )
+        or "-"
+    )
 
 
 def failures(summary: Summary) -> Sheet | None:
@@ -203,30 +286,55 @@ def row_name(summary: Summary, row: Row) -> str:
     return ", ".join(row.labels.get(axis, "") for axis in summary.axes) or row.line
 
 
-# -- caption ------------------------------------------------------------------------------------------------------------
+# -- caption -------------------------------------------------------------------------------------------------
 
 
-def caption(summary: Summary, choices: Mapping[str, Mapping[str, Any]], numeric: Mapping[str, Any]) -> list[str]:
-    """Return what has to be known to read the tables: measure, intervals and what is not in them, selection, numeric mode."""
-    redrawn = "A replicate redraws train and validation (by group), label noise, initialisation and order; test sets are fixed."
+def caption(
+    summary: Summary, choices: Mapping[str, Mapping[str, Any]], numeric: Mapping[str, Any]
+) -> list[str]:
+    """Return what has to be known to read the tables.
+
+    Measure, intervals and what is not in them, selection, numeric mode.
+    """
+    redrawn = (
+        "A replicate redraws train and validation (by group), label noise, initialisation and order; test"
+        " sets are fixed."
+    )
     lines = [f"{redrawn} {_points(summary)}".strip()]
     sample = next((n for place in summary.shown() if (n := summary.sample(place))), None)
     if sample:
         how = sample.how.partition("; mean of")[0]
         half = " After ± stands half of an interval's width." if summary.xs and _alone(summary) else ""
-        lines.append(f"Intervals: {how}.{half}" if "no interval" not in how else f"{how[0].upper()}{how[1:]}.")
+        lines.append(
+            f"Intervals: {how}.{half}" if "no interval" not in how else f"{how[0].upper()}{how[1:]}."
+        )
     if summary.comparisons:
         by = "replicate and test group" if sample and "test groups" in sample.how else "replicate"
-        paired = f"Differences from {summary.baseline} are paired by {by}; p-values are corrected by Holm within the table."
-        given = " They hold for the backbones at hand: how much another pre-training would change them is not in the interval."
+        paired = (
+            f"Differences from {summary.baseline} are paired by {by}; p-values are corrected by Holm within"
+            " the table."
+        )
+        given = (
+            " They hold for the backbones at hand: how much another pre-training would change them is not in"
+            " the interval."
+        )
         lines.append(paired + (given if _several(summary) else ""))
-    views = [f"{', '.join(names)} {'trains' if len(names) == 1 else 'train'} on {count}" for count, names in _by_views(summary).items()]
+    views = [
+        f"{', '.join(names)} {'trains' if len(names) == 1 else 'train'} on {count}"
+        for count, names in _by_views(summary).items()
+    ]
     if views:
-        lines.append(f"Fixed views of each item: {'; '.join(views)}. They are drawn once: all replicates share them, and no interval is about them.")
+        lines.append(
+            f"Fixed views of each item: {'; '.join(views)}. They are drawn once: all replicates share them,"
+            " and no interval is about them."
+        )
     lines += _advice(summary)
     if choices:
         counts = "-".join(map(str, sorted({len(choice["candidates"]) for choice in choices.values()})))
-        lines.append(f"Options were chosen on validation, labels as observed (noise and all): {counts} settings each. No test set was seen.")
+        lines.append(
+            f"Options were chosen on validation, labels as observed (noise and all): {counts} settings each."
+            " No test set was seen."
+        )
     if numeric:
         lines.append("Numeric mode: " + numeric_mode(numeric) + ".")
     return lines
@@ -252,9 +360,15 @@ def _advice(summary: Summary) -> list[str]:
 
 def numeric_mode(numeric: Mapping[str, Any]) -> str:
     """Return ``"cpu, float32, 2 threads, torch 2.15.0"``."""
-    threads = f"{numeric['threads']} thread{'s' if numeric['threads'] != 1 else ''}" if "threads" in numeric else ""
+    threads = (
+        f"{numeric['threads']} thread{'s' if numeric['threads'] != 1 else ''}" if "threads" in numeric else ""
+    )
     torch = f"torch {numeric['torch']}" if numeric.get("torch") else ""
-    return ", ".join(part for part in (str(numeric.get("device", "")), str(numeric.get("dtype", "")), threads, torch) if part)
+    return ", ".join(
+        part
+        for part in (str(numeric.get("device", "")), str(numeric.get("dtype", "")), threads, torch)
+        if part
+    )
 
 
 def _several(summary: Summary) -> bool:
@@ -270,7 +384,10 @@ def _points(summary: Summary) -> str:
     if not summary.xs or not _several(summary):
         return ""
     what = " and ".join(repeated(summary)) or "row"
-    return f"A cell with several numbers has one for each {what}, without an interval: they are too few to make one."
+    return (
+        f"A cell with several numbers has one for each {what}, without an interval: they are too few to make"
+        " one."
+    )
 
 
 def repeated(summary: Summary) -> list[str]:
@@ -281,7 +398,11 @@ def repeated(summary: Summary) -> list[str]:
         for x in summary.xs:
             labels = [row.labels.get(key, "") for row in summary.behind(series, x)]
             options = [options_of(label) for label in labels]
-            names += [name for name in distinct(n for o in options for n in o) if len({o.get(name) for o in options}) > 1]
+            names += [
+                name
+                for name in distinct(n for o in options for n in o)
+                if len({o.get(name) for o in options}) > 1
+            ]
     return [f"{key} {name}" for name in distinct(names)]
 
 
@@ -289,7 +410,9 @@ def means(summary: Summary, place: str) -> dict[str, float]:
     """Return the mean of each line over its rows, for the lines that have every row."""
     out = {}
     for series in summary.all_series:
-        numbers = [row.number(summary.measure, place) for row in summary.rows if summary.series(row) == series]
+        numbers = [
+            row.number(summary.measure, place) for row in summary.rows if summary.series(row) == series
+        ]
         if all(number is not None and math.isfinite(number.value) for number in numbers):
             out[series] = mean([number.value for number in numbers if number])
     return out

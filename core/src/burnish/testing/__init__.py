@@ -7,7 +7,8 @@ class TestContract(LossContract):
     plugin, name = "gce", "gce"
 ```
 
-Nothing heavy is imported before a contract is used; pytest itself is needed only to run the tests (``pip install 'burnish[test]'``).
+Nothing heavy is imported before a contract is used; pytest itself is needed only to run the tests (``pip
+install 'burnish[test]'``).
 """
 
 from __future__ import annotations

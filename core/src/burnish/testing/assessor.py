@@ -21,7 +21,9 @@ from burnish.testing.evidence import evidence, evidence_on_pictures
 
 
 class AssessorContract(PluginContract):
-    """Tests of an assessor on labels of which some are wrong: of features, or, where it needs a module or a text tower, of pictures with a backbone.
+    """Tests of an assessor on labels of which some are wrong.
+
+    Of features, or, where it needs a module or a text tower, of pictures with a backbone.
 
     Attributes:
         finds: whether its clean probability ranks wrong labels of an easy data set below right ones.
@@ -43,7 +45,7 @@ class AssessorContract(PluginContract):
         result: Assessment = self.make(folder).assess(shown)
         return result
 
-    # -- tests ------------------------------------------------------------------------------------------------------------------
+    # -- tests -----------------------------------------------------------------------------------------------
 
     def test_it_speaks_only_of_what_it_was_shown(self, tmp_path: Path) -> None:
         """`index` has positions of the evidence, each once; every array has one finite entry for each."""
@@ -59,16 +61,26 @@ class AssessorContract(PluginContract):
             return
         judged = wrong[np.searchsorted(shown.index, opinion.index)]
         found = auroc(-np.asarray(opinion.clean_probability, dtype=np.float64), judged)
-        expect(found >= self.least_auroc, f"wrong labels of an easy data set are ranked with AUROC {found:.3f}, less than {self.least_auroc}")
+        expect(
+            found >= self.least_auroc,
+            f"wrong labels of an easy data set are ranked with AUROC {found:.3f}, less than"
+            f" {self.least_auroc}",
+        )
 
     def test_the_same_evidence_gives_the_same_opinion(self, tmp_path: Path) -> None:
-        """A second, fresh assessor agrees bit for bit; randomness comes from the evidence's generator only."""
+        """A second, fresh assessor agrees bit for bit.
+
+        Randomness comes from the evidence's generator only.
+        """
         first = self.assess(tmp_path, self.evidence()[0])
         with global_randomness_untouched(f"assess {self.name}"):
             second = self.assess(tmp_path, self.evidence()[0])
         for what in ("index", "clean_probability", "keep", "weight"):
             one, other = getattr(first, what), getattr(second, what)
-            expect((one is None and other is None) or np.array_equal(one, other), f"a second call gives another {what}: draw from evidence.rng only")
+            expect(
+                (one is None and other is None) or np.array_equal(one, other),
+                f"a second call gives another {what}: draw from evidence.rng only",
+            )
 
     def test_the_evidence_is_not_modified_and_nothing_written(self, tmp_path: Path) -> None:
         """Arrays of the evidence are as they were, and no file is written."""
@@ -78,14 +90,23 @@ class AssessorContract(PluginContract):
         with nothing_written(f"assess {self.name}"):
             assessor.assess(shown)
         changed = [name for name, array in arrays.items() if not np.array_equal(array, getattr(shown, name))]
-        expect(not changed and shown.supervision.fingerprint() == before, f"it writes to the evidence ({', '.join(changed) or 'supervision'})")
+        expect(
+            not changed and shown.supervision.fingerprint() == before,
+            f"it writes to the evidence ({', '.join(changed) or 'supervision'})",
+        )
 
     def test_hard_cases_are_assessed_or_refused(self, tmp_path: Path) -> None:
-        """Two classes, one class, no wrong label, few items: an opinion, or a DataError or FitError in one line."""
+        """Two classes, one class, no wrong label, few items.
+
+        An opinion, or a DataError or FitError in one line.
+        """
         cases: dict[str, dict[str, Any]] = {
-            "two classes": {"classes": 2}, "one class": {"classes": 1}, "no wrong label": {"wrong": 0.0}, "12 items": {"n": 12},
+            "two classes": {"classes": 2},
+            "one class": {"classes": 1},
+            "no wrong label": {"wrong": 0.0},
+            "12 items": {"n": 12},
             "most labels unknown": {"unknown": 0.9},
-        }  # fmt: skip
+        }
         for what, options in cases.items():
             shown, _ = self.evidence(**options)
             try:
@@ -93,7 +114,10 @@ class AssessorContract(PluginContract):
             except (DataError, FitError):
                 continue
             except Exception as error:
-                raise AssertionError(f"{what}: {type(error).__name__}: {error}. Give an opinion, or raise burnish.errors.FitError") from error
+                raise AssertionError(
+                    f"{what}: {type(error).__name__}: {error}. Give an opinion, or raise"
+                    " burnish.errors.FitError"
+                ) from error
             _check(opinion, shown)
 
     def test_the_frozen_weights_stay_what_they_are(self, tmp_path: Path) -> None:
@@ -102,19 +126,27 @@ class AssessorContract(PluginContract):
             return
         shown, _ = self.evidence(n=30)
         task = shown.task
-        assert task is not None  # noqa: S101 - evidence on pictures has one
+        assert task is not None
         module = task.backbone().module
         before = frozen_digest(module)
         self.assess(tmp_path, shown)
-        expect(frozen_digest(module) == before, "an assessment changed the frozen weights: use burnish.blocks.lease")
+        expect(
+            frozen_digest(module) == before,
+            "an assessment changed the frozen weights: use burnish.blocks.lease",
+        )
 
         def stop(done: int, total: int) -> None:
             raise KeyboardInterrupt
 
         with contextlib.suppress(KeyboardInterrupt):
             self.assess(tmp_path, replace(shown, task=replace(task, run=Run(progress=stop))))
-        expect(frozen_digest(module) == before, "an assessment that broke off left the frozen weights changed")
-        expect(all(not m._forward_hooks and not m._forward_pre_hooks for m in module.modules()), "one that broke off left hooks in the module")
+        expect(
+            frozen_digest(module) == before, "an assessment that broke off left the frozen weights changed"
+        )
+        expect(
+            all(not m._forward_hooks and not m._forward_pre_hooks for m in module.modules()),
+            "one that broke off left hooks in the module",
+        )
 
 
 def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
@@ -133,20 +165,33 @@ def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
 
 
 def _check(opinion: Assessment, shown: Evidence) -> None:
-    expect(isinstance(opinion, Assessment), f"assess returns {type(opinion).__name__}, not burnish.contracts.noise.Assessment")
+    expect(
+        isinstance(opinion, Assessment),
+        f"assess returns {type(opinion).__name__}, not burnish.contracts.noise.Assessment",
+    )
     index = np.asarray(opinion.index)
     inside = bool(np.isin(index, shown.index).all()) and len(np.unique(index)) == len(index)
-    expect(inside, "the opinion speaks of positions that were not shown, or twice of one: give evidence.index, not row numbers")
+    expect(
+        inside,
+        "the opinion speaks of positions that were not shown, or twice of one: give evidence.index, not row"
+        " numbers",
+    )
     for what in ("clean_probability", "keep", "weight"):
         array = getattr(opinion, what)
         if array is not None:
             expect(array.shape == index.shape, f"{what} has the shape {array.shape} for {len(index)} items")
             expect(bool(np.isfinite(array).all()), f"{what} has values that are not finite")
-    expect(opinion.keep is None or opinion.keep.dtype == np.bool_, f"keep is {getattr(opinion.keep, 'dtype', '')}, not bool")
+    expect(
+        opinion.keep is None or opinion.keep.dtype == np.bool_,
+        f"keep is {getattr(opinion.keep, 'dtype', '')}, not bool",
+    )
     expect(opinion.weight is None or bool((opinion.weight >= 0).all()), "a weight is negative")
     if isinstance(opinion.corrected, Labels):
         y = opinion.corrected.y
-        expect(len(y) == len(index) and int(y.max(initial=-1)) < len(shown.classes), "corrected is not one label in range an item")
+        expect(
+            len(y) == len(index) and int(y.max(initial=-1)) < len(shown.classes),
+            "corrected is not one label in range an item",
+        )
     for name, table in opinion.tables.items():
         lengths = {len(column) for column in table.columns.values()}
         expect(len(lengths) <= 1, f"table {name!r} has columns of different lengths")

@@ -88,14 +88,16 @@ class ChatServer:
             def do_POST(self) -> None:
                 server._answer(self)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
+            def log_message(self, format: str, *args: Any) -> None:
                 del format, args
 
         return Handler
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
-        request = Request(handler.path, {name.lower(): value for name, value in handler.headers.items()}, body)
+        request = Request(
+            handler.path, {name.lower(): value for name, value in handler.headers.items()}, body
+        )
         with self._lock:
             number = len(self.requests)
             self.requests.append(request)
@@ -108,7 +110,11 @@ class ChatServer:
         content = _body(request, reply) if reply.raw is None else reply.raw
         try:
             handler.send_response(reply.status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), **reply.headers}.items():
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(content)),
+                **reply.headers,
+            }.items():
                 handler.send_header(name, value)
             handler.end_headers()
             handler.wfile.write(content)
@@ -120,12 +126,20 @@ def _body(request: Request, reply: Reply) -> bytes:
     if reply.status != 200:
         return json.dumps({"error": {"message": reply.text, "type": "error", "code": None}}).encode()
     chat = "messages" in request.body
-    said: dict[str, Any] = {"message": {"role": "assistant", "content": reply.text}} if chat else {"text": reply.text}
+    said: dict[str, Any] = (
+        {"message": {"role": "assistant", "content": reply.text}} if chat else {"text": reply.text}
+    )
     tokens = {"prompt_tokens": len(request.prompt.split()), "completion_tokens": len(reply.text.split())}
-    return json.dumps({
-        "id": "scripted", "object": "chat.completion" if chat else "text_completion", "created": int(time.time()), "model": request.body["model"],
-        "choices": [{"index": 0, "finish_reason": "stop", **said}], "usage": {**tokens, "total_tokens": sum(tokens.values())},
-    }).encode()  # fmt: skip
+    return json.dumps(
+        {
+            "id": "scripted",
+            "object": "chat.completion" if chat else "text_completion",
+            "created": int(time.time()),
+            "model": request.body["model"],
+            "choices": [{"index": 0, "finish_reason": "stop", **said}],
+            "usage": {**tokens, "total_tokens": sum(tokens.values())},
+        }
+    ).encode()
 
 
 @contextmanager

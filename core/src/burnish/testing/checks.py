@@ -1,4 +1,7 @@
-"""What the contracts check with: a condition with a sentence, what must not change, and what must not be written."""
+"""What the contracts check with.
+
+A condition with a sentence, what must not change, and what must not be written.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from burnish.errors import BurnishError
 def expect(holds: bool, message: str) -> None:
     """Fail the test with a sentence unless something holds.
 
-    Not an ``assert`` statement: those of a library are not rewritten by pytest, so that they would say nothing.
+    Not an ``assert`` statement: those of a library are not rewritten by pytest, so that they would say
+    nothing.
 
     Raises:
         AssertionError: it does not hold.
@@ -43,7 +47,9 @@ def refused(what: str, kind: type[BurnishError], call: Callable[[], object]) -> 
         expect("\n" not in error.what and bool(error.what), f"{what}: the error is not one line: {error}")
         return
     except Exception as error:
-        raise AssertionError(f"{what} ended in {type(error).__name__}: {error}. Raise burnish.errors.{kind.__name__} instead") from error
+        raise AssertionError(
+            f"{what} ended in {type(error).__name__}: {error}. Raise burnish.errors.{kind.__name__} instead"
+        ) from error
     raise AssertionError(f"{what} was accepted. Raise burnish.errors.{kind.__name__}")
 
 
@@ -68,7 +74,10 @@ def global_randomness_untouched(what: str) -> Iterator[None]:
     before = state()
     yield
     for name, value in state().items():
-        expect(value == before[name], f"{what} changes {name}. Use the generator it is given, or torch.random.fork_rng")
+        expect(
+            value == before[name],
+            f"{what} changes {name}. Use the generator it is given, or torch.random.fork_rng",
+        )
 
 
 class _Watch:

@@ -37,7 +37,9 @@ def missing_contracts(plugin: str, tests: Mapping[str, object]) -> list[str]:
         plugin: name of the plugin.
         tests: the test module's names, mostly ``globals()``.
     """
-    classes = [value for value in tests.values() if isinstance(value, type) and issubclass(value, PluginContract)]
+    classes = [
+        value for value in tests.values() if isinstance(value, type) and issubclass(value, PluginContract)
+    ]
     tested = {(cls.kind, cls.key, cls.name) for cls in classes if cls.plugin == plugin}
     offered = []
     for kind in KINDS:
@@ -64,7 +66,7 @@ class PluginContract:
     kind: ClassVar[str] = ""
     key: ClassVar[str] = ""
 
-    # -- what authors may use or override -----------------------------------------------------------------------------------
+    # -- what authors may use or override --------------------------------------------------------------------
 
     def options(self, folder: Path) -> Mapping[str, Any]:
         """Return the options to test with; override it where they name files, which go into the folder."""
@@ -78,7 +80,9 @@ class PluginContract:
     def config(self, folder: Path, **changes: Any) -> Any:
         """Return its config with the options to test with, and some others."""
         descriptor = self.component().descriptor
-        return make_config(descriptor.configs()[self.key], {**self.options(folder), **changes}, where=self.name)
+        return make_config(
+            descriptor.configs()[self.key], {**self.options(folder), **changes}, where=self.name
+        )
 
     def make(self, folder: Path, *further: Any, **changes: Any) -> Any:
         """Return the object behind the component, made as the engine makes it.
@@ -89,26 +93,36 @@ class PluginContract:
             changes: options other than those to test with.
         """
         component = self.component()
-        target = getattr(component.descriptor, {"noise": "corrupt", "assess": "assess"}.get(self.key, "target"))
+        target = getattr(
+            component.descriptor, {"noise": "corrupt", "assess": "assess"}.get(self.key, "target")
+        )
         return manager_of(self.plugin).resolve(component, target)(self.config(folder, **changes), *further)
 
-    # -- tests ----------------------------------------------------------------------------------------------------------------
+    # -- tests -----------------------------------------------------------------------------------------------
 
     def test_it_is_discovered_through_its_entry_point(self) -> None:
         """The plugin is installed, loads, and offers the component."""
         found = [info for info in manager_of(self.plugin).plugins if info.name == self.plugin]
         installed = bool(found) and bool(found[0].distribution)
-        expect(installed, f"no installed distribution has the entry point {self.plugin!r}. Run: pip install -e .")
+        expect(
+            installed, f"no installed distribution has the entry point {self.plugin!r}. Run: pip install -e ."
+        )
         expect(found[0].status == "ok", f"plugin {self.plugin!r} fails to load: {found[0].reason}")
         offered = [c.name for c in manager_of(self.plugin).components(self.kind)]
         hook = HOOKS[self.kind]
-        expect(self.name in offered, f"{hook} of plugin {self.plugin!r} returns no {self.name!r}, but: {', '.join(offered) or 'nothing'}")
+        expect(
+            self.name in offered,
+            f"{hook} of plugin {self.plugin!r} returns no {self.name!r}, but:"
+            f" {', '.join(offered) or 'nothing'}",
+        )
 
     def test_it_offers_the_same_on_every_call(self) -> None:
         """Hooks are functions of nothing: what they return does not depend on when they are called."""
         first, second = (Manager(only=frozenset({self.plugin})) for _ in range(2))
         for kind in KINDS:
-            same = [c.descriptor for c in first.components(kind)] == [c.descriptor for c in second.components(kind)]
+            same = [c.descriptor for c in first.components(kind)] == [
+                c.descriptor for c in second.components(kind)
+            ]
             expect(same, f"{HOOKS[kind]} of plugin {self.plugin!r} returns something else on the second call")
 
     def test_describing_it_imports_nothing_heavy(self) -> None:
@@ -128,15 +142,26 @@ class PluginContract:
             frozen = is_dataclass(cls) and cast("Any", cls).__dataclass_params__.frozen
             expect(frozen, f"{where} is not frozen. Write @dataclass(frozen=True)")
             silent = [option.name for option in describe(cls) if not option.help]
-            expect(not silent, f'{where}: no help for {", ".join(silent)}. Write field(default=..., metadata={{"help": "..."}})')
+            expect(
+                not silent,
+                f'{where}: no help for {", ".join(silent)}. Write field(default=..., metadata={{"help":'
+                ' "..."})',
+            )
 
     def test_its_options_survive_json(self, tmp_path: Path) -> None:
         """A config becomes JSON and the same config again."""
         config = self.config(tmp_path)
         text = json.dumps(to_options(config))
         again = from_options(type(config), json.loads(text), where=self.name)
-        expect(again == config, f"{config} is {again} after it was written as JSON and read again: __post_init__ should leave fields as they are")
-        expect(json.dumps(to_options(again)) == text, f"the options of {self.name} change when they are read again")
+        expect(
+            again == config,
+            f"{config} is {again} after it was written as JSON and read again: __post_init__ should leave"
+            " fields as they are",
+        )
+        expect(
+            json.dumps(to_options(again)) == text,
+            f"the options of {self.name} change when they are read again",
+        )
 
     def test_its_example_is_valid(self) -> None:
         """What `burnish show` gives as an example can be written in a recipe."""
@@ -147,7 +172,9 @@ class PluginContract:
         try:
             make_config(descriptor.configs()[self.kind], options, where=self.name)
         except BurnishError as error:
-            raise AssertionError(f"the example of {self.kind} {self.name}, {descriptor.example!r}, is refused: {error}") from error
+            raise AssertionError(
+                f"the example of {self.kind} {self.name}, {descriptor.example!r}, is refused: {error}"
+            ) from error
 
     def test_its_targets_resolve_and_leave_torch_alone(self) -> None:
         """Importing a target gives something to call, and changes neither random numbers nor defaults of the process."""
@@ -160,8 +187,16 @@ class PluginContract:
         expect(code == 0, f"burnish show {self.kind} {self.name} ends with {code}: {text}")
         descriptor = self.component().descriptor
         expect(descriptor.summary in text, f"burnish show {self.kind} {self.name} does not print the summary")
-        missing = [item.name for cls in descriptor.configs().values() for item in fields(cls) if item.init and item.name not in text]
-        expect(not missing or self.kind in {"command", "recipe"}, f"burnish show {self.kind} {self.name} does not print {missing}")
+        missing = [
+            item.name
+            for cls in descriptor.configs().values()
+            for item in fields(cls)
+            if item.init and item.name not in text
+        ]
+        expect(
+            not missing or self.kind in {"command", "recipe"},
+            f"burnish show {self.kind} {self.name} does not print {missing}",
+        )
 
     def test_its_light_functions_are_light(self, tmp_path: Path) -> None:
         """What a descriptor computes from a config (provides, views, fingerprint) needs neither torch nor numpy."""
@@ -172,4 +207,8 @@ class PluginContract:
             return
         options = to_options(self.config(tmp_path))
         answer = ask("component", self.plugin, self.kind, self.name, self.key, json.dumps([options]))
-        expect(not answer["heavy"], f"{' or '.join(names)} of {self.kind} {self.name} imports {answer['heavy']}; move it into a module without them")
+        expect(
+            not answer["heavy"],
+            f"{' or '.join(names)} of {self.kind} {self.name} imports {answer['heavy']}; move it into a"
+            " module without them",
+        )

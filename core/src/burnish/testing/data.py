@@ -1,4 +1,7 @@
-"""Small data for tests, made on the spot: rows of features, pictures, and what each kind of component is given of them. No torch."""
+"""Small data for tests, made on the spot.
+
+Rows of features, pictures, and what each kind of component is given of them. No torch.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,18 @@ from burnish.contracts.backbone import View
 from burnish.contracts.noise import Assessment, CorruptionInput
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Adapted, Run, Task
-from burnish.data import Classes, Dataset, Item, Labels, MultiLabels, Split, Supervision, content_id, stack_ids, uniforms
+from burnish.data import (
+    Classes,
+    Dataset,
+    Item,
+    Labels,
+    MultiLabels,
+    Split,
+    Supervision,
+    content_id,
+    stack_ids,
+    uniforms,
+)
 from burnish.engine import seeds
 from burnish.engine.outcome import TrialOutcome
 from burnish.errors import BurnishError
@@ -21,7 +35,14 @@ from burnish.errors import BurnishError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SENTENCES = ("the cat sat on the mat", "Ein Satz über Öl", "one", "数据 with noise", "two words", "a longer sentence, with a comma and a full stop.")
+SENTENCES = (
+    "the cat sat on the mat",
+    "Ein Satz über Öl",
+    "one",
+    "数据 with noise",
+    "two words",
+    "a longer sentence, with a comma and a full stop.",
+)
 """Texts of several lengths and scripts."""
 
 
@@ -36,8 +57,12 @@ class Rows:
         return self.payloads[row]
 
 
-def blobs(n: int = 120, dim: int = 6, classes: int = 3, *, spread: float = 0.3, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return features (n, dim) float32 around one point a class, and labels (n,) int64: classes of equal size in a random order.
+def blobs(
+    n: int = 120, dim: int = 6, classes: int = 3, *, spread: float = 0.3, seed: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return features (n, dim) float32 around one point a class, and labels (n,) int64.
+
+    Classes of equal size in a random order.
 
     Args:
         n: items.
@@ -59,7 +84,10 @@ def pictures(n: int = 6, *, seed: int = 0) -> list[NDArray[np.uint8]]:
     rng = np.random.default_rng(seed)
     sizes = [(40, 32), (32, 32), (64, 48), (33, 65)]
     coarse = rng.integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
-    return [np.asarray(Image.fromarray(c).resize(sizes[i % len(sizes)], Image.Resampling.BICUBIC)) for i, c in enumerate(coarse)]
+    return [
+        np.asarray(Image.fromarray(c).resize(sizes[i % len(sizes)], Image.Resampling.BICUBIC))
+        for i, c in enumerate(coarse)
+    ]
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
@@ -82,15 +110,24 @@ def payloads(modality: str, n: int = 6, *, dim: int = 6, seed: int = 0) -> list[
 
 def items_of(modality: str, given: Sequence[Any]) -> tuple[list[Item], NDArray[np.uint8]]:
     """Return payloads as items, and their content ids (B, 32)."""
-    return [Item(position, payload) for position, payload in enumerate(given)], stack_ids([content_id(modality, payload) for payload in given])
+    return [Item(position, payload) for position, payload in enumerate(given)], stack_ids(
+        [content_id(modality, payload) for payload in given]
+    )
 
 
-def dataset(features: NDArray[np.float32], y: NDArray[np.int64], classes: int, *, splits: Sequence[str] | None = None) -> Dataset:
+def dataset(
+    features: NDArray[np.float32], y: NDArray[np.int64], classes: int, *, splits: Sequence[str] | None = None
+) -> Dataset:
     """Return feature rows (N, D) and labels (N,) as a data set in canonical order."""
     return Dataset.build(
-        name="made", modality="features", ids=[content_id("features", row) for row in features], classes=class_names(classes),
-        supervision=Labels(y=y.copy()), reader=Rows(features), splits=splits,
-    )  # fmt: skip
+        name="made",
+        modality="features",
+        ids=[content_id("features", row) for row in features],
+        classes=class_names(classes),
+        supervision=Labels(y=y.copy()),
+        reader=Rows(features),
+        splits=splits,
+    )
 
 
 def class_names(count: int) -> Classes:
@@ -98,7 +135,7 @@ def class_names(count: int) -> Classes:
     return Classes.of([chr(ord("a") + i) if i < 26 else f"class {i}" for i in range(count)])
 
 
-# -- for tuners ---------------------------------------------------------------------------------------------------------------
+# -- for tuners ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +159,10 @@ class Practice:
     test_items: tuple[Sequence[Item], NDArray[np.uint8]] | None = None
 
     def read_by(self, predictor: Any) -> NDArray[np.float32]:
-        """Return what a predictor reads of the test set: its features, or those of the backbone as the predictor adapts it."""
+        """Return what a predictor reads of the test set.
+
+        Its features, or those of the backbone as the predictor adapts it.
+        """
         if not isinstance(predictor, Adapted) or self.test_items is None:
             return self.test_features
         items, ids = self.test_items
@@ -155,7 +195,9 @@ def practice(
     """
     features, y = blobs(n, dim, classes)
     part = np.arange(n) % 5
-    splits = {name: Split(name, np.flatnonzero(chosen).astype(np.int64)) for name, chosen in _roles(part).items()}
+    splits = {
+        name: Split(name, np.flatnonzero(chosen).astype(np.int64)) for name, chosen in _roles(part).items()
+    }
     observed = relabel(y.copy())
     observed[splits["test"].index] = -1
     moved = np.stack([features] + [features + np.float32(0.01 * v) for v in range(1, views)], axis=1)
@@ -166,19 +208,36 @@ def practice(
         asked.append(split)
         if split not in shown:
             raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(shown))
-        return np.array(moved[shown[split].index] if split == "train" else features[shown[split].index][:, None, :])
+        return np.array(
+            moved[shown[split].index] if split == "train" else features[shown[split].index][:, None, :]
+        )
 
     task = Task(
-        classes=class_names(classes), splits=shown, supervision=Labels(y=observed), assessment=None, loss=loss, groups={}, features=features_of,
-        generator=lambda role: seeds.generator(f"fit {role}", replicate), seed=seeds.seed("init", replicate), run=Run(),
-        class_embeddings=lambda templates, at=None: text_features(classes, dim, templates)[:, slice(None) if at is None else at],
-    )  # fmt: skip
+        classes=class_names(classes),
+        splits=shown,
+        supervision=Labels(y=observed),
+        assessment=None,
+        loss=loss,
+        groups={},
+        features=features_of,
+        generator=lambda role: seeds.generator(f"fit {role}", replicate),
+        seed=seeds.seed("init", replicate),
+        run=Run(),
+        class_embeddings=lambda templates, at=None: text_features(classes, dim, templates)[
+            :, slice(None) if at is None else at
+        ],
+    )
     test = splits["test"].index
     return Practice(task, features[test], y[test], asked)
 
 
 def practice_on_pictures(
-    classes: int = 3, *, n: int = 60, loss: Any = None, relabel: Callable[[NDArray[np.int64]], NDArray[np.int64]] = lambda y: y, replicate: int = 0
+    classes: int = 3,
+    *,
+    n: int = 60,
+    loss: Any = None,
+    relabel: Callable[[NDArray[np.int64]], NDArray[np.int64]] = lambda y: y,
+    replicate: int = 0,
 ) -> Practice:
     """Return a task of pictures with a backbone that can be changed (`burnish.testing.towers.PracticeTowers`): a colour a class.
 
@@ -198,7 +257,10 @@ def practice_on_pictures(
     bits = np.stack([(y + 1) >> k & 1 for k in range(3)], axis=-1)[:, None, None, :]
     pixels = np.clip(60 + 130 * bits + rng.normal(scale=25, size=(n, SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
     items, ids = items_of("image", list(pixels))
-    splits = {name: Split(name, np.flatnonzero(chosen).astype(np.int64)) for name, chosen in _roles(np.arange(n) % 5).items()}
+    splits = {
+        name: Split(name, np.flatnonzero(chosen).astype(np.int64))
+        for name, chosen in _roles(np.arange(n) % 5).items()
+    }
     shown = {name: split for name, split in splits.items() if name != "test"}
     observed = relabel(y.copy())
     observed[splits["test"].index] = -1
@@ -214,16 +276,29 @@ def practice_on_pictures(
 
     def embed(templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[np.float32]:
         asked_for = names if at is None else names.subset(at)
-        ids = towers.tokenise([template.replace("{}", name) for template in templates for name in asked_for.names])
+        ids = towers.tokenise(
+            [template.replace("{}", name) for template in templates for name in asked_for.names]
+        )
         with torch.no_grad():
-            return np.array(towers.encode_embedded(towers.embed_tokens(ids), ids).numpy()).reshape(len(templates), len(asked_for), -1)
+            return np.array(towers.encode_embedded(towers.embed_tokens(ids), ids).numpy()).reshape(
+                len(templates), len(asked_for), -1
+            )
 
     task = Task(
-        classes=names, splits=shown, supervision=Labels(y=observed), assessment=None, loss=loss, groups={},
-        features=lambda split: np.array(everything[index_of(split)][:, None, :]), generator=lambda role: seeds.generator(f"fit {role}", replicate),
-        seed=seeds.seed("init", replicate), run=Run(), class_embeddings=embed, backbone=lambda: towers,
+        classes=names,
+        splits=shown,
+        supervision=Labels(y=observed),
+        assessment=None,
+        loss=loss,
+        groups={},
+        features=lambda split: np.array(everything[index_of(split)][:, None, :]),
+        generator=lambda role: seeds.generator(f"fit {role}", replicate),
+        seed=seeds.seed("init", replicate),
+        run=Run(),
+        class_embeddings=embed,
+        backbone=lambda: towers,
         inputs=lambda split: _Pictures(towers, items, ids, index_of(split), replicate),
-    )  # fmt: skip
+    )
     test = splits["test"].index
     return Practice(task, everything[test], y[test], asked, towers, ([items[i] for i in test], ids[test]))
 
@@ -249,9 +324,15 @@ class _Pictures:
 
 
 def text_features(classes: int, dim: int, templates: Sequence[str]) -> NDArray[np.float32]:
-    """Return what a good text tower would make of the class names, (P, C, D) float32: near the points of `blobs`, moved by the template."""
+    """Return what a good text tower would make of the class names, (P, C, D) float32.
+
+    Near the points of `blobs`, moved by the template.
+    """
     centres = np.eye(classes, dim) if classes <= dim else np.random.default_rng(0).normal(size=(classes, dim))
-    moved = [np.random.default_rng(list(template.encode())).normal(scale=0.05, size=(classes, dim)) for template in templates]
+    moved = [
+        np.random.default_rng(list(template.encode())).normal(scale=0.05, size=(classes, dim))
+        for template in templates
+    ]
     return np.stack([3 * (centres + move) for move in moved]).astype(np.float32)
 
 
@@ -259,13 +340,19 @@ def _roles(part: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
     return {"train": part >= 2, "validation": part == 1, "test": part == 0}
 
 
-# -- for noise models -----------------------------------------------------------------------------------------------------------
+# -- for noise models ----------------------------------------------------------------------------------------
 
 
 def corruption_input(
-    supervision: Supervision, index: NDArray[np.int64], features: NDArray[np.float32], classes: int, replicate: int = 0
+    supervision: Supervision,
+    index: NDArray[np.int64],
+    features: NDArray[np.float32],
+    classes: int,
+    replicate: int = 0,
 ) -> CorruptionInput:
-    """Return what a corruptor is given of N items, as the engine gives it; the items are features, and pictures where pixels are asked for.
+    """Return what a corruptor is given of N items, as the engine gives it.
+
+    The items are features, and pictures where pixels are asked for.
 
     Args:
         supervision: clean targets of the N items.
@@ -281,18 +368,28 @@ def corruption_input(
         return rng.integers(0, 256, (len(features), side, side, 3), dtype=np.uint8)[index]
 
     return CorruptionInput(
-        supervision=supervision, index=index, role="train", classes=class_names(classes),
-        uniforms=lambda k: uniforms(ids, "noise", replicate, "tested", k=k), pixels=pixels, rows=lambda: features[index].copy(),
-    )  # fmt: skip
+        supervision=supervision,
+        index=index,
+        role="train",
+        classes=class_names(classes),
+        uniforms=lambda k: uniforms(ids, "noise", replicate, "tested", k=k),
+        pixels=pixels,
+        rows=lambda: features[index].copy(),
+    )
 
 
-# -- for evaluators -----------------------------------------------------------------------------------------------------------
+# -- for evaluators ------------------------------------------------------------------------------------------
 
 
 class Fixed:
-    """A predictor that knows its answers: the first column of an item's features is its row in a table of logits."""
+    """A predictor that knows its answers.
 
-    def __init__(self, logits: NDArray[np.float32], classes: Classes, *, meaning: str = "logits", sigmoid: bool = False) -> None:
+    The first column of an item's features is its row in a table of logits.
+    """
+
+    def __init__(
+        self, logits: NDArray[np.float32], classes: Classes, *, meaning: str = "logits", sigmoid: bool = False
+    ) -> None:
         self.classes, self._logits = classes, logits
         self._meaning, self._activation = meaning, "sigmoid" if sigmoid else "softmax"
 
@@ -302,7 +399,9 @@ class Fixed:
         logits: Any = Scores("logits", rows, self.classes, self._activation)  # type: ignore[arg-type]
         if self._meaning == "logits":
             return logits  # type: ignore[no-any-return]
-        return Scores("probabilities", logits.probabilities().astype(np.float32), self.classes, self._activation)  # type: ignore[arg-type]
+        return Scores(
+            "probabilities", logits.probabilities().astype(np.float32), self.classes, self._activation
+        )  # type: ignore[arg-type]
 
     def embed(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """Return the rows' logits, as if the last layer read them."""
@@ -330,7 +429,8 @@ def outcome(
     """Return the outcome of a trial whose predictions are known.
 
     Args:
-        answers: ``"perfect"``, ``"constant"`` (the same scores for every item) or ``"mixed"`` (right for about half of the items).
+        answers: ``"perfect"``, ``"constant"`` (the same scores for every item) or ``"mixed"`` (right for
+            about half of the items).
         classes: C.
         n: items of the test set; as many are for training.
         order: seed of another order of the same items; None for the first one.
@@ -347,20 +447,33 @@ def outcome(
     positive = np.eye(classes, dtype=bool)[y] | (rng.random((2 * n, classes)) < (0.3 if multi else 0.0))
     noise = rng.normal(size=(2 * n, classes))
     constant = np.broadcast_to(np.linspace(0.5, -0.5, classes), noise.shape)
-    logits = {"perfect": np.where(positive, 6.0, -6.0) + 0.1 * noise, "constant": constant, "mixed": positive + noise}[answers]
+    logits = {
+        "perfect": np.where(positive, 6.0, -6.0) + 0.1 * noise,
+        "constant": constant,
+        "mixed": positive + noise,
+    }[answers]
     observed = np.where(rng.random(2 * n) < 0.2, (y + 1) % classes, y)
     unit = np.concatenate([np.arange(n), n + np.arange(n) // 3])
-    place = np.concatenate([np.arange(n), n + (np.arange(n) if order is None else np.random.default_rng(order).permutation(n))])
+    place = np.concatenate(
+        [np.arange(n), n + (np.arange(n) if order is None else np.random.default_rng(order).permutation(n))]
+    )
     truth = _targets(y[place], positive[place], multi)
     opinion = _opinion(answers, (observed != y)[:n])
     return TrialOutcome(
         predictor=Fixed(logits.astype(np.float32), class_names(classes), meaning=meaning, sigmoid=multi),
-        classes=class_names(classes), parts={"test": Split("test", np.arange(n, 2 * n, dtype=np.int64))}, table=features[place],
-        read=features[place], shown=truth,
-        unit=unit[place].astype(np.int64), train_counts=truth.take(np.arange(n, dtype=np.int64)).counts(classes), assessment=opinion, truth=truth,
-        judged_items=np.ones(2 * n, dtype=bool), observed=_targets(observed[place], positive[place], multi),
+        classes=class_names(classes),
+        parts={"test": Split("test", np.arange(n, 2 * n, dtype=np.int64))},
+        table=features[place],
+        read=features[place],
+        shown=truth,
+        unit=unit[place].astype(np.int64),
+        train_counts=truth.take(np.arange(n, dtype=np.int64)).counts(classes),
+        assessment=opinion,
+        truth=truth,
+        judged_items=np.ones(2 * n, dtype=bool),
+        observed=_targets(observed[place], positive[place], multi),
         embed=lambda templates: text_features(classes, features.shape[1], templates),
-    )  # fmt: skip
+    )
 
 
 def _targets(y: NDArray[np.int64], positive: NDArray[np.bool_], multi: bool) -> Supervision:
@@ -370,6 +483,10 @@ def _targets(y: NDArray[np.int64], positive: NDArray[np.bool_], multi: bool) -> 
 def _opinion(answers: str, wrong: NDArray[np.bool_]) -> Assessment:
     rng = np.random.default_rng(1)
     mixed = rng.random(len(wrong)) * 0.6 + 0.4 * ~wrong
-    clean = {"perfect": np.where(wrong, 0.1, 0.9), "constant": np.full(len(wrong), 0.5), "mixed": mixed}[answers]
+    clean = {"perfect": np.where(wrong, 0.1, 0.9), "constant": np.full(len(wrong), 0.5), "mixed": mixed}[
+        answers
+    ]
     keep = {"perfect": ~wrong, "constant": np.ones(len(wrong), dtype=bool), "mixed": clean > 0.4}[answers]
-    return Assessment(np.arange(len(wrong), dtype=np.int64), clean_probability=clean.astype(np.float32), keep=keep)
+    return Assessment(
+        np.arange(len(wrong), dtype=np.int64), clean_probability=clean.astype(np.float32), keep=keep
+    )

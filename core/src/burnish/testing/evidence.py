@@ -1,4 +1,7 @@
-"""What an assessor is given: evidence on rows of features, or on pictures with a backbone that can be changed, for those that train."""
+"""What an assessor is given.
+
+Evidence on rows of features, or on pictures with a backbone that can be changed, for those that train.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +34,20 @@ def evidence(
     features, y = blobs(n, dim, classes, seed=seed)
     rng = np.random.default_rng(seed + 1)
     flipped = rng.permutation(n) < (wrong * n if classes > 1 else 0)
-    observed = np.where(flipped, (y + 1 + rng.integers(0, max(classes - 1, 1), n)) % classes, y).astype(np.int64)
+    observed = np.where(flipped, (y + 1 + rng.integers(0, max(classes - 1, 1), n)) % classes, y).astype(
+        np.int64
+    )
     observed[rng.permutation(n) < unknown * n] = -1
     labels = Labels(y=observed)
     index = np.sort(rng.permutation(3 * n)[:n]).astype(np.int64)
     rng, groups = np.random.default_rng(seed), np.arange(n, dtype=np.int64)
     shown = Evidence(
-        index, labels, class_names(classes), features, lambda: out_of_fold(features, labels, classes, groups, rng=np.random.default_rng(seed)), rng
+        index,
+        labels,
+        class_names(classes),
+        features,
+        lambda: out_of_fold(features, labels, classes, groups, rng=np.random.default_rng(seed)),
+        rng,
     )
     return shown, flipped & (observed >= 0)
 
@@ -67,9 +77,14 @@ def evidence_on_pictures(
     labels = task.supervision.take(index)
     features = np.ascontiguousarray(task.features("train")[:, 0])
     groups = np.arange(len(index), dtype=np.int64)
-    assert isinstance(labels, Labels)  # noqa: S101 - made above
+    assert isinstance(labels, Labels)
     shown = Evidence(
-        index, labels, task.classes, features, lambda: out_of_fold(features, labels, classes, groups, rng=np.random.default_rng(seed)),
-        np.random.default_rng(seed), task,
-    )  # fmt: skip
+        index,
+        labels,
+        task.classes,
+        features,
+        lambda: out_of_fold(features, labels, classes, groups, rng=np.random.default_rng(seed)),
+        np.random.default_rng(seed),
+        task,
+    )
     return shown, (flipped & ~hidden)[index]

@@ -17,7 +17,9 @@ PROMPTS = ("one", "two words", "数据 with noise", "a longer prompt,\nof two li
 
 
 class LanguageModelContract(FrozenContract):
-    """Tests of a language model. Override `options` where it has to be started first, such as a server for tests.
+    """Tests of a language model.
+
+    Override `options` where it has to be started first, such as a server for tests.
 
     Attributes:
         decoding: how answers are made in the tests.
@@ -32,16 +34,35 @@ class LanguageModelContract(FrozenContract):
     def test_it_says_what_it_reads_and_gives(self, tmp_path: Path) -> None:
         """It needs texts, and provides answers and no features."""
         model, descriptor = self.model(tmp_path), self.component().descriptor
-        expect(model.modality == "text" and "text" in descriptor.needs, "a language model reads text, and its descriptor's needs say so")
-        provided = ask("component", self.plugin, self.kind, self.name, self.key, json.dumps([to_options(self.config(tmp_path))]))["provides"][0]
-        expect("generate" in provided and "features" not in provided, f"it provides {sorted(provided)}: generate is missing, or features too many")
+        expect(
+            model.modality == "text" and "text" in descriptor.needs,
+            "a language model reads text, and its descriptor's needs say so",
+        )
+        provided = ask(
+            "component",
+            self.plugin,
+            self.kind,
+            self.name,
+            self.key,
+            json.dumps([to_options(self.config(tmp_path))]),
+        )["provides"][0]
+        expect(
+            "generate" in provided and "features" not in provided,
+            f"it provides {sorted(provided)}: generate is missing, or features too many",
+        )
 
     def test_it_gives_one_answer_a_prompt(self, tmp_path: Path) -> None:
-        """Answers are texts, in the order of the prompts, also of none and one; nothing is written or drawn from global generators."""
+        """Answers are texts, in the order of the prompts, also of none and one.
+
+        Nothing is written or drawn from global generators.
+        """
         model = self.model(tmp_path)
         with global_randomness_untouched(f"backbone {self.name}"), nothing_written(f"backbone {self.name}"):
             together = model.generate(list(PROMPTS), self.decoding, list(range(len(PROMPTS))))
-        expect(isinstance(together, list) and all(isinstance(text, str) for text in together), "generate gives no list of texts")
+        expect(
+            isinstance(together, list) and all(isinstance(text, str) for text in together),
+            "generate gives no list of texts",
+        )
         expect(len(together) == len(PROMPTS), f"{len(together)} answers to {len(PROMPTS)} prompts")
         expect(model.generate([], self.decoding, []) == [], "no prompts have answers")
         backwards = model.generate(list(PROMPTS[::-1]), self.decoding, list(range(len(PROMPTS)))[::-1])

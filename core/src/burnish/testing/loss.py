@@ -43,16 +43,19 @@ class LossContract(PluginContract):
 
         Args:
             logits: (B, C) float64 array.
-            labels: (B,) int64 array of classes; for a loss that takes multi-labels only, (B, C) of 0.0 and 1.0.
+            labels: (B,) int64 array of classes; for a loss that takes multi-labels only, (B, C) of 0.0 and
+                1.0.
 
         Returns:
             What the loss should give: (B,) for one value an example.
         """
         raise NotImplementedError
 
-    # -- making inputs ----------------------------------------------------------------------------------------------------------
+    # -- making inputs ---------------------------------------------------------------------------------------
 
-    def batch(self, form: str, *, dtype: torch.dtype = torch.float32, seed: int = 0, scale: float = 2.0) -> LossInput:
+    def batch(
+        self, form: str, *, dtype: torch.dtype = torch.float32, seed: int = 0, scale: float = 2.0
+    ) -> LossInput:
         """Return a random batch with one form of targets: ``"hard"``, ``"soft"`` or ``"multi"``."""
         generator = torch.Generator().manual_seed(seed)
 
@@ -64,11 +67,20 @@ class LossContract(PluginContract):
         soft = torch.softmax(normal(b, c), dim=-1)
         multi = (normal(b, c) > 0).to(dtype)
         observed = (normal(b, c) > -1).to(dtype)
-        targets = {"hard": Targets(hard=hard), "soft": Targets(soft=soft), "multi": Targets(multi=multi * observed, observed=observed)}[form]
+        targets = {
+            "hard": Targets(hard=hard),
+            "soft": Targets(soft=soft),
+            "multi": Targets(multi=multi * observed, observed=observed),
+        }[form]
         return LossInput(
-            logits=scale * normal(b, c), targets=targets, embeddings=normal(b, self.width), prior=torch.arange(1.0, c + 1).to(dtype),
-            index=torch.arange(b), progress=torch.tensor(0.25, dtype=dtype), features=normal(b, self.width),
-        )  # fmt: skip
+            logits=scale * normal(b, c),
+            targets=targets,
+            embeddings=normal(b, self.width),
+            prior=torch.arange(1.0, c + 1).to(dtype),
+            index=torch.arange(b),
+            progress=torch.tensor(0.25, dtype=dtype),
+            features=normal(b, self.width),
+        )
 
     def forms(self, folder: Path) -> list[str]:
         """Return the forms of targets that the loss accepts."""
@@ -77,14 +89,19 @@ class LossContract(PluginContract):
     def _call(self, loss: Any, x: LossInput) -> tuple[LossValue, Mapping[str, Tensor]]:
         memory = loss.memory(self.rows, self.classes)
         value, rows = loss(x, {name: tensor.clone().to(x.logits.dtype) for name, tensor in memory.items()})
-        expect(isinstance(value, LossValue), f"the loss returns {type(value).__name__}. Return LossValue(values), rows")
+        expect(
+            isinstance(value, LossValue),
+            f"the loss returns {type(value).__name__}. Return LossValue(values), rows",
+        )
         return value, rows
 
     def _function(self, loss: Any, x: LossInput) -> Callable[..., Tensor]:
         """Return the loss as a function of logits and embeddings."""
-        return lambda logits, embeddings: self._call(loss, replace(x, logits=logits, embeddings=embeddings))[0].values
+        return lambda logits, embeddings: (
+            self._call(loss, replace(x, logits=logits, embeddings=embeddings))[0].values
+        )
 
-    # -- tests ------------------------------------------------------------------------------------------------------------------
+    # -- tests -----------------------------------------------------------------------------------------------
 
     def test_it_says_what_it_accepts(self, tmp_path: Path) -> None:
         """`accepts` is a frozenset of known forms of targets."""
@@ -101,7 +118,11 @@ class LossContract(PluginContract):
             wanted = shapes.get(value.per)
             shape = tuple(value.values.shape)
             fits = wanted is None or shape == wanted
-            expect(fits, f"values per {value.per} have the shape {shape}, not {wanted} ({form} targets). Do not reduce them")
+            expect(
+                fits,
+                f"values per {value.per} have the shape {shape}, not {wanted} ({form} targets). Do not reduce"
+                " them",
+            )
             expect(value.mean in {"weights", "batch"}, f"mean is {value.mean!r}. Write 'weights' or 'batch'")
             expect(bool(torch.isfinite(value.values).all()), f"a value is not finite ({form} targets)")
 
@@ -113,8 +134,14 @@ class LossContract(PluginContract):
         expect(not short, f"memory {short} has not one row an item: the first dimension is n")
         for form in self.forms(tmp_path):
             _, rows = self._call(loss, self.batch(form))
-            same = {name: tuple(tensor.shape) for name, tensor in rows.items()} == {name: tuple(tensor.shape) for name, tensor in memory.items()}
-            expect(same, f"the rows returned are {list(rows)}, those of the memory {list(memory)}; names and shapes must be the same")
+            same = {name: tuple(tensor.shape) for name, tensor in rows.items()} == {
+                name: tuple(tensor.shape) for name, tensor in memory.items()
+            }
+            expect(
+                same,
+                f"the rows returned are {list(rows)}, those of the memory {list(memory)}; names and shapes"
+                " must be the same",
+            )
 
     def test_it_is_a_pure_function(self, tmp_path: Path) -> None:
         """Called twice it gives the same, changes none of its inputs and draws nothing from global generators."""
@@ -124,19 +151,31 @@ class LossContract(PluginContract):
             with global_randomness_untouched(f"loss {self.name}"):
                 first, _ = self._call(loss, x)
                 second, _ = self._call(loss, x)
-            expect(torch.equal(first.values, second.values), f"the second call gives other values ({form} targets)")
+            expect(
+                torch.equal(first.values, second.values),
+                f"the second call gives other values ({form} targets)",
+            )
             for name in ("logits", "embeddings", "prior", "features"):
-                expect(torch.equal(getattr(x, name), getattr(untouched, name)), f"the loss writes to {name}; copy before writing")
+                expect(
+                    torch.equal(getattr(x, name), getattr(untouched, name)),
+                    f"the loss writes to {name}; copy before writing",
+                )
 
     def test_the_order_of_a_batch_plays_no_part(self, tmp_path: Path) -> None:
         """Permuting the batch permutes values per example, and leaves the others as they are."""
-        loss, order = self.make(tmp_path), torch.tensor([3, 0, 6, 1, 5, 2, 4, *range(7, self.rows)])[: self.rows]
+        loss, order = (
+            self.make(tmp_path),
+            torch.tensor([3, 0, 6, 1, 5, 2, 4, *range(7, self.rows)])[: self.rows],
+        )
         for form in self.forms(tmp_path):
             x = self.batch(form, dtype=_FLOAT64)
             moved = _taken(x, order)
             value, other = self._call(loss, x)[0], self._call(loss, moved)[0]
             wanted = value.values[order] if value.per == "example" else value.values
-            expect(torch.allclose(other.values, wanted, rtol=1e-9, atol=1e-12), f"values depend on the order of the batch ({form} targets)")
+            expect(
+                torch.allclose(other.values, wanted, rtol=1e-9, atol=1e-12),
+                f"values depend on the order of the batch ({form} targets)",
+            )
 
     def test_gradients_are_finite(self, tmp_path: Path) -> None:
         """Values and gradients are finite, for confident and wrong logits too."""
@@ -146,7 +185,10 @@ class LossContract(PluginContract):
                 x = self.batch(form, scale=scale)
                 logits = x.logits.clone().requires_grad_(True)
                 values = self._call(loss, replace(x, logits=logits))[0].values
-                expect(bool(torch.isfinite(values).all()), f"a value is not finite where logits are about {scale:g} ({form} targets)")
+                expect(
+                    bool(torch.isfinite(values).all()),
+                    f"a value is not finite where logits are about {scale:g} ({form} targets)",
+                )
                 if not values.requires_grad:
                     continue  # a penalty on the embeddings alone
                 (gradient,) = torch.autograd.grad(values.sum(), logits, allow_unused=True)
@@ -158,45 +200,67 @@ class LossContract(PluginContract):
         loss = self.make(tmp_path)
         for form in self.forms(tmp_path):
             x = self.batch(form, dtype=_FLOAT64)
-            inputs = tuple(tensor.clone().requires_grad_(True) for tensor in (x.logits, x.embeddings) if tensor is not None)
+            inputs = tuple(
+                tensor.clone().requires_grad_(True)
+                for tensor in (x.logits, x.embeddings)
+                if tensor is not None
+            )
             function = self._function(loss, x)
             if function(*inputs).requires_grad:
                 try:
                     torch.autograd.gradcheck(function, inputs, eps=1e-6, atol=1e-5, rtol=1e-4)
                 except RuntimeError as error:
-                    raise AssertionError(f"a gradient is not that of finite differences ({form} targets): {error}") from error
+                    raise AssertionError(
+                        f"a gradient is not that of finite differences ({form} targets): {error}"
+                    ) from error
 
     def test_it_stacks(self, tmp_path: Path) -> None:
         """Under `torch.func.vmap` with 2 and 3 trials, values and gradients are those of one trial after the other."""
         loss = self.make(tmp_path)
         for form in self.forms(tmp_path):
             for trials in (2, 3):
-                self._check_stack(loss, [self.batch(form, dtype=_FLOAT64, seed=seed) for seed in range(trials)], form)
+                self._check_stack(
+                    loss, [self.batch(form, dtype=_FLOAT64, seed=seed) for seed in range(trials)], form
+                )
 
     def _check_stack(self, loss: Any, each: list[LossInput], form: str) -> None:
-        def total(logits: Tensor, embeddings: Tensor, features: Tensor, targets: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-            x = replace(each[0], logits=logits, embeddings=embeddings, features=features, targets=Targets(**targets))
+        def total(
+            logits: Tensor, embeddings: Tensor, features: Tensor, targets: Mapping[str, Tensor]
+        ) -> tuple[Tensor, Tensor]:
+            x = replace(
+                each[0], logits=logits, embeddings=embeddings, features=features, targets=Targets(**targets)
+            )
             values = self._call(loss, x)[0].values
             return values.sum(), values
 
         def arguments(x: LossInput) -> tuple[Any, ...]:
-            given = {name: tensor for name in ("hard", "soft", "multi", "observed") if (tensor := getattr(x.targets, name)) is not None}
+            given = {
+                name: tensor
+                for name in ("hard", "soft", "multi", "observed")
+                if (tensor := getattr(x.targets, name)) is not None
+            }
             return x.logits, x.embeddings, x.features, given
 
         step = torch.func.grad_and_value(total, argnums=(0, 1), has_aux=True)
         alone = [step(*arguments(x)) for x in each]
         stacked_arguments = [_stacked([arguments(x)[i] for x in each]) for i in range(4)]
         try:
-            (gradients, (_, values)) = torch.func.vmap(step)(*stacked_arguments)
+            gradients, (_, values) = torch.func.vmap(step)(*stacked_arguments)
         except RuntimeError as error:
             raise AssertionError(
                 f"the loss does not run under torch.func.vmap ({form} targets): {str(error).splitlines()[0]} "
                 "No branching on data, no boolean indexing, no .item(), no in-place writes"
             ) from error
         for t, (own_gradients, (_, own_values)) in enumerate(alone):
-            expect(torch.allclose(values[t], own_values, rtol=1e-9, atol=1e-12), f"in a stack of {len(each)} the values are others ({form} targets)")
+            expect(
+                torch.allclose(values[t], own_values, rtol=1e-9, atol=1e-12),
+                f"in a stack of {len(each)} the values are others ({form} targets)",
+            )
             for stacked, own in zip(gradients, own_gradients, strict=True):
-                expect(torch.allclose(stacked[t], own, rtol=1e-8, atol=1e-10), f"in a stack of {len(each)} the gradients are others ({form} targets)")
+                expect(
+                    torch.allclose(stacked[t], own, rtol=1e-8, atol=1e-10),
+                    f"in a stack of {len(each)} the gradients are others ({form} targets)",
+                )
 
     def test_a_hard_target_is_a_soft_one_of_one_class(self, tmp_path: Path) -> None:
         """Where both forms are accepted they agree."""
@@ -204,9 +268,14 @@ class LossContract(PluginContract):
         if not {"hard", "soft"} <= loss.accepts:
             return
         x = self.batch("hard", dtype=_FLOAT64)
-        soft = replace(x, targets=Targets(soft=one_hot(cast("Tensor", x.targets.hard), self.classes).to(_FLOAT64)))
+        soft = replace(
+            x, targets=Targets(soft=one_hot(cast("Tensor", x.targets.hard), self.classes).to(_FLOAT64))
+        )
         hard_values, soft_values = self._call(loss, x)[0].values, self._call(loss, soft)[0].values
-        expect(torch.allclose(hard_values, soft_values, rtol=1e-6, atol=1e-9), "a soft target of probability 1 gives another value than the hard one")
+        expect(
+            torch.allclose(hard_values, soft_values, rtol=1e-6, atol=1e-9),
+            "a soft target of probability 1 gives another value than the hard one",
+        )
 
     def test_unobserved_entries_play_no_part(self, tmp_path: Path) -> None:
         """What stands in an entry of multi-labels that nobody observed changes nothing."""
@@ -228,13 +297,22 @@ class LossContract(PluginContract):
         for seed in range(3):
             x = self.batch(form, dtype=_FLOAT64, seed=seed)
             if form == "multi" and x.targets.multi is not None:
-                x = replace(x, targets=Targets(multi=x.targets.multi, observed=torch.ones_like(x.targets.multi)))
+                x = replace(
+                    x, targets=Targets(multi=x.targets.multi, observed=torch.ones_like(x.targets.multi))
+                )
             labels = cast("Tensor", x.targets.hard if form == "hard" else x.targets.multi)
             wanted = np.asarray(self.reference(x.logits.numpy(), labels.numpy()), dtype=np.float64)
             values = self._call(loss, x)[0].values.numpy()
-            expect(wanted.shape == values.shape, f"reference gives the shape {wanted.shape}, the loss {values.shape}")
+            expect(
+                wanted.shape == values.shape,
+                f"reference gives the shape {wanted.shape}, the loss {values.shape}",
+            )
             close = np.allclose(values, wanted, rtol=self.tolerance, atol=self.tolerance)
-            expect(close, f"the loss gives {values}, the reference {wanted}: they differ by up to {np.abs(values - wanted).max():.3g}")
+            expect(
+                close,
+                f"the loss gives {values}, the reference {wanted}: they differ by up to"
+                f" {np.abs(values - wanted).max():.3g}",
+            )
 
 
 def _taken(x: LossInput, order: Tensor) -> LossInput:
@@ -243,8 +321,17 @@ def _taken(x: LossInput, order: Tensor) -> LossInput:
     def rows(tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor[order]
 
-    targets = Targets(**{name: rows(getattr(x.targets, name)) for name in ("hard", "soft", "multi", "observed")})
-    return replace(x, logits=x.logits[order], targets=targets, embeddings=rows(x.embeddings), index=x.index[order], features=rows(x.features))
+    targets = Targets(
+        **{name: rows(getattr(x.targets, name)) for name in ("hard", "soft", "multi", "observed")}
+    )
+    return replace(
+        x,
+        logits=x.logits[order],
+        targets=targets,
+        embeddings=rows(x.embeddings),
+        index=x.index[order],
+        features=rows(x.features),
+    )
 
 
 def _stacked(each: list[Any]) -> Any:

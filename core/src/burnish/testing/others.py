@@ -14,7 +14,8 @@ class RecipeContract(PluginContract):
     """Tests of a recipe.
 
     Attributes:
-        options_given: parts by recipe key that the recipe leaves to its user, such as ``{"data": ["digits"]}``.
+        options_given: parts by recipe key that the recipe leaves to its user, such as ``{"data":
+            ["digits"]}``.
     """
 
     kind, key = "recipe", "recipe"
@@ -44,7 +45,10 @@ class RecipeContract(PluginContract):
         try:
             plan = build_plan(recipe, manager)
         except BurnishError as error:
-            text = f"recipe {self.name} is refused: {error} Name the packages of other plugins that it uses under `requires:`"
+            text = (
+                f"recipe {self.name} is refused: {error} Name the packages of other plugins that it uses"
+                " under `requires:`"
+            )
             raise AssertionError(text) from error
         expect(bool(plan.cells), f"recipe {self.name} plans nothing")
 
@@ -63,4 +67,6 @@ class CommandContract(PluginContract):
         command: Any = Manager(only=frozenset({self.plugin})).resolve(component, component.descriptor.target)
         expect(isinstance(command, click.Command), f"{component.descriptor.target} is no click command")
         result = CliRunner().invoke(command, ["--help"])
-        expect(result.exit_code == 0, f"burnish {self.name} --help ends with {result.exit_code}: {result.output}")
+        expect(
+            result.exit_code == 0, f"burnish {self.name} --help ends with {result.exit_code}: {result.output}"
+        )

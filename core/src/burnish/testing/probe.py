@@ -31,15 +31,19 @@ def ask(question: str, *arguments: str) -> dict[str, Any]:
     """Return what a fresh process answers; each question is asked once.
 
     Args:
-        question: ``"plugin"`` (argument: its name) or ``"component"`` (plugin, kind, name, key, JSON list of options).
+        question: ``"plugin"`` (argument: its name) or ``"component"`` (plugin, kind, name, key, JSON list of
+            options).
         arguments: of the question.
 
     Raises:
         AssertionError: the process fails.
     """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "BURNISH_PLUGINS": arguments[0]}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "BURNISH_PLUGINS": arguments[0],
+    }
     command = [sys.executable, "-m", "burnish.testing.probe", question, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 (the arguments are the test's own)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise AssertionError(f"a process that describes plugin {arguments[0]!r} fails: {done.stderr[-2000:]}")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -59,11 +63,18 @@ def about_plugin(before: frozenset[str], plugin: str) -> dict[str, Any]:
     components = [c for kind in import_module("burnish.descriptors").KINDS for c in manager.components(kind)]
     shown = {f"{c.kind} {c.name}": _show(c.kind, c.name) for c in components}
     heavy = heavy_modules(before)
-    return {"heavy": heavy, "shown": shown, "targets": {f"{c.kind} {c.name}": _resolved(manager, c) for c in components}}
+    return {
+        "heavy": heavy,
+        "shown": shown,
+        "targets": {f"{c.kind} {c.name}": _resolved(manager, c) for c in components},
+    }
 
 
 def _show(kind: str, name: str) -> tuple[int, str]:
-    """Return exit code and output of ``burnish show``: the command line as a user's process has it, above this layer."""
+    """Return exit code and output of ``burnish show``.
+
+    The command line as a user's process has it, above this layer.
+    """
     main: Callable[[Sequence[str]], None] = import_module("burnish.cli").main
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
@@ -85,7 +96,9 @@ def _resolved(manager: Any, component: Any) -> dict[str, str]:
             continue
         before = _state()
         try:
-            problem = "" if callable(manager.resolve(component, target)) else "it is nothing that can be called"
+            problem = (
+                "" if callable(manager.resolve(component, target)) else "it is nothing that can be called"
+            )
         except BurnishError as error:
             problem = str(error)
         changed = [name for name, value in _state().items() if before[name] != value]
@@ -111,7 +124,9 @@ def _state() -> dict[str, Any]:
     }
 
 
-def about_component(before: frozenset[str], plugin: str, kind: str, name: str, key: str, options: str) -> dict[str, Any]:
+def about_component(
+    before: frozenset[str], plugin: str, kind: str, name: str, key: str, options: str
+) -> dict[str, Any]:
     """Return what the light functions of a component give for each set of options, and what heavy packages they import."""
     from burnish import fingerprint
     from burnish.config import make_config
@@ -127,7 +142,9 @@ def about_component(before: frozenset[str], plugin: str, kind: str, name: str, k
         found["provides"].append(sorted(manager.provides(component, config)))
         if kind in {"backbone", "source"}:
             own = descriptor.fingerprint
-            found["fingerprints"].append(manager.call(component, own, config) if own else fingerprint.of_config(config))
+            found["fingerprints"].append(
+                manager.call(component, own, config) if own else fingerprint.of_config(config)
+            )
         if kind == "tuner" and descriptor.views:
             found["views"].append(manager.call(component, descriptor.views, config))
     return found | {"heavy": heavy_modules(before)}
@@ -135,5 +152,8 @@ def about_component(before: frozenset[str], plugin: str, kind: str, name: str, k
 
 if __name__ == "__main__":
     _before = frozenset(sys.modules)
-    _questions: dict[str, Callable[..., dict[str, Any]]] = {"plugin": about_plugin, "component": about_component}
+    _questions: dict[str, Callable[..., dict[str, Any]]] = {
+        "plugin": about_plugin,
+        "component": about_component,
+    }
     print(json.dumps(_questions[sys.argv[1]](_before, *sys.argv[2:])))

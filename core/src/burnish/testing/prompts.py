@@ -62,7 +62,12 @@ class TextPractice(Practice):
     def read_by(self, predictor: Any) -> NDArray[Any]:
         """Return what the model answers a predictor's prompts for the test set, (M, P) object array of str."""
         _, ids = items_of("text", self.test_texts)
-        return ask(lambda: self.backbone, predictor.prompts(self.test_texts), predictor.decoding, item_seeds(ids, predictor.seed))
+        return ask(
+            lambda: self.backbone,
+            predictor.prompts(self.test_texts),
+            predictor.decoding,
+            item_seeds(ids, predictor.seed),
+        )
 
 
 def practice_on_texts(
@@ -74,7 +79,9 @@ def practice_on_texts(
     references: bool = False,
     model: Any = None,
 ) -> TextPractice:
-    """Return a task of texts such as ``"number 7 is b"``, whose class is the last word: a fifth each for test and validation.
+    """Return a task of texts such as ``"number 7 is b"``, whose class is the last word.
+
+    A fifth each for test and validation.
 
     Args:
         classes: C, at most 26.
@@ -96,7 +103,9 @@ def practice_on_texts(
     observed[splits["test"].index] = -1
     supervision: Supervision = Labels(y=observed)
     if references:
-        supervision = Texts(references=tuple((names.names[column],) if column >= 0 else () for column in observed))
+        supervision = Texts(
+            references=tuple((names.names[column],) if column >= 0 else () for column in observed)
+        )
     backbone, asked, seed = model or PracticeModel(), list[str](), seeds.seed("init", replicate)
 
     def index_of(split: str) -> NDArray[np.int64]:
@@ -112,10 +121,20 @@ def practice_on_texts(
         raise BurnishError(f"this backbone makes no features, also none of {split}")
 
     task = Task(
-        classes=class_names(0) if references else names, splits=shown, supervision=supervision, assessment=None, loss=None, groups={},
-        features=no_features, generator=lambda role: seeds.generator(f"fit {role}", replicate), seed=seed, run=Run(),
-        backbone=lambda: backbone, texts=lambda split: [texts[row] for row in index_of(split)], ask=answers,
-    )  # fmt: skip
+        classes=class_names(0) if references else names,
+        splits=shown,
+        supervision=supervision,
+        assessment=None,
+        loss=None,
+        groups={},
+        features=no_features,
+        generator=lambda role: seeds.generator(f"fit {role}", replicate),
+        seed=seed,
+        run=Run(),
+        backbone=lambda: backbone,
+        texts=lambda split: [texts[row] for row in index_of(split)],
+        ask=answers,
+    )
     test = splits["test"].index
     rows = np.zeros((len(test), 1), dtype=np.float32)
     return TextPractice(task, rows, y[test], asked, backbone, None, [texts[row] for row in test])

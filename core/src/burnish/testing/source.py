@@ -18,7 +18,11 @@ from burnish.testing.probe import ask
 _loaded: dict[type, Dataset] = {}
 """The data set of each contract: most tests only look at it."""
 
-_TYPES: dict[str, tuple[type[Any], ...]] = {"image": (bytes, np.ndarray), "text": (str,), "features": (np.ndarray,)}
+_TYPES: dict[str, tuple[type[Any], ...]] = {
+    "image": (bytes, np.ndarray),
+    "text": (str,),
+    "features": (np.ndarray,),
+}
 
 
 class SourceContract(PluginContract):
@@ -43,18 +47,33 @@ class SourceContract(PluginContract):
         return _loaded[type(self)]
 
     def _some(self, dataset: Dataset) -> list[int]:
-        return [int(position) for position in np.unique(np.linspace(0, len(dataset) - 1, self.readable).astype(int))]
+        return [
+            int(position)
+            for position in np.unique(np.linspace(0, len(dataset) - 1, self.readable).astype(int))
+        ]
 
-    # -- tests ------------------------------------------------------------------------------------------------------------------
+    # -- tests -----------------------------------------------------------------------------------------------
 
     def test_items_are_in_canonical_order(self, tmp_path: Path) -> None:
         """`Dataset.build` made it: items are in the order of their content ids."""
         dataset = self.loaded(tmp_path)
-        expect(isinstance(dataset, Dataset) and len(dataset) > 0, f"load returns {type(dataset).__name__}, not a Dataset with items")
+        expect(
+            isinstance(dataset, Dataset) and len(dataset) > 0,
+            f"load returns {type(dataset).__name__}, not a Dataset with items",
+        )
         raw = [row.tobytes() for row in dataset.ids]
-        expect(raw == sorted(raw), "items are not in the order of their ids: make the data set with Dataset.build")
-        expect(len(set(raw)) < len(raw) or np.array_equal(canonical_order(dataset.ids), np.arange(len(dataset))), "items are not in canonical order")
-        expect(np.array_equal(np.sort(dataset.rows), np.arange(len(dataset))), "rows is no permutation of the rows of the source")
+        expect(
+            raw == sorted(raw),
+            "items are not in the order of their ids: make the data set with Dataset.build",
+        )
+        expect(
+            len(set(raw)) < len(raw) or np.array_equal(canonical_order(dataset.ids), np.arange(len(dataset))),
+            "items are not in canonical order",
+        )
+        expect(
+            np.array_equal(np.sort(dataset.rows), np.arange(len(dataset))),
+            "rows is no permutation of the rows of the source",
+        )
 
     def test_loading_twice_gives_the_same(self, tmp_path: Path) -> None:
         """A fresh source gives the same items, order, targets and splits, and draws nothing from global generators."""
@@ -71,12 +90,19 @@ class SourceContract(PluginContract):
         for position in self._some(dataset):
             payload = dataset.read(position)
             kinds = _TYPES[dataset.modality]
-            expect(isinstance(payload, kinds), f"an item of modality {dataset.modality} is a {type(payload).__name__}")
+            expect(
+                isinstance(payload, kinds),
+                f"an item of modality {dataset.modality} is a {type(payload).__name__}",
+            )
             if isinstance(payload, np.ndarray):
                 wanted = np.uint8 if dataset.modality == "image" else np.float32
-                expect(payload.dtype == wanted, f"an item is an array of {payload.dtype}, not {np.dtype(wanted)}")
+                expect(
+                    payload.dtype == wanted, f"an item is an array of {payload.dtype}, not {np.dtype(wanted)}"
+                )
                 widths.add(payload.shape if dataset.modality == "features" else ())
-                expect(dataset.modality == "image" or bool(np.isfinite(payload).all()), "a feature is not finite")
+                expect(
+                    dataset.modality == "image" or bool(np.isfinite(payload).all()), "a feature is not finite"
+                )
         expect(len(widths) <= 1, f"feature rows have several widths: {sorted(widths)}")
 
     def test_reading_twice_gives_the_same(self, tmp_path: Path) -> None:
@@ -84,15 +110,26 @@ class SourceContract(PluginContract):
         dataset = self.loaded(tmp_path)
         reader = copy.deepcopy(dataset.reader)
         for position in self._some(dataset):
-            first, second, third = dataset.read(position), dataset.read(position), reader.read(int(dataset.rows[position]))
-            expect(_same(first, second) and _same(first, third), f"item {position} is another one the second time it is read")
+            first, second, third = (
+                dataset.read(position),
+                dataset.read(position),
+                reader.read(int(dataset.rows[position])),
+            )
+            expect(
+                _same(first, second) and _same(first, third),
+                f"item {position} is another one the second time it is read",
+            )
 
     def test_ids_follow_from_content(self, tmp_path: Path) -> None:
         """An item's id is `burnish.data.content_id` of what is read (of an image array: of its bytes)."""
         dataset = self.loaded(tmp_path)
         for position in self._some(dataset):
             payload = dataset.read(position)
-            raw = payload.tobytes() if dataset.modality == "image" and isinstance(payload, np.ndarray) else payload
+            raw = (
+                payload.tobytes()
+                if dataset.modality == "image" and isinstance(payload, np.ndarray)
+                else payload
+            )
             follows = content_id(dataset.modality, raw) == dataset.ids[position].tobytes()
             expect(follows, f"the id of item {position} is not content_id(modality, payload)")
 
@@ -102,10 +139,17 @@ class SourceContract(PluginContract):
         for what, supervision in (("supervision", dataset.supervision), ("truth", dataset.truth)):
             if supervision is None:
                 continue
-            expect(len(supervision) == len(dataset), f"{what} has {len(supervision)} targets for {len(dataset)} items")
+            expect(
+                len(supervision) == len(dataset),
+                f"{what} has {len(supervision)} targets for {len(dataset)} items",
+            )
             if isinstance(supervision, Labels):
                 inside = int(supervision.y.max(initial=-1)) < len(dataset.classes)
-                expect(inside, f"{what} has the label {int(supervision.y.max())}, and there are {len(dataset.classes)} classes")
+                expect(
+                    inside,
+                    f"{what} has the label {int(supervision.y.max())}, and there are {len(dataset.classes)}"
+                    " classes",
+                )
         expect(bool(dataset.supervision.known.any()), "no item has a known target")
 
     def test_splits_do_not_overlap(self, tmp_path: Path) -> None:
@@ -133,22 +177,46 @@ class SourceContract(PluginContract):
         """`provides` has the modality and the kind of targets, and ``groups`` exactly where there is a column ``group``."""
         dataset = self.loaded(tmp_path)
         provided = set(self._light(tmp_path)["provides"][0])
-        wanted = {dataset.modality, dataset.supervision.word} | ({"groups"} if "group" in dataset.columns else set())
+        wanted = {dataset.modality, dataset.supervision.word} | (
+            {"groups"} if "group" in dataset.columns else set()
+        )
         missing = wanted - provided
         expect(not missing, f"the data has {sorted(missing)}, and the descriptor's provides does not say so")
-        claimed = (provided & {*_TYPES, "groups"}) - wanted  # both kinds of targets: which one it is may be in the files only
+        claimed = (
+            provided & {*_TYPES, "groups"}
+        ) - wanted  # both kinds of targets: which one it is may be in the files only
         expect(not claimed, f"the descriptor's provides says {sorted(claimed)}, and the data has none")
 
     def test_its_fingerprint_is_light_and_repeats(self, tmp_path: Path) -> None:
         """The fingerprint needs neither torch nor numpy, and two processes agree."""
         answer = self._light(tmp_path)
-        expect(not answer["heavy"], f"provides or fingerprint imports {answer['heavy']}: compute it in a module without them")
-        again = ask("component", self.plugin, self.kind, self.name, self.key, json.dumps([to_options(self.config(tmp_path))] * 2))
+        expect(
+            not answer["heavy"],
+            f"provides or fingerprint imports {answer['heavy']}: compute it in a module without them",
+        )
+        again = ask(
+            "component",
+            self.plugin,
+            self.kind,
+            self.name,
+            self.key,
+            json.dumps([to_options(self.config(tmp_path))] * 2),
+        )
         same = {*answer["fingerprints"], *again["fingerprints"]}
-        expect(len(same) == 1 and all(isinstance(text, str) for text in same), f"fingerprints of the same data differ: {sorted(map(str, same))}")
+        expect(
+            len(same) == 1 and all(isinstance(text, str) for text in same),
+            f"fingerprints of the same data differ: {sorted(map(str, same))}",
+        )
 
     def _light(self, folder: Path) -> dict[str, Any]:
-        return ask("component", self.plugin, self.kind, self.name, self.key, json.dumps([to_options(self.config(folder))]))
+        return ask(
+            "component",
+            self.plugin,
+            self.kind,
+            self.name,
+            self.key,
+            json.dumps([to_options(self.config(folder))]),
+        )
 
 
 def _same(one: Any, other: Any) -> bool:

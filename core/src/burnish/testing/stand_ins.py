@@ -24,7 +24,9 @@ class CrossEntropy:
         """Return (B,) values."""
         if x.targets.multi is not None:
             entries = binary_cross_entropy_with_logits(x.logits, x.targets.multi, reduction="none")
-            return LossValue((entries if x.targets.observed is None else entries * x.targets.observed).sum(-1)), rows
+            return LossValue(
+                (entries if x.targets.observed is None else entries * x.targets.observed).sum(-1)
+            ), rows
         log_p = log_softmax(x.logits, dim=-1)
         if x.targets.hard is not None:
             return LossValue(-log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1)), rows

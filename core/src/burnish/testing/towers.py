@@ -1,6 +1,7 @@
 """A small image and text model with everything that `burnish.contracts.towers` speaks of, for tests of methods that run inside a backbone.
 
-Its weights are random, of one seed: what it sees of a picture is enough to learn from, what it makes of a text means nothing.
+Its weights are random, of one seed: what it sees of a picture is enough to learn from, what it makes of a
+text means nothing.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ class _Towers(nn.Module):
 
 
 class PracticeTowers:
-    """A backbone that reads images and has a text tower; implements `Encodes` and every protocol of `burnish.contracts.towers` but `Maps`."""
+    """A backbone that reads images and has a text tower.
+
+    Implements `Encodes` and every protocol of `burnish.contracts.towers` but `Maps`.
+    """
 
     dim, modality, views = _DIM, "image", True
     context_length, text_width, logit_scale = _CONTEXT, _WIDTH, 10.0
@@ -91,13 +95,21 @@ class PracticeTowers:
         tensor: Tensor = self.module.get_parameter(name)
         return tensor
 
-    # -- images -----------------------------------------------------------------------------------------------------------
+    # -- images ----------------------------------------------------------------------------------------------
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
-        """Return pictures as uint8 (B, 16, 16, 3); an augmented view is shifted by a pixel or two, as its seed says."""
+        """Return pictures as uint8 (B, 16, 16, 3).
+
+        An augmented view is shifted by a pixel or two, as its seed says.
+        """
         pixels = np.stack([np.asarray(open_rgb(item).resize((SIDE, SIDE))) for item in items])
         if view.number is not None:
-            pixels = np.stack([np.roll(one, int(seed) % 3 - 1, axis=1) for one, seed in zip(pixels, view.seeds(ids), strict=True)])
+            pixels = np.stack(
+                [
+                    np.roll(one, int(seed) % 3 - 1, axis=1)
+                    for one, seed in zip(pixels, view.seeds(ids), strict=True)
+                ]
+            )
         return {"pixels": pixels}
 
     def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
@@ -122,14 +134,17 @@ class PracticeTowers:
         with torch.no_grad():
             return self.forward(inputs)
 
-    # -- texts ------------------------------------------------------------------------------------------------------------
+    # -- texts -----------------------------------------------------------------------------------------------
 
     def tokenise(self, texts: Sequence[str]) -> Tensor:
         """Return (K, L) int64: a token a character, between a start and an end."""
         ids = torch.zeros(len(texts), _CONTEXT, dtype=torch.int64)
         for row, text in enumerate(texts):
             if len(text) > _CONTEXT - 2:
-                raise DataError(f"the text {text[:20]!r} ... has {len(text)} characters", possible=f"at most {_CONTEXT - 2}")
+                raise DataError(
+                    f"the text {text[:20]!r} ... has {len(text)} characters",
+                    possible=f"at most {_CONTEXT - 2}",
+                )
             codes = [_START, *(3 + ord(char) % (_WORDS - 3) for char in text), _END]
             ids[row, : len(codes)] = torch.tensor(codes)
         return ids
@@ -170,10 +185,15 @@ class PracticeText:
 def _sites(tower: str, prefix: int) -> Sites:
     blocks = tuple(
         Block(
-            name=f"{tower}.blocks.{i}", attention=f"{tower}.blocks.{i}.attention", mlp=f"{tower}.blocks.{i}.mlp",
-            projections=tuple((part, f"{tower}.blocks.{i}.attention.{part}") for part in ("query", "key", "value")),
-            linears=(f"{tower}.blocks.{i}.mlp.0", f"{tower}.blocks.{i}.mlp.2"), norms=(f"{tower}.blocks.{i}.norm1", f"{tower}.blocks.{i}.norm2"),
+            name=f"{tower}.blocks.{i}",
+            attention=f"{tower}.blocks.{i}.attention",
+            mlp=f"{tower}.blocks.{i}.mlp",
+            projections=tuple(
+                (part, f"{tower}.blocks.{i}.attention.{part}") for part in ("query", "key", "value")
+            ),
+            linears=(f"{tower}.blocks.{i}.mlp.0", f"{tower}.blocks.{i}.mlp.2"),
+            norms=(f"{tower}.blocks.{i}.norm1", f"{tower}.blocks.{i}.norm2"),
         )
         for i in range(_BLOCKS)
-    )  # fmt: skip
+    )
     return Sites(blocks, _WIDTH, "BND", prefix, (f"{tower}.norm",), _PATCH if tower == "image" else 0)

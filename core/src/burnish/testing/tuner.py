@@ -50,21 +50,23 @@ class TunerContract(PluginContract):
     least_accuracy: ClassVar[float] = 0.8
     needs_labels: ClassVar[bool] = True
 
-    # -- making inputs ----------------------------------------------------------------------------------------------------------
+    # -- making inputs ---------------------------------------------------------------------------------------
 
     def views(self, folder: Path) -> int:
         """Return how many views of a training item its descriptor asks for."""
         if not self.component().descriptor.views:
             return 1
         options = to_options(self.config(folder))
-        found: int = ask("component", self.plugin, self.kind, self.name, self.key, json.dumps([options]))["views"][0]
+        found: int = ask("component", self.plugin, self.kind, self.name, self.key, json.dumps([options]))[
+            "views"
+        ][0]
         return found
 
     def practice(self, folder: Path, classes: int = 3, **options: Any) -> Practice:
         """Return a task to fit.
 
-        Options are those of `burnish.testing.data.practice`, or of `practice_on_pictures` where it needs a module, or of
-        `burnish.testing.prompts.practice_on_texts` where it needs ``generate``.
+        Options are those of `burnish.testing.data.practice`, or of `practice_on_pictures` where it needs a
+        module, or of `burnish.testing.prompts.practice_on_texts` where it needs ``generate``.
         """
         if "generate" in self.component().descriptor.needs:
             return practice_on_texts(classes, **options)
@@ -83,21 +85,36 @@ class TunerContract(PluginContract):
             _fitted[type(self)] = (given, self.fit(folder, given))
         return _fitted[type(self)]
 
-    # -- tests ------------------------------------------------------------------------------------------------------------------
+    # -- tests -----------------------------------------------------------------------------------------------
 
     def test_scores_are_finite_and_one_row_an_item(self, tmp_path: Path) -> None:
-        """`predict` gives (M, C) float32 of known meaning, for any number of items; `embed` gives one row an item or None."""
+        """`predict` gives (M, C) float32 of known meaning, for any number of items.
+
+        `embed` gives one row an item or None.
+        """
         given, predictor = self.fitted(tmp_path)
         rows = given.read_by(predictor)
         for m in (len(rows), 1, 0):
             scores = predictor.predict(rows[:m])
-            expect(isinstance(scores, Scores), f"predict returns {type(scores).__name__}, not burnish.contracts.scores.Scores")
-            expect(scores.values.shape == (m, 3), f"scores of {m} items and 3 classes have the shape {scores.values.shape}")
+            expect(
+                isinstance(scores, Scores),
+                f"predict returns {type(scores).__name__}, not burnish.contracts.scores.Scores",
+            )
+            expect(
+                scores.values.shape == (m, 3),
+                f"scores of {m} items and 3 classes have the shape {scores.values.shape}",
+            )
             expect(scores.values.dtype == np.float32, f"scores are {scores.values.dtype}, not float32")
             expect(bool(np.isfinite(scores.values).all()), "a score is not finite")
-        expect(predictor.classes.names == given.task.classes.names, "the predictor has other classes than the task")
+        expect(
+            predictor.classes.names == given.task.classes.names,
+            "the predictor has other classes than the task",
+        )
         embedded = predictor.embed(rows)
-        expect(embedded is None or len(embedded) == len(rows), "embed gives another number of rows than there are items")
+        expect(
+            embedded is None or len(embedded) == len(rows),
+            "embed gives another number of rows than there are items",
+        )
 
     def test_it_learns(self, tmp_path: Path) -> None:
         """It gets most of an easy test set right."""
@@ -106,10 +123,17 @@ class TunerContract(PluginContract):
         given, predictor = self.fitted(tmp_path)
         right = float((predictor.predict(given.read_by(predictor)).top() == given.test_labels).mean())
         enough = right >= self.least_accuracy
-        expect(enough, f"{right:.0%} of an easy test set are right, less than {self.least_accuracy:.0%}; set learns = False if so meant")
+        expect(
+            enough,
+            f"{right:.0%} of an easy test set are right, less than {self.least_accuracy:.0%}; set learns ="
+            " False if so meant",
+        )
 
     def test_a_fit_is_repeated_bit_for_bit(self, tmp_path: Path) -> None:
-        """The same task gives the same state, whatever the global generators are at; and it draws nothing from them."""
+        """The same task gives the same state, whatever the global generators are at.
+
+        And it draws nothing from them.
+        """
         _, first = self.fitted(tmp_path)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(12345)
@@ -123,9 +147,14 @@ class TunerContract(PluginContract):
             return
         given, predictor = self.fitted(tmp_path)
         rows = given.read_by(predictor)
-        together, backwards = predictor.predict(rows).values, predictor.predict(rows[::-1].copy()).values[::-1]
+        together, backwards = (
+            predictor.predict(rows).values,
+            predictor.predict(rows[::-1].copy()).values[::-1],
+        )
         alone = np.concatenate([predictor.predict(rows[i : i + 1]).values for i in range(5)])
-        expect(np.allclose(together[:5], alone, atol=1e-5), "an item alone gets other scores than among others")
+        expect(
+            np.allclose(together[:5], alone, atol=1e-5), "an item alone gets other scores than among others"
+        )
         expect(np.allclose(together, backwards, atol=1e-5), "scores depend on the order of the items")
 
     def test_alone_is_the_same_as_stacked(self, tmp_path: Path) -> None:
@@ -136,7 +165,9 @@ class TunerContract(PluginContract):
         jobs = [head_job(self.make(tmp_path), self.practice(tmp_path, replicate=r).task) for r in range(3)]
         together = fit_heads(jobs, Run())
         for replicate in range(3):
-            own = fit_heads([head_job(self.make(tmp_path), self.practice(tmp_path, replicate=replicate).task)], Run())[0]
+            own = fit_heads(
+                [head_job(self.make(tmp_path), self.practice(tmp_path, replicate=replicate).task)], Run()
+            )[0]
             states = []
             for where, result in (("in a stack", together[replicate]), ("alone", own)):
                 expect(result.predictor is not None, f"{where} it cannot be trained: {result.error}")
@@ -147,10 +178,18 @@ class TunerContract(PluginContract):
         """`restore` of state and info, which passes through JSON, gives the same scores bit for bit."""
         given, predictor = self.fitted(tmp_path)
         state = {name: tensor.clone() for name, tensor in predictor.state().items()}
-        odd = [name for name, tensor in state.items() if not isinstance(tensor, torch.Tensor) or tensor.requires_grad]
+        odd = [
+            name
+            for name, tensor in state.items()
+            if not isinstance(tensor, torch.Tensor) or tensor.requires_grad
+        ]
         expect(not odd, f"state {odd} is no plain tensor: use .detach()")
-        again = self.make(tmp_path).restore(state, json.loads(json.dumps(dict(predictor.info()))), given.task.classes)
-        same = np.array_equal(again.predict(given.read_by(again)).values, predictor.predict(given.read_by(predictor)).values)
+        again = self.make(tmp_path).restore(
+            state, json.loads(json.dumps(dict(predictor.info()))), given.task.classes
+        )
+        same = np.array_equal(
+            again.predict(given.read_by(again)).values, predictor.predict(given.read_by(predictor)).values
+        )
         expect(same, "the restored predictor gives other scores")
         _same_state(predictor.state(), again.state(), "a restored predictor")
 
@@ -164,12 +203,24 @@ class TunerContract(PluginContract):
 
         refused("an extra tensor", ModelFileError, restore(state | {"extra": torch.zeros(1)}))
         for name, tensor in state.items():
-            refused(f"a state without {name!r}", ModelFileError, restore({other: t for other, t in state.items() if other != name}))
-            refused(f"{name!r} with one dimension more", ModelFileError, restore(state | {name: tensor.unsqueeze(0)}))
+            refused(
+                f"a state without {name!r}",
+                ModelFileError,
+                restore({other: t for other, t in state.items() if other != name}),
+            )
+            refused(
+                f"{name!r} with one dimension more",
+                ModelFileError,
+                restore(state | {name: tensor.unsqueeze(0)}),
+            )
             mistyped = tensor.to(torch.int32 if tensor.is_floating_point() else torch.float32)
             refused(f"{name!r} as {mistyped.dtype}", ModelFileError, restore(state | {name: mistyped}))
             if tensor.is_floating_point() and tensor.numel():
-                refused(f"{name!r} with NaN", ModelFileError, restore(state | {name: torch.full_like(tensor, torch.nan)}))
+                refused(
+                    f"{name!r} with NaN",
+                    ModelFileError,
+                    restore(state | {name: torch.full_like(tensor, torch.nan)}),
+                )
         if info:
             refused("an info without entries", ModelFileError, restore(state, {}))
 
@@ -183,10 +234,16 @@ class TunerContract(PluginContract):
         """What stands at positions of no split changes nothing."""
         (_, predictor), other = self.fitted(tmp_path), self.practice(tmp_path)
         y = other.task.supervision.y.copy()  # type: ignore[attr-defined]
-        hidden = np.setdiff1d(np.arange(len(y)), np.concatenate([split.index for split in other.task.splits.values()]))
+        hidden = np.setdiff1d(
+            np.arange(len(y)), np.concatenate([split.index for split in other.task.splits.values()])
+        )
         y[hidden] = 0
         object.__setattr__(other.task.supervision, "y", y)
-        _same_state(predictor.state(), self.fit(tmp_path, other).state(), "a fit where other labels stand at hidden positions")
+        _same_state(
+            predictor.state(),
+            self.fit(tmp_path, other).state(),
+            "a fit where other labels stand at hidden positions",
+        )
 
     def test_poor_supervision_is_learnt_from_or_refused(self, tmp_path: Path) -> None:
         """Two classes, one class, a class without items, unknown labels: a fit, or a FitError in one line."""
@@ -198,28 +255,47 @@ class TunerContract(PluginContract):
             except FitError:
                 continue
             except BurnishError as error:
-                raise AssertionError(f"{what}: {type(error).__name__}: {error}. Raise FitError where it cannot be trained") from error
+                raise AssertionError(
+                    f"{what}: {type(error).__name__}: {error}. Raise FitError where it cannot be trained"
+                ) from error
             except Exception as error:
-                raise AssertionError(f"{what}: {type(error).__name__}: {error}. Fit, or raise burnish.errors.FitError") from error
+                raise AssertionError(
+                    f"{what}: {type(error).__name__}: {error}. Fit, or raise burnish.errors.FitError"
+                ) from error
             shape = (len(given.test_features), classes)
-            expect(scores.values.shape == shape and bool(np.isfinite(scores.values).all()), f"{what}: scores are not finite, or not of shape {shape}")
+            expect(
+                scores.values.shape == shape and bool(np.isfinite(scores.values).all()),
+                f"{what}: scores are not finite, or not of shape {shape}",
+            )
 
     def test_multi_labels_are_learnt_from_or_refused(self, tmp_path: Path) -> None:
-        """Several classes an item, some entries unknown: a fit whose scores are those of independent classes, or a FitError."""
+        """Several classes an item, some entries unknown.
+
+        A fit whose scores are those of independent classes, or a FitError.
+        """
         given = self.practice(tmp_path)
         shape, rng = (len(given.task.supervision), 3), np.random.default_rng(0)
         observed = rng.random(shape) < 0.9
-        task = replace(given.task, supervision=MultiLabels(positive=(rng.random(shape) < 0.4) & observed, observed=observed))
+        task = replace(
+            given.task,
+            supervision=MultiLabels(positive=(rng.random(shape) < 0.4) & observed, observed=observed),
+        )
         try:
             predictor = self.make(tmp_path).fit(task)
             scores = predictor.predict(given.read_by(predictor))
         except FitError:
             return
         except Exception as error:
-            raise AssertionError(f"multi-labels: {type(error).__name__}: {error}. Fit, or raise burnish.errors.FitError") from error
+            raise AssertionError(
+                f"multi-labels: {type(error).__name__}: {error}. Fit, or raise burnish.errors.FitError"
+            ) from error
         expect(bool(np.isfinite(scores.values).all()), "multi-labels: a score is not finite")
         independent = scores.activation == "sigmoid" or scores.meaning != "logits"
-        expect(independent, "multi-labels: logits become probabilities by softmax, as if one class excluded the others: activation='sigmoid'")
+        expect(
+            independent,
+            "multi-labels: logits become probabilities by softmax, as if one class excluded the others:"
+            " activation='sigmoid'",
+        )
 
     def test_nothing_to_learn_from_is_refused(self, tmp_path: Path) -> None:
         """Without a single label a fit ends in a FitError."""
@@ -234,7 +310,11 @@ class TunerContract(PluginContract):
         """Fitting and predicting write nothing to disk and leave supervision and features as they are."""
         given = self.practice(tmp_path)
         self.make(tmp_path)  # options that name files are written here, not below
-        tuner, features, before = self.make(tmp_path), given.test_features.copy(), given.task.supervision.fingerprint()
+        tuner, features, before = (
+            self.make(tmp_path),
+            given.test_features.copy(),
+            given.task.supervision.fingerprint(),
+        )
         with nothing_written(f"fitting {self.name}"):
             predictor = tuner.fit(given.task)
             predictor.predict(given.read_by(predictor))
@@ -258,7 +338,10 @@ class TunerContract(PluginContract):
         with contextlib.suppress(KeyboardInterrupt):
             self.make(tmp_path).fit(replace(given.task, run=Run(progress=stop)))
         expect(frozen_digest(module) == before, "a fit that broke off left the frozen weights changed")
-        expect(all(not m._forward_hooks and not m._forward_pre_hooks for m in module.modules()), "a fit that broke off left hooks in the module")
+        expect(
+            all(not m._forward_hooks and not m._forward_pre_hooks for m in module.modules()),
+            "a fit that broke off left hooks in the module",
+        )
 
 
 def _without_last(y: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -281,4 +364,7 @@ _CASES: tuple[tuple[str, int, Callable[[NDArray[np.int64]], NDArray[np.int64]]],
 def _same_state(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor], what: str) -> None:
     expect(set(first) == set(second), f"{what} has the tensors {sorted(second)}, not {sorted(first)}")
     for name, tensor in first.items():
-        expect(torch.equal(tensor, second[name]), f"{what} differs in {name!r}: draw from task.generator or task.seed only")
+        expect(
+            torch.equal(tensor, second[name]),
+            f"{what} differs in {name!r}: draw from task.generator or task.seed only",
+        )

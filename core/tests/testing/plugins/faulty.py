@@ -36,7 +36,9 @@ def fingerprint(config):
         import os
 
         return os.urandom(4).hex()
-    return "the same for all options" if config.fault == "deaf fingerprint" else f"{config.fault} {config.size}"
+    return (
+        "the same for all options" if config.fault == "deaf fingerprint" else f"{config.fault} {config.size}"
+    )
 
 
 @burnish.hookimpl
@@ -48,11 +50,29 @@ def burnish_losses():
 def burnish_tuners():
     needs = {"features"}
     return [
-        burnish.Tuner(name="means", target="faulty_targets:Means", config=Config, needs=needs, provides={"own-loss"}, summary="Class means"),
         burnish.Tuner(
-            name="inside", target="faulty_targets:Inside", config=Config, needs={"image", "module"}, provides={"own-loss"}, summary="In a backbone"
+            name="means",
+            target="faulty_targets:Means",
+            config=Config,
+            needs=needs,
+            provides={"own-loss"},
+            summary="Class means",
         ),
-        burnish.Tuner(name="trained", target="faulty_targets:Trained", config=TrainedConfig, needs=needs, summary="A linear head"),
+        burnish.Tuner(
+            name="inside",
+            target="faulty_targets:Inside",
+            config=Config,
+            needs={"image", "module"},
+            provides={"own-loss"},
+            summary="In a backbone",
+        ),
+        burnish.Tuner(
+            name="trained",
+            target="faulty_targets:Trained",
+            config=TrainedConfig,
+            needs=needs,
+            summary="A linear head",
+        ),
     ]
 
 
@@ -72,23 +92,41 @@ def burnish_noise_models():
 
 @burnish.hookimpl
 def burnish_evaluators():
-    return [burnish.Evaluator(name="right", target="faulty_targets:Right", config=Config, needs={"truth"}, summary="Share of right answers")]
+    return [
+        burnish.Evaluator(
+            name="right",
+            target="faulty_targets:Right",
+            config=Config,
+            needs={"truth"},
+            summary="Share of right answers",
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_backbones():
     return [
         burnish.Backbone(
-            name="project", target="faulty_targets:Project", config=Config, fingerprint="faulty:fingerprint",
-            needs={"features"}, provides={"features"}, summary="A projection",
+            name="project",
+            target="faulty_targets:Project",
+            config=Config,
+            fingerprint="faulty:fingerprint",
+            needs={"features"},
+            provides={"features"},
+            summary="A projection",
         )
-    ]  # fmt: skip
+    ]
 
 
 @burnish.hookimpl
 def burnish_sources():
     return [
         burnish.Source(
-            name="rows", target="faulty_targets:Made", config=Config, fingerprint="faulty:fingerprint", provides="faulty:provides", summary="Rows"
+            name="rows",
+            target="faulty_targets:Made",
+            config=Config,
+            fingerprint="faulty:fingerprint",
+            provides="faulty:provides",
+            summary="Rows",
         )
     ]

@@ -33,14 +33,18 @@ class Loss(Faulty):
         return {"seen": torch.zeros(n)} if self.fault in {"memory", "forgets"} else {}
 
     def __call__(self, x, rows):
-        return LossValue(self._values(x), per="class" if self.fault == "wrong per" else "example"), {} if self.fault == "forgets" else rows
+        return LossValue(
+            self._values(x), per="class" if self.fault == "wrong per" else "example"
+        ), {} if self.fault == "forgets" else rows
 
     def _values(self, x):
         p = log_softmax(x.logits, -1)
         if self.fault == "underflow":
             p = torch.softmax(x.logits, -1).log()
         if x.targets.multi is not None:
-            entries = torch.nn.functional.binary_cross_entropy_with_logits(x.logits, x.targets.multi.to(x.logits.dtype), reduction="none")
+            entries = torch.nn.functional.binary_cross_entropy_with_logits(
+                x.logits, x.targets.multi.to(x.logits.dtype), reduction="none"
+            )
             return entries.mean(-1) if self.fault == "unobserved" else (entries * x.targets.observed).sum(-1)
         soft = x.targets.soft
         if x.targets.hard is not None:
@@ -55,7 +59,12 @@ class Loss(Faulty):
             case "branches":
                 return values * 2 if float(values.detach().sum()) > 8 else values
             case "detached":
-                return values + x.logits.detach().square().sum(-1) - x.logits.square().sum(-1).detach() + p.detach()[..., 0] * p[..., 0].exp()
+                return (
+                    values
+                    + x.logits.detach().square().sum(-1)
+                    - x.logits.square().sum(-1).detach()
+                    + p.detach()[..., 0] * p[..., 0].exp()
+                )
             case "random":
                 return values * torch.rand(())
             case "writes":
@@ -97,7 +106,12 @@ class Means(Faulty):
     def restore(self, state, info, classes):
         if self.fault != "trusts":
             means = state.get("means")
-            fine = set(state) == {"means"} and means.ndim == 2 and means.dtype == torch.float32 and len(means) == len(classes)
+            fine = (
+                set(state) == {"means"}
+                and means.ndim == 2
+                and means.dtype == torch.float32
+                and len(means) == len(classes)
+            )
             if not (fine and torch.isfinite(means).all()) or "dim" not in info:
                 raise ModelFileError("this is no state of class means")
         return Predicts(self, torch.zeros(3, 6) if self.fault == "forgets" else state["means"], classes)
@@ -114,7 +128,9 @@ class Predicts:
         if self.tuner.fault == "batch" and len(x):
             x = x - x.mean(0)
         values = -(x[:, None] - self.means[None]).square().sum(-1).numpy()
-        return Scores("logits", values.astype(np.float64) if self.tuner.fault == "float64" else values, self.classes)
+        return Scores(
+            "logits", values.astype(np.float64) if self.tuner.fault == "float64" else values, self.classes
+        )
 
     def embed(self, features):
         return None
@@ -192,7 +208,11 @@ class Flip(Faulty):
             draw = (draw + rate) % 1
         if self.fault == "reads labels":
             draw = (draw + y[known] / 4) % 1
-        hit = known[np.argsort(draw, kind="stable")[: round((0.5 * rate if self.fault == "half" else rate) * len(known))]]
+        hit = known[
+            np.argsort(draw, kind="stable")[
+                : round((0.5 * rate if self.fault == "half" else rate) * len(known))
+            ]
+        ]
         if self.fault == "always one":
             hit = known[: max(1, len(hit))]
         if self.fault == "outside":
@@ -203,7 +223,11 @@ class Flip(Faulty):
         before = clean.supervision.y
         y[hit] = (y[hit] + 1) % (len(clean.classes) + (self.fault == "range"))
         changed = np.zeros(len(y), dtype=bool) if self.fault == "silent" else y != before
-        return Corruption(replace(clean.supervision, y=y), index[::-1].copy() if self.fault == "backwards" else index, changed)
+        return Corruption(
+            replace(clean.supervision, y=y),
+            index[::-1].copy() if self.fault == "backwards" else index,
+            changed,
+        )
 
 
 class Judge(Faulty):
@@ -234,7 +258,12 @@ class Judge(Faulty):
 
 class Right(Faulty):
     def measure(self, outcome):
-        return Measures(tuple(self._of(outcome, split) for split in (["validation"] if self.fault == "other split" else outcome.splits)))
+        return Measures(
+            tuple(
+                self._of(outcome, split)
+                for split in (["validation"] if self.fault == "other split" else outcome.splits)
+            )
+        )
 
     def _of(self, outcome, split):
         asked, split = ("test", split) if self.fault == "other split" else (split, split)
@@ -272,7 +301,11 @@ class Project(Faulty):
         super().__init__(config, runtime)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self.network = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5)).eval().requires_grad_(False)
+            self.network = (
+                torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5))
+                .eval()
+                .requires_grad_(False)
+            )
         self.dim = 4 if self.fault == "dim" else 5
         if self.fault == "views":
             self.views = True
@@ -320,7 +353,11 @@ class Made(Faulty):
         splits = ["train" if i % 2 else "test" for i in range(40)] if self.fault == "straddles" else None
         if self.fault == "straddles":
             columns = {"group": np.zeros(40)}
-        reader = Once(x) if self.fault == "reads once" else Rows(x.astype(np.float64) if self.fault == "float64" else x)
+        reader = (
+            Once(x)
+            if self.fault == "reads once"
+            else Rows(x.astype(np.float64) if self.fault == "float64" else x)
+        )
         made = Dataset.build(
             name="made",
             modality="features",

@@ -1,7 +1,7 @@
 """Confident learning: the assessor `confident-joint` (Northcutt, Jiang and Chuang 2021, arXiv:1911.00068).
 
-It compares labels with out-of-fold probabilities p (M, C): an item labelled i that is predicted j with at least the average confidence of the
-items labelled j is counted as probably being of class j.
+It compares labels with out-of-fold probabilities p (M, C): an item labelled i that is predicted j with at
+least the average confidence of the items labelled j is counted as probably being of class j.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _WHERE = "assess confident-joint"
 class ConfidentJoint:
     """Flags probable label errors and says how likely each label is right.
 
-    The opinion covers the items that have a label. `keep` is False for a label issue, `clean_probability` is the score.
+    The opinion covers the items that have a label. `keep` is False for a label issue, `clean_probability` is
+    the score.
     """
 
     def __init__(self, config: ConfidentJointConfig) -> None:
@@ -40,7 +41,11 @@ class ConfidentJoint:
             DataError: the targets are no labels, or none is known.
         """
         if not isinstance(evidence.supervision, Labels):
-            raise DataError(f"the targets are {evidence.supervision.word}", where=_WHERE, possible="labels, one class an item")
+            raise DataError(
+                f"the targets are {evidence.supervision.word}",
+                where=_WHERE,
+                possible="labels, one class an item",
+            )
         known = np.flatnonzero(evidence.supervision.known)
         if not len(known):
             raise DataError("no item has a label", where=_WHERE)
@@ -51,21 +56,32 @@ class ConfidentJoint:
             index=evidence.index[known],
             clean_probability=label_quality(y, p, self.config.score).astype(np.float32),
             keep=~self._issues(y, p, target, joint),
-            tables={"confident-joint": _joint_table(joint, evidence.classes), "noise-rates": _rates_table(joint, evidence.classes)},
+            tables={
+                "confident-joint": _joint_table(joint, evidence.classes),
+                "noise-rates": _rates_table(joint, evidence.classes),
+            },
         )
 
-    def _issues(self, y: NDArray[np.int64], p: NDArray[np.float64], target: NDArray[np.int64], joint: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def _issues(
+        self,
+        y: NDArray[np.int64],
+        p: NDArray[np.float64],
+        target: NDArray[np.int64],
+        joint: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
         if self.config.filter == "confident-learning":
             return np.asarray((target >= 0) & (target != y))
         by_class, by_rate = prune_by_class(y, p, joint), prune_by_noise_rate(y, p, joint)
-        return {"prune-by-class": by_class, "prune-by-noise-rate": by_rate, "both": by_class & by_rate}[self.config.filter]
+        return {"prune-by-class": by_class, "prune-by-noise-rate": by_rate, "both": by_class & by_rate}[
+            self.config.filter
+        ]
 
 
 def thresholds(y: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return (C,) the mean confidence in class j of the items labelled j (equation 2).
 
-    Infinite for a class nobody is labelled as, and where it would be 0: no model has seen such a class (its only item was held out), and
-    every item would reach the threshold.
+    Infinite for a class nobody is labelled as, and where it would be 0: no model has seen such a class (its
+    only item was held out), and every item would reach the threshold.
     """
     counts = np.bincount(y, minlength=p.shape[1])
     total = np.bincount(y, weights=p[np.arange(len(y)), y], minlength=p.shape[1])
@@ -91,7 +107,9 @@ def confident_counts(y: NDArray[np.int64], target: NDArray[np.int64], classes: i
 
 
 def calibrated_joint(counts: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the joint (C, C) in items: each row scaled so that it sums to the number of items so labelled (equation 3, times M).
+    """Return the joint (C, C) in items.
+
+    Each row scaled so that it sums to the number of items so labelled (equation 3, times M).
 
     A row without a confident item says nothing against its labels: all its items stand on the diagonal.
     """
@@ -101,7 +119,10 @@ def calibrated_joint(counts: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray
 
 
 def whole(joint: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the joint in whole items by largest remainders, so that the rows keep their sums; of equal remainders the first."""
+    """Return the joint in whole items by largest remainders, so that the rows keep their sums.
+
+    Of equal remainders the first.
+    """
     floor = np.floor(np.round(joint, 9))
     missing = np.rint(joint.sum(axis=1)).astype(np.int64) - floor.sum(axis=1).astype(np.int64)
     order = np.argsort(-np.round(joint - floor, 9), axis=1, kind="stable")
@@ -123,8 +144,13 @@ def label_quality(y: NDArray[np.int64], p: NDArray[np.float64], score: str) -> N
     return np.asarray(np.clip((own - best + 1) / 2, 0, 1))
 
 
-def prune_by_class(y: NDArray[np.int64], p: NDArray[np.float64], joint: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return (M,) True for the items of lowest p_y: in class i as many as its row has off the diagonal (section 3.2, method 3)."""
+def prune_by_class(
+    y: NDArray[np.int64], p: NDArray[np.float64], joint: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return (M,) True for the items of lowest p_y.
+
+    In class i as many as its row has off the diagonal (section 3.2, method 3).
+    """
     counts = whole(joint)
     issue = np.zeros(len(y), dtype=bool)
     for i in range(len(joint)):
@@ -134,8 +160,13 @@ def prune_by_class(y: NDArray[np.int64], p: NDArray[np.float64], joint: NDArray[
     return issue
 
 
-def prune_by_noise_rate(y: NDArray[np.int64], p: NDArray[np.float64], joint: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return (M,) True for the items of largest margin p_j - p_i: for each i != j as many as that entry has (section 3.2, method 4)."""
+def prune_by_noise_rate(
+    y: NDArray[np.int64], p: NDArray[np.float64], joint: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return (M,) True for the items of largest margin p_j - p_i.
+
+    For each i != j as many as that entry has (section 3.2, method 4).
+    """
     counts = whole(joint)
     issue = np.zeros(len(y), dtype=bool)
     for i, j in zip(*np.nonzero(counts), strict=True):
@@ -150,12 +181,16 @@ def _joint_table(joint: NDArray[np.float64], classes: Classes) -> Table:
     """Return the non-zero entries of the joint."""
     rows, columns = np.nonzero(joint)
     total = max(joint.sum(), 1.0)
-    return Table("confident-joint", "", {
-        "labelled": [classes.names[i] for i in rows],
-        "probably": [classes.names[j] for j in columns],
-        "items": joint[rows, columns].tolist(),
-        "share": (joint[rows, columns] / total).tolist(),
-    })  # fmt: skip
+    return Table(
+        "confident-joint",
+        "",
+        {
+            "labelled": [classes.names[i] for i in rows],
+            "probably": [classes.names[j] for j in columns],
+            "items": joint[rows, columns].tolist(),
+            "share": (joint[rows, columns] / total).tolist(),
+        },
+    )
 
 
 def _rates_table(joint: NDArray[np.float64], classes: Classes) -> Table:
@@ -165,10 +200,14 @@ def _rates_table(joint: NDArray[np.float64], classes: Classes) -> Table:
     def rate(n: NDArray[np.float64]) -> list[float]:
         return [float(v) for v in 1 - np.divide(right, n, out=np.ones_like(n), where=n > 0)]
 
-    return Table("noise-rates", "", {
-        "class": list(classes.names),
-        "labelled": labelled.tolist(),
-        "probably": actual.tolist(),
-        "labelled wrongly": rate(labelled),
-        "labelled otherwise": rate(actual),
-    })  # fmt: skip
+    return Table(
+        "noise-rates",
+        "",
+        {
+            "class": list(classes.names),
+            "labelled": labelled.tolist(),
+            "probably": actual.tolist(),
+            "labelled wrongly": rate(labelled),
+            "labelled otherwise": rate(actual),
+        },
+    )

@@ -43,7 +43,8 @@ class Features:
             ids: not needed.
 
         Raises:
-            ItemError: a row has another width or shape than those before it, or a value that is no finite number.
+            ItemError: a row has another width or shape than those before it, or a value that is no finite
+                number.
             ValueError: another view is asked for.
         """
         if view.number is not None:
@@ -52,7 +53,9 @@ class Features:
         for item, row in zip(items, rows, strict=True):
             self.dim = self.dim or row.size
             if row.shape != (self.dim,):
-                raise ItemError(item.position, f"its features have the shape {row.shape}, those before it ({self.dim},)")
+                raise ItemError(
+                    item.position, f"its features have the shape {row.shape}, those before it ({self.dim},)"
+                )
             bad = np.flatnonzero(~np.isfinite(row))
             if len(bad):
                 raise ItemError(item.position, f"feature {bad[0]} is {row[bad[0]]}")

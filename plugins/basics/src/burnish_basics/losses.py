@@ -1,7 +1,9 @@
 """Per-example losses on logits. All are pure tensor code, so that they run under `torch.func.vmap`.
 
-Notation: logits z (B, C), p = softmax(z), hard target y, soft target t (B, C) whose rows sum to 1. A hard target is the soft one with
-t_y = 1; where a paper defines a loss for hard targets only, the soft form here is its expectation under t, and the docstring says so.
+Notation: logits z (B, C), p = softmax(z), hard target y, soft target t (B, C) whose rows sum to 1. A hard
+    target is the soft one with
+t_y = 1; where a paper defines a loss for hard targets only, the soft form here is its expectation under t,
+and the docstring says so.
 """
 
 from __future__ import annotations
@@ -79,12 +81,16 @@ class LabelSmoothing(ExampleLoss):
         """Return (B,) values."""
         log_p = log_softmax(x.logits, dim=-1)
         hard = x.targets.hard
-        on_target = (_soft(x) * log_p).sum(-1) if hard is None else log_p.gather(-1, hard.unsqueeze(-1)).squeeze(-1)
+        on_target = (
+            (_soft(x) * log_p).sum(-1) if hard is None else log_p.gather(-1, hard.unsqueeze(-1)).squeeze(-1)
+        )
         return -(1 - self.epsilon) * on_target - self.epsilon * log_p.mean(-1)
 
 
 class GeneralisedCrossEntropy(ClassTermLoss):
-    """Generalised cross-entropy, (1 - p_y^q) / q (arXiv:1805.07836, equation 6); q = 0 is its limit, cross-entropy.
+    """Generalised cross-entropy, (1 - p_y^q) / q (arXiv:1805.07836, equation 6).
+
+    Q = 0 is its limit, cross-entropy.
 
     Soft targets average the terms, which the paper does not define.
     """
@@ -134,7 +140,10 @@ class Focal(ClassTermLoss):
 
 
 class BinaryCrossEntropy(ExampleLoss):
-    """Binary cross-entropy of multi-label targets: per example the mean over its observed entries; 0 where none is observed."""
+    """Binary cross-entropy of multi-label targets: per example the mean over its observed entries.
+
+    0 where none is observed.
+    """
 
     accepts: ClassVar[frozenset[Accepts]] = frozenset({"multi"})
 

@@ -1,4 +1,7 @@
-"""Cross-modal attention: one self-attention layer over items, prototypes and texts, and what may not attend to what."""
+"""Cross-modal attention.
+
+One self-attention layer over items, prototypes and texts, and what may not attend to what.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,8 @@ class CrossModalAttention(nn.Module):
 
         Args:
             tokens: (S, d).
-            blocked: (S, S) bool, True where the token of a row may not attend to that of a column; no row is True throughout.
+            blocked: (S, S) bool, True where the token of a row may not attend to that of a column; no row is
+                True throughout.
         """
         x = self.norm(tokens)
         q, k, v = self._heads(x)
@@ -82,11 +86,16 @@ class CrossModalAttention(nn.Module):
         return added
 
 
-def blocked(mask: Mask, items: int, classes: int, *, text_self: bool = False, device: torch.device | None = None) -> Tensor:
-    """Return (S, S) bool over S = B + 2C tokens, B items, C prototypes, C texts: True where the row's may not attend to the column's.
+def blocked(
+    mask: Mask, items: int, classes: int, *, text_self: bool = False, device: torch.device | None = None
+) -> Tensor:
+    """Return (S, S) bool over S = B + 2C tokens, B items, C prototypes, C texts.
 
-    ``queries``: items attend to themselves, prototypes and texts, which attend to each other and to no item. ``in-visual``: items and prototypes
-    not to each other. ``in-text``: texts not to each other. ``between``: neither across. ``none``: everything to everything.
+    True where the row's may not attend to the column's.
+
+    ``queries``: items attend to themselves, prototypes and texts, which attend to each other and to no item.
+    ``in-visual``: items and prototypes not to each other. ``in-text``: texts not to each other. ``between``:
+    neither across. ``none``: everything to everything.
 
     Args:
         mask: which.
@@ -97,7 +106,11 @@ def blocked(mask: Mask, items: int, classes: int, *, text_self: bool = False, de
     """
     size = items + 2 * classes
     place = torch.arange(size, device=device)
-    item, text, itself = place < items, place >= items + classes, torch.eye(size, dtype=torch.bool, device=device)
+    item, text, itself = (
+        place < items,
+        place >= items + classes,
+        torch.eye(size, dtype=torch.bool, device=device),
+    )
     rows: dict[Mask, Tensor] = {
         "none": torch.zeros(size, size, dtype=torch.bool, device=device),
         "queries": item & ~itself,

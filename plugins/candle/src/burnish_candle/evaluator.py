@@ -21,8 +21,8 @@ _AMONG: Final = {"own": ("base", "new"), "all": ("all", "all"), "released": ("al
 class BaseToNew:
     """``base-accuracy-SCOPE``, ``new-accuracy-SCOPE`` and ``base-new-harmonic-SCOPE`` = 2 b n / (b + n) (Xian et al. 2017, arXiv:1703.04394).
 
-    A new class is one that no training item has, as observed. The accuracies are ratios of sums over test groups; their harmonic mean is none, so
-    its interval is that of the replicates alone.
+    A new class is one that no training item has, as observed. The accuracies are ratios of sums over test
+    groups; their harmonic mean is none, so its interval is that of the replicates alone.
     """
 
     def __init__(self, config: BaseToNewConfig) -> None:
@@ -50,17 +50,35 @@ class BaseToNew:
         """Return the accuracy, reported under one split, on the items of base or of new classes in another."""
         targets, scores = outcome.targets(source), outcome.scores(source)
         if not isinstance(targets, Labels):
-            raise DataError(f"base and new classes are those of labels, not of {targets.word}", where="evaluator base-to-new", possible="labels")
-        sides = {"base": outcome.classes.known, "new": ~outcome.classes.known, "all": np.ones(len(outcome.classes), dtype=bool)}
+            raise DataError(
+                f"base and new classes are those of labels, not of {targets.word}",
+                where="evaluator base-to-new",
+                possible="labels",
+            )
+        sides = {
+            "base": outcome.classes.known,
+            "new": ~outcome.classes.known,
+            "all": np.ones(len(outcome.classes), dtype=bool),
+        }
         among = _AMONG[self.config.scope][which == "new"]
         rows = np.flatnonzero(targets.known & sides[which][np.where(targets.known, targets.y, 0)])
-        name, how = f"{which}-accuracy-{self.config.scope}", f"best of the {int(sides[among].sum())} {among} classes"
+        name, how = (
+            f"{which}-accuracy-{self.config.scope}",
+            f"best of the {int(sides[among].sum())} {among} classes",
+        )
         if source != split:
             how += f", items of {source}"
         if not len(rows):
             return Measure(name, split, float("nan"), n=0, how=f"no item of a {which} class here")
         right = (top_among(scores.values[rows], sides[among]) == targets.y[rows]).astype(np.float64)
-        return Measure(name, split, float(right.mean()), n=len(rows), how=how, terms=_terms(outcome.units(source)[rows], right))
+        return Measure(
+            name,
+            split,
+            float(right.mean()),
+            n=len(rows),
+            how=how,
+            terms=_terms(outcome.units(source)[rows], right),
+        )
 
     def _mean(self, base: Measure, new: Measure) -> Measure:
         name, n = f"base-new-harmonic-{self.config.scope}", base.n + new.n

@@ -1,6 +1,9 @@
-"""Candle's model (arXiv:2406.12638, section 4): projections, prototypes, cross-modal attention, three similarities, and their loss.
+"""Candle's model (arXiv:2406.12638, section 4).
 
-Notation: V (B, d) features of items, U (C, d) visual prototypes, T (C, d) text features of the class names, all as the backbone gives them;
+Projections, prototypes, cross-modal attention, three similarities, and their loss.
+
+Notation: V (B, d) features of items, U (C, d) visual prototypes, T (C, d) text features of the class names,
+    all as the backbone gives them;
 s the scale, kappa the weight of prototypes, n_k training items of class k, 0 for a new one.
 
     V' = V A_v,  U' = U A_v,  T' = T A_t
@@ -10,7 +13,8 @@ s the scale, kappa the weight of prototypes, n_k training items of class k, 0 fo
     Zvv = kappa s norm([V''; U'']) norm(U'')^T
 
     pi_k = (n_k + 1) / sum_j (n_j + 1),  CLA(Z, y) = CE(Z + tau log pi, y)
-    L = CLA(Z0, y) + CLA(Zvt, y) + CLA(Zvv, y),  prototypes are items 1 to C of the classes 1 to C; scores of an item: Zvt + Zvv
+    L = CLA(Z0, y) + CLA(Zvt, y) + CLA(Zvv, y),  prototypes are items 1 to C of the classes 1 to C; scores of
+    an item: Zvt + Zvv
 """
 
 from __future__ import annotations
@@ -79,7 +83,11 @@ class CandleModel(nn.Module):
             features: V (B, d).
             prototypes: U (C, d), with the virtual ones that are being trained.
         """
-        v, u, t = features @ self.project_items, prototypes @ self.project_items, self.texts @ self.project_texts
+        v, u, t = (
+            features @ self.project_items,
+            prototypes @ self.project_items,
+            self.texts @ self.project_texts,
+        )
         fused = self._fuse(v, u, t)
         rows, s = torch.cat([fused.items, fused.prototypes]), self.scale
         return Similarities(
@@ -89,8 +97,13 @@ class CandleModel(nn.Module):
         )
 
     def context(self) -> Among:
-        """Return what prototypes and texts are to items that do not attend to each other; it depends on no item."""
-        return self.attention.among(torch.cat([self.prototypes @ self.project_items, self.texts @ self.project_texts]))
+        """Return what prototypes and texts are to items that do not attend to each other.
+
+        It depends on no item.
+        """
+        return self.attention.among(
+            torch.cat([self.prototypes @ self.project_items, self.texts @ self.project_texts])
+        )
 
     def fused(self, features: Tensor, context: Among | None = None) -> Fused:
         """Return what attention makes of features (B, d), of the model's prototypes and of its texts.
@@ -107,12 +120,16 @@ class CandleModel(nn.Module):
     def scores(self, fused: Fused) -> Tensor:
         """Return the scores Zvt + Zvv (B, C) of the items."""
         s = self.scale
-        return cosines(fused.items, fused.texts) * s + cosines(fused.items, fused.prototypes) * (s * self.config.kappa)
+        return cosines(fused.items, fused.texts) * s + cosines(fused.items, fused.prototypes) * (
+            s * self.config.kappa
+        )
 
     def _fuse(self, v: Tensor, u: Tensor, t: Tensor) -> Fused:
         if self.mask == "queries":
             return self._towards(v, self.attention.among(torch.cat([u, t])))
-        forbidden = blocked(self.mask, len(v), len(u), text_self=self.config.variant == "released", device=v.device)
+        forbidden = blocked(
+            self.mask, len(v), len(u), text_self=self.config.variant == "released", device=v.device
+        )
         fused = self.attention.among(torch.cat([v, u, t]), forbidden).fused
         return Fused(fused[: len(v)], fused[len(v) : -len(t)], fused[-len(t) :])
 
@@ -127,12 +144,17 @@ def cosines(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def log_prior(counts: Tensor) -> Tensor:
-    """Return log pi (C,) with pi_k = (n_k + 1) / sum_j (n_j + 1): finite for a class without items. `counts` (C,) stays as it is."""
+    """Return log pi (C,) with pi_k = (n_k + 1) / sum_j (n_j + 1): finite for a class without items.
+
+    `counts` (C,) stays as it is.
+    """
     compensated = counts + 1
     return (compensated / compensated.sum()).log()
 
 
-def compensated_loss(logits: Tensor, targets: Tensor, prior: Tensor, weights: Tensor, tau: float = 1.0) -> Tensor:
+def compensated_loss(
+    logits: Tensor, targets: Tensor, prior: Tensor, weights: Tensor, tau: float = 1.0
+) -> Tensor:
     """Return the compensating logit-adjusted loss, sum(w l) / sum(w) over rows.
 
     Args:
@@ -145,7 +167,9 @@ def compensated_loss(logits: Tensor, targets: Tensor, prior: Tensor, weights: Te
     return weighted_mean(cross_entropy(logits + tau * prior, targets, reduction="none"), weights)
 
 
-def total_loss(found: Similarities, targets: Tensor, prior: Tensor, weights: Tensor, tau: float = 1.0) -> Tensor:
+def total_loss(
+    found: Similarities, targets: Tensor, prior: Tensor, weights: Tensor, tau: float = 1.0
+) -> Tensor:
     """Return L of B items, with targets and weights (B,), and of the C prototypes, which each weigh 1."""
     classes = found.before.shape[1]
     everything = torch.cat([targets, torch.arange(classes, device=targets.device)])

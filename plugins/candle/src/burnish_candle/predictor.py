@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class CandlePredictor:
     """A trained model, on the CPU.
 
-    With the mask ``queries`` an item's scores depend on no other item. With any other they depend on the items of its batch: those that
-    are predicted together, ``test_batch`` at a time in the order they come, as in the released code.
+    With the mask ``queries`` an item's scores depend on no other item. With any other they depend on the
+    items of its batch: those that are predicted together, ``test_batch`` at a time in the order they come, as
+    in the released code.
 
     Args:
         config: options.
@@ -52,7 +53,10 @@ class CandlePredictor:
         values = self._apply(features, self._model.scores, len(self.classes))
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
-            raise DataError(f"the scores of row {int(np.argmin(finite))} are NaN or infinite", todo="Check that its features are finite")
+            raise DataError(
+                f"the scores of row {int(np.argmin(finite))} are NaN or infinite",
+                todo="Check that its features are finite",
+            )
         return Scores("logits", values, self.classes)
 
     def embed(self, features: NDArray[Any]) -> NDArray[np.float32]:
@@ -67,15 +71,25 @@ class CandlePredictor:
     def _dim(self) -> int:
         return self._model.texts.shape[1]
 
-    def _apply(self, features: NDArray[Any], compute: Callable[[Fused], Tensor], columns: int) -> NDArray[np.float32]:
+    def _apply(
+        self, features: NDArray[Any], compute: Callable[[Fused], Tensor], columns: int
+    ) -> NDArray[np.float32]:
         with intra_op_threads(threads_for(self._config.test_batch, len(self.classes), self._dim)):
             return self._computed(features, compute, columns)
 
-    def _computed(self, features: NDArray[Any], compute: Callable[[Fused], Tensor], columns: int) -> NDArray[np.float32]:
+    def _computed(
+        self, features: NDArray[Any], compute: Callable[[Fused], Tensor], columns: int
+    ) -> NDArray[np.float32]:
         if self._context is not None:
-            return in_chunks(features, self._dim, lambda x: compute(self._model.fused(x, self._context)), columns)
+            return in_chunks(
+                features, self._dim, lambda x: compute(self._model.fused(x, self._context)), columns
+            )
         if features.ndim != 2 or features.shape[1] != self._dim:
-            raise DataError(f"features of shape {features.shape}", possible=f"(M, {self._dim})", todo="Use the backbone it was trained on")
+            raise DataError(
+                f"features of shape {features.shape}",
+                possible=f"(M, {self._dim})",
+                todo="Use the backbone it was trained on",
+            )
         size, out = self._config.test_batch, np.empty((len(features), columns), dtype=np.float32)
         for start in range(0, len(features), size):
             rows = torch.from_numpy(np.array(features[start : start + size], dtype=np.float32))

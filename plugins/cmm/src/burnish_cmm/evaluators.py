@@ -36,7 +36,9 @@ class _Margin:
         """Return the mean margin over classes, that of the k worst, and a table of every class, for every split."""
         texts = ensemble(outcome.class_embeddings(self.config.templates)).numpy()
         found = [self._of(outcome, split, texts) for split in outcome.splits]
-        return Measures(tuple(m for measures, _ in found for m in measures), tuple(table for _, table in found))
+        return Measures(
+            tuple(m for measures, _ in found for m in measures), tuple(table for _, table in found)
+        )
 
     def _of(self, outcome: Outcome, split: str, texts: NDArray[np.float32]) -> tuple[list[Measure], Table]:
         sums, counts = class_sums(outcome.features(split), self.labels(outcome, split), len(outcome.classes))
@@ -45,14 +47,22 @@ class _Margin:
         there = np.sort(margins[~np.isnan(margins)])
         empty = len(margins) - len(there)
         how = f"{empty} of {len(counts)} classes have no item here and do not count" if empty else ""
-        mean, low = (float(part.mean()) if len(part) else float("nan") for part in (there, there[: self.config.k]))
+        mean, low = (
+            float(part.mean()) if len(part) else float("nan") for part in (there, there[: self.config.k])
+        )
         n = int(counts.sum())
         names = outcome.classes.names
         rivals = np.where(np.eye(len(s), dtype=bool), -np.inf, np.nan_to_num(s, nan=-1.0)).argmax(axis=1)
-        table = Table(self.name, split, {
-            "class": list(names), "n": counts.astype(np.int64).tolist(), "margin": margins.tolist(),
-            "rival": [names[r] if counts[i] else "" for i, r in enumerate(rivals)],
-        })  # fmt: skip
+        table = Table(
+            self.name,
+            split,
+            {
+                "class": list(names),
+                "n": counts.astype(np.int64).tolist(),
+                "margin": margins.tolist(),
+                "rival": [names[r] if counts[i] else "" for i, r in enumerate(rivals)],
+            },
+        )
         return [
             Measure(self.name, split, mean, "1", self.better, n, how),
             Measure(f"worst-{self.config.k}-{self.name}", split, low, "1", self.better, n, how),
@@ -62,7 +72,8 @@ class _Margin:
 class PredictedMargin(_Margin):
     """The margin by the class that the trial's predictor gives each item: no label plays a part.
 
-    It ranks classes. Between trials it has no direction: who puts every item where its features already are has a large margin, right or wrong.
+    It ranks classes. Between trials it has no direction: who puts every item where its features already are
+    has a large margin, right or wrong.
     """
 
     name, better = "matching-margin", NONE
@@ -81,18 +92,34 @@ class LabelledMargin(_Margin):
         """Return what the margin gives, and the rank correlation of the margin by predicted class with the classes' accuracies."""
         texts = ensemble(outcome.class_embeddings(self.config.templates)).numpy()
         found = super().measure(outcome)
-        return Measures((*found.scalars, *(self._ranks(outcome, split, texts) for split in outcome.splits)), found.tables)
+        return Measures(
+            (*found.scalars, *(self._ranks(outcome, split, texts) for split in outcome.splits)), found.tables
+        )
 
     def _ranks(self, outcome: Outcome, split: str, texts: NDArray[np.float32]) -> Measure:
         top, y, c = outcome.scores(split).top(), self.labels(outcome, split), len(outcome.classes)
         margins = matching_margin(similarity(*class_sums(outcome.features(split), top, c), texts))
-        counts, right = np.bincount(y[y >= 0], minlength=c), np.bincount(y[(y >= 0) & (top == y)], minlength=c)
+        counts, right = (
+            np.bincount(y[y >= 0], minlength=c),
+            np.bincount(y[(y >= 0) & (top == y)], minlength=c),
+        )
         there = (counts > 0) & ~np.isnan(margins)
         accuracy = right[there] / counts[there]
         varies = there.sum() > 1 and np.ptp(accuracy) > 0 and np.ptp(margins[there]) > 0
         value = float(spearmanr(margins[there], accuracy).statistic) if varies else float("nan")
-        how = "Spearman's, of the margin by predicted class and the accuracy, over classes that are there and predicted"
-        return Measure("margin-rank-correlation", split, value, "1", NONE, int(there.sum()), how if varies else f"{how}: too few of them differ")
+        how = (
+            "Spearman's, of the margin by predicted class and the accuracy, over classes that are there and"
+            " predicted"
+        )
+        return Measure(
+            "margin-rank-correlation",
+            split,
+            value,
+            "1",
+            NONE,
+            int(there.sum()),
+            how if varies else f"{how}: too few of them differ",
+        )
 
     def labels(self, outcome: Outcome, split: str) -> NDArray[np.int64]:
         """Return the true classes.
@@ -133,8 +160,16 @@ class _ClassMean:
         if not there.any():
             return Measure(self.name, split, float("nan"), n=0, how="no target is known here")
         low = int((right[there] / counts[there] < self.floor).sum())
-        notes = [f"{self.what} of the accuracies of {int(there.sum())} classes"] + ([f"{low} of them count as {self.floor:g}"] if low else [])
-        return Measure(self.name, split, self.mean(np.maximum(right[there] / counts[there], self.floor)), n=int(known.sum()), how="; ".join(notes))
+        notes = [f"{self.what} of the accuracies of {int(there.sum())} classes"] + (
+            [f"{low} of them count as {self.floor:g}"] if low else []
+        )
+        return Measure(
+            self.name,
+            split,
+            self.mean(np.maximum(right[there] / counts[there], self.floor)),
+            n=int(known.sum()),
+            how="; ".join(notes),
+        )
 
 
 class HarmonicMean(_ClassMean):

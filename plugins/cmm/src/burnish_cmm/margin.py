@@ -1,4 +1,6 @@
-"""The class-wise matching margin (arXiv:2310.03324): is a class's own text the nearest one to its items, and by how much?
+"""The class-wise matching margin (arXiv:2310.03324).
+
+Is a class's own text the nearest one to its items, and by how much?
 
 The paper's code is not public. What is here follows its definition: average first, then the best rival.
 """
@@ -24,10 +26,13 @@ def unit(x: NDArray[Any]) -> NDArray[np.float64]:
     return scaled
 
 
-def class_sums(features: NDArray[Any], y: NDArray[np.int64], classes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def class_sums(
+    features: NDArray[Any], y: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the sum of unit features by class (C, D), and how many there are (C,).
 
-    Similarities are linear in the image feature, so sums are all that is needed, whatever the prompts: chunks can be added up.
+    Similarities are linear in the image feature, so sums are all that is needed, whatever the prompts: chunks
+    can be added up.
 
     Args:
         features: (N, D), of any length.
@@ -45,7 +50,9 @@ def class_sums(features: NDArray[Any], y: NDArray[np.int64], classes: int) -> tu
     return sums, counts
 
 
-def similarity(sums: NDArray[np.float64], counts: NDArray[np.float64], texts: NDArray[Any]) -> NDArray[np.float64]:
+def similarity(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], texts: NDArray[Any]
+) -> NDArray[np.float64]:
     """Return S[i, k] = mean over items v of class i of <v, t_k>, (..., C, C); NaN for a class without items.
 
     Args:
@@ -58,7 +65,9 @@ def similarity(sums: NDArray[np.float64], counts: NDArray[np.float64], texts: ND
 
 
 def matching_margin(s: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return CMM_i = S[i, i] - max_{k != i} S[i, k], (..., C), in [-2, 2]: negative where a rival's text is nearer; NaN without items.
+    """Return CMM_i = S[i, i] - max_{k != i} S[i, k], (..., C), in [-2, 2].
+
+    Negative where a rival's text is nearer; NaN without items.
 
     A single class has no rival: its margin is S[0, 0].
     """
@@ -67,8 +76,13 @@ def matching_margin(s: NDArray[np.float64]) -> NDArray[np.float64]:
     return own - rivals.max(axis=-1) if s.shape[-1] > 1 else own
 
 
-def prompt_margins(sums: NDArray[np.float64], counts: NDArray[np.float64], texts: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the margins (P, C) of texts (P, C, D), one prompt after the other: all similarities at once would be P times C times C numbers."""
+def prompt_margins(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], texts: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return the margins (P, C) of texts (P, C, D), one prompt after the other.
+
+    All similarities at once would be P times C times C numbers.
+    """
     return np.stack([matching_margin(similarity(sums, counts, prompt)) for prompt in texts])
 
 

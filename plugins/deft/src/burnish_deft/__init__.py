@@ -22,7 +22,13 @@ class _PromptedConfig(burnish.ModuleConfig):
     lr: float = field(default=0.03, metadata={"help": "learning rate of SGD at the start", "range": (0, 10)})
     context: int = field(default=16, metadata=_CONTEXT)
     visual: int = field(default=20, metadata=_VISUAL)
-    chunk: int = field(default=256, metadata={"help": "class names encoded at a time; fewer take less memory and more time", "range": (1, 1_000_000)})
+    chunk: int = field(
+        default=256,
+        metadata={
+            "help": "class names encoded at a time; fewer take less memory and more time",
+            "range": (1, 1_000_000),
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -32,23 +38,44 @@ class DeFTConfig(_PromptedConfig):
     noise: Literal["synthetic", "real"] = field(
         default="synthetic",
         metadata={
-            "help": "the released scripts' protocol for simulated or for human noise: real also asks that no class is a likelier yes than the label"
+            "help": (
+                "the released scripts' protocol for simulated or for human noise: real also asks that no"
+                " class is a likelier yes than the label"
+            )
         },
     )
     variant: Literal["paper", "released"] = field(
         default="paper",
-        metadata={"help": "paper: the trained detector judges plain views; released: the last epoch's own training steps judge their views"},
+        metadata={
+            "help": (
+                "paper: the trained detector judges plain views; released: the last epoch's own training"
+                " steps judge their views"
+            )
+        },
     )
-    warmup: int | None = field(default=None, metadata={"help": "epochs that trust every label: 1 (synthetic), 5 (real)", "range": (0, 100_000)})
+    warmup: int | None = field(
+        default=None,
+        metadata={"help": "epochs that trust every label: 1 (synthetic), 5 (real)", "range": (0, 100_000)},
+    )
 
 
 @dataclass(frozen=True)
 class SmallLossConfig(_PromptedConfig):
     """Options of the assessor `small-loss`."""
 
-    rate: float = field(kw_only=True, metadata={"help": "share of labels taken to be wrong; the paper gives it the true one", "range": (0, 1)})
+    rate: float = field(
+        kw_only=True,
+        metadata={
+            "help": "share of labels taken to be wrong; the paper gives it the true one",
+            "range": (0, 1),
+        },
+    )
     warmup: int = field(
-        default=1, metadata={"help": "epochs over which the share grows from 0 to the rate; in a single one it is 0", "range": (0, 100_000)}
+        default=1,
+        metadata={
+            "help": "epochs over which the share grows from 0 to the rate; in a single one it is 0",
+            "range": (0, 100_000),
+        },
     )
 
 
@@ -56,8 +83,13 @@ class SmallLossConfig(_PromptedConfig):
 class LabelMatchConfig:
     """Options of the assessor `label-match`."""
 
-    templates: tuple[str, ...] = field(default=("a photo of a {}.",), metadata={"help": "prompts; {} stands for the class name"})
-    scale: float = field(default=100.0, metadata={"help": "what cosine similarities are multiplied with to be logits", "range": (0.01, 1e4)})
+    templates: tuple[str, ...] = field(
+        default=("a photo of a {}.",), metadata={"help": "prompts; {} stands for the class name"}
+    )
+    scale: float = field(
+        default=100.0,
+        metadata={"help": "what cosine similarities are multiplied with to be logits", "range": (0.01, 1e4)},
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +97,10 @@ class FullFineTuneConfig(burnish.ModuleConfig):
     """Options of the tuner `full-finetune`."""
 
     lr: float = field(default=5e-4, metadata={"help": "learning rate of SGD at the start", "range": (0, 10)})
-    blocks: int | None = field(default=None, metadata={"help": "how many of the last blocks to train; none for all", "range": (1, 10_000)})
+    blocks: int | None = field(
+        default=None,
+        metadata={"help": "how many of the last blocks to train; none for all", "range": (1, 10_000)},
+    )
 
 
 _TEXT = frozenset({"labels", "features", "text-tower"})
@@ -78,7 +113,10 @@ def burnish_noise_models() -> list[burnish.NoiseModel]:
     return [
         burnish.NoiseModel(
             name="deft",
-            summary="A positive and a negative learnt prompt a class, and visual prompts: keep items that are nearer to their label's positive one",
+            summary=(
+                "A positive and a negative learnt prompt a class, and visual prompts: keep items that are"
+                " nearer to their label's positive one"
+            ),
             paper=PAPER,
             assess="burnish_deft.assess:DeFT",
             assess_config=DeFTConfig,
@@ -94,7 +132,10 @@ def burnish_noise_models() -> list[burnish.NoiseModel]:
         ),
         burnish.NoiseModel(
             name="small-loss",
-            summary="Learnt prompts trained on the items of small loss: keep a given share of the items, those of smallest loss",
+            summary=(
+                "Learnt prompts trained on the items of small loss: keep a given share of the items, those of"
+                " smallest loss"
+            ),
             paper="arXiv:1804.06872",
             assess="burnish_deft.small_loss:SmallLoss",
             assess_config=SmallLossConfig,
@@ -124,25 +165,37 @@ def burnish_recipes() -> list[burnish.RecipeFile]:
     return [
         burnish.RecipeFile(
             name="deft",
-            summary="Which detector of wrong labels finds more of them, and what is a linear probe worth on what it keeps? Two cores",
+            summary=(
+                "Which detector of wrong labels finds more of them, and what is a linear probe worth on what"
+                " it keeps? Two cores"
+            ),
             package="burnish_deft",
             file="recipes/deft.yaml",
         ),
         burnish.RecipeFile(
             name="deft-cifar10",
-            summary="The same on simulated noise in CIFAR-10, from a file of yours: add -s data.path=./cifar10_jpeg.npz",
+            summary=(
+                "The same on simulated noise in CIFAR-10, from a file of yours: add -s"
+                " data.path=./cifar10_jpeg.npz"
+            ),
             package="burnish_deft",
             file="recipes/deft-cifar10.yaml",
         ),
         burnish.RecipeFile(
             name="deft-cifar10n",
-            summary="The same on human noise in CIFAR-10: add -s data.path=./cifar10_jpeg.npz -s data.labels_file=./cifar10n.npz",
+            summary=(
+                "The same on human noise in CIFAR-10: add -s data.path=./cifar10_jpeg.npz -s"
+                " data.labels_file=./cifar10n.npz"
+            ),
             package="burnish_deft",
             file="recipes/deft-cifar10n.yaml",
         ),
         burnish.RecipeFile(
             name="deft-full",
-            summary="The same with full fine-tuning as the second phase, on a folder of your own and a large open_clip model: add --data ./photos",
+            summary=(
+                "The same with full fine-tuning as the second phase, on a folder of your own and a large"
+                " open_clip model: add --data ./photos"
+            ),
             package="burnish_deft",
             file="recipes/deft-full.yaml",
         ),

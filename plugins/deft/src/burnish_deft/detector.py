@@ -1,4 +1,7 @@
-"""The detector of DeFT: how positive, negative and visual prompts are trained, and what it then says of each label."""
+"""The detector of DeFT.
+
+How positive, negative and visual prompts are trained, and what it then says of each label.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ PROMPTS = ("positive", "negative")
 
 @dataclass(frozen=True)
 class Protocol:
-    """What the two protocols of the released scripts, for simulated and for real noise, do differently; epochs are counted from 0.
+    """What the two protocols of the released scripts, for simulated and for real noise, do differently.
+
+    Epochs are counted from 0.
 
     Attributes:
         agree: whether a clean label must also be the likeliest yes.
@@ -42,14 +47,20 @@ class Protocol:
 
 
 def protocol(config: DeFTConfig) -> Protocol:
-    """Return the protocol of a config: the released scripts for real noise let the dual prompt loss trust labels in the first epoch alone."""
+    """Return the protocol of a config.
+
+    The released scripts for real noise let the dual prompt loss trust labels in the first epoch alone.
+    """
     real = config.noise == "real"
     warmup = config.warmup if config.warmup is not None else 5 if real else 1
     return Protocol(real, real, warmup, 1 if real and config.variant == "released" else warmup)
 
 
 def complementary_labels(task: Task, y: NDArray[np.int64], classes: int, epoch: int) -> NDArray[np.int64]:
-    """Return (n,) a class other than the label, all equally likely: drawn anew for each item in each epoch, whatever the batches are."""
+    """Return (n,) a class other than the label, all equally likely.
+
+    Drawn anew for each item in each epoch, whatever the batches are.
+    """
     uniform = task.generator(f"complementary {epoch}").random(len(y))
     away = 1 + np.minimum((uniform * (classes - 1)).astype(np.int64), classes - 2)
     return np.asarray((y + away) % classes)
@@ -96,10 +107,14 @@ class Detector:
         target = y if batch.epoch < rule.trusting else torch.where(clean, y, z_pos.detach().argmax(dim=1))
         dual = o.dual_prompt_loss(p_yes, target, self._complementary[at], weights)
         if batch.epoch < rule.warmup:
-            similarity = (o.symmetric_cross_entropy if rule.symmetric else o.similarity_loss)(z_pos, y, weights)
+            similarity = (o.symmetric_cross_entropy if rule.symmetric else o.similarity_loss)(
+                z_pos, y, weights
+            )
         else:
             similarity = o.similarity_loss(z_pos, y, weights * clean)
-        self._history[batch.epoch].append([float(dual.detach()), float(similarity.detach()), float(clean.sum()), float(len(at))])
+        self._history[batch.epoch].append(
+            [float(dual.detach()), float(similarity.detach()), float(clean.sum()), float(len(at))]
+        )
         return dual + similarity
 
     def _begin(self, epoch: int) -> None:
@@ -112,7 +127,10 @@ class Detector:
         """Note and return (B,) bool which items are clean."""
         y = self._y[at]
         clean = o.clean(z_pos, z_neg, y, self._protocol.agree)
-        self._said[at], self._kept[at] = o.yes(z_pos, z_neg).detach().gather(1, y[:, None])[:, 0].float(), clean
+        self._said[at], self._kept[at] = (
+            o.yes(z_pos, z_neg).detach().gather(1, y[:, None])[:, 0].float(),
+            clean,
+        )
         return clean
 
     def clean_probability(self) -> NDArray[np.float32]:
@@ -126,9 +144,13 @@ class Detector:
     def table(self) -> Table:
         """Return by epoch the mean of both losses over its batches, and the share of items that were judged clean in it."""
         epochs = [np.array(rows) for rows in self._history.values()]
-        return Table("deft", "", {
-            "epoch": [epoch + 1 for epoch in self._history],
-            "dual prompt loss": [float(rows[:, 0].mean()) for rows in epochs],
-            "similarity loss": [float(rows[:, 1].mean()) for rows in epochs],
-            "judged clean": [float(rows[:, 2].sum() / rows[:, 3].sum()) for rows in epochs],
-        })  # fmt: skip
+        return Table(
+            "deft",
+            "",
+            {
+                "epoch": [epoch + 1 for epoch in self._history],
+                "dual prompt loss": [float(rows[:, 0].mean()) for rows in epochs],
+                "similarity loss": [float(rows[:, 1].mean()) for rows in epochs],
+                "judged clean": [float(rows[:, 2].sum() / rows[:, 3].sum()) for rows in epochs],
+            },
+        )

@@ -1,4 +1,7 @@
-"""The second phase of DeFT: full fine-tuning of the image tower's blocks, with a linear head, on the items that were kept."""
+"""The second phase of DeFT.
+
+Full fine-tuning of the image tower's blocks, with a linear head, on the items that were kept.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,8 @@ _HEAD = ("parts.head.weight", "parts.head.bias")
 class FullFineTune:
     """Trains the blocks of the tower in place and a new linear head on its pooled, unprojected features, with the recipe's loss.
 
-    Embeddings of patches, class token and positions, and the normalisation layers before and after the blocks, stay frozen, as in the released code.
+    Embeddings of patches, class token and positions, and the normalisation layers before and after the
+    blocks, stay frozen, as in the released code.
     """
 
     def __init__(self, config: FullFineTuneConfig) -> None:
@@ -45,7 +49,8 @@ class FullFineTune:
         """Train on the labelled training items.
 
         Raises:
-            burnish.errors.FitError: no training item has a label, the tower has fewer blocks, or the training broke off.
+            burnish.errors.FitError: no training item has a label, the tower has fewer blocks, or the training
+                broke off.
         """
         _require_kept(task)
         train, backbone, items = task.splits["train"].index, task.backbone(), task.inputs("train")
@@ -54,18 +59,29 @@ class FullFineTune:
             with torch.no_grad():
                 width = backbone.forward(items.prepared(loss.rows[:1]), projected=False).shape[1]
             self._unfreeze(lease, backbone)
-            head = linear_head(width, len(task.classes), torch.Generator().manual_seed(task.seed)).to(lease.device)
+            head = linear_head(width, len(task.classes), torch.Generator().manual_seed(task.seed)).to(
+                lease.device
+            )
             lease.add("head", head)
 
             def of_batch(batch: ModuleBatch) -> Tensor:
                 pooled = backbone.forward(batch.inputs, projected=False)
-                return loss(head(pooled), loss.rows[batch.at], batch.epoch / self.config.epochs, embeddings=pooled)
+                return loss(
+                    head(pooled), loss.rows[batch.at], batch.epoch / self.config.epochs, embeddings=pooled
+                )
 
             order = int(task.generator("order").integers(2**63))
             train_module(
-                lease.parameters().values(), items, loss.rows, self.config, of_batch,
-                order=order, run=task.run, views=backbone.views, where=_WHERE,
-            )  # fmt: skip
+                lease.parameters().values(),
+                items,
+                loss.rows,
+                self.config,
+                of_batch,
+                order=order,
+                run=task.run,
+                views=backbone.views,
+                where=_WHERE,
+            )
             state = {name: tensor.cpu() for name, tensor in lease.state().items()}
         return FineTuned(self, state, task.classes, loss.activation)
 
@@ -83,14 +99,26 @@ class FullFineTune:
             raise ModelFileError("the model does not say what it holds", where=_WHERE)
         if different := sorted(state.keys() ^ told.keys()):
             what = "missing" if different[0] in told else "no part of it"
-            raise ModelFileError(f"tensor {different[0]!r} is {what}", where=_WHERE, possible=", ".join(sorted(map(str, told))[:4]) + " ...")
+            raise ModelFileError(
+                f"tensor {different[0]!r} is {what}",
+                where=_WHERE,
+                possible=", ".join(sorted(map(str, told))[:4]) + " ...",
+            )
         for name, tensor in state.items():
             if _told(tensor) != told[name]:
-                raise ModelFileError(f"tensor {name!r} is {_told(tensor)}", where=_WHERE, possible=str(told[name]))
+                raise ModelFileError(
+                    f"tensor {name!r} is {_told(tensor)}", where=_WHERE, possible=str(told[name])
+                )
             if not bool(torch.isfinite(tensor).all()):
                 raise ModelFileError(f"tensor {name!r} has values that are NaN or infinite", where=_WHERE)
         weight, bias = (state.get(name) for name in _HEAD)
-        if weight is None or bias is None or weight.ndim != 2 or weight.shape[0] != len(classes) or bias.shape != weight.shape[:1]:
+        if (
+            weight is None
+            or bias is None
+            or weight.ndim != 2
+            or weight.shape[0] != len(classes)
+            or bias.shape != weight.shape[:1]
+        ):
             raise ModelFileError(f"the head is not one for {len(classes)} classes", where=_WHERE)
         return FineTuned(self, state, classes, str(activation))
 
@@ -113,9 +141,15 @@ class FineTuned(Adapted):
         activation: how logits become probabilities.
     """
 
-    def __init__(self, tuner: FullFineTune, state: Mapping[str, Tensor], classes: Classes, activation: str) -> None:
+    def __init__(
+        self, tuner: FullFineTune, state: Mapping[str, Tensor], classes: Classes, activation: str
+    ) -> None:
         self.classes = classes
-        self._tuner, self._state, self._activation = tuner, dict(state), cast("Literal['softmax', 'sigmoid']", activation)
+        self._tuner, self._state, self._activation = (
+            tuner,
+            dict(state),
+            cast("Literal['softmax', 'sigmoid']", activation),
+        )
         self._weight, self._bias = (self._state[name].float() for name in _HEAD)
 
     @contextmanager
@@ -125,7 +159,9 @@ class FineTuned(Adapted):
         Raises:
             ModelFileError: the backbone has other blocks.
         """
-        with self._tuner.adapted(backbone, {n: t for n, t in self._state.items() if n not in _HEAD}, self._weight.shape[1]) as encoder:
+        with self._tuner.adapted(
+            backbone, {n: t for n, t in self._state.items() if n not in _HEAD}, self._weight.shape[1]
+        ) as encoder:
             yield encoder
 
     def predict(self, features: NDArray[Any]) -> Scores:
@@ -134,7 +170,9 @@ class FineTuned(Adapted):
         Raises:
             burnish.errors.DataError: the features have another width.
         """
-        values = in_chunks(features, self._weight.shape[1], lambda x: x @ self._weight.T + self._bias, len(self.classes))
+        values = in_chunks(
+            features, self._weight.shape[1], lambda x: x @ self._weight.T + self._bias, len(self.classes)
+        )
         return Scores("logits", values, self.classes, self._activation)
 
     def embed(self, features: NDArray[Any]) -> NDArray[np.float32]:
@@ -147,7 +185,10 @@ class FineTuned(Adapted):
 
     def info(self) -> Mapping[str, Any]:
         """Return the activation, and shape and type of every tensor."""
-        return {"activation": self._activation, "tensors": {name: _told(tensor) for name, tensor in self._state.items()}}
+        return {
+            "activation": self._activation,
+            "tensors": {name: _told(tensor) for name, tensor in self._state.items()},
+        }
 
 
 class Pooled:
@@ -182,7 +223,11 @@ def _require_kept(task: Task) -> None:
     """Say that it was the assessor where it left nothing to train on."""
     opinion, known = task.assessment, task.supervision.take(task.splits["train"].index).known
     if opinion is not None and opinion.keep is not None and not opinion.keep.any() and not known.any():
-        raise FitError(f"the assessor kept none of {len(opinion.keep)} items", where=_WHERE, todo="See its opinion in the report")
+        raise FitError(
+            f"the assessor kept none of {len(opinion.keep)} items",
+            where=_WHERE,
+            todo="See its opinion in the report",
+        )
 
 
 def _told(tensor: Tensor) -> str:

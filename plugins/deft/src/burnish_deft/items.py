@@ -28,7 +28,8 @@ class Judged:
         rows: (n,) int64 places in the train split.
         y: (n,) int64 labels as columns of `classes`.
         weights: (n,) float32.
-        columns: (C,) int64 which of the data's classes have training items; no item is a candidate for another.
+        columns: (C,) int64 which of the data's classes have training items; no item is a candidate for
+            another.
         classes: these C.
     """
 
@@ -51,7 +52,11 @@ def task_of(evidence: Evidence, where: str) -> Task:
         DataError: there is none.
     """
     if evidence.task is None:
-        raise DataError("the evidence has no task, and this assessor needs a backbone", where=where, todo="Assess through a recipe")
+        raise DataError(
+            "the evidence has no task, and this assessor needs a backbone",
+            where=where,
+            todo="Assess through a recipe",
+        )
     return evidence.task
 
 
@@ -65,7 +70,9 @@ def judged(task: Task, where: str) -> Judged:
     index = task.splits["train"].index
     supervision = task.supervision.take(index)
     if not isinstance(supervision, Labels):
-        raise DataError(f"the targets are {supervision.word}", where=where, possible="labels, one class an item")
+        raise DataError(
+            f"the targets are {supervision.word}", where=where, possible="labels, one class an item"
+        )
     rows = np.flatnonzero(supervision.known)
     if not len(rows):
         raise FitError("no training item has a label", where=where)
@@ -73,6 +80,13 @@ def judged(task: Task, where: str) -> Judged:
     columns = np.flatnonzero(task.classes.known | np.isin(np.arange(len(task.classes)), y))
     if len(columns) < 2:
         kind = DataError if len(task.classes) < 2 else FitError  # data of one class fail in every replicate
-        raise kind("the training items have one class alone, and a label can only be wrong beside another", where=where)
-    weights = np.ones(len(rows), dtype=np.float32) if supervision.weights is None else supervision.weights[rows]
-    return Judged(index[rows], rows, np.searchsorted(columns, y), weights, columns, task.classes.subset(columns))
+        raise kind(
+            "the training items have one class alone, and a label can only be wrong beside another",
+            where=where,
+        )
+    weights = (
+        np.ones(len(rows), dtype=np.float32) if supervision.weights is None else supervision.weights[rows]
+    )
+    return Judged(
+        index[rows], rows, np.searchsorted(columns, y), weights, columns, task.classes.subset(columns)
+    )

@@ -15,16 +15,22 @@ _WHERE = "assess label-match"
 
 
 class LabelMatch:
-    """Compares labels with zero-shot predictions (Radford et al. 2021, arXiv:2103.00020); nothing is trained."""
+    """Compares labels with zero-shot predictions (Radford et al. 2021, arXiv:2103.00020).
+
+    Nothing is trained.
+    """
 
     def __init__(self, config: LabelMatchConfig) -> None:
         self.config = config
 
     def assess(self, evidence: Evidence) -> Assessment:
-        """Return the opinion on the labelled training items; `clean_probability` is the zero-shot probability of the label.
+        """Return the opinion on the labelled training items.
+
+        `clean_probability` is the zero-shot probability of the label.
 
         Raises:
-            burnish.errors.DataError: there is no task, the targets are no labels, the data has one class, or the classes have no names.
+            burnish.errors.DataError: there is no task, the targets are no labels, the data has one class, or
+                the classes have no names.
             burnish.errors.FitError: no label is known, or all are of one class.
             burnish.errors.ConfigError: a template has no place for the name.
         """

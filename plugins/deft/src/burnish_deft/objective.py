@@ -1,7 +1,10 @@
-"""The formulas of DeFT (arXiv:2409.19696): B items, C classes, z+ and z- (B, C) the logits of the positive and the negative prompts.
+"""The formulas of DeFT (arXiv:2409.19696).
 
-Two things are learnt at once, each from its own loss: the dual prompt loss moves the negative prompts alone, the similarity loss positive
-prompts and visual ones. What keeps them apart are z+ in the former, and the image feature in z-, both without gradient.
+B items, C classes, z+ and z- (B, C) the logits of the positive and the negative prompts.
+
+Two things are learnt at once, each from its own loss: the dual prompt loss moves the negative prompts alone,
+the similarity loss positive prompts and visual ones. What keeps them apart are z+ in the former, and the
+image feature in z-, both without gradient.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ FLOOR = 1e-5
 
 
 def logits(image: Tensor, positive: Tensor, negative: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Return z+ = s I T+' and z- = s sg(I) T-', (B, C) each, with all features normalised; sg stops the gradient.
+    """Return z+ = s I T+' and z- = s sg(I) T-', (B, C) each, with all features normalised.
+
+    Sg stops the gradient.
 
     Args:
         image: features of the images (B, D).
@@ -37,7 +42,8 @@ def yes(positive: Tensor, negative: Tensor) -> Tensor:
 def clean(positive: Tensor, negative: Tensor, y: Tensor, agree: bool) -> Tensor:
     """Return (B,) bool, which labels are taken to be right: p_yes of the label is above 1/2.
 
-    It is decided by z+ - z-, of which p_yes is the sigmoid: p_yes in float32 is 1 from a difference of 17 on, whatever the class.
+    It is decided by z+ - z-, of which p_yes is the sigmoid: p_yes in float32 is 1 from a difference of 17 on,
+    whatever the class.
 
     Args:
         positive: z+ (B, C).
@@ -61,7 +67,9 @@ def dual_prompt_loss(p_yes: Tensor, target: Tensor, complementary: Tensor, weigh
     """
     no = (1 - p_yes).gather(1, complementary[:, None])[:, 0]
     of_target = p_yes.gather(1, target[:, None])[:, 0]
-    return weighted_mean(-no.clamp(FLOOR, 1).log(), weights) + weighted_mean(-of_target.clamp(FLOOR, 1).log(), weights)
+    return weighted_mean(-no.clamp(FLOOR, 1).log(), weights) + weighted_mean(
+        -of_target.clamp(FLOOR, 1).log(), weights
+    )
 
 
 def similarity_loss(positive: Tensor, y: Tensor, weights: Tensor) -> Tensor:
@@ -83,7 +91,8 @@ def symmetric_cross_entropy(positive: Tensor, y: Tensor, weights: Tensor) -> Ten
 def forget_rate(epoch: int, rate: float, warmup: int) -> float:
     """Return R(e), the share of a batch that small-loss selection leaves out in epoch e from 0.
 
-    It is 0 in the first epoch of the warm-up and `rate` in its last one, in equal steps, and `rate` from then on; a warm-up of one epoch is 0.
+    It is 0 in the first epoch of the warm-up and `rate` in its last one, in equal steps, and `rate` from then
+    on; a warm-up of one epoch is 0.
     """
     return rate if epoch >= warmup else rate * epoch / max(1, warmup - 1)
 

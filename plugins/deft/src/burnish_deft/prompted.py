@@ -35,13 +35,23 @@ class Prompted:
         where: who prompts, for messages.
     """
 
-    def __init__(self, lease: Lease, task: Task, judged: Judged, config: DeFTConfig | SmallLossConfig, prompts: Sequence[str], where: str) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        task: Task,
+        judged: Judged,
+        config: DeFTConfig | SmallLossConfig,
+        prompts: Sequence[str],
+        where: str,
+    ) -> None:
         self._lease, self._task, self._judged, self._config, self._where = lease, task, judged, config, where
         self._backbone: Any = task.backbone()
         self.scale = float(self._backbone.logit_scale)
         self._texts: dict[str, LearntContext] = {}
         for name in prompts:
-            part = LearntContext(self._backbone, judged.classes, config.context, _generator(task, name), chunk=config.chunk)
+            part = LearntContext(
+                self._backbone, judged.classes, config.context, _generator(task, name), chunk=config.chunk
+            )
             lease.add(name, part)
             self._texts[name] = part
         if config.visual:
@@ -49,9 +59,18 @@ class Prompted:
 
     def _prompt_image_tower(self) -> None:
         try:
-            visual_prompts(self._lease, self._backbone.sites, count=self._config.visual, generator=_generator(self._task, "visual"))
+            visual_prompts(
+                self._lease,
+                self._backbone.sites,
+                count=self._config.visual,
+                generator=_generator(self._task, "visual"),
+            )
         except FitError as error:
-            raise FitError(error.what, where=self._where, todo="Give visual=0, which learns prompts of the text tower alone") from error
+            raise FitError(
+                error.what,
+                where=self._where,
+                todo="Give visual=0, which learns prompts of the text tower alone",
+            ) from error
 
     def image(self, inputs: Inputs) -> Tensor:
         """Return features of images (B, D)."""
@@ -70,9 +89,16 @@ class Prompted:
         """
         order = int(self._task.generator("order").integers(2**63))
         train_module(
-            self._lease.parameters().values(), self._task.inputs("train"), self._judged.rows, self._config, loss,
-            order=order, run=self._task.run, views=self._backbone.views, where=self._where,
-        )  # fmt: skip
+            self._lease.parameters().values(),
+            self._task.inputs("train"),
+            self._judged.rows,
+            self._config,
+            loss,
+            order=order,
+            run=self._task.run,
+            views=self._backbone.views,
+            where=self._where,
+        )
 
     def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield places among the items (B,) and the features of their evaluation views (B, D), in order, without gradient."""
@@ -84,7 +110,9 @@ class Prompted:
 
 
 @contextmanager
-def prompting(task: Task, judged: Judged, config: DeFTConfig | SmallLossConfig, prompts: Sequence[str], where: str) -> Iterator[Prompted]:
+def prompting(
+    task: Task, judged: Judged, config: DeFTConfig | SmallLossConfig, prompts: Sequence[str], where: str
+) -> Iterator[Prompted]:
     """Prompt a task's backbone for the length of the block.
 
     Raises:

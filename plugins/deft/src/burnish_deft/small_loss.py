@@ -1,4 +1,8 @@
-"""The assessor `small-loss`: the same prompts, trained on the items of small loss, as a baseline (Han et al. 2018, arXiv:1804.06872, one model)."""
+"""The assessor `small-loss`.
+
+The same prompts, trained on the items of small loss, as a baseline (Han et al. 2018, arXiv:1804.06872, one
+model).
+"""
 
 from __future__ import annotations
 
@@ -25,18 +29,23 @@ _WHERE = "assess small-loss"
 class SmallLoss:
     """Trains positive and visual prompts on the smaller losses of each batch, and keeps the items of smallest loss in the end.
 
-    How many it keeps follows from the share of wrong labels, which is an option: the method has no view of its own on it.
+    How many it keeps follows from the share of wrong labels, which is an option: the method has no view of
+    its own on it.
     """
 
     def __init__(self, config: SmallLossConfig) -> None:
         self.config = config
 
     def assess(self, evidence: Evidence) -> Assessment:
-        """Return the opinion on the labelled training items; `clean_probability` is the softmax of z+ at the label.
+        """Return the opinion on the labelled training items.
+
+        `clean_probability` is the softmax of z+ at the label.
 
         Raises:
-            burnish.errors.DataError: there is no task, the targets are no labels, the data has one class, or classes have no names or too long ones.
-            burnish.errors.FitError: no label is known, or all are of one class; the image tower takes no prompts; or the training broke off.
+            burnish.errors.DataError: there is no task, the targets are no labels, the data has one class, or
+                classes have no names or too long ones.
+            burnish.errors.FitError: no label is known, or all are of one class; the image tower takes no
+                prompts; or the training broke off.
         """
         task = task_of(evidence, _WHERE)
         items = judged(task, _WHERE)
@@ -52,7 +61,9 @@ class SmallLoss:
         at = torch.as_tensor(batch.at, device=y.device)
         (texts,) = prompted.texts()
         losses = _losses(prompted.image(batch.inputs), texts, prompted.scale, y[at])
-        small = o.small_losses(losses.detach(), 1 - o.forget_rate(batch.epoch, self.config.rate, self.config.warmup))
+        small = o.small_losses(
+            losses.detach(), 1 - o.forget_rate(batch.epoch, self.config.rate, self.config.warmup)
+        )
         return weighted_mean(losses, weights[at] * small)
 
 
@@ -65,4 +76,6 @@ def _plain_losses(prompted: Prompted, y: Tensor) -> Tensor:
     """Return (n,) the cross-entropy of every item in its evaluation view."""
     with torch.no_grad():
         (texts,) = prompted.texts()
-    return torch.cat([_losses(image, texts, prompted.scale, y[at.to(y.device)]) for at, image in prompted.plain()])
+    return torch.cat(
+        [_losses(image, texts, prompted.scale, y[at.to(y.device)]) for at, image in prompted.plain()]
+    )

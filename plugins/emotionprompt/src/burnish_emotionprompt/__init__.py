@@ -12,7 +12,9 @@ BURNISH_API = 1
 
 PAPER = "arXiv:2307.11760"
 
-Stimulus = Literal["EP01", "EP02", "EP03", "EP04", "EP05", "EP06", "EP07", "EP08", "EP09", "EP10", "EP11", "best", "all"]
+Stimulus = Literal[
+    "EP01", "EP02", "EP03", "EP04", "EP05", "EP06", "EP07", "EP08", "EP09", "EP10", "EP11", "best", "all"
+]
 Placement = Literal["after-instruction", "after-input"]
 STAGES = ("markers", "contractions", "first-line", "first-sentence", "lower", "hyphens", "punctuation")
 """Stages of normalisation, in the order in which the released code of the same authors applies them."""
@@ -24,12 +26,24 @@ class ScoringConfig:
 
     metric: Literal["exact", "set", "contains", "substring", "f1", "choice"] = field(
         default="exact",
-        metadata={"help": "exact: same text; set: same words; contains: as whole words; substring: anywhere; f1: of words; choice: same letter"},
+        metadata={
+            "help": (
+                "exact: same text; set: same words; contains: as whole words; substring: anywhere; f1: of"
+                " words; choice: same letter"
+            )
+        },
     )
-    stages: tuple[str, ...] = field(default=STAGES, metadata={"help": "stages of normalisation, of answers and references, in this order"})
+    stages: tuple[str, ...] = field(
+        default=STAGES, metadata={"help": "stages of normalisation, of answers and references, in this order"}
+    )
     salvage: Literal["none", "any-word", "class-name"] = field(
         default="class-name",
-        metadata={"help": "leniency: any-word: one word of the answer is enough; class-name: the only class named anywhere counts, if there is one"},
+        metadata={
+            "help": (
+                "leniency: any-word: one word of the answer is enough; class-name: the only class named"
+                " anywhere counts, if there is one"
+            )
+        },
     )
 
     def __post_init__(self) -> None:
@@ -43,22 +57,50 @@ class PromptConfig(ScoringConfig):
     """The prompt, and how it is answered."""
 
     instruction: str = field(
-        default="", metadata={"help": "what to do with the text; {classes} stands for the names of the classes. Made from them if not given"}
+        default="",
+        metadata={
+            "help": (
+                "what to do with the text; {classes} stands for the names of the classes. Made from them if"
+                " not given"
+            )
+        },
     )
     variant: Literal["paper", "released"] = field(
-        default="paper", metadata={"help": "released: no space before the stimulus, and an empty line where demonstrations would stand"}
+        default="paper",
+        metadata={
+            "help": (
+                "released: no space before the stimulus, and an empty line where demonstrations would stand"
+            )
+        },
     )
-    shots: int = field(default=0, metadata={"help": "demonstrations from train in each prompt, drawn for each item; paper: 0 or 5", "range": (0, 64)})
-    pool: int = field(default=200, metadata={"help": "training items that demonstrations are drawn from", "range": (1, 10_000)})
-    temperature: float = field(default=0.7, metadata={"help": "0 takes the likeliest token each time", "range": (0, 2)})
-    top_p: float = field(default=1.0, metadata={"help": "share of probability that tokens are drawn from", "range": (0.01, 1)})
+    shots: int = field(
+        default=0,
+        metadata={
+            "help": "demonstrations from train in each prompt, drawn for each item; paper: 0 or 5",
+            "range": (0, 64),
+        },
+    )
+    pool: int = field(
+        default=200,
+        metadata={"help": "training items that demonstrations are drawn from", "range": (1, 10_000)},
+    )
+    temperature: float = field(
+        default=0.7, metadata={"help": "0 takes the likeliest token each time", "range": (0, 2)}
+    )
+    top_p: float = field(
+        default=1.0, metadata={"help": "share of probability that tokens are drawn from", "range": (0.01, 1)}
+    )
     max_new_tokens: int = field(default=50, metadata={"help": "most tokens of an answer", "range": (1, 4096)})
     stop: tuple[str, ...] = field(default=(), metadata={"help": "texts that end an answer"})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.pool < self.shots:
-            raise ConfigError(f"a pool of {self.pool} cannot give {self.shots} demonstrations", where="pool", possible=f"{self.shots} and more")
+            raise ConfigError(
+                f"a pool of {self.pool} cannot give {self.shots} demonstrations",
+                where="pool",
+                possible=f"{self.shots} and more",
+            )
 
 
 @dataclass(frozen=True)
@@ -75,10 +117,20 @@ class EmotionPromptConfig(PromptConfig):
 
     stimulus: Stimulus = field(
         default="best",
-        metadata={"help": "EP01 to EP11; best: of the eleven on validation; all: asks with all and the prompt alone, answers as best"},
+        metadata={
+            "help": (
+                "EP01 to EP11; best: of the eleven on validation; all: asks with all and the prompt alone,"
+                " answers as best"
+            )
+        },
     )
     placement: Placement = field(
-        default="after-instruction", metadata={"help": "where the stimulus stands: behind the instruction, or on a line of its own behind the input"}
+        default="after-instruction",
+        metadata={
+            "help": (
+                "where the stimulus stands: behind the instruction, or on a line of its own behind the input"
+            )
+        },
     )
 
 
@@ -86,8 +138,14 @@ class EmotionPromptConfig(PromptConfig):
 class AnswersConfig(ScoringConfig):
     """What is measured of answers."""
 
-    chance: float | None = field(default=None, metadata={"help": "score of guessing, for the score between chance and expert", "range": (0, 1)})
-    expert: float = field(default=1.0, metadata={"help": "score of an expert, for the score between chance and expert", "range": (0, 1)})
+    chance: float | None = field(
+        default=None,
+        metadata={"help": "score of guessing, for the score between chance and expert", "range": (0, 1)},
+    )
+    expert: float = field(
+        default=1.0,
+        metadata={"help": "score of an expert, for the score between chance and expert", "range": (0, 1)},
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,7 +184,10 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
     return [
         burnish.Evaluator(
             name="answers",
-            summary="Answers against classes or references after named stages; with all stimuli their mean, table and oracle choice",
+            summary=(
+                "Answers against classes or references after named stages; with all stimuli their mean, table"
+                " and oracle choice"
+            ),
             paper=PAPER,
             target="burnish_emotionprompt.evaluator:AnswerScores",
             config=AnswersConfig,
@@ -141,7 +202,10 @@ def burnish_recipes() -> list[burnish.RecipeFile]:
     return [
         burnish.RecipeFile(
             name="emotionprompt",
-            summary="Does an emotional stimulus help your model on your texts? add --data ./texts.csv --backbone ...",
+            summary=(
+                "Does an emotional stimulus help your model on your texts? add --data ./texts.csv"
+                " --backbone ..."
+            ),
             package="burnish_emotionprompt",
             file="recipes/emotionprompt.yaml",
         ),

@@ -8,7 +8,8 @@ from typing import Final
 _STEPS: Final = (
     # (B), [b]; not the plural of "option(s)".
     re.compile(r"(?<!\w)[(\[]([A-Za-z])[)\]]"),
-    # The answer is B; Answer: b. Small letters, "I" and "A" are words unless the clause ends with them: the answer is a dog.
+    # The answer is B; Answer: b. Small letters, "I" and "A" are words unless the clause ends with them: the
+    # answer is a dog.
     re.compile(
         r"""(?i:\banswer(?:\s+is\b:?|\s*:))[\s*_"'`]*"""
         r"""(?:([B-HJ-Z])(?!\w|['\u2019]\w)|([A-Za-z])(?=[ \t]*(?:$|[^\w \t'\u2019-]|['\u2019-](?!\w))|\s+because\b))"""
@@ -23,8 +24,9 @@ _STEPS: Final = (
 def letter_of(text: str) -> str | None:
     """Return the letter that a text chooses, small; None where it has none, or several where it is decided.
 
-    The first of these decides that finds any: a letter in brackets; behind "answer is" or "answer:"; at the start, alone or before ``)``, ``.``,
-    ``:``, ``,`` or the end of the line; a capital that stands alone, other than "I" and "A".
+    The first of these decides that finds any: a letter in brackets; behind "answer is" or "answer:"; at the
+    start, alone or before ``)``, ``.``, ``:``, ``,`` or the end of the line; a capital that stands alone,
+    other than "I" and "A".
 
     Args:
         text: an answer or a reference as it came.

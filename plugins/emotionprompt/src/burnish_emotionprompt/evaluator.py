@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 WHERE = "evaluate answers"
 NO_TARGET = "no item has a known target"
-_NAMES = {"exact": "exact-match", "set": "exact-set", "contains": "contains", "substring": "substring", "f1": "f1", "choice": "multiple-choice"}
+_NAMES = {
+    "exact": "exact-match",
+    "set": "exact-set",
+    "contains": "contains",
+    "substring": "substring",
+    "f1": "f1",
+    "choice": "multiple-choice",
+}
 
 
 class AnswerScores:
@@ -35,7 +42,9 @@ class AnswerScores:
         self.config = config
 
     def measure(self, outcome: Outcome) -> Measures:
-        """Return the metric; ``unparsed`` for labels; and where several stimuli were asked with, those that `_of_stimuli` makes.
+        """Return the metric; ``unparsed`` for labels.
+
+        And where several stimuli were asked with, those that `_of_stimuli` makes.
 
         Raises:
             DataError: the targets are neither labels nor texts, or answers cannot tell the classes apart.
@@ -56,18 +65,32 @@ class AnswerScores:
             scalars += [value, *self._between(value)]
             if isinstance(outcome.targets(split), Labels):
                 unnamed = (outcome.scores(split).top()[known] < 0).astype(np.float64)
-                scalars.append(_measure("unparsed", split, unnamed, units, better="down", how="share of answers that name no class, or several"))
+                scalars.append(
+                    _measure(
+                        "unparsed",
+                        split,
+                        unnamed,
+                        units,
+                        better="down",
+                        how="share of answers that name no class, or several",
+                    )
+                )
             answers = outcome.answers(split)
             if answers is not None and len(answers.names) > 1:
                 right_ones = [references[row] for row in known]
                 columns = [answers.texts[known, at].tolist() for at in range(len(answers.names))]
-                by_stimulus = {name: self._scores(column, right_ones, names) for name, column in zip(answers.names, columns, strict=True)}
+                by_stimulus = {
+                    name: self._scores(column, right_ones, names)
+                    for name, column in zip(answers.names, columns, strict=True)
+                }
                 found, table = _of_stimuli(metric, split, by_stimulus, units)
                 scalars += found
                 tables.append(table)
         return Measures(tuple(scalars), tuple(tables))
 
-    def _scores(self, texts: Sequence[str], references: Sequence[tuple[str, ...]], names: Sequence[str]) -> NDArray[np.float64]:
+    def _scores(
+        self, texts: Sequence[str], references: Sequence[tuple[str, ...]], names: Sequence[str]
+    ) -> NDArray[np.float64]:
         pairs = zip(texts, references, strict=True)
         return np.array([score(text, right, self.config, names) for text, right in pairs], dtype=np.float64)
 
@@ -76,7 +99,10 @@ class AnswerScores:
         if self.config.chance is None:
             return []
         between = (value.value - self.config.chance) / (self.config.expert - self.config.chance)
-        how = value.how or f"{value.name}: 0 is chance ({self.config.chance:g}), 1 is an expert ({self.config.expert:g})"
+        how = (
+            value.how
+            or f"{value.name}: 0 is chance ({self.config.chance:g}), 1 is an expert ({self.config.expert:g})"
+        )
         return [Measure("normalised-score", value.split, between, "1", n=value.n, how=how)]
 
 
@@ -85,25 +111,52 @@ def _texts(outcome: Outcome, split: str, names: Sequence[str]) -> Sequence[str]:
     return scores.texts if scores.texts is not None else [names[column] for column in scores.top()]
 
 
-def _measure(name: str, split: str, values: NDArray[np.float64], units: NDArray[np.int64], *, better: str = "up", how: str = "") -> Measure:
+def _measure(
+    name: str,
+    split: str,
+    values: NDArray[np.float64],
+    units: NDArray[np.int64],
+    *,
+    better: str = "up",
+    how: str = "",
+) -> Measure:
     if not len(values):
         return Measure(name, split, float("nan"), better=better, how=NO_TARGET)  # type: ignore[arg-type]
     groups, place = np.unique(units, return_inverse=True)
-    terms = Terms(groups, np.bincount(place, values, len(groups)), np.bincount(place, minlength=len(groups)).astype(np.float64))
+    terms = Terms(
+        groups,
+        np.bincount(place, values, len(groups)),
+        np.bincount(place, minlength=len(groups)).astype(np.float64),
+    )
     return Measure(name, split, float(values.mean()), better=better, n=len(values), how=how, terms=terms)  # type: ignore[arg-type]
 
 
-def _of_stimuli(metric: str, split: str, by_stimulus: dict[str, NDArray[np.float64]], units: NDArray[np.int64]) -> tuple[list[Measure], Table]:
+def _of_stimuli(
+    metric: str, split: str, by_stimulus: dict[str, NDArray[np.float64]], units: NDArray[np.int64]
+) -> tuple[list[Measure], Table]:
     """Return the mean over the eleven stimuli, the prompt alone, the oracle, and a table of every stimulus against the prompt alone."""
     eleven = [by_stimulus[name] for name in STIMULI]
     scalars = [
-        _measure(f"{metric}-original", split, by_stimulus[ORIGINAL], units, how="the prompt without a stimulus"),
-        _measure(f"{metric}-mean-stimulus", split, np.mean(eleven, axis=0), units, how="mean over the eleven stimuli"),
+        _measure(
+            f"{metric}-original", split, by_stimulus[ORIGINAL], units, how="the prompt without a stimulus"
+        ),
+        _measure(
+            f"{metric}-mean-stimulus",
+            split,
+            np.mean(eleven, axis=0),
+            units,
+            how="mean over the eleven stimuli",
+        ),
     ]
     if len(units):
         oracle = max(STIMULI, key=lambda name: float(by_stimulus[name].mean()))
-        how = f"oracle: {oracle}, the best of eleven chosen on these very items, as in the paper's figures; too high for new items"
-        scalars.append(Measure(f"{metric}-oracle", split, float(by_stimulus[oracle].mean()), n=len(units), how=how))
+        how = (
+            f"oracle: {oracle}, the best of eleven chosen on these very items, as in the paper's figures; too"
+            " high for new items"
+        )
+        scalars.append(
+            Measure(f"{metric}-oracle", split, float(by_stimulus[oracle].mean()), n=len(units), how=how)
+        )
     else:
         scalars.append(Measure(f"{metric}-oracle", split, float("nan"), how=NO_TARGET))
     rows = []
@@ -113,13 +166,19 @@ def _of_stimuli(metric: str, split: str, by_stimulus: dict[str, NDArray[np.float
         apart = float((values - by_stimulus[ORIGINAL]).mean()) if len(values) else float("nan")
         rows.append((name, mean, apart, more, less, sign_test(more, less)))
     head = ("stimulus", metric, "difference", "better items", "worse items", "p (sign test)")
-    return scalars, Table("stimuli", split, {title: list(column) for title, column in zip(head, zip(*rows, strict=True), strict=True)})
+    return scalars, Table(
+        "stimuli",
+        split,
+        {title: list(column) for title, column in zip(head, zip(*rows, strict=True), strict=True)},
+    )
 
 
 def sign_test(better: int, worse: int) -> float:
-    """Return the two-sided p-value that as many items or more differ in one direction by chance; of right and wrong answers it is McNemar's exact
+    """Return the two-sided p-value that as many items or more differ in one direction by chance.
+
+    Of right and wrong answers it is McNemar's exact
     test. Not corrected for the number of stimuli.
-    """  # noqa: D205 (one sentence)
+    """
     n = better + worse
     tail = sum(comb(n, k) for k in range(min(better, worse) + 1))
     return float(min(1.0, 2 * tail / 2**n))

@@ -61,7 +61,10 @@ class StimulusPredictor(Prompted):
         """Return a prompt for each stimulus and text; those of a text share its demonstrations."""
         template = Template(self.instruction, self.config.placement, self.config.variant == "released")
         shown = [draw(self.pool, self.config.shots, text, self.seed) for text in texts]
-        return [tuple(template.prompt(text, stimulus(name), some) for name in self.names) for text, some in zip(texts, shown, strict=True)]
+        return [
+            tuple(template.prompt(text, stimulus(name), some) for name in self.names)
+            for text, some in zip(texts, shown, strict=True)
+        ]
 
     def predict(self, features: NDArray[Any]) -> Scores:
         """Return what the chosen stimulus was answered, and the class it names.
@@ -87,12 +90,18 @@ class StimulusPredictor(Prompted):
     def info(self) -> Mapping[str, Any]:
         """Return instruction, stimuli, choice and demonstrations."""
         return {
-            "instruction": self.instruction, "stimuli": list(self.names), "chosen": self.chosen, "pool": [list(pair) for pair in self.pool],
-            "seed": self.seed, "validation": dict(self.tried),
-        }  # fmt: skip
+            "instruction": self.instruction,
+            "stimuli": list(self.names),
+            "chosen": self.chosen,
+            "pool": [list(pair) for pair in self.pool],
+            "seed": self.seed,
+            "validation": dict(self.tried),
+        }
 
     @classmethod
-    def restore(cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, config: Config) -> StimulusPredictor:
+    def restore(
+        cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, config: Config
+    ) -> StimulusPredictor:
         """Return the predictor with this info.
 
         Raises:
@@ -103,9 +112,21 @@ class StimulusPredictor(Prompted):
         try:
             names, chosen, seed = tuple(map(str, info["stimuli"])), info["chosen"], info["seed"]
             pool = tuple((given, answer) for given, answer in info["pool"])
-            instruction, tried = info["instruction"], {str(name): float(value) for name, value in info["validation"].items()}
-            whole = isinstance(chosen, int) and 0 <= chosen < len(names) and isinstance(seed, int) and isinstance(instruction, str)
-            if not (whole and set(names) <= {ORIGINAL, *STIMULI} and all(isinstance(part, str) for pair in pool for part in pair)):
+            instruction, tried = (
+                info["instruction"],
+                {str(name): float(value) for name, value in info["validation"].items()},
+            )
+            whole = (
+                isinstance(chosen, int)
+                and 0 <= chosen < len(names)
+                and isinstance(seed, int)
+                and isinstance(instruction, str)
+            )
+            if not (
+                whole
+                and set(names) <= {ORIGINAL, *STIMULI}
+                and all(isinstance(part, str) for pair in pool for part in pair)
+            ):
                 raise ValueError("a value is out of range")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelFileError(f"its info is garbled: {error}", where=WHERE) from error

@@ -15,12 +15,17 @@ Demonstration = tuple[str, str]
 
 @dataclass(frozen=True)
 class Template:
-    """The query of Li et al. (arXiv:2307.11760): zero-shot ``Instruction: p EP / Input: x / Answer:``, few-shot with demonstrations between.
+    """The query of Li et al.
+
+    (arXiv:2307.11760): zero-shot ``Instruction: p EP / Input: x / Answer:``, few-shot with demonstrations
+    between.
 
     Attributes:
         instruction: p.
-        placement: ``"after-instruction"``, or ``"after-input"``: on a line of its own behind the input, as promptbench does.
-        released: no space between instruction and stimulus, and the slot of the demonstrations stays as an empty line where there are none.
+        placement: ``"after-instruction"``, or ``"after-input"``: on a line of its own behind the input, as
+            promptbench does.
+        released: no space between instruction and stimulus, and the slot of the demonstrations stays as an
+            empty line where there are none.
     """
 
     instruction: str
@@ -36,7 +41,11 @@ class Template:
             demonstrations: of a few-shot prompt.
         """
         behind = self.placement == "after-input"
-        first = self.instruction if behind or not stimulus else f"{self.instruction}{'' if self.released else ' '}{stimulus}"
+        first = (
+            self.instruction
+            if behind or not stimulus
+            else f"{self.instruction}{'' if self.released else ' '}{stimulus}"
+        )
         shown = "\n\n".join(f"Input: {given}\nOutput: {answer}" for given, answer in demonstrations)
         between = f"{shown}\n" if shown or self.released else ""
         last = f"{stimulus}\n" if behind and stimulus else ""
@@ -44,10 +53,13 @@ class Template:
 
 
 def draw(pool: Sequence[Demonstration], shots: int, text: str, seed: int) -> list[Demonstration]:
-    """Return the demonstrations of one input: the same for every stimulus, and drawn from its text and the seed alone.
+    """Return the demonstrations of one input.
+
+    The same for every stimulus, and drawn from its text and the seed alone.
 
     Args:
-        pool: what they are drawn from, without replacement; items with the input's own text are no demonstrations of it.
+        pool: what they are drawn from, without replacement; items with the input's own text are no
+            demonstrations of it.
         shots: how many.
         text: the input.
         seed: of the fit.

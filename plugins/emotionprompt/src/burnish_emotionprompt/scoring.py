@@ -1,6 +1,7 @@
 """Metrics of answers, their leniency, and the class that an answer names.
 
-After the harness that the authors released with a later paper (arXiv:2405.02814), which follows that of automatic prompt engineering.
+After the harness that the authors released with a later paper (arXiv:2405.02814), which follows that of
+automatic prompt engineering.
 """
 
 from __future__ import annotations
@@ -22,14 +23,20 @@ if TYPE_CHECKING:
 
 
 def f1(answer: str, reference: str) -> float:
-    """Return the harmonic mean of precision and recall over words, each counted as often as it stands there; 0 where none is shared."""
+    """Return the harmonic mean of precision and recall over words, each counted as often as it stands there.
+
+    0 where none is shared.
+    """
     said, right = answer.split(), reference.split()
     shared = sum((Counter(said) & Counter(right)).values())
     return 2 * shared / (len(said) + len(right)) if shared else 0.0
 
 
 def _spans(answer: str, reference: str, whole: bool) -> list[tuple[int, int]]:
-    """Return where an answer has a reference, as whole words or anywhere; 5 is a whole word neither of -5 nor of 5.1."""
+    """Return where an answer has a reference, as whole words or anywhere.
+
+    5 is a whole word neither of -5 nor of 5.1.
+    """
     if not reference or reference not in answer:  # the second is for speed: most classes are not there
         return []
     before = r"(?<!\w)" + (r"(?<!\d\.)(?<!\s-)(?<!^-)" if reference[0].isdigit() else "")
@@ -40,7 +47,10 @@ def _spans(answer: str, reference: str, whole: bool) -> list[tuple[int, int]]:
 
 
 def _named(answer: str, names: Sequence[str], whole: bool) -> list[int]:
-    """Return the places of the names that an answer has, other than within a longer one: "not good" does not name "good"."""
+    """Return the places of the names that an answer has, other than within a longer one.
+
+    "not good" does not name "good".
+    """
     spans = [(span, place) for place, name in enumerate(names) for span in _spans(answer, name, whole)]
     outer = [(span, place) for span, place in spans if not any(_within(span, other) for other, _ in spans)]
     return sorted({place for _, place in outer})
@@ -58,14 +68,19 @@ METRICS: Final[dict[str, Callable[[str, str], float]]] = {
     "f1": f1,
     "choice": lambda answer, reference: float(bool(answer) and answer == reference),
 }
-"""Score in [0, 1] of an answer against a reference: both normalised, or for ``choice`` their letters, empty where there is none."""
+"""Score in [0, 1] of an answer against a reference.
+
+Both normalised, or for ``choice`` their letters, empty where there is none.
+"""
 
 _WHOLE: Final = {"contains": True, "substring": False}
 """Metrics that look for a reference within the answer: whether as whole words."""
 
 
 def score(answer: str, references: Sequence[str], config: ScoringConfig, names: Sequence[str] = ()) -> float:
-    """Return the score of an answer, in [0, 1]: the best over the references. Of a class, 0 where the answer is right for another one, too.
+    """Return the score of an answer, in [0, 1]: the best over the references.
+
+    Of a class, 0 where the answer is right for another one, too.
 
     Args:
         answer: as it came.
@@ -76,11 +91,18 @@ def score(answer: str, references: Sequence[str], config: ScoringConfig, names: 
     if not {*references} <= {*names}:
         return max(_against_texts(answer, references, config))
     values = _against_classes(answer, names, config)
-    return max(values[names.index(reference)] for reference in references) if sum(value >= 1 for value in values) <= 1 else 0.0
+    return (
+        max(values[names.index(reference)] for reference in references)
+        if sum(value >= 1 for value in values) <= 1
+        else 0.0
+    )
 
 
 def class_of(answer: str, names: Sequence[str], config: ScoringConfig) -> int:
-    """Return the class that an answer names: the only one that the metric finds right, -1 where that is none or several."""
+    """Return the class that an answer names.
+
+    The only one that the metric finds right, -1 where that is none or several.
+    """
     right = [column for column, value in enumerate(_against_classes(answer, names, config)) if value >= 1]
     return right[0] if len(right) == 1 else -1
 
@@ -95,9 +117,16 @@ def _against_texts(answer: str, references: Sequence[str], config: ScoringConfig
 
 
 def _against_classes(answer: str, names: Sequence[str], config: ScoringConfig) -> list[float]:
-    """Return the score of an answer against each class; of an answer that is none of them, what leniency makes of it."""
+    """Return the score of an answer against each class.
+
+    Of an answer that is none of them, what leniency makes of it.
+    """
     if config.metric in _WHOLE:
-        found = _named(normalise(answer, config.stages), _comparable(tuple(names), config.metric, config.stages), _WHOLE[config.metric])
+        found = _named(
+            normalise(answer, config.stages),
+            _comparable(tuple(names), config.metric, config.stages),
+            _WHOLE[config.metric],
+        )
         values = [float(column in found) for column in range(len(names))]
     else:
         values = _against_texts(answer, names, config)
@@ -105,7 +134,10 @@ def _against_classes(answer: str, names: Sequence[str], config: ScoringConfig) -
         # The whole answer, not its first line or sentence: the class may be named after an explanation.
         kept = tuple(stage for stage in config.stages if stage not in ("first-line", "first-sentence"))
         whole = " ".join(normalise(answer, kept).split())
-        known = [name if len(name) > 1 or name.isdigit() else "" for name in _comparable(tuple(names), "contains", kept)]
+        known = [
+            name if len(name) > 1 or name.isdigit() else ""
+            for name in _comparable(tuple(names), "contains", kept)
+        ]
         found = _named(whole, known, whole=True)  # a name of one letter may be any word, such as an article
         if len(found) == 1:
             values[found[0]] = 1.0
@@ -127,7 +159,8 @@ def check_references(references: Sequence[tuple[str, ...]], config: ScoringConfi
         where: for the error.
 
     Raises:
-        DataError: of every reference of an item nothing is left after the stages, or for the metric ``choice`` none has a letter.
+        DataError: of every reference of an item nothing is left after the stages, or for the metric
+            ``choice`` none has a letter.
     """
     for row, texts in enumerate(references):
         if texts and not any(_key(text, config) for text in texts):
@@ -144,22 +177,33 @@ def check_names(names: Sequence[str], config: ScoringConfig, where: str) -> None
         where: for the error.
 
     Raises:
-        DataError: of a name nothing is left, or two are the same, after the stages; for the metric ``choice``, a name has no letter, or two have the
-            same.
+        DataError: of a name nothing is left, or two are the same, after the stages; for the metric
+            ``choice``, a name has no letter, or two have the same.
     """
     keys = [_key(name, config) for name in names]
     todo = "Rename classes, set fewer stages, or choose another metric"
     for column, key in enumerate(keys):
         if not key:
-            raise DataError(f"of the class {names[column]!r} nothing is left {_reading(config)}", where=where, todo=todo)
+            raise DataError(
+                f"of the class {names[column]!r} nothing is left {_reading(config)}", where=where, todo=todo
+            )
         if (first := keys.index(key)) < column:
-            raise DataError(f"the classes {names[first]!r} and {names[column]!r} are the same {_reading(config)}", where=where, todo=todo)
+            raise DataError(
+                f"the classes {names[first]!r} and {names[column]!r} are the same {_reading(config)}",
+                where=where,
+                todo=todo,
+            )
 
 
 def _key(text: str, config: ScoringConfig) -> tuple[str, ...]:
-    """Return what two references share that the metric cannot tell apart; nothing where it can match no answer."""
+    """Return what two references share that the metric cannot tell apart.
+
+    Nothing where it can match no answer.
+    """
     words = _comparable((text,), config.metric, config.stages)[0].split()
-    return tuple(sorted(set(words)) if config.metric == "set" else sorted(words) if config.metric == "f1" else words)
+    return tuple(
+        sorted(set(words)) if config.metric == "set" else sorted(words) if config.metric == "f1" else words
+    )
 
 
 def _reading(config: ScoringConfig) -> str:
@@ -167,7 +211,9 @@ def _reading(config: ScoringConfig) -> str:
 
 
 def references_of(supervision: Supervision, classes: Classes, where: str) -> list[tuple[str, ...]]:
-    """Return the acceptable answers of N items; none where the target is unknown. A label's is the name of its class, with spaces.
+    """Return the acceptable answers of N items; none where the target is unknown.
+
+    A label's is the name of its class, with spaces.
 
     Raises:
         DataError: the targets are neither labels with names nor texts.
@@ -175,7 +221,9 @@ def references_of(supervision: Supervision, classes: Classes, where: str) -> lis
     if isinstance(supervision, Texts):
         return list(supervision.references)
     if not isinstance(supervision, Labels):
-        raise DataError(f"answers cannot be compared with {supervision.word}", where=where, possible="labels, texts")
+        raise DataError(
+            f"answers cannot be compared with {supervision.word}", where=where, possible="labels, texts"
+        )
     names = names_of(classes)
     return [(names[column],) if column >= 0 else () for column in supervision.y]
 

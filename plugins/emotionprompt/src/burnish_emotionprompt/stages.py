@@ -1,7 +1,8 @@
 """Normalisation of answers and references, as named stages that can be switched.
 
-After the harness that the authors released with a later paper (arXiv:2405.02814), which follows that of automatic prompt engineering. Unlike there,
-a full stop between digits and the minus of a number are kept: 3.14, 3.99 and -5 stay what they are.
+After the harness that the authors released with a later paper (arXiv:2405.02814), which follows that of
+automatic prompt engineering. Unlike there, a full stop between digits and the minus of a number are kept:
+3.14, 3.99 and -5 stay what they are.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def _markers(text: str) -> str:
 
 
 def _contractions(text: str) -> str:
-    return _CONTRACTIONS.sub(lambda found: f"{found[1]}nnot" if found[1].lower() == "ca" else f"{found[1]} not", text)
+    return _CONTRACTIONS.sub(
+        lambda found: f"{found[1]}nnot" if found[1].lower() == "ca" else f"{found[1]} not", text
+    )
 
 
 def _first_line(text: str) -> str:
@@ -50,9 +53,14 @@ def _punctuation(text: str) -> str:
 
 
 _STAGES: Final[dict[str, Callable[[str], str]]] = {
-    "markers": _markers, "contractions": _contractions, "first-line": _first_line, "first-sentence": _first_sentence, "lower": _lower,
-    "hyphens": _hyphens, "punctuation": _punctuation,
-}  # fmt: skip
+    "markers": _markers,
+    "contractions": _contractions,
+    "first-line": _first_line,
+    "first-sentence": _first_sentence,
+    "lower": _lower,
+    "hyphens": _hyphens,
+    "punctuation": _punctuation,
+}
 
 
 def normalise(text: str, stages: Sequence[str]) -> str:
@@ -60,9 +68,10 @@ def normalise(text: str, stages: Sequence[str]) -> str:
 
     Args:
         text: an answer or a reference.
-        stages: of ``markers`` (" and " and "Sentence 1:" go), ``contractions`` ("don't" becomes "do not", "can't" "cannot"; also doesn't, wasn't and
-            weren't), ``first-line``, ``first-sentence`` (up to the first full stop that is not between digits), ``lower``, ``hyphens`` (become
-            spaces, but for the minus of a number), ``punctuation`` (goes, but for that minus and full stops between digits).
+        stages: of ``markers`` (" and " and "Sentence 1:" go), ``contractions`` ("don't" becomes "do not",
+            "can't" "cannot"; also doesn't, wasn't and weren't), ``first-line``, ``first-sentence`` (up to the
+            first full stop that is not between digits), ``lower``, ``hyphens`` (become spaces, but for the
+            minus of a number), ``punctuation`` (goes, but for that minus and full stops between digits).
     """
     for stage in stages:
         text = _STAGES[stage](text)

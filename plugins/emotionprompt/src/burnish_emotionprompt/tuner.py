@@ -1,4 +1,7 @@
-"""EmotionPrompt (Li et al. 2023, arXiv:2307.11760): a stimulus behind the prompt, and nothing else changes."""
+"""EmotionPrompt (Li et al. 2023, arXiv:2307.11760).
+
+A stimulus behind the prompt, and nothing else changes.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ _INSTRUCTION = "Choose the class of the text. Answer with nothing but one of the
 class EmotionPrompt:
     """Puts a stimulus into prompts; `best` and `all` choose it on validation, among the eleven.
 
-    The paper's figures choose it on the test items themselves: that is the oracle, which the evaluator `answers` gives beside it.
+    The paper's figures choose it on the test items themselves: that is the oracle, which the evaluator
+    `answers` gives beside it.
 
     Args:
         config: prompt, decoding and stimulus.
@@ -39,18 +43,25 @@ class EmotionPrompt:
         """Draw the pool of demonstrations, and choose the stimulus where that is asked for.
 
         Raises:
-            FitError: no training item can be a demonstration, no validation item has a target, there is no instruction, answers cannot tell the
-                classes apart, or a prompt is longer than the context of the model.
+            FitError: no training item can be a demonstration, no validation item has a target, there is no
+                instruction, answers cannot tell the classes apart, or a prompt is longer than the context of
+                the model.
         """
         config = self.config
         try:
             references = references_of(task.supervision, task.classes, WHERE)
             if not task.classes.named and len(task.classes):
-                raise DataError("the classes have no names to answer with", where=WHERE, todo="Name the classes in the data")
+                raise DataError(
+                    "the classes have no names to answer with",
+                    where=WHERE,
+                    todo="Name the classes in the data",
+                )
             check_names(names_of(task.classes), config, WHERE)
             check_references(references, config, WHERE)
             instruction, pool = self._instruction(task.classes), self._pool(task, references)
-            asked = {"best": tuple(STIMULI), "all": (ORIGINAL, *STIMULI)}.get(config.stimulus, (config.stimulus,))
+            asked = {"best": tuple(STIMULI), "all": (ORIGINAL, *STIMULI)}.get(
+                config.stimulus, (config.stimulus,)
+            )
             predictor = StimulusPredictor(task.classes, config, instruction, asked, 0, pool, task.seed, {})
             if len(asked) > 1:
                 tried = self._validated(task, references, predictor)
@@ -58,30 +69,44 @@ class EmotionPrompt:
                 kept = (best,) if config.stimulus == "best" else asked
                 predictor = replace(predictor, tried=tried, names=kept, chosen=kept.index(best))
         except DataError as error:
-            raise FitError(error.what, where=error.where or WHERE, possible=error.possible, todo=error.todo) from error
+            raise FitError(
+                error.what, where=error.where or WHERE, possible=error.possible, todo=error.todo
+            ) from error
         task.run.progress(1, 1)
         return predictor
 
     def _instruction(self, classes: Classes) -> str:
         text = self.config.instruction or (_INSTRUCTION if len(classes) else "")
         if not text:
-            raise FitError("there is no instruction, and no classes to make one of", where=WHERE, todo="Write instruction=...")
+            raise FitError(
+                "there is no instruction, and no classes to make one of",
+                where=WHERE,
+                todo="Write instruction=...",
+            )
         return text.replace("{classes}", ", ".join(names_of(classes)))
 
     def _pool(self, task: Task, references: Sequence[tuple[str, ...]]) -> tuple[Demonstration, ...]:
-        """Return at most `pool` training items with a target and a weight; the answer of one with several references is its first."""
+        """Return at most `pool` training items with a target and a weight.
+
+        The answer of one with several references is its first.
+        """
         if not self.config.shots:
             return ()
         split = task.splits["train"]
         known = _usable(task, references, "train")
         if len(known) < self.config.shots:
-            what = f"{len(known)} training items have a target and a weight, for {self.config.shots} demonstrations"
+            what = (
+                f"{len(known)} training items have a target and a weight, for {self.config.shots}"
+                " demonstrations"
+            )
             raise FitError(what, where=WHERE, todo="Ask for fewer shots")
         drawn = np.sort(task.generator("demonstrations").permutation(len(known))[: self.config.pool])
         texts = task.texts("train")
         return tuple((texts[known[at]], references[split.index[known[at]]][0]) for at in drawn)
 
-    def _validated(self, task: Task, references: Sequence[tuple[str, ...]], predictor: StimulusPredictor) -> dict[str, float]:
+    def _validated(
+        self, task: Task, references: Sequence[tuple[str, ...]], predictor: StimulusPredictor
+    ) -> dict[str, float]:
         """Return the mean score of each stimulus on validation, over items with a target, by weight."""
         split = task.splits.get("validation")
         weights = task.supervision.weights
@@ -92,10 +117,17 @@ class EmotionPrompt:
         answers = task.ask("validation", predictor.prompts(task.texts("validation")), predictor.decoding)
         names = names_of(task.classes)
         counts = np.array([1.0 if weights is None else float(weights[split.index[row]]) for row in rows])
-        right = np.array([[score(text, references[split.index[row]], self.config, names) for text in answers[row]] for row in rows])
+        right = np.array(
+            [
+                [score(text, references[split.index[row]], self.config, names) for text in answers[row]]
+                for row in rows
+            ]
+        )
         return dict(zip(predictor.names, (counts @ right / counts.sum()).tolist(), strict=True))
 
-    def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> StimulusPredictor:
+    def restore(
+        self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes
+    ) -> StimulusPredictor:
         """Return the predictor with this info.
 
         Raises:
@@ -107,4 +139,8 @@ class EmotionPrompt:
 def _usable(task: Task, references: Sequence[tuple[str, ...]], split: str) -> list[int]:
     """Return the rows of a split's items that have a target and a weight above 0."""
     weights = task.supervision.weights
-    return [row for row, at in enumerate(task.splits[split].index) if references[at] and (weights is None or weights[at] > 0)]
+    return [
+        row
+        for row, at in enumerate(task.splits[split].index)
+        if references[at] and (weights is None or weights[at] > 0)
+    ]

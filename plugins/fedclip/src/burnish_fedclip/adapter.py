@@ -21,7 +21,10 @@ def shapes(dim: int) -> dict[str, tuple[int, ...]]:
 
 
 def initial(dim: int, seed: int) -> dict[str, Tensor]:
-    """Return a fresh adapter, drawn as two `torch.nn.Linear` are: nearly the identity in cosine space, because the gate is nearly uniform."""
+    """Return a fresh adapter, drawn as two `torch.nn.Linear` are.
+
+    Nearly the identity in cosine space, because the gate is nearly uniform.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         first, second = torch.nn.Linear(dim, dim), torch.nn.Linear(dim, dim)
@@ -37,7 +40,9 @@ def attention(adapter: Mapping[str, Tensor], images: Tensor) -> Tensor:
         images: image features I (..., B, D), as the backbone gives them.
     """
     hidden = torch.tanh(images @ adapter["w1"].mT + adapter["b1"].unsqueeze(-2))  # tanh(W1 I + b1)
-    return torch.softmax(hidden @ adapter["w2"].mT + adapter["b2"].unsqueeze(-2), dim=-1)  # a = softmax(W2 ... + b2)
+    return torch.softmax(
+        hidden @ adapter["w2"].mT + adapter["b2"].unsqueeze(-2), dim=-1
+    )  # a = softmax(W2 ... + b2)
 
 
 def adapted(adapter: Mapping[str, Tensor], images: Tensor) -> Tensor:
@@ -46,10 +51,12 @@ def adapted(adapter: Mapping[str, Tensor], images: Tensor) -> Tensor:
 
 
 def infonce(images: Tensor, texts: Tensor, weights: Tensor, scale: float) -> Tensor:
-    """Return the symmetric in-batch InfoNCE loss of each client, (...,): images against captions, and captions against images.
+    """Return the symmetric in-batch InfoNCE loss of each client, (...,).
 
-    Items of one class have one caption, and are each other's negatives all the same: with classes of n_c items in a batch of B the loss
-    cannot fall below the sum of (n_c / B) log n_c.
+    Images against captions, and captions against images.
+
+    Items of one class have one caption, and are each other's negatives all the same: with classes of n_c
+    items in a batch of B the loss cannot fall below the sum of (n_c / B) log n_c.
 
     Args:
         images: adapted features (..., B, D) of length 1.
@@ -59,8 +66,12 @@ def infonce(images: Tensor, texts: Tensor, weights: Tensor, scale: float) -> Ten
     """
     similarities = scale * images @ texts.mT  # S_ij, image i and text j
     absent = weights <= 0
-    to_texts = log_softmax(similarities.masked_fill(absent.unsqueeze(-2), -torch.inf), dim=-1).diagonal(dim1=-2, dim2=-1)
-    to_images = log_softmax(similarities.masked_fill(absent.unsqueeze(-1), -torch.inf), dim=-2).diagonal(dim1=-2, dim2=-1)
+    to_texts = log_softmax(similarities.masked_fill(absent.unsqueeze(-2), -torch.inf), dim=-1).diagonal(
+        dim1=-2, dim2=-1
+    )
+    to_images = log_softmax(similarities.masked_fill(absent.unsqueeze(-1), -torch.inf), dim=-2).diagonal(
+        dim1=-2, dim2=-1
+    )
     both = 0.5 * (to_texts + to_images)
     return -_mean(both, weights, absent)
 

@@ -1,4 +1,7 @@
-"""What a client of a real federation has on its disk: its own items as features, and the class names as the text tower sees them."""
+"""What a client of a real federation has on its disk.
+
+Its own items as features, and the class names as the text tower sees them.
+"""
 
 from __future__ import annotations
 
@@ -72,21 +75,47 @@ def read_client(file: Path) -> ClientData:
         raise DataError(f"the client's items cannot be read: {error}", where=str(file), todo=todo) from error
     wanted = {"number", "texts", *(f"{split}.{part}" for split in SPLITS for part in ("x", "y", "weights"))}
     if set(tensors) != wanted:
-        raise DataError(f"the file holds {', '.join(sorted(tensors)) or 'nothing'}", where=str(file), possible=", ".join(sorted(wanted)), todo=todo)
+        raise DataError(
+            f"the file holds {', '.join(sorted(tensors)) or 'nothing'}",
+            where=str(file),
+            possible=", ".join(sorted(wanted)),
+            todo=todo,
+        )
     texts = tensors["texts"]
     tables = [_table(split, tensors, texts, file) for split in SPLITS]
     if tensors["number"].shape != () or tensors["number"].dtype != torch.int64 or int(tensors["number"]) < 0:
-        raise DataError("number is no number of a client", where=str(file), possible="an int64 of at least 0", todo=todo)
+        raise DataError(
+            "number is no number of a client", where=str(file), possible="an int64 of at least 0", todo=todo
+        )
     return ClientData(int(tensors["number"]), tables[0], tables[1], texts)
 
 
 def _table(split: str, tensors: dict[str, Tensor], texts: Tensor, file: Path) -> Table:
     x, y, weights = (tensors[f"{split}.{part}"] for part in ("x", "y", "weights"))
-    shapes = x.ndim == texts.ndim == 2 and y.ndim == 1 and len(x) == len(y) and weights.shape == y.shape and x.shape[1] == texts.shape[1]
+    shapes = (
+        x.ndim == texts.ndim == 2
+        and y.ndim == 1
+        and len(x) == len(y)
+        and weights.shape == y.shape
+        and x.shape[1] == texts.shape[1]
+    )
     types = x.dtype == weights.dtype == texts.dtype == torch.float32 and y.dtype == torch.int64
     if not (shapes and types):
-        given = ", ".join(f"{name} {tuple(t.shape)} {t.dtype}" for name, t in (("x", x), ("y", y), ("weights", weights), ("texts", texts)))
-        raise DataError(f"{split}: {given}", where=str(file), possible="x (n, D), weights (n,), texts (C, D) float32, y (n,) int64")
-    if not all(bool(torch.isfinite(t).all()) for t in (x, weights, texts)) or bool((weights <= 0).any()) or bool((y < 0).any()):
-        raise DataError(f"{split}: a feature is not finite, a weight not above 0 or a label negative", where=str(file))
+        given = ", ".join(
+            f"{name} {tuple(t.shape)} {t.dtype}"
+            for name, t in (("x", x), ("y", y), ("weights", weights), ("texts", texts))
+        )
+        raise DataError(
+            f"{split}: {given}",
+            where=str(file),
+            possible="x (n, D), weights (n,), texts (C, D) float32, y (n,) int64",
+        )
+    if (
+        not all(bool(torch.isfinite(t).all()) for t in (x, weights, texts))
+        or bool((weights <= 0).any())
+        or bool((y < 0).any())
+    ):
+        raise DataError(
+            f"{split}: a feature is not finite, a weight not above 0 or a label negative", where=str(file)
+        )
     return Table(x, y, weights)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARDS = 2
-"""Shards of a client where clients are made by class, as in McMahan et al. 2017 (arXiv:1602.05629, section 3)."""
+"""Shards of a client where clients are made by class, as in McMahan et al.
+
+2017 (arXiv:1602.05629, section 3).
+"""
 
 LEAST = 2
 """Fewest labelled items of a client that is drawn: with one there is no batch to tell an item from."""
@@ -52,14 +55,23 @@ class Items:
     columns: Mapping[str, NDArray[Any]]
 
 
-def divide(clients: str, number: int | None, train: Items, validation: Items, classes: int, rng: np.random.Generator, where: str) -> list[Client]:
+def divide(
+    clients: str,
+    number: int | None,
+    train: Items,
+    validation: Items,
+    classes: int,
+    rng: np.random.Generator,
+    where: str,
+) -> list[Client]:
     """Return the clients: each labelled training item belongs to one of them.
 
     Args:
         clients: a column, ``dirichlet:ALPHA`` or ``class``.
         number: how many are drawn.
         train: the labelled training items.
-        validation: the labelled validation items; those of a column value that no training item has belong to nobody.
+        validation: the labelled validation items; those of a column value that no training item has belong to
+            nobody.
         classes: C.
         rng: of the draw.
         where: the tuner, for errors.
@@ -74,29 +86,54 @@ def divide(clients: str, number: int | None, train: Items, validation: Items, cl
     count = number or DRAWN_CLIENTS
     if len(train.y) < LEAST * count:
         todo = f"Set number to {len(train.y) // LEAST} or less"
-        raise FitError(f"{len(train.y)} labelled training items leave an empty client among {count}", where=where, todo=todo)
+        raise FitError(
+            f"{len(train.y)} labelled training items leave an empty client among {count}",
+            where=where,
+            todo=todo,
+        )
     for _ in range(_DRAWS):
-        shares = _shard_shares(train.y, classes, count, rng) if alpha is None else rng.dirichlet(np.full(count, alpha), size=classes)
+        shares = (
+            _shard_shares(train.y, classes, count, rng)
+            if alpha is None
+            else rng.dirichlet(np.full(count, alpha), size=classes)
+        )
         owners = _owners(train.y, shares, rng)
         if np.bincount(owners, minlength=count).min() >= LEAST:
             return _clients([str(k) for k in range(count)], owners, _owners(validation.y, shares, rng))
     todo = "Lower number, or raise ALPHA" if alpha else "Lower number"
-    raise FitError(f"{clients} left an empty client, of fewer than {LEAST} items, in each of {_DRAWS} draws", where=where, todo=todo)
+    raise FitError(
+        f"{clients} left an empty client, of fewer than {LEAST} items, in each of {_DRAWS} draws",
+        where=where,
+        todo=todo,
+    )
 
 
 def _by_column(column: str, train: Items, validation: Items, where: str) -> list[Client]:
     if column not in train.columns:
         columns = ", ".join([*sorted(train.columns), f"{DIRICHLET}:ALPHA", BY_CLASS])
         hint = suggestion(column, [*train.columns, BY_CLASS])
-        raise ConfigError(f"clients: the data has no column {column!r}. {hint}".strip(), where=where, possible=columns)
+        raise ConfigError(
+            f"clients: the data has no column {column!r}. {hint}".strip(), where=where, possible=columns
+        )
     values = train.columns[column]
-    absent = sum(value is None or value == "" or (isinstance(value, float) and math.isnan(value)) for value in values.tolist())
+    absent = sum(
+        value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+        for value in values.tolist()
+    )
     if absent:
-        raise FitError(f"{absent} of {len(values)} labelled training items have nothing in column {column!r}: they are nobody's", where=where)
+        raise FitError(
+            f"{absent} of {len(values)} labelled training items have nothing in column {column!r}: they are"
+            " nobody's",
+            where=where,
+        )
     names, owners = np.unique(values.astype(str), return_inverse=True)
     if len(names) < 2:
         todo = f"Take another column, {DIRICHLET}:ALPHA or {BY_CLASS}"
-        raise FitError(f"column {column!r} is {str(names[0])!r} for all labelled training items: one client alone", where=where, todo=todo)
+        raise FitError(
+            f"column {column!r} is {str(names[0])!r} for all labelled training items: one client alone",
+            where=where,
+            todo=todo,
+        )
     theirs = validation.columns[column].astype(str)
     place = np.searchsorted(names, theirs).clip(max=len(names) - 1)
     return _clients(names.tolist(), owners.reshape(-1), np.where(names[place] == theirs, place, len(names)))
@@ -104,7 +141,10 @@ def _by_column(column: str, train: Items, validation: Items, where: str) -> list
 
 def _clients(names: list[str], train: NDArray[Any], validation: NDArray[Any]) -> list[Client]:
     """Return the clients in the order of their names' numbers, given the number of each item's owner."""
-    places = [np.split(np.argsort(o, kind="stable"), np.cumsum(np.bincount(o, minlength=len(names)))[: len(names)]) for o in (train, validation)]
+    places = [
+        np.split(np.argsort(o, kind="stable"), np.cumsum(np.bincount(o, minlength=len(names)))[: len(names)])
+        for o in (train, validation)
+    ]
     return [Client(name, places[0][k], places[1][k]) for k, name in enumerate(names)]
 
 
@@ -118,13 +158,19 @@ def _owners(y: NDArray[np.int64], shares: NDArray[np.float64], rng: np.random.Ge
     return owners
 
 
-def _shard_shares(y: NDArray[np.int64], classes: int, count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _shard_shares(
+    y: NDArray[np.int64], classes: int, count: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
     """Return the share of each class (C, K) that each client has, when the items sorted by class are cut into equal shards that are dealt out."""
     ends = np.cumsum(np.bincount(y, minlength=classes)) / len(y)
     starts = np.concatenate([[0.0], ends[:-1]])
     edges = np.arange(SHARDS * count + 1) / (SHARDS * count)
     overlap = np.minimum(ends[:, None], edges[None, 1:]) - np.maximum(starts[:, None], edges[None, :-1])
-    overlap = overlap.clip(min=0)[:, rng.permutation(SHARDS * count)].reshape(classes, count, SHARDS).sum(axis=2)
+    overlap = (
+        overlap.clip(min=0)[:, rng.permutation(SHARDS * count)].reshape(classes, count, SHARDS).sum(axis=2)
+    )
     width = ends - starts
-    shares: NDArray[np.float64] = np.divide(overlap, width[:, None], out=np.zeros_like(overlap), where=width[:, None] > 0)
+    shares: NDArray[np.float64] = np.divide(
+        overlap, width[:, None], out=np.zeros_like(overlap), where=width[:, None] > 0
+    )
     return shares

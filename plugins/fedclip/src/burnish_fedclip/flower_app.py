@@ -1,7 +1,8 @@
 """FedCLIP on Flower: a `ServerApp` and a `ClientApp` around the same local training and the same average as in-process.
 
-The server says in each message how to train; a client has its items on its own disk (`burnish_fedclip.client_file`) and answers with its
-parameters alone. `burnish run` simulates the two; ``flwr run`` deploys them.
+The server says in each message how to train; a client has its items on its own disk
+(`burnish_fedclip.client_file`) and answers with its parameters alone. `burnish run` simulates the two; ``flwr
+run`` deploys them.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class Recipe:
         if isinstance(model, AttentionAdapter):
             classes, dim = model.texts.shape
             return cls("adapter", classes, dim, loss=model.loss, scale=model.scale)
-        raise FitError(f"{type(model).__name__} cannot be sent to clients", possible="AttentionAdapter, LinearHead")
+        raise FitError(
+            f"{type(model).__name__} cannot be sent to clients", possible="AttentionAdapter, LinearHead"
+        )
 
     def made(self, texts: Tensor) -> ClientModel:
         """Return the model, with a client's text features (C, D).
@@ -71,21 +74,26 @@ class Recipe:
             DataError: they do not fit.
         """
         if texts.shape[1] != self.dim or (self.model == "adapter" and len(texts) != self.classes):
-            raise DataError(f"text features of shape {tuple(texts.shape)}", where="client", possible=str((self.classes, self.dim)))
+            raise DataError(
+                f"text features of shape {tuple(texts.shape)}",
+                where="client",
+                possible=str((self.classes, self.dim)),
+            )
         if self.model == "head":
             return LinearHead(self.dim, self.classes, self.mu)
         return AttentionAdapter(texts, self.scale, "class-ce" if self.loss == "class-ce" else "infonce")
 
 
-# -- client -----------------------------------------------------------------------------------------------------------------------
+# -- client --------------------------------------------------------------------------------------------------
 
 
 def client_app(folder: Path | None = None) -> ClientApp:
     """Return a client.
 
     Args:
-        folder: of the files of all clients, for simulations; without one, a client's file is the entry ``data`` of its node's config
-            (``flower-supernode --node-config 'data="/data/client.safetensors"'``), or of the run's config a folder of all of them.
+        folder: of the files of all clients, for simulations; without one, a client's file is the entry
+            ``data`` of its node's config (``flower-supernode --node-config
+            'data="/data/client.safetensors"'``), or of the run's config a folder of all of them.
     """
     app = ClientApp()
     app.train()(lambda message, context: train(message, _data(context, folder)))
@@ -97,16 +105,23 @@ def train(message: Message, data: ClientData) -> Message:
     """Answer the server's parameters with those after a round of local training."""
     recipe, training, turn = _told(message)
     part = Part(data.number, np.arange(len(data.train), dtype=np.int64))
-    trained = train_clients(recipe.made(data.texts), _tensors(message.content[ARRAYS]), data.train, [part], training, turn)
+    trained = train_clients(
+        recipe.made(data.texts), _tensors(message.content[ARRAYS]), data.train, [part], training, turn
+    )
     metrics = MetricRecord({"client": data.number, "items": len(data.train)})
-    return Message(RecordDict({ARRAYS: _record({name: t[0] for name, t in trained.items()}), METRICS: metrics}), reply_to=message)
+    return Message(
+        RecordDict({ARRAYS: _record({name: t[0] for name, t in trained.items()}), METRICS: metrics}),
+        reply_to=message,
+    )
 
 
 def evaluate(message: Message, data: ClientData) -> Message:
     """Answer the server's parameters with their accuracy on the client's validation items."""
     recipe, _, _ = _told(message)
     judge = Part(data.number, np.arange(len(data.validation), dtype=np.int64))
-    accuracy = mean_accuracy(recipe.made(data.texts), _tensors(message.content[ARRAYS]), data.validation, [judge])
+    accuracy = mean_accuracy(
+        recipe.made(data.texts), _tensors(message.content[ARRAYS]), data.validation, [judge]
+    )
     metrics = MetricRecord({"client": data.number, "items": len(data.validation), "accuracy": accuracy})
     return Message(RecordDict({METRICS: metrics}), reply_to=message)
 
@@ -120,11 +135,17 @@ def _data(context: Context, folder: Path | None) -> ClientData:
     return read_client(file_of(path, int(context.node_config["partition-id"])) if path.is_dir() else path)
 
 
-# -- server -----------------------------------------------------------------------------------------------------------------------
+# -- server --------------------------------------------------------------------------------------------------
 
 
 def serve(
-    grid: Grid, recipe: Recipe, federation: Federation, *, clients: int, strict: bool = False, progress: Callable[[int, int], None] | None = None
+    grid: Grid,
+    recipe: Recipe,
+    federation: Federation,
+    *,
+    clients: int,
+    strict: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Tensor]:
     """Run all rounds and return the parameters of the round to keep.
 
@@ -149,14 +170,19 @@ def serve(
         trained = _ask(grid, nodes, MessageType.TRAIN, current, told | {"turn": turn}, strict)
         counted = shares([int(_metric(reply, "items")) for reply in trained], federation.aggregate)
         replies = [_tensors(reply[ARRAYS]) for reply in trained]
-        current = average({name: torch.stack([r[name] for r in replies]) for name in current}, torch.tensor(counted))
+        current = average(
+            {name: torch.stack([r[name] for r in replies]) for name in current}, torch.tensor(counted)
+        )
         require_finite(current, "the average", turn, federation.training.lr)
         accuracy = 0.0
         if federation.keep == "best":
             judged = _ask(grid, nodes, MessageType.EVALUATE, current, told | {"turn": turn}, strict)
             found = [_metric(reply, "accuracy") for reply in judged if _metric(reply, "items")]
             if not found:
-                raise FitError("the best round is chosen by labelled validation items, and no client has any", todo="Set keep to last")
+                raise FitError(
+                    "the best round is chosen by labelled validation items, and no client has any",
+                    todo="Set keep to last",
+                )
             accuracy = sum(found) / len(found)
         keeper.offer(turn, current, accuracy)
         if progress is not None:
@@ -186,20 +212,52 @@ def read_run(config: Mapping[str, Any]) -> tuple[Recipe, Federation, int]:
         DataError: an entry is missing or has another type than it should.
     """
     wanted: dict[str, type] = {
-        "model": str, "classes": int, "dim": int, "loss": str, "scale": float, "mu": float, "rounds": int, "aggregate": str, "keep": str,
-        "lr": float, "weight-decay": float, "batch": int, "local-epochs": int, "order": int, "seed": int, "clients": int,
-    }  # fmt: skip
+        "model": str,
+        "classes": int,
+        "dim": int,
+        "loss": str,
+        "scale": float,
+        "mu": float,
+        "rounds": int,
+        "aggregate": str,
+        "keep": str,
+        "lr": float,
+        "weight-decay": float,
+        "batch": int,
+        "local-epochs": int,
+        "order": int,
+        "seed": int,
+        "clients": int,
+    }
     for name, kind in wanted.items():
         if not isinstance(config.get(name), kind):
             where, todo = f"run config, {name}", "Set it under [tool.flwr.app.config], or with --run-config"
-            raise DataError(f"it is {config.get(name)!r}", where=where, possible=f"a value of type {kind.__name__}", todo=todo)
-    choices = {"model": ("adapter", "head"), "loss": ("infonce", "class-ce"), "aggregate": ("uniform", "size"), "keep": ("best", "last")}
+            raise DataError(
+                f"it is {config.get(name)!r}",
+                where=where,
+                possible=f"a value of type {kind.__name__}",
+                todo=todo,
+            )
+    choices = {
+        "model": ("adapter", "head"),
+        "loss": ("infonce", "class-ce"),
+        "aggregate": ("uniform", "size"),
+        "keep": ("best", "last"),
+    }
     for name, possible in choices.items():
         if config[name] not in possible:
-            raise DataError(f"it is {config[name]!r}", where=f"run config, {name}", possible=", ".join(possible))
-    training = LocalTraining(config["lr"], config["weight-decay"], config["batch"], config["local-epochs"], config["order"])
+            raise DataError(
+                f"it is {config[name]!r}", where=f"run config, {name}", possible=", ".join(possible)
+            )
+    training = LocalTraining(
+        config["lr"], config["weight-decay"], config["batch"], config["local-epochs"], config["order"]
+    )
     recipe = Recipe(*(config[name] for name in ("model", "classes", "dim", "loss", "scale", "mu")))
-    return recipe, Federation(config["rounds"], config["aggregate"], config["keep"], training, config["seed"]), config["clients"]
+    return (
+        recipe,
+        Federation(config["rounds"], config["aggregate"], config["keep"], training, config["seed"]),
+        config["clients"],
+    )
 
 
 def _nodes(grid: Grid, clients: int) -> list[int]:
@@ -210,20 +268,31 @@ def _nodes(grid: Grid, clients: int) -> list[int]:
     return nodes
 
 
-def _ask(grid: Grid, nodes: Iterable[int], kind: str, parameters: Mapping[str, Tensor], told: Mapping[str, Any], strict: bool) -> list[RecordDict]:
+def _ask(
+    grid: Grid,
+    nodes: Iterable[int],
+    kind: str,
+    parameters: Mapping[str, Tensor],
+    told: Mapping[str, Any],
+    strict: bool,
+) -> list[RecordDict]:
     """Send parameters to the clients and return their answers, in the order of the clients' numbers, so that sums do not depend on who was first."""
     content = RecordDict({ARRAYS: _record(parameters), CONFIG: ConfigRecord(dict(told))})
-    replies = list(grid.send_and_receive([Message(content, dst_node_id=node, message_type=kind) for node in nodes]))
+    replies = list(
+        grid.send_and_receive([Message(content, dst_node_id=node, message_type=kind) for node in nodes])
+    )
     failed = [reply.error.reason for reply in replies if reply.has_error()]
     answers = [reply.content for reply in replies if not reply.has_error()]
     if failed and (strict or not answers):
-        raise FitError(f"{len(failed)} of {len(replies)} clients failed: {failed[0]}", where=f"Flower, {kind}")
+        raise FitError(
+            f"{len(failed)} of {len(replies)} clients failed: {failed[0]}", where=f"Flower, {kind}"
+        )
     for reason in failed:
         _log.warning("a client is left out of this round: %s", reason)
     return sorted(answers, key=lambda answer: _metric(answer, "client"))
 
 
-# -- messages ---------------------------------------------------------------------------------------------------------------------
+# -- messages ------------------------------------------------------------------------------------------------
 
 
 def _told(message: Message) -> tuple[Recipe, LocalTraining, int]:

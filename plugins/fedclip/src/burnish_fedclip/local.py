@@ -71,10 +71,13 @@ class Part:
     rows: NDArray[np.int64]
 
 
-def client_batches(part: Part, training: LocalTraining, turn: int, least: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def client_batches(
+    part: Part, training: LocalTraining, turn: int, least: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return a client's batches of a round, (S, B) int64 rows of the table, and (S, B) which of them are in the batch and do not only fill it.
 
-    They follow from the client's number, the number of its items, the seed, the round and the epoch, and from nothing else.
+    They follow from the client's number, the number of its items, the seed, the round and the epoch, and from
+    nothing else.
 
     Args:
         part: the client.
@@ -96,7 +99,12 @@ def client_batches(part: Part, training: LocalTraining, turn: int, least: int) -
 
 
 def train_clients(
-    model: ClientModel, start: Parameters, table: Table, parts: Sequence[Part], training: LocalTraining, turn: int
+    model: ClientModel,
+    start: Parameters,
+    table: Table,
+    parts: Sequence[Part],
+    training: LocalTraining,
+    turn: int,
 ) -> dict[str, Tensor]:
     """Train K clients from the same parameters, side by side, and return theirs, (K, ...) each.
 
@@ -119,13 +127,17 @@ def train_clients(
     rows = torch.from_numpy(index).to(device)
     weights = table.weights[rows] * torch.from_numpy(inside).to(device)
 
-    # Matrices are stored turned, because the gradient of a linear layer's weight comes turned: so no step copies it.
+    # Matrices are stored turned, because the gradient of a linear layer's weight comes turned: so no step
+    # copies it.
     matrices = {name for name, t in start.items() if t.ndim == 2}
 
     def turned(tensors: Parameters) -> dict[str, Tensor]:
         return {name: t.mT if name in matrices else t for name, t in tensors.items()}
 
-    values = {name: t.detach().to(device).contiguous().expand(count, *t.shape).clone() for name, t in turned(start).items()}
+    values = {
+        name: t.detach().to(device).contiguous().expand(count, *t.shape).clone()
+        for name, t in turned(start).items()
+    }
     first, second = ({name: torch.zeros_like(v) for name, v in values.items()} for _ in range(2))
     taken = [torch.zeros((), device=device) for _ in values]
     for step in range(len(index)):
@@ -137,17 +149,31 @@ def train_clients(
         gradients = [g.contiguous() for g in torch.autograd.grad(loss.sum(), list(leaves.values()))]
         with torch.no_grad():
             adam(
-                list(leaves.values()), gradients, [m[:active] for m in first.values()], [v[:active] for v in second.values()], [], taken,
-                foreach=False, fused=True, amsgrad=False, maximize=False, beta1=BETAS[0], beta2=BETAS[1],
-                lr=training.lr, weight_decay=training.weight_decay, eps=EPS,
-            )  # fmt: skip
+                list(leaves.values()),
+                gradients,
+                [m[:active] for m in first.values()],
+                [v[:active] for v in second.values()],
+                [],
+                taken,
+                foreach=False,
+                fused=True,
+                amsgrad=False,
+                maximize=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=training.lr,
+                weight_decay=training.weight_decay,
+                eps=EPS,
+            )
     if places != sorted(places):
         back = torch.tensor(np.argsort(places), device=device)
         values = {name: v[back] for name, v in values.items()}
     return turned(values)
 
 
-def _padded(batches: Sequence[tuple[NDArray[np.int64], NDArray[np.bool_]]]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _padded(
+    batches: Sequence[tuple[NDArray[np.int64], NDArray[np.bool_]]],
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return rows (S, K, B) and which of them are in a batch, padded to the most steps and the largest batch."""
     steps, size = (max((rows.shape[axis] for rows, _ in batches), default=0) for axis in range(2))
     index = np.zeros((steps, len(batches), size), dtype=np.int64)

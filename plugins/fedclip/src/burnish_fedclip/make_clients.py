@@ -2,9 +2,11 @@
 
 At a client, whose items are all its own:
 
-    python -m burnish_fedclip.make_clients --data ./photos --backbone openclip:weights=./ViT-B-32 --number 0 --out /data
+    python -m burnish_fedclip.make_clients --data ./photos --backbone openclip:weights=./ViT-B-32 --number 0
+    --out /data
 
-For a rehearsal, with clients as the tuner makes them: ``--clients dirichlet:0.5 --count 10`` or ``--clients COLUMN`` in place of ``--number``.
+For a rehearsal, with clients as the tuner makes them: ``--clients dirichlet:0.5 --count 10`` or ``--clients
+COLUMN`` in place of ``--number``.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ _WHERE = "make_clients"
 
 
 def task_of(data: str, backbone: str) -> Task:
-    """Return what a tuner would see of the data: features of training and validation items, and the text tower."""
+    """Return what a tuner would see of the data.
+
+    Features of training and validation items, and the text tower.
+    """
     manager = get_manager()
     recipe = {"data": data, "backbone": backbone, "tuner": "fedclip/fedclip", "replicates": 1}
     plan = plan_of({key: value for key, value in recipe.items() if value})
@@ -66,11 +71,15 @@ def make(task: Task, config: FedCLIPConfig, number: int | None, out: Path) -> tu
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the files, and print what the config of the run must say."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", required=True, help="a data source or a path, as for burnish run")
     parser.add_argument("--backbone", default="", help="a backbone with a text tower, as for burnish run")
     parser.add_argument("--out", type=Path, required=True, help="folder to write client-K.safetensors to")
-    parser.add_argument("--template", action="append", help="a prompt; {} stands for the class name; the same at all clients")
+    parser.add_argument(
+        "--template", action="append", help="a prompt; {} stands for the class name; the same at all clients"
+    )
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--number", type=int, help="number of this client, from 0; every client has another one")
     who.add_argument("--clients", help="a column, dirichlet:ALPHA or class: several clients at once")

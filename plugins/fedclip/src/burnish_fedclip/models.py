@@ -1,4 +1,7 @@
-"""What a client can train: parameters by name, and their loss. The same code serves one client and K clients side by side."""
+"""What a client can train: parameters by name, and their loss.
+
+The same code serves one client and K clients side by side.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ class ClientModel(Protocol):
     def start(self, seed: int) -> dict[str, Tensor]:
         """Return fresh parameters on the CPU."""
 
-    def losses(self, parameters: Parameters, start: Parameters, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    def losses(
+        self, parameters: Parameters, start: Parameters, x: Tensor, y: Tensor, weights: Tensor
+    ) -> Tensor:
         """Return the loss of each client, (K,).
 
         Args:
@@ -63,7 +68,9 @@ class AttentionAdapter:
         """Return a fresh adapter."""
         return initial(self.texts.shape[1], seed)
 
-    def losses(self, parameters: Parameters, start: Parameters, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    def losses(
+        self, parameters: Parameters, start: Parameters, x: Tensor, y: Tensor, weights: Tensor
+    ) -> Tensor:
         """Return the loss of each client, (K,)."""
         if self.loss == "class-ce":
             return class_cross_entropy(self.logits(parameters, x), y, weights)
@@ -97,13 +104,19 @@ class LinearHead:
         """Return a head of zeros: the problem is convex, and all clients begin at one point."""
         return {"weight": torch.zeros(self.classes, self.dim), "bias": torch.zeros(self.classes)}
 
-    def losses(self, parameters: Parameters, start: Parameters, x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    def losses(
+        self, parameters: Parameters, start: Parameters, x: Tensor, y: Tensor, weights: Tensor
+    ) -> Tensor:
         """Return cross-entropy, and with FedProx mu / 2 ||w - w_t||^2 beside it (Li et al. 2020, arXiv:1812.06127, equation 2)."""
         loss = class_cross_entropy(self.logits(parameters, x), y, weights)
         if self.mu:
-            loss = loss + sum(0.5 * self.mu * (parameters[name] - start[name]).square().flatten(1).sum(1) for name in start)
+            loss = loss + sum(
+                0.5 * self.mu * (parameters[name] - start[name]).square().flatten(1).sum(1) for name in start
+            )
         return loss
 
     def logits(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Return (..., B, C)."""
-        return torch.nn.functional.normalize(x, dim=-1) @ parameters["weight"].mT + parameters["bias"].unsqueeze(-2)
+        return torch.nn.functional.normalize(x, dim=-1) @ parameters["weight"].mT + parameters[
+            "bias"
+        ].unsqueeze(-2)

@@ -44,7 +44,9 @@ class AdaptedClassifier:
             burnish.errors.DataError: the features have another width.
         """
         classes, dim = self._texts.shape
-        values = in_chunks(features, dim, lambda x: self._scale * adapted(self._adapter, x) @ self._texts.T, classes)
+        values = in_chunks(
+            features, dim, lambda x: self._scale * adapted(self._adapter, x) @ self._texts.T, classes
+        )
         return Scores("logits", values, self.classes)
 
     def embed(self, features: NDArray[Any]) -> NDArray[np.float32]:
@@ -65,7 +67,9 @@ class AdaptedClassifier:
         return {"scale": self._scale, "dim": self._texts.shape[1]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, where: str) -> AdaptedClassifier:
+    def restore(
+        cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, where: str
+    ) -> AdaptedClassifier:
         """Return the classifier with this state.
 
         Raises:
@@ -89,10 +93,15 @@ class LinearClassifier:
 
     def __init__(self, weight: Tensor, bias: Tensor, classes: Classes) -> None:
         self.classes = classes
-        self._weight, self._bias = weight.detach().float().cpu().contiguous(), bias.detach().float().cpu().contiguous()
+        self._weight, self._bias = (
+            weight.detach().float().cpu().contiguous(),
+            bias.detach().float().cpu().contiguous(),
+        )
 
     def predict(self, features: NDArray[Any]) -> Scores:
-        """Return scores (M, C) of features (M, D): logits of one head, or the mean of the probabilities of several.
+        """Return scores (M, C) of features (M, D).
+
+        Logits of one head, or the mean of the probabilities of several.
 
         Raises:
             burnish.errors.DataError: the features have another width.
@@ -123,7 +132,9 @@ class LinearClassifier:
         return {"heads": self._weight.shape[0], "dim": self._weight.shape[2]}
 
     @classmethod
-    def restore(cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, where: str) -> LinearClassifier:
+    def restore(
+        cls, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes, where: str
+    ) -> LinearClassifier:
         """Return the classifier with this state.
 
         Raises:
@@ -131,7 +142,9 @@ class LinearClassifier:
         """
         heads, dim = info.get("heads"), _width(info, where)
         if not isinstance(heads, int) or isinstance(heads, bool) or heads < 1:
-            raise ModelFileError(f"the number of heads is given as {heads!r}", where=where, possible="an integer of at least 1")
+            raise ModelFileError(
+                f"the number of heads is given as {heads!r}", where=where, possible="an integer of at least 1"
+            )
         _check(state, {"weight": (heads, len(classes), dim), "bias": (heads, len(classes))}, where)
         return cls(state["weight"], state["bias"], classes)
 
@@ -139,17 +152,27 @@ class LinearClassifier:
 def _width(info: Mapping[str, Any], where: str) -> int:
     dim = info.get("dim")
     if not isinstance(dim, int) or isinstance(dim, bool) or dim < 1:
-        raise ModelFileError(f"the width of the features is given as {dim!r}", where=where, possible="an integer of at least 1")
+        raise ModelFileError(
+            f"the width of the features is given as {dim!r}", where=where, possible="an integer of at least 1"
+        )
     return dim
 
 
 def _check(state: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], where: str) -> None:
     """Raise unless the state has these names and shapes, in finite float32."""
     if set(state) != set(wanted):
-        raise ModelFileError(f"the model holds {', '.join(sorted(state)) or 'nothing'}", where=where, possible=", ".join(wanted))
+        raise ModelFileError(
+            f"the model holds {', '.join(sorted(state)) or 'nothing'}",
+            where=where,
+            possible=", ".join(wanted),
+        )
     for name, shape in wanted.items():
         tensor = state[name]
         if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
-            raise ModelFileError(f"{name} is {tuple(tensor.shape)} of {tensor.dtype}", where=where, possible=f"{shape} of torch.float32")
+            raise ModelFileError(
+                f"{name} is {tuple(tensor.shape)} of {tensor.dtype}",
+                where=where,
+                possible=f"{shape} of torch.float32",
+            )
         if not bool(torch.isfinite(tensor).all()):
             raise ModelFileError(f"{name} has a number that is NaN or infinite", where=where)

@@ -1,4 +1,7 @@
-"""What the server does: average what the clients send, judge it by their validation items, and keep a round."""
+"""What the server does.
+
+Average what the clients send, judge it by their validation items, and keep a round.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
 Finished = TypeVar("Finished")
 
 _BYTES_ON_A_CORE, _BYTES_ON_A_GPU = 64_000_000, 4_000_000_000
-"""Parameters, gradients and moments of the clients that train as one batch. It is the same whatever the number of cores, and so are the bits."""
+"""Parameters, gradients and moments of the clients that train as one batch.
+
+It is the same whatever the number of cores, and so are the bits.
+"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,11 @@ class Keeper:
     def offer(self, turn: int, parameters: Parameters, accuracy: float) -> None:
         """Take a round's average where it is the one to keep; of equal ones the first."""
         if self.keep == "last" or accuracy > self.accuracy:
-            self.accuracy, self.turn, self.parameters = accuracy, turn, {name: t.detach().clone() for name, t in parameters.items()}
+            self.accuracy, self.turn, self.parameters = (
+                accuracy,
+                turn,
+                {name: t.detach().clone() for name, t in parameters.items()},
+            )
 
 
 def shares(sizes: Sequence[int], aggregate: Literal["uniform", "size"]) -> list[float]:
@@ -89,7 +99,8 @@ def shares(sizes: Sequence[int], aggregate: Literal["uniform", "size"]) -> list[
 
     Args:
         sizes: items of each client.
-        aggregate: equal shares (FedCLIP's released code), or shares by size (McMahan et al. 2017, arXiv:1602.05629, algorithm 1).
+        aggregate: equal shares (FedCLIP's released code), or shares by size (McMahan et al. 2017,
+            arXiv:1602.05629, algorithm 1).
     """
     counted = [1.0 if aggregate == "uniform" else float(size) for size in sizes]
     return [c / sum(counted) for c in counted]
@@ -116,7 +127,10 @@ def right_answers(model: ClientModel, parameters: Parameters, items: Table) -> T
 
 
 def mean_accuracy(model: ClientModel, parameters: Parameters, items: Table, judges: Sequence[Part]) -> float:
-    """Return the mean over clients of their validation accuracy, weighted within a client; clients without validation items do not count."""
+    """Return the mean over clients of their validation accuracy, weighted within a client.
+
+    Clients without validation items do not count.
+    """
     right = right_answers(model, parameters, items)
     means = []
     for judge in (judge for judge in judges if len(judge.rows)):
@@ -134,7 +148,10 @@ def require_finite(parameters: Parameters, who: str, turn: int, lr: float) -> No
     """
     for name, tensor in parameters.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise FitError(f"{name} of {who} became NaN or infinite in round {turn + 1}", todo=f"Lower the learning rate ({lr:g})")
+            raise FitError(
+                f"{name} of {who} became NaN or infinite in round {turn + 1}",
+                todo=f"Lower the learning rate ({lr:g})",
+            )
 
 
 class Crowd:
@@ -148,36 +165,54 @@ class Crowd:
         pool: threads that each use one core; on a GPU, one thread.
     """
 
-    def __init__(self, model: ClientModel, table: Table, parts: Sequence[Part], training: LocalTraining, pool: Executor) -> None:
-        self._model, self._table, self._parts, self._training, self._pool = model, table, parts, training, pool
+    def __init__(
+        self, model: ClientModel, table: Table, parts: Sequence[Part], training: LocalTraining, pool: Executor
+    ) -> None:
+        self._model, self._table, self._parts, self._training, self._pool = (
+            model,
+            table,
+            parts,
+            training,
+            pool,
+        )
 
-    def train(self, start: Parameters, turn: int, finish: Callable[[slice, dict[str, Tensor]], Finished]) -> list[Finished]:
+    def train(
+        self, start: Parameters, turn: int, finish: Callable[[slice, dict[str, Tensor]], Finished]
+    ) -> list[Finished]:
         """Train all clients and return what became of them, a batch at a time in their order.
 
         Args:
             start: what the server sent.
             turn: the round, from 0.
-            finish: called with the places of the clients of a batch and their parameters (K, ...); only what it returns is kept.
+            finish: called with the places of the clients of a batch and their parameters (K, ...); only what
+                it returns is kept.
         """
         limit = _BYTES_ON_A_CORE if self._table.x.device.type == "cpu" else _BYTES_ON_A_GPU
         most = max(1, limit // (16 * sum(t.numel() for t in start.values())))
 
         def work(begin: int) -> Finished:
             chosen = slice(begin, begin + most)
-            return finish(chosen, train_clients(self._model, start, self._table, self._parts[chosen], self._training, turn))
+            return finish(
+                chosen,
+                train_clients(self._model, start, self._table, self._parts[chosen], self._training, turn),
+            )
 
         return list(self._pool.map(work, range(0, len(self._parts), most)))
 
 
 @contextmanager
-def crowd(model: ClientModel, table: Table, parts: Sequence[Part], training: LocalTraining) -> Iterator[Crowd]:
+def crowd(
+    model: ClientModel, table: Table, parts: Sequence[Part], training: LocalTraining
+) -> Iterator[Crowd]:
     """Yield what trains these clients; inside, torch's operations use one core each."""
     workers = torch.get_num_threads() if table.x.device.type == "cpu" else 1
     with thread_pool(workers, 1) as pool, intra_op_threads(1):
         yield Crowd(model, table, parts, training, pool)
 
 
-def federate(model: ClientModel, group: Group, federation: Federation, progress: Callable[[int, int], None]) -> dict[str, Tensor]:
+def federate(
+    model: ClientModel, group: Group, federation: Federation, progress: Callable[[int, int], None]
+) -> dict[str, Tensor]:
     """Run all rounds in this process, clients side by side, and return the parameters of the round to keep.
 
     Raises:
@@ -185,20 +220,32 @@ def federate(model: ClientModel, group: Group, federation: Federation, progress:
     """
     device = group.train.x.device
     current = {name: t.to(device) for name, t in model.start(federation.seed).items()}
-    counted = torch.tensor(shares([len(part.rows) for part in group.parts], federation.aggregate), device=device)
+    counted = torch.tensor(
+        shares([len(part.rows) for part in group.parts], federation.aggregate), device=device
+    )
     keeper = Keeper(federation.keep)
 
     with crowd(model, group.train, group.parts, federation.training) as clients:
         for turn in range(federation.rounds):
             sums = clients.train(current, turn, lambda places, trained: average(trained, counted[places]))
-            current = {name: torch.stack([part[name] for part in sums]).sum(0) for name in current}  # theta = sum_k w_k theta_k
+            current = {
+                name: torch.stack([part[name] for part in sums]).sum(0) for name in current
+            }  # theta = sum_k w_k theta_k
             require_finite(current, "the average", turn, federation.training.lr)
-            keeper.offer(turn, current, mean_accuracy(model, current, group.validation, group.judges) if federation.keep == "best" else 0.0)
+            keeper.offer(
+                turn,
+                current,
+                mean_accuracy(model, current, group.validation, group.judges)
+                if federation.keep == "best"
+                else 0.0,
+            )
             progress(turn + 1, federation.rounds)
     return keeper.parameters
 
 
-def train_alone(model: ClientModel, table: Table, parts: Sequence[Part], training: LocalTraining, seed: int) -> dict[str, Tensor]:
+def train_alone(
+    model: ClientModel, table: Table, parts: Sequence[Part], training: LocalTraining, seed: int
+) -> dict[str, Tensor]:
     """Train clients that share nothing, and return their parameters (K, ...).
 
     Raises:

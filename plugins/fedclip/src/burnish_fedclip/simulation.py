@@ -1,4 +1,7 @@
-"""Flower's simulation of a federation, started by a tuner: every client is a `ClientApp` of its own in a Ray actor."""
+"""Flower's simulation of a federation, started by a tuner.
+
+Every client is a `ClientApp` of its own in a Ray actor.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,25 @@ from burnish_fedclip.local import Part, Table
 from burnish_fedclip.models import AttentionAdapter, ClientModel
 from burnish_fedclip.server import Federation, Group
 
-_QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_QUIET = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 """Nothing is reported to anybody."""
 
 _STORE_BYTES = 200_000_000
 
 
-def simulate(model: ClientModel, group: Group, federation: Federation, progress: Callable[[int, int], None]) -> dict[str, Tensor]:
-    """Run all rounds in Flower's simulation and return the parameters of the round to keep; on CPUs, an actor a core.
+def simulate(
+    model: ClientModel, group: Group, federation: Federation, progress: Callable[[int, int], None]
+) -> dict[str, Tensor]:
+    """Run all rounds in Flower's simulation and return the parameters of the round to keep.
 
-    The clients' items go through files in a temporary folder, as each client of a real federation has a file of its own.
+    On CPUs, an actor a core.
+
+    The clients' items go through files in a temporary folder, as each client of a real federation has a file
+    of its own.
 
     Args:
         model: what they train.
@@ -43,7 +55,11 @@ def simulate(model: ClientModel, group: Group, federation: Federation, progress:
     """
     for library in ("flwr", "ray"):
         if importlib.util.find_spec(library) is None:
-            raise MissingExtraError(f"{library} is not installed", where="engine: flower", todo="pip install 'burnish-fedclip[flower]'")
+            raise MissingExtraError(
+                f"{library} is not installed",
+                where="engine: flower",
+                todo="pip install 'burnish-fedclip[flower]'",
+            )
     found: dict[str, Tensor] = {}
     with _environment(), tempfile.TemporaryDirectory(prefix="burnish-fedclip-") as folder:
         write_clients(Path(folder), model, group)
@@ -67,12 +83,16 @@ def write_clients(folder: Path, model: ClientModel, group: Group) -> None:
 
 def _own(table: Table, part: Part, dim: int = 0) -> Table:
     if not len(part.rows):
-        return Table(torch.zeros(0, dim or table.x.shape[1]), torch.zeros(0, dtype=torch.int64), torch.zeros(0))
+        return Table(
+            torch.zeros(0, dim or table.x.shape[1]), torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+        )
     rows = torch.from_numpy(part.rows).to(table.y.device)
     return Table(table.x[rows], table.y[rows], table.weights[rows])
 
 
-def _run(folder: Path, model: ClientModel, clients: int, federation: Federation, found: dict[str, Tensor]) -> None:
+def _run(
+    folder: Path, model: ClientModel, clients: int, federation: Federation, found: dict[str, Tensor]
+) -> None:
     from flwr.app import Context
     from flwr.serverapp import Grid, ServerApp
     from flwr.simulation import run_simulation
@@ -94,12 +114,16 @@ def _run(folder: Path, model: ClientModel, clients: int, federation: Federation,
     }
     backend: Any = {"init_args": start, "client_resources": {"num_cpus": 1, "num_gpus": 0.0}}
     try:
-        run_simulation(server_app=server, client_app=client_app(folder), num_supernodes=clients, backend_config=backend)
+        run_simulation(
+            server_app=server, client_app=client_app(folder), num_supernodes=clients, backend_config=backend
+        )
     except FitError:
         raise
     except Exception as error:
         cause = error.__cause__ or error
-        raise FitError(f"Flower's simulation ended: {type(cause).__name__}: {cause}", where="engine: flower") from error
+        raise FitError(
+            f"Flower's simulation ended: {type(cause).__name__}: {cause}", where="engine: flower"
+        ) from error
     if not found:
         raise FitError("Flower's simulation ended without a result", where="engine: flower")
 
@@ -109,7 +133,9 @@ def _environment() -> Iterator[None]:
     """Keep Flower and Ray from reporting and from logging, and put back what they change in the environment."""
     before = dict(os.environ)
     os.environ.update(_QUIET)
-    importlib.import_module("flwr.simulation")  # sets the level of its logger, and reads from the environment whether it reports
+    importlib.import_module(
+        "flwr.simulation"
+    )  # sets the level of its logger, and reads from the environment whether it reports
     logger = logging.getLogger("flwr")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

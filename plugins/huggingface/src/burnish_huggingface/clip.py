@@ -25,16 +25,21 @@ if TYPE_CHECKING:
 
 _NO_TEXT: Final = "It has no text tower: use hf-vision, or a whole model"
 _ELSEWHERE: Final = {
-    "clip_vision_model": _NO_TEXT, "siglip_vision_model": _NO_TEXT, "vit": _NO_TEXT, "deit": _NO_TEXT, "dinov2": _NO_TEXT,
+    "clip_vision_model": _NO_TEXT,
+    "siglip_vision_model": _NO_TEXT,
+    "vit": _NO_TEXT,
+    "deit": _NO_TEXT,
+    "dinov2": _NO_TEXT,
     "dinov2_with_registers": _NO_TEXT,
-}  # fmt: skip
+}
 
 
 class Clip:
     """A frozen CLIP or SigLIP model (`burnish.contracts.backbone.Encodes`, `burnish.contracts.towers`).
 
-    Features are those of the library's ``get_image_features`` and ``get_text_features``: projected, not normalised. SigLIP has no projection
-    behind its pooling, so that its `projection` is the identity, and a bias beside its logit scale, which cosine classifiers do not need.
+    Features are those of the library's ``get_image_features`` and ``get_text_features``: projected, not
+    normalised. SigLIP has no projection behind its pooling, so that its `projection` is the identity, and a
+    bias beside its logit scale, which cosine classifiers do not need.
 
     Args:
         config: which weights.
@@ -60,8 +65,12 @@ class Clip:
         self.dim = int(self.projection.shape[1])
         self.logit_scale = float(self.module.logit_scale.exp())
         prefix = 1 if self._projects else 0
-        self.sites = find_sites(self.module, "vision_model", width=vision.hidden_size, prefix=prefix, patch=int(vision.patch_size))
-        self.text_sites: Sites | None = find_sites(self.module, "text_model", width=loaded.config.text_config.hidden_size)
+        self.sites = find_sites(
+            self.module, "vision_model", width=vision.hidden_size, prefix=prefix, patch=int(vision.patch_size)
+        )
+        self.text_sites: Sites | None = find_sites(
+            self.module, "text_model", width=loaded.config.text_config.hidden_size
+        )
 
     @property
     def text_tower(self) -> TextTower:
@@ -89,17 +98,23 @@ class Clip:
         with computing(self._runtime):
             pooled: Tensor = self.module.vision_model(pixel_values=pixels).pooler_output
         # The projection is cheap, and in float32 it does not round what classes differ in.
-        return self.module.visual_projection(pooled.float()) if projected and self._projects else pooled.float()
+        return (
+            self.module.visual_projection(pooled.float()) if projected and self._projects else pooled.float()
+        )
 
     def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
-        """Return (B, T, w) float32 tokens of the vision tower after a block; CLIP's class token is the first."""
+        """Return (B, T, w) float32 tokens of the vision tower after a block.
+
+        CLIP's class token is the first.
+        """
         return after_block(self.module, self.sites, layer, lambda: self.forward(inputs, projected=False))
 
 
 class TextTower:
     """The texts' half of a CLIP or SigLIP model (`burnish.contracts.backbone.Encodes`).
 
-    Texts are padded to the context, as in training, so that a feature does not depend on the other texts of its batch.
+    Texts are padded to the context, as in training, so that a feature does not depend on the other texts of
+    its batch.
 
     Args:
         module: the whole model, on its device.

@@ -24,9 +24,12 @@ _FILE: Final = "generation_config.json"
 
 
 def marks(model: Any, tokenizer: Any, folder: Path | None, padding: int) -> dict[str, Any]:
-    """Return the token ids that start and end texts: of the generation file, else of the config, else of the tokenizer.
+    """Return the token ids that start and end texts.
 
-    Nothing else of the generation file is used, such as sampling or penalties: `burnish.contracts.language.Decoding` says it all.
+    Of the generation file, else of the config, else of the tokenizer.
+
+    Nothing else of the generation file is used, such as sampling or penalties:
+    `burnish.contracts.language.Decoding` says it all.
     """
     said = read_json(folder / _FILE) if folder is not None and (folder / _FILE).is_file() else {}
     found: dict[str, Any] = {"pad_token_id": padding}
@@ -42,8 +45,16 @@ def check_decoding(decoding: Decoding) -> None:
     Raises:
         ValueError: a value is out of range.
     """
-    if decoding.max_new_tokens < 1 or decoding.temperature < 0 or not 0 < decoding.top_p <= 1 or "" in decoding.stop:
-        raise ValueError(f"{decoding}: max_new_tokens is at least 1, temperature at least 0, top_p in (0, 1], and no stop text is empty")
+    if (
+        decoding.max_new_tokens < 1
+        or decoding.temperature < 0
+        or not 0 < decoding.top_p <= 1
+        or "" in decoding.stop
+    ):
+        raise ValueError(
+            f"{decoding}: max_new_tokens is at least 1, temperature at least 0, top_p in (0, 1], and no stop"
+            " text is empty"
+        )
 
 
 def settings(given: dict[str, Any], max_new_tokens: int) -> Any:
@@ -59,8 +70,8 @@ def nothing_set() -> Any:
 class Draw(LogitsProcessor):
     """Draws the next token of one answer with a generator of its own, and leaves only that one to choose.
 
-    Nucleus sampling: of the probabilities at a temperature, the smallest set of likeliest tokens whose sum reaches `top_p`
-    (Holtzman et al., "The curious case of neural text degeneration", ICLR 2020).
+    Nucleus sampling: of the probabilities at a temperature, the smallest set of likeliest tokens whose sum
+    reaches `top_p` (Holtzman et al., "The curious case of neural text degeneration", ICLR 2020).
 
     Args:
         decoding: temperature and `top_p`.
@@ -75,7 +86,9 @@ class Draw(LogitsProcessor):
         """Return scores (1, V), -inf but for the token that was drawn."""
         if len(scores) != 1:
             raise ValueError("answers are drawn one at a time")
-        ordered, tokens = torch.softmax(scores[0].double() / self._temperature, 0).sort(descending=True, stable=True)
+        ordered, tokens = torch.softmax(scores[0].double() / self._temperature, 0).sort(
+            descending=True, stable=True
+        )
         kept = ordered[ordered.cumsum(0) - ordered < self._top_p]
         edges = kept.cumsum(0)
         drawn = torch.tensor(self._random.random() * float(edges[-1]), dtype=edges.dtype, device=edges.device)
@@ -100,8 +113,12 @@ class Stops(StoppingCriteria):
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
         """Return (B,) bool."""
         # Bytes of a character that is not whole yet are no text.
-        answers = (text_of(self._tokenizer, row).rstrip("\ufffd") for row in input_ids[:, self._start :].tolist())
-        return torch.tensor([any(stop in answer for stop in self._stop) for answer in answers], device=input_ids.device)
+        answers = (
+            text_of(self._tokenizer, row).rstrip("\ufffd") for row in input_ids[:, self._start :].tolist()
+        )
+        return torch.tensor(
+            [any(stop in answer for stop in self._stop) for answer in answers], device=input_ids.device
+        )
 
 
 def text_of(tokenizer: Any, tokens: Sequence[int]) -> str:

@@ -28,17 +28,21 @@ PROCESSOR: Final = "preprocessor_config.json"
 
 _PROCESSORS: Final[Any] = image_processing_auto  # which is not typed
 _INTERPOLATIONS: Final[dict[Any, Interpolation]] = {
-    Image.Resampling.NEAREST: "nearest", Image.Resampling.BOX: "box", Image.Resampling.BILINEAR: "bilinear",
-    Image.Resampling.BICUBIC: "bicubic", Image.Resampling.LANCZOS: "lanczos",
-}  # fmt: skip
+    Image.Resampling.NEAREST: "nearest",
+    Image.Resampling.BOX: "box",
+    Image.Resampling.BILINEAR: "bilinear",
+    Image.Resampling.BICUBIC: "bicubic",
+    Image.Resampling.LANCZOS: "lanczos",
+}
 
 
 class Images:
     """Decodes images and gives them to the image processor that the model came with, one at a time.
 
-    Of the library's two implementations the one with Pillow is taken: its resizing is that of the images the models were trained on, and
-    does not change with the version of torchvision. Resizing and cropping are the processor's; scaling and normalisation, with its numbers,
-    follow on the device, so that pixels travel as bytes.
+    Of the library's two implementations the one with Pillow is taken: its resizing is that of the images the
+    models were trained on, and does not change with the version of torchvision. Resizing and cropping are the
+    processor's; scaling and normalisation, with its numbers, follow on the device, so that pixels travel as
+    bytes.
 
     Args:
         folder: folder with the processor's file; None for the standard processor of the architecture.
@@ -53,13 +57,18 @@ class Images:
     def __init__(self, folder: Path | None, config: Any, where: str, model_type: str) -> None:
         self._processor = _processor(folder, where, model_type)
         resample = getattr(self._processor, "resample", None)
-        self._interpolation: Interpolation = _INTERPOLATIONS[Image.Resampling.BICUBIC if resample is None else Image.Resampling(resample)]
+        self._interpolation: Interpolation = _INTERPOLATIONS[
+            Image.Resampling.BICUBIC if resample is None else Image.Resampling(resample)
+        ]
         self.size = self._check(where)
         own = config.image_size
         wanted = (own, own) if isinstance(own, int) else tuple(own)
         if wanted != self.size and not model_type.startswith("dinov2"):  # which interpolate their positions
             height, width = self.size
-            what = f"its image processor makes images of {width} x {height} pixels, the model takes {wanted[1]} x {wanted[0]}"
+            what = (
+                f"its image processor makes images of {width} x {height} pixels, the model takes {wanted[1]}"
+                f" x {wanted[0]}"
+            )
             raise ModelFileError(what, where=where, todo=f"Mend {PROCESSOR}")
 
     def _check(self, where: str) -> tuple[int, int]:
@@ -67,12 +76,25 @@ class Images:
         sizes = set()
         for shape in ((48, 64, 3), (64, 48, 3)):
             image = Image.fromarray(np.arange(64 * 48 * 3, dtype=np.uint32).astype(np.uint8).reshape(shape))
-            pixels, whole = self._pixels(image), torch.from_numpy(np.asarray(self._processor(image)["pixel_values"][0], dtype=np.float32))
+            pixels, whole = (
+                self._pixels(image),
+                torch.from_numpy(np.asarray(self._processor(image)["pixel_values"][0], dtype=np.float32)),
+            )
             sizes.add(pixels.shape[1:])
-            if not torch.allclose(self.normalised(torch.from_numpy(pixels)[None])[0], whole, rtol=1e-5, atol=1e-5):
-                raise ModelFileError(f"its image processor {type(self._processor).__name__} does more than resize, crop and normalise", where=where)
+            if not torch.allclose(
+                self.normalised(torch.from_numpy(pixels)[None])[0], whole, rtol=1e-5, atol=1e-5
+            ):
+                raise ModelFileError(
+                    f"its image processor {type(self._processor).__name__} does more than resize, crop and"
+                    " normalise",
+                    where=where,
+                )
         if len(sizes) != 1:
-            raise ModelFileError("its image processor makes images of no fixed size", where=where, todo=f"Set size or crop_size in {PROCESSOR}")
+            raise ModelFileError(
+                "its image processor makes images of no fixed size",
+                where=where,
+                todo=f"Set size or crop_size in {PROCESSOR}",
+            )
         height, width = sizes.pop()
         return height, width
 
@@ -81,8 +103,8 @@ class Images:
 
         Args:
             items: B images: file bytes, or uint8 (H, W, 3).
-            view: the evaluation view as the processor makes it; a numbered one is a random part of at least half of the image, at the
-                model's size, mirrored half of the time.
+            view: the evaluation view as the processor makes it; a numbered one is a random part of at least
+                half of the image, at the model's size, mirrored half of the time.
             ids: (B, 32) uint8 content ids.
 
         Raises:
@@ -94,18 +116,25 @@ class Images:
             image = open_rgb(item)
             # Resizing the shorter side of a thread of an image makes the longer one too large for memory.
             if max(self.size) ** 2 * max(image.size) > MAX_PIXELS * min(image.size):
-                raise ItemError(item.position, f"the image is {image.size[0]:,} x {image.size[1]:,} pixels: too long for its width")
+                raise ItemError(
+                    item.position,
+                    f"the image is {image.size[0]:,} x {image.size[1]:,} pixels: too long for its width",
+                )
             pixels[row] = self._pixels(image) if seeds is None else self._view(image, int(seeds[row]))
         return {"pixels": pixels}
 
     def _view(self, image: Image.Image, seed: int) -> NDArray[np.uint8]:
         height, width = self.size
-        part = random_resized_crop_flip(image, (width, height), seed, VIEW_SCALE, interpolation=self._interpolation)
+        part = random_resized_crop_flip(
+            image, (width, height), seed, VIEW_SCALE, interpolation=self._interpolation
+        )
         return np.asarray(part).transpose(2, 0, 1)
 
     def _pixels(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return an image, resized and cropped, as uint8 (3, H, W)."""
-        pixels: NDArray[np.uint8] = np.asarray(self._processor(image, do_rescale=False, do_normalize=False)["pixel_values"][0])
+        pixels: NDArray[np.uint8] = np.asarray(
+            self._processor(image, do_rescale=False, do_normalize=False)["pixel_values"][0]
+        )
         return pixels
 
     def normalised(self, pixels: Tensor) -> Tensor:
@@ -115,7 +144,8 @@ class Images:
             x = x * processor.rescale_factor
         if processor.do_normalize:
             mean, deviation = (
-                torch.tensor(values, dtype=torch.float32, device=x.device).reshape(-1, 1, 1) for values in (processor.image_mean, processor.image_std)
+                torch.tensor(values, dtype=torch.float32, device=x.device).reshape(-1, 1, 1)
+                for values in (processor.image_mean, processor.image_std)
             )
             x = (x - mean) / deviation
         return x
@@ -128,9 +158,13 @@ def _processor(folder: Path | None, where: str, model_type: str) -> Any:
         what = f"there is no {PROCESSOR}: how images are resized and normalised is not said"
         raise ModelFileError(what, where=where, todo="Save it beside config.json")
     try:
-        processor = _PROCESSORS.AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True, trust_remote_code=False)
+        processor = _PROCESSORS.AutoImageProcessor.from_pretrained(
+            folder, backend="pil", local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
         raise ModelFileError(f"{PROCESSOR} cannot be used: {error}", where=where) from error
     if getattr(processor, "backend", "") != "pil":
-        raise ModelFileError(f"its image processor {type(processor).__name__} has no implementation with Pillow", where=where)
+        raise ModelFileError(
+            f"its image processor {type(processor).__name__} has no implementation with Pillow", where=where
+        )
     return processor

@@ -64,7 +64,8 @@ def load(
     Args:
         options: which weights.
         runtime: `Runtime.offline` forbids the hub.
-        types: model types (`model_type` of a config.json) that are read; empty for all that `model_class` takes.
+        types: model types (`model_type` of a config.json) that are read; empty for all that `model_class`
+            takes.
         elsewhere: the backbone to use instead for model types that are not read.
         model_class: the class for a configuration and the name of its place; by default that without a head.
         arguments_of: further arguments of the class for a model type.
@@ -93,7 +94,7 @@ def _without_head(config: Any, where: str) -> Any:
     return AutoModel._model_mapping[type(config)]
 
 
-# -- configuration ----------------------------------------------------------------------------------------------------------------
+# -- configuration -------------------------------------------------------------------------------------------
 
 
 def _configuration(place: Place, types: Sequence[str], elsewhere: Mapping[str, str]) -> Any:
@@ -104,12 +105,18 @@ def _configuration(place: Place, types: Sequence[str], elsewhere: Mapping[str, s
         name = str(said.get("model_type", ""))
         _check_type(name, types, elsewhere, place.where)
         if "quantization_config" in said:
-            raise ModelFileError("its weights are quantised, which is not supported", where=place.where, todo="Use the weights it was made from")
+            raise ModelFileError(
+                "its weights are quantised, which is not supported",
+                where=place.where,
+                todo="Use the weights it was made from",
+            )
         try:
             config = AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelFileError(f"{CONFIG} cannot be used: {error}", where=place.where) from error
-    config._attn_implementation = None  # transformers' own choice: a file may not name a kernel that would be downloaded
+    config._attn_implementation = (
+        None  # transformers' own choice: a file may not name a kernel that would be downloaded
+    )
     return config
 
 
@@ -119,7 +126,10 @@ def _check_type(name: str, types: Sequence[str], elsewhere: Mapping[str, str], w
         return
     what = f"this is a {name!r} model" if name else f"{CONFIG} names no model_type"
     raise ModelFileError(
-        f"{what}. {suggestion(name, known)}".strip(), where=where, possible=", ".join(types) or _SUCH_AS, todo=elsewhere.get(name, "")
+        f"{what}. {suggestion(name, known)}".strip(),
+        where=where,
+        possible=", ".join(types) or _SUCH_AS,
+        todo=elsewhere.get(name, ""),
     )
 
 
@@ -131,18 +141,28 @@ def _standard(name: str, where: str) -> Any:
         raise ConfigError(what, where=where, possible=_SUCH_AS) from error
 
 
-# -- weights --------------------------------------------------------------------------------------------------------------------------
+# -- weights -------------------------------------------------------------------------------------------------
 
 
 def _weighted(chosen: Any, config: Any, place: Place, arguments: Mapping[str, Any]) -> Any:
-    """Return a model with the weights of files; every tensor of the model must be there, in its shape, and none too many inside it."""
+    """Return a model with the weights of files.
+
+    Every tensor of the model must be there, in its shape, and none too many inside it.
+    """
     state = read_weights(place.weights)
     try:
         model, report = chosen.from_pretrained(
-            None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True, **arguments
+            None,
+            config=config,
+            state_dict=state,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **arguments,
         )
     except (RuntimeError, ValueError) as error:
-        raise ModelFileError(f"the weights do not fit a {config.model_type} model: {error}", where=place.where) from error
+        raise ModelFileError(
+            f"the weights do not fit a {config.model_type} model: {error}", where=place.where
+        ) from error
     _check_report(model, report, place.where)
     _check_finite(model, place.where)
     return model
@@ -150,7 +170,10 @@ def _weighted(chosen: Any, config: Any, place: Place, arguments: Mapping[str, An
 
 def _check_report(model: Any, report: Mapping[str, Any], where: str) -> None:
     missing = sorted(report["missing_keys"])
-    odd = [(str(name), tuple(found), tuple(wanted)) for name, found, wanted in sorted(report["mismatched_keys"], key=str)]
+    odd = [
+        (str(name), tuple(found), tuple(wanted))
+        for name, found, wanted in sorted(report["mismatched_keys"], key=str)
+    ]
     inside = sorted(name for name in report["unexpected_keys"] if _inside(model, name))
     problems = [f"{missing[0]} is missing ({len(missing)} in all)"] if missing else []
     problems += [f"{odd[0][0]} is {odd[0][1]}, not {odd[0][2]} ({len(odd)} in all)"] if odd else []
@@ -158,11 +181,16 @@ def _check_report(model: Any, report: Mapping[str, Any], where: str) -> None:
     problems += [str(message) for message in report.get("error_msgs", ())]
     if problems:
         what = f"not the weights of this {model.config.model_type} model: {'; '.join(problems)}"
-        raise ModelFileError(what, where=where, todo="Give the architecture or config.json they were made with")
+        raise ModelFileError(
+            what, where=where, todo="Give the architecture or config.json they were made with"
+        )
 
 
 def _inside(model: Any, name: str) -> bool:
-    """Whether a name that the model does not know lies within a part that it has; heads, which are not used, do not."""
+    """Whether a name that the model does not know lies within a part that it has.
+
+    Heads, which are not used, do not.
+    """
     parts = name.removeprefix(f"{model.base_model_prefix}.").split(".")
     return getattr(model, parts[0], None) is not None and parts[-1] not in _BUFFERS
 
@@ -187,17 +215,19 @@ def _quiet() -> Iterator[None]:
             _MESSAGES.enable_progress_bar()
 
 
-# -- numeric mode -------------------------------------------------------------------------------------------------------------------
+# -- numeric mode --------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def computing(runtime: Runtime) -> Iterator[None]:
     """Compute in the runtime's mode.
 
-    bfloat16 is automatic mixed precision: weights, normalisations and the residual stream stay float32, so that parts which a tuner
-    attaches, in float32, fit in.
+    bfloat16 is automatic mixed precision: weights, normalisations and the residual stream stay float32, so
+    that parts which a tuner attaches, in float32, fit in.
     """
-    with torch.autocast(torch.device(runtime.device).type, dtype=torch.bfloat16, enabled=runtime.dtype == "bfloat16"):
+    with torch.autocast(
+        torch.device(runtime.device).type, dtype=torch.bfloat16, enabled=runtime.dtype == "bfloat16"
+    ):
         yield
 
 

@@ -23,7 +23,10 @@ SINGLE: Final = ("model.safetensors", "pytorch_model.bin")
 """Weight files by preference; each may be split, with an index beside (``model.safetensors.index.json``)."""
 
 SIDE_SUFFIXES: Final = frozenset({".json", ".txt", ".model", ".jinja", ".tiktoken"})
-"""Of the files beside the weights that can change features or answers: config, preprocessor, tokenizer, chat template."""
+"""Of the files beside the weights that can change features or answers.
+
+Config, preprocessor, tokenizer, chat template.
+"""
 
 _SIDE: Final = [f"*{suffix}" for suffix in sorted(SIDE_SUFFIXES)]
 _LIBRARIES: Final = ("transformers", "tokenizers")
@@ -36,7 +39,8 @@ class Place:
     Attributes:
         where: what errors call it.
         weights: weight files; empty for random weights.
-        folder: folder with config.json and the files of preprocessor and tokenizer; None where only an architecture is named.
+        folder: folder with config.json and the files of preprocessor and tokenizer; None where only an
+            architecture is named.
         model: name of the architecture where there is no folder.
     """
 
@@ -59,13 +63,25 @@ def local_place(config: ModelConfig) -> Place:
     path = Path(config.weights)
     if path.is_dir():
         if folder is not None or config.model:
-            raise ConfigError("model and config go with a weight file, and weights is a folder", where=str(path), todo="Leave them out")
+            raise ConfigError(
+                "model and config go with a weight file, and weights is a folder",
+                where=str(path),
+                todo="Leave them out",
+            )
         return folder_place(path, str(path))
     if not path.is_file():
-        raise ModelFileError("there is no such file or folder", where=str(path), todo="Mend weights; relative paths start from the recipe's folder")
+        raise ModelFileError(
+            "there is no such file or folder",
+            where=str(path),
+            todo="Mend weights; relative paths start from the recipe's folder",
+        )
     if folder is None and not config.model:
         beside = f", or weights={path.parent}" if (path.parent / CONFIG).is_file() else ""
-        raise ConfigError("a weight file alone does not say its architecture", where=str(path), possible=f"model=NAME, config=DIR{beside}")
+        raise ConfigError(
+            "a weight file alone does not say its architecture",
+            where=str(path),
+            possible=f"model=NAME, config=DIR{beside}",
+        )
     return Place(str(path), (path,), folder, config.model)
 
 
@@ -97,7 +113,11 @@ def folder_place(folder: Path, where: str) -> Place:
 
 def _config_folder(folder: Path) -> Path:
     if not (folder / CONFIG).is_file():
-        raise ModelFileError(f"there is no {CONFIG}", where=str(folder), todo="Name a folder made by save_pretrained, or mend the path")
+        raise ModelFileError(
+            f"there is no {CONFIG}",
+            where=str(folder),
+            todo="Name a folder made by save_pretrained, or mend the path",
+        )
     return folder
 
 
@@ -113,7 +133,11 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
         index = folder / f"{name}.index.json"
         if index.is_file():
             return _shards(index)
-    raise ModelFileError("there are no weights", where=str(folder), possible=", ".join([*SINGLE, *(f"{name}.index.json" for name in SINGLE)]))
+    raise ModelFileError(
+        "there are no weights",
+        where=str(folder),
+        possible=", ".join([*SINGLE, *(f"{name}.index.json" for name in SINGLE)]),
+    )
 
 
 def _shards(index: Path) -> tuple[Path, ...]:
@@ -123,7 +147,9 @@ def _shards(index: Path) -> tuple[Path, ...]:
         if file.parent != index.parent:
             raise ModelFileError(f"it names {file.name!r} in another folder", where=str(index))
         if not file.is_file():
-            raise ModelFileError(f"the shard {file.name} is missing", where=str(index), todo="Download the model again, whole")
+            raise ModelFileError(
+                f"the shard {file.name} is missing", where=str(index), todo="Download the model again, whole"
+            )
     if not files:
         raise ModelFileError("it names no shards", where=str(index))
     return files
@@ -152,8 +178,9 @@ def side_files(folder: Path) -> list[Path]:
 def fingerprint(config: ModelConfig) -> str:
     """Return a hash that changes whenever features or answers would.
 
-    It covers the content of local files; the id and commit of hub repositories, which fix the content; seed, architecture and the version
-    of torch for random weights; all other options; and the versions of the libraries that preprocess and compute.
+    It covers the content of local files; the id and commit of hub repositories, which fix the content; seed,
+    architecture and the version of torch for random weights; all other options; and the versions of the
+    libraries that preprocess and compute.
 
     Raises:
         ModelFileError: local files are missing.

@@ -36,7 +36,11 @@ def find_sites(module: nn.Module, tower: str, *, width: int, prefix: int = 0, pa
     inner = module.get_submodule(tower)
     lists = [(name, child) for name, child in inner.named_modules() if isinstance(child, nn.ModuleList)]
     if not lists:
-        raise PluginError(f"{type(inner).__name__} has no list of blocks", where="huggingface", todo="Report it with the version of transformers")
+        raise PluginError(
+            f"{type(inner).__name__} has no list of blocks",
+            where="huggingface",
+            todo="Report it with the version of transformers",
+        )
     name, layers = max(lists, key=lambda item: sum(weight.numel() for weight in item[1].parameters()))
     blocks = tuple(_block(layer, f"{stem}{name}.{row}") for row, layer in enumerate(layers))
     outside = tuple(stem + found for found in _norms(inner) if not found.startswith(f"{name}."))
@@ -45,9 +49,16 @@ def find_sites(module: nn.Module, tower: str, *, width: int, prefix: int = 0, pa
 
 def _block(layer: nn.Module, name: str) -> Block:
     linears = [found for found, child in layer.named_modules() if isinstance(child, nn.Linear)]
-    projections = tuple((role, found) for role, names in _ROLES.items() for found in linears if found.rsplit(".", 1)[-1] in names)
+    projections = tuple(
+        (role, found)
+        for role, names in _ROLES.items()
+        for found in linears
+        if found.rsplit(".", 1)[-1] in names
+    )
     if len(projections) != len(_ROLES):
-        raise PluginError(f"the projections of {name} are not known: {', '.join(linears)}", where="huggingface")
+        raise PluginError(
+            f"the projections of {name} are not known: {', '.join(linears)}", where="huggingface"
+        )
     attention = projections[0][1].split(".", 1)[0]
     forward = [found for found in linears if found.split(".", 1)[0] != attention]
     parents = {found.split(".", 1)[0] for found in forward if "." in found}

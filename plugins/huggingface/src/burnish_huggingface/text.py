@@ -27,7 +27,9 @@ _WITH_POOLER = ("bert", "roberta", "xlm-roberta", "camembert", "mpnet")
 
 
 class Text:
-    """A frozen encoder of texts (`burnish.contracts.backbone.Encodes`, `burnish.contracts.towers`); it is its own text tower.
+    """A frozen encoder of texts (`burnish.contracts.backbone.Encodes`, `burnish.contracts.towers`).
+
+    It is its own text tower.
 
     Args:
         config: which weights, and how tokens are pooled.
@@ -42,7 +44,9 @@ class Text:
     views = False
 
     def __init__(self, config: TextConfig, runtime: Runtime) -> None:
-        elsewhere = dict.fromkeys(CLIP_TYPES, "Use hf-clip for it") | dict.fromkeys(("gpt2", "llama", "t5", "bart"), "Use hf-lm for it")
+        elsewhere = dict.fromkeys(CLIP_TYPES, "Use hf-clip for it") | dict.fromkeys(
+            ("gpt2", "llama", "t5", "bart"), "Use hf-lm for it"
+        )
         loaded = load(config, runtime, TEXT_TYPES, elsewhere=elsewhere, arguments_of=_arguments)
         self._runtime, self._pooling = runtime, config.pooling
         self._texts = Texts(loaded.folder, loaded.config, loaded.where, truncate=config.truncate)
@@ -57,7 +61,9 @@ class Text:
         return self
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
-        """Return ``{"input_ids": (B, T) int64, "attention_mask": (B, T) int64}`` of B texts, padded to the longest.
+        """Return ``{"input_ids": (B, T) int64, "attention_mask".
+
+        (B, T) int64}`` of B texts, padded to the longest.
 
         Raises:
             burnish.errors.ItemError: a text is longer than the context, unless `truncate` is set.
@@ -73,7 +79,10 @@ class Text:
         return self.forward(inputs)
 
     def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
-        """Return features (B, D) float32 with gradient; there is no projection, so that `projected` changes nothing."""
+        """Return features (B, D) float32 with gradient.
+
+        There is no projection, so that `projected` changes nothing.
+        """
         del projected
         ids, mask = (on_device(inputs[name], self._runtime) for name in ("input_ids", "attention_mask"))
         with computing(self._runtime):

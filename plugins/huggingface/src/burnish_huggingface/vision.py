@@ -49,7 +49,13 @@ class Vision:
         self._images = Images(loaded.folder, loaded.config, loaded.where, loaded.config.model_type)
         self.dim = int(loaded.config.hidden_size)
         self.module = loaded.model.to(runtime.device)
-        self.sites = find_sites(self.module, "", width=self.dim, prefix=_prefix(loaded.config), patch=int(loaded.config.patch_size))
+        self.sites = find_sites(
+            self.module,
+            "",
+            width=self.dim,
+            prefix=_prefix(loaded.config),
+            patch=int(loaded.config.patch_size),
+        )
 
     @property
     def text_tower(self) -> Encodes:
@@ -58,7 +64,11 @@ class Vision:
         Raises:
             burnish.errors.PluginError: always.
         """
-        raise PluginError("a vision-only model has no text tower", where=self._where, possible="hf-clip, with a CLIP or SigLIP model")
+        raise PluginError(
+            "a vision-only model has no text tower",
+            where=self._where,
+            possible="hf-clip, with a CLIP or SigLIP model",
+        )
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
         """Decode B images and resize them as the model's image processor does (`burnish_huggingface.images.Images.prepare`)."""
@@ -70,7 +80,10 @@ class Vision:
         return self.forward(inputs)
 
     def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
-        """Return features (B, D) float32 with gradient; there is no projection, so that `projected` changes nothing."""
+        """Return features (B, D) float32 with gradient.
+
+        There is no projection, so that `projected` changes nothing.
+        """
         del projected
         pixels = self._images.normalised(on_device(inputs["pixels"], self._runtime))
         with computing(self._runtime):
@@ -89,5 +102,10 @@ def _arguments(model_type: str) -> dict[str, Any]:
 
 
 def _prefix(config: Any) -> int:
-    """Return how many tokens stand before the patches: the class token, and DeiT's distillation token or DINOv2's registers."""
-    return {"deit": 2, "dinov2_with_registers": 1 + getattr(config, "num_register_tokens", 0)}.get(config.model_type, 1)
+    """Return how many tokens stand before the patches.
+
+    The class token, and DeiT's distillation token or DINOv2's registers.
+    """
+    return {"deit": 2, "dinov2_with_registers": 1 + getattr(config, "num_register_tokens", 0)}.get(
+        config.model_type, 1
+    )

@@ -36,7 +36,9 @@ def _safe(file: Path) -> dict[str, Tensor]:
     try:
         found: dict[str, Tensor] = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"the weights are truncated or damaged: {error}", where=str(file), todo=_AGAIN) from error
+        raise ModelFileError(
+            f"the weights are truncated or damaged: {error}", where=str(file), todo=_AGAIN
+        ) from error
     return found
 
 
@@ -45,12 +47,22 @@ def _pickled(file: Path) -> dict[str, Tensor]:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelFileError(
-            "it holds something else than tensors, or is damaged; nothing else is ever unpickled", where=str(file), todo="Use safetensors"
+            "it holds something else than tensors, or is damaged; nothing else is ever unpickled",
+            where=str(file),
+            todo="Use safetensors",
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, BadZipFile) as error:
-        raise ModelFileError(f"the weights are truncated or damaged: {error}", where=str(file), todo=_AGAIN) from error
+        raise ModelFileError(
+            f"the weights are truncated or damaged: {error}", where=str(file), todo=_AGAIN
+        ) from error
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
         found = found["state_dict"]
-    if not isinstance(found, dict) or not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in found.items()):
-        raise ModelFileError("it holds something else than tensors by name", where=str(file), possible="a state dict, saved as safetensors")
+    if not isinstance(found, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in found.items()
+    ):
+        raise ModelFileError(
+            "it holds something else than tensors by name",
+            where=str(file),
+            possible="a state dict, saved as safetensors",
+        )
     return found

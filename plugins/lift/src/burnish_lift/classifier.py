@@ -33,7 +33,10 @@ class Linear(nn.Module):
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self.weight, self.bias = nn.Parameter(weight.clone()), nn.Parameter(torch.zeros(len(weight), device=weight.device))
+        self.weight, self.bias = (
+            nn.Parameter(weight.clone()),
+            nn.Parameter(torch.zeros(len(weight), device=weight.device)),
+        )
 
     def forward(self, h: Tensor) -> Tensor:
         """Return logits (B, C) of features (B, w)."""
@@ -41,7 +44,9 @@ class Linear(nn.Module):
 
 
 def from_text(text: Tensor, projection: Tensor) -> Tensor:
-    """Return W0 = norm(T P^T), (C, w): h P t = h (t P^T), so that features h before the projection P are compared with texts.
+    """Return W0 = norm(T P^T), (C, w).
+
+    H P t = h (t P^T), so that features h before the projection P are compared with texts.
 
     Before the rows are normalised the largest product h (T P^T) of an item is that of its zero-shot class.
 
@@ -53,7 +58,9 @@ def from_text(text: Tensor, projection: Tensor) -> Tensor:
 
 
 def from_class_means(h: Tensor, y: Tensor, weights: Tensor, classes: int, generator: Generator) -> Tensor:
-    """Return the normalised weighted mean of each class's frozen features, (C, w); a class without items gets a random direction.
+    """Return the normalised weighted mean of each class's frozen features, (C, w).
+
+    A class without items gets a random direction.
 
     Args:
         h: (n, w).
@@ -64,7 +71,11 @@ def from_class_means(h: Tensor, y: Tensor, weights: Tensor, classes: int, genera
     """
     sums = torch.zeros(classes, h.shape[1], device=h.device).index_add(0, y, h * weights[:, None])
     present = torch.zeros(classes, dtype=torch.bool, device=h.device).index_fill(0, y, value=True)
-    return torch.where(present[:, None], normalize(sums, dim=-1), random_directions(classes, h.shape[1], generator).to(h.device))
+    return torch.where(
+        present[:, None],
+        normalize(sums, dim=-1),
+        random_directions(classes, h.shape[1], generator).to(h.device),
+    )
 
 
 def random_directions(classes: int, width: int, generator: Generator) -> Tensor:

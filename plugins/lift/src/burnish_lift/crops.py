@@ -26,8 +26,8 @@ CROPS: Final = 5
 def boxes(width: int, height: int, share: float) -> list[tuple[int, int, int, int]]:
     """Return the squares (left, top, right, bottom) in the four corners and the middle of an image.
 
-    Their side is `share` of the image's shorter one. Resized to s pixels they are what five crops of s pixels are of an image whose shorter side
-    was resized to s / share.
+    Their side is `share` of the image's shorter one. Resized to s pixels they are what five crops of s pixels
+    are of an image whose shorter side was resized to s / share.
     """
     side = max(round(min(width, height) * share), 1)
     right, bottom = width - side, height - side
@@ -42,7 +42,8 @@ class FeaturesBeforeProjection:
         backbone: with a module and images.
         width: w of its features before the projection.
         crops: 1 or 5.
-        expand: pixels by which an image is larger than a crop; None for 1.5 patches, or 24 of 224 where there are none.
+        expand: pixels by which an image is larger than a crop; None for 1.5 patches, or 24 of 224 where there
+            are none.
 
     Raises:
         FitError: the backbone's inputs have no side to compare crops with.
@@ -78,7 +79,9 @@ class FeaturesBeforeProjection:
             if self._crops == 1:
                 features: Tensor = self._backbone.forward(inputs, projected=False)
                 return features
-            return torch.cat([self._backbone.forward(_crop(inputs, k), projected=False) for k in range(CROPS)], dim=1)
+            return torch.cat(
+                [self._backbone.forward(_crop(inputs, k), projected=False) for k in range(CROPS)], dim=1
+            )
 
 
 def _crop(inputs: Inputs, k: int) -> Mapping[str, NDArray[Any]]:
@@ -87,10 +90,15 @@ def _crop(inputs: Inputs, k: int) -> Mapping[str, NDArray[Any]]:
 
 def _share(backbone: Any, expand: int | None) -> float:
     """Return s / (s + e): the side of a crop over that of the image, for inputs of s x s pixels and e = `expand`."""
-    blank = backbone.prepare([Item(0, np.zeros((64, 64, 3), dtype=np.uint8))], View(), np.zeros((1, 32), dtype=np.uint8))
+    blank = backbone.prepare(
+        [Item(0, np.zeros((64, 64, 3), dtype=np.uint8))], View(), np.zeros((1, 32), dtype=np.uint8)
+    )
     sides = [max(array.shape[1:]) for array in blank.values() if array.ndim == 4]
     if not sides:
-        what, todo = "the backbone does not read square images, of which crops could be made", "Give crops=none"
+        what, todo = (
+            "the backbone does not read square images, of which crops could be made",
+            "Give crops=none",
+        )
         raise FitError(what, where="tuner lift", todo=todo)
     patch = backbone.sites.patch
     extra = expand if expand is not None else 1.5 * patch if patch else sides[0] * 24 / 224

@@ -46,7 +46,8 @@ class Lift:
         """Train on the training items that have a label; their augmented views are new in every epoch.
 
         Raises:
-            FitError: no training item has a label, an item may have several, the loss became NaN, or the tower has no place for the parts.
+            FitError: no training item has a label, an item may have several, the loss became NaN, or the
+                tower has no place for the parts.
         """
         rows, y, weights, counts = _training_items(task)
         backbone, items, device = task.backbone(), task.inputs("train"), torch.device(task.run.device)
@@ -54,12 +55,16 @@ class Lift:
         generator = torch.Generator().manual_seed(task.seed)
         start = _start(self.config, backbone, task.classes)
         weight = self._first_weights(start, task, rows, labels, importance.to(device), generator)
-        loss = LongTailLoss(self.config.loss, torch.from_numpy(counts).to(device), tau=self.config.tau, scale=self._scale)
+        loss = LongTailLoss(
+            self.config.loss, torch.from_numpy(counts).to(device), tau=self.config.tau, scale=self._scale
+        )
         importance = importance * loss.class_weights.cpu()[y]
         on_device = importance.to(device)
         with Lease(backbone.module) as lease:
             put_parts(lease, backbone.sites, self.config, len(task.classes), generator)
-            head = (Cosine(weight, self.config.scale) if self.config.head == "cosine" else Linear(weight)).to(device)
+            head = (Cosine(weight, self.config.scale) if self.config.head == "cosine" else Linear(weight)).to(
+                device
+            )
             require_reached(lease, self._tried(backbone, items.prepared(rows[:1])))
             lease.add("head", head)
 
@@ -69,9 +74,18 @@ class Lift:
                 return (on_device[at] * values).sum() / on_device[at].sum()
 
             at_once = train_module(
-                lease.parameters().values(), items, rows, self.config, objective, order=int(task.generator("order").integers(2**63)),
-                run=task.run, views=bool(backbone.views), where=_WHERE, weights=importance, at_once=self.config.at_once or 0,
-            )  # fmt: skip
+                lease.parameters().values(),
+                items,
+                rows,
+                self.config,
+                objective,
+                order=int(task.generator("order").integers(2**63)),
+                run=task.run,
+                views=bool(backbone.views),
+                where=_WHERE,
+                weights=importance,
+                at_once=self.config.at_once or 0,
+            )
             state = lease.state()
         return LiftPredictor(state, {"start": start, "at once": at_once}, self.config, task.classes)
 
@@ -84,7 +98,11 @@ class Lift:
         try:
             features: Tensor = backbone.forward(inputs, projected=False)
         except torch.OutOfMemoryError as error:
-            raise FitError("the device has too little memory for a single item", where=_WHERE, todo="Take a smaller backbone") from error
+            raise FitError(
+                "the device has too little memory for a single item",
+                where=_WHERE,
+                todo="Take a smaller backbone",
+            ) from error
         except RuntimeError as error:
             what = f"the model does not run with adapter={self.config.adapter}: {str(error).splitlines()[0]}"
             raise FitError(what, where=_WHERE, todo="Use another kind of adapter") from error
@@ -94,7 +112,15 @@ class Lift:
     def _scale(self) -> float:
         return self.config.scale if self.config.head == "cosine" else 1.0
 
-    def _first_weights(self, start: str, task: Task, rows: NDArray[np.int64], labels: Tensor, weights: Tensor, generator: torch.Generator) -> Tensor:
+    def _first_weights(
+        self,
+        start: str,
+        task: Task,
+        rows: NDArray[np.int64],
+        labels: Tensor,
+        weights: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
         """Return W0 (C, w) on the task's device."""
         backbone, count = task.backbone(), len(task.classes)
         if start == "text":
@@ -112,9 +138,15 @@ class Lift:
                 batches = prepared(task.inputs("train"), rows, places)
                 return torch.cat([task.backbone().forward(inputs, projected=False) for _, inputs in batches])
         except torch.OutOfMemoryError as error:
-            raise FitError(f"the device has too little memory for {size} items", where=_WHERE, todo=f"Give at_once={max(size // 4, 1)}") from error
+            raise FitError(
+                f"the device has too little memory for {size} items",
+                where=_WHERE,
+                todo=f"Give at_once={max(size // 4, 1)}",
+            ) from error
 
-    def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> LiftPredictor:
+    def restore(
+        self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes
+    ) -> LiftPredictor:
         """Return the predictor with this state.
 
         Raises:
@@ -123,10 +155,16 @@ class Lift:
         return restored(state, info, self.config, classes)
 
 
-def _training_items(task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+def _training_items(
+    task: Task,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Return the rows of the training split that count, their labels and weights (n,), and the classes' counts (C,)."""
     if not isinstance(task.supervision, Labels):
-        raise FitError(f"it compares classes, and cannot be trained on {task.supervision.word}", where=_WHERE, possible="labels")
+        raise FitError(
+            f"it compares classes, and cannot be trained on {task.supervision.word}",
+            where=_WHERE,
+            possible="labels",
+        )
     targets, weights = target_arrays(task.supervision.take(task.splits["train"].index), len(task.classes))
     rows = np.flatnonzero(weights > 0).astype(np.int64)
     if not len(rows):
@@ -135,7 +173,10 @@ def _training_items(task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64], N
 
 
 def _without_text(backbone: Any) -> str:
-    """Return why a backbone has no text tower to use, empty where it has one: one whose tokenizer is not there says so when it is asked for."""
+    """Return why a backbone has no text tower to use, empty where it has one.
+
+    One whose tokenizer is not there says so when it is asked for.
+    """
     try:
         there = hasattr(backbone, "text_tower") and hasattr(backbone, "projection")
     except (PluginError, ModelFileError) as error:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def default_rank(classes: int, blocks: int) -> int:
-    """Return r = 2^max(0, floor(log2(C / (2 L)))): with it the parts inside L blocks hold about as many numbers as a classifier of C classes."""
+    """Return r = 2^max(0, floor(log2(C / (2 L)))).
+
+    With it the parts inside L blocks hold about as many numbers as a classifier of C classes.
+    """
     return int(2 ** max(0, math.floor(math.log2(classes / (2 * blocks)))))
 
 
@@ -41,7 +44,9 @@ def put_parts(lease: Lease, sites: Sites, config: LiftConfig, classes: int, gene
         "adaptformer": partial(adapters.adaptformer, generator=generator, rank=rank, init=config.down),
         "adapter": partial(adapters.sequential_adapter, generator=generator, rank=rank, init=config.down),
         "lora": partial(adapters.lora, generator=generator, rank=rank),
-        "vpt-shallow": partial(adapters.visual_prompts, generator=generator, count=config.prompts, deep=False),
+        "vpt-shallow": partial(
+            adapters.visual_prompts, generator=generator, count=config.prompts, deep=False
+        ),
         "vpt-deep": partial(adapters.visual_prompts, generator=generator, count=config.prompts),
         "ssf": partial(adapters.scale_shift, generator=generator),
         "bias": adapters.biases,

@@ -35,20 +35,30 @@ class LiftPredictor(Adapted):
 
     Args:
         state: everything learnt, by its name in the lease.
-        told: what is not in the state: ``start``, what the classifier was made from, and ``at once``, items that were run at once.
+        told: what is not in the state: ``start``, what the classifier was made from, and ``at once``, items
+            that were run at once.
         config: the tuner's.
         classes: C.
     """
 
-    def __init__(self, state: Mapping[str, Tensor], told: Mapping[str, Any], config: LiftConfig, classes: Classes) -> None:
+    def __init__(
+        self, state: Mapping[str, Tensor], told: Mapping[str, Any], config: LiftConfig, classes: Classes
+    ) -> None:
         self.classes = classes
-        self._state, self._told, self._config = {name: tensor.detach().cpu() for name, tensor in state.items()}, dict(told), config
+        self._state, self._told, self._config = (
+            {name: tensor.detach().cpu() for name, tensor in state.items()},
+            dict(told),
+            config,
+        )
         self._width = self._state[WEIGHT].shape[1]
         self._crops = CROPS if config.crops == "five" else 1
 
     @contextmanager
     def adapt(self, backbone: Any) -> Iterator[Encodes]:
-        """Put the learnt parts into a backbone; the encoder gives its features before the projection, (B, w) or (B, 5 w) of five crops."""
+        """Put the learnt parts into a backbone.
+
+        The encoder gives its features before the projection, (B, w) or (B, 5 w) of five crops.
+        """
         with Lease(backbone.module) as lease:
             put_parts(lease, backbone.sites, self._config, len(self.classes), torch.Generator())
             lease.load({name: tensor for name, tensor in self._state.items() if name not in (WEIGHT, BIAS)})
@@ -68,7 +78,9 @@ class LiftPredictor(Adapted):
                 return linear(h, weight, bias).mean(dim=1)
             return self._config.scale * linear(normalize(h, dim=-1), normalize(weight, dim=-1)).mean(dim=1)
 
-        return Scores("logits", in_chunks(features, self._crops * self._width, logits, len(self.classes)), self.classes)
+        return Scores(
+            "logits", in_chunks(features, self._crops * self._width, logits, len(self.classes)), self.classes
+        )
 
     def embed(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """Return what the classifier reads, (M, w): normalised features, their mean over crops."""
@@ -89,11 +101,14 @@ class LiftPredictor(Adapted):
         return {**self._told, "tensors": tensors}
 
 
-def restored(state: Mapping[str, Tensor], info: Mapping[str, Any], config: LiftConfig, classes: Classes) -> LiftPredictor:
+def restored(
+    state: Mapping[str, Tensor], info: Mapping[str, Any], config: LiftConfig, classes: Classes
+) -> LiftPredictor:
     """Return the predictor with this state and info.
 
     Raises:
-        ModelFileError: names, shapes, types or numbers do not fit; whether the parts fit the model is seen when they are put into it.
+        ModelFileError: names, shapes, types or numbers do not fit; whether the parts fit the model is seen
+            when they are put into it.
     """
     tensors = info.get("tensors")
     if not isinstance(tensors, Mapping) or WEIGHT not in tensors:
@@ -102,14 +117,22 @@ def restored(state: Mapping[str, Tensor], info: Mapping[str, Any], config: LiftC
         raise ModelFileError(f"{odd[0]} is {'missing' if odd[0] in tensors else 'unknown'}", where=_WHERE)
     for name, tensor in state.items():
         if [_word(tensor.dtype), *tensor.shape] != list(tensors[name]):
-            raise ModelFileError(f"{name} is {tuple(tensor.shape)} of {_word(tensor.dtype)}", where=_WHERE, possible=str(tensors[name]))
+            raise ModelFileError(
+                f"{name} is {tuple(tensor.shape)} of {_word(tensor.dtype)}",
+                where=_WHERE,
+                possible=str(tensors[name]),
+            )
         if not bool(torch.isfinite(tensor).all()):
             raise ModelFileError(f"{name} has a value that is not finite", where=_WHERE)
     wanted = {WEIGHT: 2} | ({BIAS: 1} if config.head == "linear" else {})
     for name, ndim in wanted.items():
         found = tuple(state[name].shape) if name in state else ()
         if len(found) != ndim or found[0] != len(classes) or state[name].dtype != torch.float32:
-            raise ModelFileError(f"{name} is {found}", where=_WHERE, possible=f"a row of float32 for each of {len(classes)} classes")
+            raise ModelFileError(
+                f"{name} is {found}",
+                where=_WHERE,
+                possible=f"a row of float32 for each of {len(classes)} classes",
+            )
     told = {name: info[name] for name in ("start", "at once") if isinstance(info.get(name), str | int)}
     return LiftPredictor(state, told, config, classes)
 

@@ -18,23 +18,51 @@ class NMTuneConfig(burnish.HeadConfig):
 
     variant: Literal["paper", "released"] = field(
         default="paper",
-        metadata={"help": "paper: one view, -sigma_1 / sum sigma; released: two fixed views, mean of the five largest shares, the code's weights"},
+        metadata={
+            "help": (
+                "paper: one view, -sigma_1 / sum sigma; released: two fixed views, mean of the five largest"
+                " shares, the code's weights"
+            )
+        },
     )
     lam: float | None = field(
-        default=None, metadata={"help": "lambda, which multiplies all three regularisers: 0.01 (paper), 1 (released)", "range": (0, None)}
+        default=None,
+        metadata={
+            "help": "lambda, which multiplies all three regularisers: 0.01 (paper), 1 (released)",
+            "range": (0, None),
+        },
     )
-    w_mse: float | None = field(default=None, metadata={"help": "weight of the consistency term: 1 (paper, released)", "range": (0, None)})
-    w_cov: float | None = field(default=None, metadata={"help": "weight of the covariance term: 1 (paper), 0.04 (released)", "range": (0, None)})
-    w_svd: float | None = field(default=None, metadata={"help": "weight of the singular-value term: 1 (paper), 0.001 (released)", "range": (0, None)})
-    ratio: int = field(default=4, metadata={"help": "hidden width over the width of the features", "range": (1, 64)})
+    w_mse: float | None = field(
+        default=None,
+        metadata={"help": "weight of the consistency term: 1 (paper, released)", "range": (0, None)},
+    )
+    w_cov: float | None = field(
+        default=None,
+        metadata={"help": "weight of the covariance term: 1 (paper), 0.04 (released)", "range": (0, None)},
+    )
+    w_svd: float | None = field(
+        default=None,
+        metadata={
+            "help": "weight of the singular-value term: 1 (paper), 0.001 (released)",
+            "range": (0, None),
+        },
+    )
+    ratio: int = field(
+        default=4, metadata={"help": "hidden width over the width of the features", "range": (1, 64)}
+    )
 
 
 @dataclass(frozen=True)
 class PenaltyConfig:
     """A regulariser of NMTune as a loss for any tuner that gives embeddings."""
 
-    weight: float = field(default=0.01, metadata={"help": "what the penalty is multiplied with", "range": (0, None)})
-    base: Literal["ce", "none"] = field(default="ce", metadata={"help": "the loss it is added to: cross-entropy, or none for the penalty alone"})
+    weight: float = field(
+        default=0.01, metadata={"help": "what the penalty is multiplied with", "range": (0, None)}
+    )
+    base: Literal["ce", "none"] = field(
+        default="ce",
+        metadata={"help": "the loss it is added to: cross-entropy, or none for the penalty alone"},
+    )
 
 
 @dataclass(frozen=True)
@@ -42,7 +70,11 @@ class SpectrumPenaltyConfig(PenaltyConfig):
     """The singular-value term as a loss for any tuner that gives embeddings."""
 
     top: int = field(
-        default=1, metadata={"help": "how many of the largest singular values' shares are averaged: 1 (paper), 5 (released)", "range": (1, 1000)}
+        default=1,
+        metadata={
+            "help": "how many of the largest singular values' shares are averaged: 1 (paper), 5 (released)",
+            "range": (1, 1000),
+        },
     )
 
 
@@ -51,10 +83,23 @@ class SpectrumConfig:
     """Which singular values are measured."""
 
     of: Literal["backbone", "tuner", "both"] = field(
-        default="both", metadata={"help": "whose features: the backbone's, what the tuner's last layer reads (where it has such a thing), or both"}
+        default="both",
+        metadata={
+            "help": (
+                "whose features: the backbone's, what the tuner's last layer reads (where it has such a"
+                " thing), or both"
+            )
+        },
     )
-    normalise: bool = field(default=False, metadata={"help": "bring each row to length 1 first; with center=row it is what the released script does"})
-    center: Literal["none", "row", "column"] = field(default="none", metadata={"help": "which mean is subtracted then"})
+    normalise: bool = field(
+        default=False,
+        metadata={
+            "help": "bring each row to length 1 first; with center=row it is what the released script does"
+        },
+    )
+    center: Literal["none", "row", "column"] = field(
+        default="none", metadata={"help": "which mean is subtracted then"}
+    )
 
 
 def views(config: NMTuneConfig) -> int:
@@ -84,7 +129,10 @@ def burnish_losses() -> list[burnish.Loss]:
     return [
         burnish.Loss(
             name="consistency",
-            summary="Cross-entropy plus NMTune's consistency penalty: embeddings stay in the direction of the features",
+            summary=(
+                "Cross-entropy plus NMTune's consistency penalty: embeddings stay in the direction of the"
+                " features"
+            ),
             paper=PAPER,
             target="burnish_nmtune.penalties:ConsistencyPenalty",
             config=PenaltyConfig,
@@ -100,7 +148,10 @@ def burnish_losses() -> list[burnish.Loss]:
         ),
         burnish.Loss(
             name="spectrum",
-            summary="Cross-entropy plus NMTune's singular-value penalty: one direction of the embeddings dominates",
+            summary=(
+                "Cross-entropy plus NMTune's singular-value penalty: one direction of the embeddings"
+                " dominates"
+            ),
             paper=PAPER,
             target="burnish_nmtune.penalties:SpectrumPenalty",
             config=SpectrumPenaltyConfig,
@@ -115,7 +166,10 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
     return [
         burnish.Evaluator(
             name="spectrum",
-            summary="Singular value entropy (SVE), largest singular value ratio (LSVR) and the spectrum of features",
+            summary=(
+                "Singular value entropy (SVE), largest singular value ratio (LSVR) and the spectrum of"
+                " features"
+            ),
             paper=PAPER,
             target="burnish_nmtune.evaluator:Spectrum",
             config=SpectrumConfig,
@@ -130,7 +184,9 @@ def burnish_recipes() -> list[burnish.RecipeFile]:
     return [
         burnish.RecipeFile(
             name="noisy-pretraining",
-            summary="Does label noise in pre-training matter, in and out of distribution, and does NMTune help?",
+            summary=(
+                "Does label noise in pre-training matter, in and out of distribution, and does NMTune help?"
+            ),
             package="burnish_nmtune",
             file="recipes/noisy-pretraining.yaml",
         ),

@@ -1,4 +1,7 @@
-"""The evaluator `spectrum`: SVE, LSVR and the normalised singular values of features (NMTune, arXiv:2309.17002, section 3.3)."""
+"""The evaluator `spectrum`.
+
+SVE, LSVR and the normalised singular values of features (NMTune, arXiv:2309.17002, section 3.3).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,14 @@ from torch import Tensor
 
 from burnish.contracts.evaluator import Curve, Measure, Measures, Outcome
 from burnish_nmtune import SpectrumConfig
-from burnish_nmtune.spectrum import centered, largest_singular_value_ratio, shares, singular_value_entropy, singular_values, unit_rows
+from burnish_nmtune.spectrum import (
+    centered,
+    largest_singular_value_ratio,
+    shares,
+    singular_value_entropy,
+    singular_values,
+    unit_rows,
+)
 from burnish_nmtune.symmetric import one_core_if_small
 
 if TYPE_CHECKING:
@@ -23,8 +33,9 @@ DIGITS = 6
 class Spectrum:
     """Measures the spectra of each split's features.
 
-    Of the backbone's features: ``sve``, ``lsvr`` and the curve ``spectrum``; of what the tuner's last layer reads: the same names
-    with ``tuner-`` before them, where the tuner has such a thing. No direction is better.
+    Of the backbone's features: ``sve``, ``lsvr`` and the curve ``spectrum``; of what the tuner's last layer
+    reads: the same names with ``tuner-`` before them, where the tuner has such a thing. No direction is
+        better.
 
     Args:
         config: options.
@@ -35,8 +46,15 @@ class Spectrum:
 
     def measure(self, outcome: Outcome) -> Measures:
         """Return SVE and LSVR in nats, and p_i = sigma_i / sum sigma over i = 1, 2, ..., of every split."""
-        found = [self._of(prefix, split, features) for split in outcome.splits for prefix, features in self._features(outcome, split)]
-        return Measures(scalars=tuple(m for scalars, _ in found for m in scalars), curves=tuple(c for _, curves in found for c in curves))
+        found = [
+            self._of(prefix, split, features)
+            for split in outcome.splits
+            for prefix, features in self._features(outcome, split)
+        ]
+        return Measures(
+            scalars=tuple(m for scalars, _ in found for m in scalars),
+            curves=tuple(c for _, curves in found for c in curves),
+        )
 
     def _features(self, outcome: Outcome, split: str) -> Iterator[tuple[str, NDArray[Any]]]:
         if self.config.of != "tuner":
@@ -61,7 +79,9 @@ class Spectrum:
             for name, value in (("sve", entropy), ("lsvr", ratio))
         ]
         heights = [float(f"{p:.{DIGITS}g}") for p in shares(values).tolist()] if values.any() else []
-        return scalars, [Curve(prefix + "spectrum", split, x=[float(i) for i in range(1, len(heights) + 1)], y=heights)]
+        return scalars, [
+            Curve(prefix + "spectrum", split, x=[float(i) for i in range(1, len(heights) + 1)], y=heights)
+        ]
 
     def _prepared(self, features: Tensor) -> Tensor:
         return centered(unit_rows(features) if self.config.normalise else features, self.config.center)

@@ -1,6 +1,9 @@
-"""NMTune (arXiv:2309.17002), section 4: a small MLP on frozen features, kept close to them, decorrelated, and sharpened.
+"""NMTune (arXiv:2309.17002), section 4.
 
-Notation: f (D) features of the frozen model, z = h(f) (D) what the MLP makes of them, W the linear head, R rows in a batch.
+A small MLP on frozen features, kept close to them, decorrelated, and sharpened.
+
+Notation: f (D) features of the frozen model, z = h(f) (D) what the MLP makes of them, W the linear head, R
+    rows in a batch.
 
     L = CE(W z, y) + lambda (L_MSE + L_COV + L_SVD)
 
@@ -34,8 +37,9 @@ TOP: Final = {"paper": 1, "released": 5}
 class NMTune(HeadTuner[NMTuneConfig]):
     """The tuner; with ``lam=0`` it is its own control, the MLP.
 
-    The network is `burnish.blocks.MLPHead`, the released code's, in both variants, so that the plain MLP differs in the regularisers alone.
-    The regularisers need no label and see every row of a batch alike, whatever its weight.
+    The network is `burnish.blocks.MLPHead`, the released code's, in both variants, so that the plain MLP
+    differs in the regularisers alone. The regularisers need no label and see every row of a batch alike,
+    whatever its weight.
 
     Args:
         config: options; the variant's weights stand in for those that are None.
@@ -44,7 +48,9 @@ class NMTune(HeadTuner[NMTuneConfig]):
     constants = ("lam", "w_mse", "w_cov", "w_svd")
 
     def __init__(self, config: NMTuneConfig) -> None:
-        weights: dict[str, Any] = {name: value for name, value in WEIGHTS[config.variant].items() if getattr(config, name) is None}
+        weights: dict[str, Any] = {
+            name: value for name, value in WEIGHTS[config.variant].items() if getattr(config, name) is None
+        }
         super().__init__(replace(config, **weights))
 
     @property
@@ -61,7 +67,11 @@ class NMTune(HeadTuner[NMTuneConfig]):
         f, z, c = batch.x, cast("Tensor", out.embeddings), fit.c
         paper = self.config.variant == "paper"
         # As released: across the views, and a mean over the elements instead of their sum.
-        l_mse = consistency(f, z).mean() if paper else consistency(batch.view(f, 0), batch.view(z, 1)).mean() / f.shape[-1]
+        l_mse = (
+            consistency(f, z).mean()
+            if paper
+            else consistency(batch.view(f, 0), batch.view(z, 1)).mean() / f.shape[-1]
+        )
         l_cov, l_svd = covariance_and_spectrum(z, top=TOP[self.config.variant])
         return [
             Term("loss", 1.0, fit.loss(out, batch)),

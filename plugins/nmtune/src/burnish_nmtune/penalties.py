@@ -1,7 +1,10 @@
-"""NMTune's regularisers as losses for any tuner whose head gives embeddings, such as `mlp`: one regulariser at a time, for ablations.
+"""NMTune's regularisers as losses for any tuner whose head gives embeddings, such as `mlp`.
 
-With ``base="ce"`` the penalty is added to the cross-entropy of every row, so that the reduced loss is cross-entropy plus penalty, whatever
-the weights. With ``base="none"`` it is the penalty alone, which trains no classifier: for tuners that have a loss of their own.
+One regulariser at a time, for ablations.
+
+With ``base="ce"`` the penalty is added to the cross-entropy of every row, so that the reduced loss is
+cross-entropy plus penalty, whatever the weights. With ``base="none"`` it is the penalty alone, which trains
+no classifier: for tuners that have a loss of their own.
 """
 
 from __future__ import annotations
@@ -37,14 +40,18 @@ class Penalty(ABC):
         return {}
 
     def __call__(self, x: LossInput, rows: Mapping[str, Tensor]) -> tuple[LossValue, Mapping[str, Tensor]]:
-        """Return values per example; of the penalty alone, where it belongs to the batch as a whole, one per batch.
+        """Return values per example.
+
+        Of the penalty alone, where it belongs to the batch as a whole, one per batch.
 
         Raises:
             FitError: the tuner gives no embeddings, or not what else the penalty needs.
         """
         if x.embeddings is None:
             raise FitError(
-                "the tuner gives no embeddings to penalise", where=f"loss {self.name}", todo="Use a tuner with a trained body, such as mlp"
+                "the tuner gives no embeddings to penalise",
+                where=f"loss {self.name}",
+                todo="Use a tuner with a trained body, such as mlp",
             )
         penalty = self.weight * self.penalty(x, x.embeddings)
         if self.base == "ce":

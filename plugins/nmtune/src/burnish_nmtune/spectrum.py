@@ -1,6 +1,7 @@
 """Singular values through the smaller Gram matrix, and what NMTune reads from them: SVE and LSVR.
 
-Source: NMTune (arXiv:2309.17002), section 3.3. F (M, D) holds features of M test items, sigma_1 >= ... >= sigma_r its singular
+Source: NMTune (arXiv:2309.17002), section 3.3. F (M, D) holds features of M test items, sigma_1 >= ... >=
+    sigma_r its singular
 values, r = min(M, D), and p_i = sigma_i / sum_j sigma_j.
 """
 
@@ -25,8 +26,8 @@ TOLERANCE = 1e-3
 def singular_values(z: Tensor) -> Tensor:
     """Return the singular values (..., r), r = min(R, D), of matrices (..., R, D), descending, in z's dtype.
 
-    They are the square roots of the eigenvalues of the smaller Gram matrix, computed in float64; no gradient flows. Those below
-    about 1e-7 of the largest are given as 0.
+    They are the square roots of the eigenvalues of the smaller Gram matrix, computed in float64; no gradient
+    flows. Those below about 1e-7 of the largest are given as 0.
     """
     return _roots(eigvalsh(_smaller_gram(z, torch.float64))).flip(-1).to(z.dtype)
 
@@ -34,9 +35,9 @@ def singular_values(z: Tensor) -> Tensor:
 def singular_system(z: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
     """Return singular values (..., r), ascending, and the singular vectors (..., r, r) of z's shorter side, in columns.
 
-    The vectors are the left ones of z (..., R, D) where R <= D, else the right ones. No gradient flows. All is float64, except for float32
-    matrices that are large and well away from square: these are decomposed in float32, again in float64 if that is not good enough, and
-    what is returned is float32.
+    The vectors are the left ones of z (..., R, D) where R <= D, else the right ones. No gradient flows. All
+    is float64, except for float32 matrices that are large and well away from square: these are decomposed in
+    float32, again in float64 if that is not good enough, and what is returned is float32.
 
     Args:
         z: (..., R, D).
@@ -47,9 +48,12 @@ def singular_system(z: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
         return _double(z, gram)
     values, vectors = eigh(gram)
     sigma = values.sqrt()
-    # Squaring leaves an eigenvalue with an error of eps times the largest one, and so its u v^T with one of eps (sigma_1 / sigma_i)^2.
+    # Squaring leaves an eigenvalue with an error of eps times the largest one, and so its u v^T with one of
+    # eps (sigma_1 / sigma_i)^2.
     most = (TOLERANCE / torch.finfo(torch.float32).eps * r**0.5) ** 0.5
-    good = torch.linalg.vector_norm(sigma[..., -1:] / sigma, ord=4, dim=-1) <= most  # of a negative eigenvalue: NaN, so not good
+    good = (
+        torch.linalg.vector_norm(sigma[..., -1:] / sigma, ord=4, dim=-1) <= most
+    )  # of a negative eigenvalue: NaN, so not good
     if not good.all():
         better, their_vectors = _double(z[~good], gram[~good])
         sigma[~good], vectors[~good] = better.to(torch.float32), their_vectors.to(torch.float32)
@@ -62,14 +66,20 @@ def _double(z: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _smaller_gram(z: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return Z Z^T or Z^T Z, whichever is smaller; squaring costs half of the digits, which only float64 can spare."""
+    """Return Z Z^T or Z^T Z, whichever is smaller.
+
+    Squaring costs half of the digits, which only float64 can spare.
+    """
     z = z.detach().to(dtype)
     side = z if z.shape[-2] <= z.shape[-1] else z.mT
     return symmetric_product(side, side)
 
 
 def _roots(eigenvalues: Tensor) -> Tensor:
-    """Return square roots of ascending eigenvalues; those that may be rounding alone, at most r eps of the largest, as 0."""
+    """Return square roots of ascending eigenvalues.
+
+    Those that may be rounding alone, at most r eps of the largest, as 0.
+    """
     largest = eigenvalues[..., -1:]
     noise = eigenvalues.shape[-1] * torch.finfo(eigenvalues.dtype).eps * largest
     return eigenvalues.masked_fill(eigenvalues <= noise, 0).sqrt()
@@ -84,8 +94,8 @@ def unit_rows(features: Tensor) -> Tensor:
 def centered(features: Tensor, center: Center) -> Tensor:
     """Return features (M, D) less the mean of each row, less the mean of each column, or as they are.
 
-    NMTune's released script subtracts row means, of rows brought to unit length before (`unit_rows`); column means are what principal component
-    analysis subtracts.
+    NMTune's released script subtracts row means, of rows brought to unit length before (`unit_rows`); column
+    means are what principal component analysis subtracts.
     """
     if center == "row":
         return features - features.mean(-1, keepdim=True)
@@ -95,17 +105,26 @@ def centered(features: Tensor, center: Center) -> Tensor:
 
 
 def shares(values: Tensor) -> Tensor:
-    """Return p_i = sigma_i / sum_j sigma_j, (..., r) float64, of singular values (..., r); NaN where all are 0."""
+    """Return p_i = sigma_i / sum_j sigma_j, (..., r) float64, of singular values (..., r).
+
+    NaN where all are 0.
+    """
     wide = values.to(torch.float64)
     return wide / wide.sum(-1, keepdim=True)
 
 
 def singular_value_entropy(values: Tensor) -> Tensor:
-    """Return SVE = - sum_i p_i ln p_i in nats (...), float64, of singular values (..., r): 0 for rank one, ln r for a flat spectrum."""
+    """Return SVE = - sum_i p_i ln p_i in nats (...), float64, of singular values (..., r).
+
+    0 for rank one, ln r for a flat spectrum.
+    """
     entropy: Tensor = torch.special.entr(shares(values)).sum(-1)
     return entropy
 
 
 def largest_singular_value_ratio(values: Tensor) -> Tensor:
-    """Return LSVR = - ln(sigma_1 / sum_i sigma_i) in nats (...), float64, of singular values (..., r): at most SVE."""
+    """Return LSVR = - ln(sigma_1 / sum_i sigma_i) in nats (...), float64, of singular values (..., r).
+
+    At most SVE.
+    """
     return -shares(values).amax(-1).log()

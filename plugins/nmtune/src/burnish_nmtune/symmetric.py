@@ -1,8 +1,9 @@
 """Products that are symmetric, and eigendecompositions of symmetric matrices, of small ones on one core.
 
-LAPACK's threads wait for each other some times a column. A 64 x 64 matrix is slower on two than on one, a 128 x 128 one where two cores lie
-far apart, and any where other processes want the cores. So on a CPU small matrices are decomposed by one thread, whatever the number of
-torch's threads; that also makes their bits independent of it.
+LAPACK's threads wait for each other some times a column. A 64 x 64 matrix is slower on two than on one, a 128
+x 128 one where two cores lie far apart, and any where other processes want the cores. So on a CPU small
+matrices are decomposed by one thread, whatever the number of torch's threads; that also makes their bits
+independent of it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,17 @@ from torch.nn.functional import pad
 from burnish.blocks.threads import intra_op_threads
 
 LARGE = 256
-"""From this size on a matrix is decomposed by all of torch's threads together, as it is multiplied; smaller ones by one."""
+"""From this size on a matrix is decomposed by all of torch's threads together, as it is multiplied.
+
+Smaller ones by one.
+"""
 
 
 def symmetric_product(x: Tensor, y: Tensor) -> Tensor:
-    """Return X Y^T, (..., m, m), of matrices (..., m, k) for which that is known to be symmetric: on a CPU, large ones from three blocks of four."""
+    """Return X Y^T, (..., m, m), of matrices (..., m, k) for which that is known to be symmetric.
+
+    On a CPU, large ones from three blocks of four.
+    """
     m = x.shape[-2]
     if x.device.type != "cpu" or m < LARGE:
         return x @ y.mT
@@ -38,8 +45,8 @@ def symmetric_product(x: Tensor, y: Tensor) -> Tensor:
 def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """Return ascending eigenvalues (..., m) and eigenvectors (..., m, m), in columns, of symmetric matrices (..., m, m).
 
-    What a matrix gives does not depend on which others it is decomposed with, to the bit below `LARGE`; one with a NaN or infinite entry
-    gives NaN, where LAPACK would fail for all. No gradient flows.
+    What a matrix gives does not depend on which others it is decomposed with, to the bit below `LARGE`; one
+    with a NaN or infinite entry gives NaN, where LAPACK would fail for all. No gradient flows.
     """
     if matrices.device.type == "cpu" and matrices.shape[-1] % 512 == 0 and matrices.numel():
         values, vectors = _decompose(torch.linalg.eigh, _one_larger(matrices.detach()))
@@ -61,7 +68,8 @@ def one_core_if_small(x: Tensor) -> AbstractContextManager[None]:
 def _one_larger(matrices: Tensor) -> Tensor:
     """Return matrices (..., m + 1, m + 1) with one eigenvalue more, below all others, whose vector is the last unit vector.
 
-    Columns a multiple of 2 KB apart share a few lines of the cache: of m = 512, LAPACK takes a tenth longer for m than for m + 1.
+    Columns a multiple of 2 KB apart share a few lines of the cache: of m = 512, LAPACK takes a tenth longer
+    for m than for m + 1.
     """
     larger = pad(matrices, (0, 1, 0, 1))
     limits = torch.finfo(matrices.dtype)
@@ -78,4 +86,7 @@ def _decompose(lapack: Callable[[Tensor], tuple[Tensor, ...]], matrices: Tensor)
             return lapack(matrices)
         broken = ~matrices.isfinite().all(-1).all(-1)
         found = lapack(matrices.masked_fill(broken[..., None, None], 0))
-        return tuple(part.masked_fill(broken.view(*broken.shape, *[1] * (part.ndim - broken.ndim)), torch.nan) for part in found)
+        return tuple(
+            part.masked_fill(broken.view(*broken.shape, *[1] * (part.ndim - broken.ndim)), torch.nan)
+            for part in found
+        )

@@ -82,10 +82,15 @@ class Budget:
             MachineError: the run has used what it may.
         """
         with self._lock:
-            for name, used, most in (("max_requests", self.requests, self._most[0]), ("max_tokens", self.tokens, self._most[1])):
+            for name, used, most in (
+                ("max_requests", self.requests, self._most[0]),
+                ("max_tokens", self.tokens, self._most[1]),
+            ):
                 if used >= most:
                     todo = f"Raise {name} and run again: the answers so far are kept"
-                    raise MachineError(f"the run has used its {most} {name.removeprefix('max_')}", where=WHERE, todo=todo)
+                    raise MachineError(
+                        f"the run has used its {most} {name.removeprefix('max_')}", where=WHERE, todo=todo
+                    )
             self.requests += 1
 
     def add_tokens(self, count: int) -> None:
@@ -95,7 +100,9 @@ class Budget:
 
 
 class Server:
-    """A language model behind a server (`burnish.contracts.language.Generates`). What it answers cannot be reproduced for certain.
+    """A language model behind a server (`burnish.contracts.language.Generates`).
+
+    What it answers cannot be reproduced for certain.
 
     Args:
         config: server, model, caps.
@@ -113,12 +120,16 @@ class Server:
     modality = "text"
     views = False
 
-    def __init__(self, config: ServerConfig, runtime: Runtime, *, sleep: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self, config: ServerConfig, runtime: Runtime, *, sleep: Callable[[float], None] | None = None
+    ) -> None:
         host = httpx.URL(config.base_url).host
         if runtime.offline and host not in LOCAL:
             raise MachineError(f"{host} is on another machine, and the run is offline", where=WHERE)
         self._config, self._sleep, self._key = config, sleep, _key(config)
-        self._url = config.base_url.rstrip("/") + ("/chat/completions" if config.api == "chat" else "/completions")
+        self._url = config.base_url.rstrip("/") + (
+            "/chat/completions" if config.api == "chat" else "/completions"
+        )
         self.budget = Budget(config.max_requests, config.max_tokens)
 
     def generate(self, prompts: Sequence[str], decoding: Decoding, seeds: Sequence[int]) -> list[str]:
@@ -132,15 +143,20 @@ class Server:
         Raises:
             DataError: the server refuses a prompt, such as one longer than the context.
             ConfigError: it refuses the key, or does not know the model or the address.
-            MachineError: it cannot be reached, goes on failing, answers with something else than the protocol says, or a cap is reached.
+            MachineError: it cannot be reached, goes on failing, answers with something else than the protocol
+                says, or a cap is reached.
         """
         if len(prompts) != len(seeds):
             raise ValueError(f"{len(seeds)} seeds for {len(prompts)} prompts")
         if not prompts:
             return []
-        # A connection a call: the object holds nothing open. Redirects are not followed, for the key would go along.
+        # A connection a call: the object holds nothing open. Redirects are not followed, for the key would go
+        # along.
         stop = threading.Event()
-        with httpx.Client(timeout=self._config.timeout, follow_redirects=False) as client, ThreadPoolExecutor(self._config.parallel) as pool:
+        with (
+            httpx.Client(timeout=self._config.timeout, follow_redirects=False) as client,
+            ThreadPoolExecutor(self._config.parallel) as pool,
+        ):
             bodies = [self._body(prompt, decoding, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
             waiting = [pool.submit(self._answer, client, body, stop) for body in bodies]
             try:
@@ -164,7 +180,11 @@ class Server:
             except _AgainError as failure:
                 last = failure
         tries = "1 try" if not self._config.retries else f"{self._config.retries + 1} tries"
-        raise MachineError(f"no answer after {tries}: {last.reason}", where=self._place(), todo="Look at the server and run again: answers are kept")
+        raise MachineError(
+            f"no answer after {tries}: {last.reason}",
+            where=self._place(),
+            todo="Look at the server and run again: answers are kept",
+        )
 
     def _body(self, prompt: str, decoding: Decoding, seed: int) -> dict[str, Any]:
         config = self._config
@@ -201,7 +221,9 @@ class Server:
         try:
             return _json(content)
         except ValueError:
-            raise _AgainError(f"the answer is no JSON: {self._shown(content.decode('utf-8', 'replace'))!r}") from None
+            raise _AgainError(
+                f"the answer is no JSON: {self._shown(content.decode('utf-8', 'replace'))!r}"
+            ) from None
 
     def _check_status(self, response: httpx.Response, content: bytes) -> None:
         status, said = response.status_code, self._shown(_message(content))
@@ -212,10 +234,20 @@ class Server:
             raise _AgainError(told, _retry_after(response))
         if status in (401, 403):
             variable = self._config.key_variable
-            todo = f"Look at the key in the environment variable {variable}" if variable else "Name the variable with the key: key_variable=NAME"
+            todo = (
+                f"Look at the key in the environment variable {variable}"
+                if variable
+                else "Name the variable with the key: key_variable=NAME"
+            )
             raise ConfigError(told, where=self._place(), todo=todo)
         if status in (400, 413, 422):
-            raise DataError(told, where=self._place(), todo="Look at the prompt's length, max_new_tokens, and what the server takes (send_seed, api)")
+            raise DataError(
+                told,
+                where=self._place(),
+                todo=(
+                    "Look at the prompt's length, max_new_tokens, and what the server takes (send_seed, api)"
+                ),
+            )
         todo = "Look at base_url, model and api" if status == 404 or 300 <= status < 400 else ""
         raise ConfigError(told, where=self._place(), todo=todo)
 
@@ -225,7 +257,9 @@ class Server:
             text = choice["message"]["content"] if self._config.api == "chat" else choice["text"]
             used = (answer.get("usage") or {}).get("total_tokens", 0)
         except (KeyError, IndexError, TypeError, AttributeError):
-            raise _AgainError(f"the answer does not follow the protocol: {self._shown(str(answer))!r}") from None
+            raise _AgainError(
+                f"the answer does not follow the protocol: {self._shown(str(answer))!r}"
+            ) from None
         if isinstance(used, int) and used > 0:
             self.budget.add_tokens(used)
         if text is None and choice.get("finish_reason") == "content_filter":
@@ -248,7 +282,11 @@ def _key(config: ServerConfig) -> Secret | None:
         return None
     text = os.environ.get(config.key_variable, "").strip()
     if not text:
-        raise ConfigError(f"the environment variable {config.key_variable} is not set", where=WHERE, todo="Set it to the key")
+        raise ConfigError(
+            f"the environment variable {config.key_variable} is not set",
+            where=WHERE,
+            todo="Set it to the key",
+        )
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ConfigError(f"what the environment variable {config.key_variable} holds is no key", where=WHERE)
     return Secret(text)

@@ -24,24 +24,38 @@ _NO_WEIGHTS: Final = ("input_resolution", "context_length", "vocab_size")
 def read_state(file: Path) -> dict[str, Tensor]:
     """Return the tensors of a weight file: safetensors, or what torch loads with ``weights_only``.
 
-    Checkpoints of open_clip's training are read, too: their ``state_dict``, without the ``module.`` of parallel training.
+    Checkpoints of open_clip's training are read, too: their ``state_dict``, without the ``module.`` of
+    parallel training.
 
     Raises:
         ModelFileError: it cannot be read, or holds something else.
     """
     try:
-        content: Any = load_file(file) if file.suffix == ".safetensors" else torch.load(file, map_location="cpu", weights_only=True)
+        content: Any = (
+            load_file(file)
+            if file.suffix == ".safetensors"
+            else torch.load(file, map_location="cpu", weights_only=True)
+        )
     except MemoryError:
         raise
     except Exception as error:  # whatever a broken or crafted file makes a reader raise
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         raise ModelFileError(
-            f"the weights cannot be read: {reason}", where=str(file), possible=_POSSIBLE, todo="Copy or download the file again"
+            f"the weights cannot be read: {reason}",
+            where=str(file),
+            possible=_POSSIBLE,
+            todo="Copy or download the file again",
         ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise ModelFileError("it holds something else than named tensors", where=str(file), possible=_POSSIBLE)
+    if (
+        not isinstance(content, dict)
+        or not content
+        or not all(isinstance(value, torch.Tensor) for value in content.values())
+    ):
+        raise ModelFileError(
+            "it holds something else than named tensors", where=str(file), possible=_POSSIBLE
+        )
     parallel = all(name.startswith("module.") for name in content)
     return {name.removeprefix("module.") if parallel else name: value for name, value in content.items()}
 
@@ -67,16 +81,32 @@ def fill(model: Any, state: dict[str, Tensor], file: Path, label: str) -> None:
         if name in state and name in wanted and state[name].numel() == wanted[name].numel() == 1:
             state[name] = state[name].reshape(wanted[name].shape)
     if wrong := _differences(wanted, state):
-        raise ModelFileError(f"these are no weights of {label}: {wrong}", where=str(file), todo="Name the architecture that they were trained in")
+        raise ModelFileError(
+            f"these are no weights of {label}: {wrong}",
+            where=str(file),
+            todo="Name the architecture that they were trained in",
+        )
     for name, value in state.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise ModelFileError(f"{name} has values that are not finite", where=str(file), todo="Copy or download the file again")
+            raise ModelFileError(
+                f"{name} has values that are not finite",
+                where=str(file),
+                todo="Copy or download the file again",
+            )
     model.load_state_dict(state, strict=True)
 
 
 def _differences(wanted: dict[str, Tensor], state: dict[str, Tensor]) -> str:
     """Return in words the first tensor that is missing, unknown or mis-shaped, and how many there are of each; empty where all fit."""
-    missing, unknown = ([name for name in one if name not in other] for one, other in ((wanted, state), (state, wanted)))
-    shaped = [f"{n} is {tuple(state[n].shape)} instead of {tuple(t.shape)}" for n, t in wanted.items() if n in state and state[n].shape != t.shape]
+    missing, unknown = (
+        [name for name in one if name not in other] for one, other in ((wanted, state), (state, wanted))
+    )
+    shaped = [
+        f"{n} is {tuple(state[n].shape)} instead of {tuple(t.shape)}"
+        for n, t in wanted.items()
+        if n in state and state[n].shape != t.shape
+    ]
     kinds = ([f"{n} is missing" for n in missing], [f"{n} is unknown" for n in unknown], shaped)
-    return ", ".join(f"{found[0]}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}" for found in kinds if found)
+    return ", ".join(
+        f"{found[0]}{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}" for found in kinds if found
+    )

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _STEP: Final = 8
-"""Texts are encoded with those of about their length: padded to the next multiple of it, whatever else is in the batch."""
+"""Texts are encoded with those of about their length.
+
+Padded to the next multiple of it, whatever else is in the batch.
+"""
 
 
 class SentenceEncoder:
     """A frozen sentence-transformers model (`burnish.contracts.backbone.Encodes`), which is its own text tower.
 
-    Texts longer than the model's `max_seq_length` are cut there, as the model itself does: it is a part of its preprocessing.
+    Texts longer than the model's `max_seq_length` are cut there, as the model itself does: it is a part of
+    its preprocessing.
 
     Args:
         config: which model.
@@ -45,7 +49,9 @@ class SentenceEncoder:
     views = False
 
     def __init__(self, config: SentenceConfig, runtime: Runtime) -> None:
-        self.model = load_model(model_folder(config, offline=runtime.offline), config.random_seed).to(runtime.device)
+        self.model = load_model(model_folder(config, offline=runtime.offline), config.random_seed).to(
+            runtime.device
+        )
         # Pooling and what follows stay in float32.
         self.model[0].to(_DTYPES[runtime.dtype])
         self.dim = int(cast("int", self.model.get_embedding_dimension()))
@@ -69,7 +75,8 @@ class SentenceEncoder:
             ids: (B, 32) uint8 content ids, not used.
 
         Returns:
-            What the model's tokenizer makes, such as ``{"input_ids": (B, L) int64, "attention_mask": (B, L) int64}``, padded to the longest.
+            What the model's tokenizer makes, such as ``{"input_ids": (B, L) int64, "attention_mask": (B, L)
+            int64}``, padded to the longest.
         """
         del view, ids
         return self._tokenise([str(item.payload) for item in items])[0]
@@ -95,7 +102,9 @@ class SentenceEncoder:
         return arrays, {name: value for name, value in made.items() if name not in arrays}
 
     def _forward(self, part: dict[str, NDArray[Any]]) -> Tensor:
-        batch: dict[str, Any] = {name: torch.from_numpy(array).to(self._device) for name, array in part.items()} | self._constants
+        batch: dict[str, Any] = {
+            name: torch.from_numpy(array).to(self._device) for name, array in part.items()
+        } | self._constants
         first, *others = self.model
         batch = first(batch)
         batch["token_embeddings"] = batch["token_embeddings"].float()
@@ -110,10 +119,13 @@ def _prompt(model: Any, given: str | None) -> str | None:
     return None if model.default_prompt_name is None else model.prompts[model.default_prompt_name] or None
 
 
-def _by_length(inputs: Inputs, *, on_the_left: bool) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
+def _by_length(
+    inputs: Inputs, *, on_the_left: bool
+) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
     """Yield rows whose texts have about the same length, and their inputs without what no text of them reaches.
 
-    What a text is padded to then follows from its own length, but for the longest of a batch, and short texts do not pay for long ones.
+    What a text is padded to then follows from its own length, but for the longest of a batch, and short texts
+    do not pay for long ones.
     """
     mask = inputs["attention_mask"]
     longest = mask.shape[1]

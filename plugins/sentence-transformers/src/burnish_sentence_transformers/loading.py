@@ -1,4 +1,7 @@
-"""From a folder to a frozen model: whole, from the weights that are there, and without running anybody's code."""
+"""From a folder to a frozen model.
+
+Whole, from the weights that are there, and without running anybody's code.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ def load_model(folder: Path, random_seed: int | None) -> SentenceTransformer:
 
     Args:
         folder: as `burnish_sentence_transformers.folder.check_folder` lets it pass.
-        random_seed: where given, the transformer's weights are drawn from it, as its library initialises them.
+        random_seed: where given, the transformer's weights are drawn from it, as its library initialises
+            them.
 
     Raises:
         ModelFileError: a file is damaged, or the weights are not those of the architecture.
@@ -46,9 +50,16 @@ def load_model(folder: Path, random_seed: int | None) -> SentenceTransformer:
         raise
     except UnpicklingError as error:
         possible = "safetensors, or tensors that torch.save wrote"
-        raise ModelFileError("the weights are damaged, or hold more than tensors", where=str(folder), possible=possible, todo=_TODO) from error
+        raise ModelFileError(
+            "the weights are damaged, or hold more than tensors",
+            where=str(folder),
+            possible=possible,
+            todo=_TODO,
+        ) from error
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        raise ModelFileError(f"the model cannot be loaded: {_reason(error)}", where=str(folder), todo=_TODO) from error
+        raise ModelFileError(
+            f"the model cannot be loaded: {_reason(error)}", where=str(folder), todo=_TODO
+        ) from error
     return model.float().eval().requires_grad_(False)
 
 
@@ -59,7 +70,9 @@ def _read(folder: Path) -> SentenceTransformer:
         root = transformer_folder(folder)
         wrong = _wrong_keys(AutoModel, root)
         if wrong:
-            raise ModelFileError(f"the weights are not those of config.json: {wrong}", where=str(root), todo=_TODO) from error
+            raise ModelFileError(
+                f"the weights are not those of config.json: {wrong}", where=str(root), todo=_TODO
+            ) from error
         raise
 
 
@@ -78,17 +91,35 @@ def _check_weights(model: SentenceTransformer, root: Path) -> None:
     # Names may differ for reasons that only the library knows, such as ties and renamed layers.
     wrong = _wrong_keys(type(transformer), root)
     if wrong:
-        raise ModelFileError(f"the weights are not those of config.json: {wrong}", where=str(root), todo=_TODO)
+        raise ModelFileError(
+            f"the weights are not those of config.json: {wrong}", where=str(root), todo=_TODO
+        )
 
 
 def _wrong_keys(kind: Any, root: Path) -> str:
-    """Return what of a model's parameters its files lack or have in another shape; the empty string where all is well."""
-    _, info = kind.from_pretrained(str(root), output_loading_info=True, ignore_mismatched_sizes=True, local_files_only=True, trust_remote_code=False)
-    shapes = [f"{name} has the shape {tuple(found)} instead of {tuple(wanted)}" for name, found, wanted in sorted(info["mismatched_keys"])]
+    """Return what of a model's parameters its files lack or have in another shape.
+
+    The empty string where all is well.
+    """
+    _, info = kind.from_pretrained(
+        str(root),
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        local_files_only=True,
+        trust_remote_code=False,
+    )
+    shapes = [
+        f"{name} has the shape {tuple(found)} instead of {tuple(wanted)}"
+        for name, found, wanted in sorted(info["mismatched_keys"])
+    ]
     missing = [f"{name} is missing" for name in sorted(info["missing_keys"]) if not name.startswith(_UNUSED)]
     unknown = [f"{name} is unknown" for name in sorted(info["unexpected_keys"])]
     said = shapes or missing
-    return "; ".join([*said[:3], *([f"{len(said) - 3} more"] if len(said) > 3 else []), *unknown[:1]]) if said else ""
+    return (
+        "; ".join([*said[:3], *([f"{len(said) - 3} more"] if len(said) > 3 else []), *unknown[:1]])
+        if said
+        else ""
+    )
 
 
 def _with_random_weights(folder: Path, made: Path, seed: int) -> Path:
@@ -96,7 +127,12 @@ def _with_random_weights(folder: Path, made: Path, seed: int) -> Path:
     root = transformer_folder(folder)
 
     def left_out(place: str, names: list[str]) -> list[str]:
-        return [n for n in names if n.startswith(".") or (Path(place) == root and n.endswith((".safetensors", ".bin", ".index.json")))]
+        return [
+            n
+            for n in names
+            if n.startswith(".")
+            or (Path(place) == root and n.endswith((".safetensors", ".bin", ".index.json")))
+        ]
 
     copy = made / "model"
     shutil.copytree(folder, copy, ignore=left_out)
@@ -109,7 +145,10 @@ def _with_random_weights(folder: Path, made: Path, seed: int) -> Path:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from drawing progress bars and logging reports: what matters of them is an error here."""
+    """Keep transformers from drawing progress bars and logging reports.
+
+    What matters of them is an error here.
+    """
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,4 +1,7 @@
-"""Photographs of hand signs for the digits, with six shifted test sets, and scenes drawn from them: data that need no download."""
+"""Photographs of hand signs for the digits, with six shifted test sets, and scenes drawn from them.
+
+Data that need no download.
+"""
 
 from __future__ import annotations
 
@@ -30,21 +33,34 @@ REINSTALL = "Install the package again: pip install --force-reinstall burnish-si
 class SignsConfig:
     """Options of the source `signs`."""
 
-    shifts: bool = field(default=True, metadata={"help": "with the six shifted test sets beside the plain one"})
+    shifts: bool = field(
+        default=True, metadata={"help": "with the six shifted test sets beside the plain one"}
+    )
 
 
 @dataclass(frozen=True)
 class ScenesConfig:
     """Options of the source `scenes`."""
 
-    per_class: int = field(default=40, metadata={"help": "training scenes of every combination that is not held out", "range": (1, 10_000)})
-    test_per_class: int = field(default=10, metadata={"help": "test scenes of every combination", "range": (1, 10_000)})
-    seed: int = field(default=0, metadata={"help": "seed of everything that is drawn by chance", "range": (0, 2**31 - 1)})
-    hold_out: str | None = field(default=None, metadata={"help": "style that only the test set test:<style> shows", "choices": STYLES})
+    per_class: int = field(
+        default=40,
+        metadata={"help": "training scenes of every combination that is not held out", "range": (1, 10_000)},
+    )
+    test_per_class: int = field(
+        default=10, metadata={"help": "test scenes of every combination", "range": (1, 10_000)}
+    )
+    seed: int = field(
+        default=0, metadata={"help": "seed of everything that is drawn by chance", "range": (0, 2**31 - 1)}
+    )
+    hold_out: str | None = field(
+        default=None, metadata={"help": "style that only the test set test:<style> shows", "choices": STYLES}
+    )
 
     def __post_init__(self) -> None:
         if self.hold_out is not None and self.hold_out not in STYLES:
-            raise ConfigError(f"there is no style {self.hold_out!r}", where="scenes", possible=", ".join(STYLES))
+            raise ConfigError(
+                f"there is no style {self.hold_out!r}", where="scenes", possible=", ".join(STYLES)
+            )
 
 
 def fingerprint(config: SignsConfig) -> str:
@@ -75,7 +91,9 @@ def packaged(name: str) -> bytes:
     try:
         return (files(__name__) / "data" / name).read_bytes()
     except OSError as error:
-        raise DataError(f"{name} cannot be read: {error.strerror or error}", where="burnish-signs", todo=REINSTALL) from error
+        raise DataError(
+            f"{name} cannot be read: {error.strerror or error}", where="burnish-signs", todo=REINSTALL
+        ) from error
 
 
 @burnish.hookimpl
@@ -93,7 +111,10 @@ def burnish_sources() -> list[burnish.Source]:
         ),
         burnish.Source(
             name="scenes",
-            summary="Drawn scenes, object by colour, from hand signs and handwritten digits: held-out combinations as new classes, four styles",
+            summary=(
+                "Drawn scenes, object by colour, from hand signs and handwritten digits: held-out"
+                " combinations as new classes, four styles"
+            ),
             target="burnish_signs.scenes:Scenes",
             config=ScenesConfig,
             fingerprint="burnish_signs:scenes_fingerprint",

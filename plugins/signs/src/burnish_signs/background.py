@@ -1,8 +1,8 @@
 """Finding the background of a photograph and making another one.
 
-The photographs show a hand before white or grey paper, lit unevenly. Light and shade change how bright the paper is, not its
-colour; skin differs from it in colour wherever it is. So the segmentation looks at ratios of the channels, relative to their median
-along the border, and needs no training.
+The photographs show a hand before white or grey paper, lit unevenly. Light and shade change how bright the
+paper is, not its colour; skin differs from it in colour wherever it is. So the segmentation looks at ratios
+of the channels, relative to their median along the border, and needs no training.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # Added to every channel before the logarithm, so that the colour of nearly black pixels does not run away.
 _DARK_OFFSET = 8.0
-# A pixel this far (natural logarithm) below the border's median brightness is sleeve, bracelet or nail, whatever its colour.
+# A pixel this far (natural logarithm) below the border's median brightness is sleeve, bracelet or nail,
+# whatever its colour.
 _DARK = 1.0
 # Patches smaller than this many pixels are speckle, in either direction.
 _SPECKLE = 8
@@ -30,11 +31,13 @@ _HISTOGRAM_BINS = 128
 def foreground(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return where hand, arm and sleeve are, (N, H, W) bool, for photographs (N, H, W, 3) uint8.
 
-    A pixel's redness is log(R / B) + log(R / G), less its median along the border. It is foreground where its redness is above
-    Otsu's threshold of its photograph or where it is much darker than the border. Speckle is removed; paper that shows through
-    a ring of fingers stays background.
+    A pixel's redness is log(R / B) + log(R / G), less its median along the border. It is foreground where its
+    redness is above Otsu's threshold of its photograph or where it is much darker than the border. Speckle is
+    removed; paper that shows through a ring of fingers stays background.
     """
-    smooth = np.log(gaussian_filter(images.astype(np.float32), sigma=(0, 0.6, 0.6, 0), mode="nearest") + _DARK_OFFSET)
+    smooth = np.log(
+        gaussian_filter(images.astype(np.float32), sigma=(0, 0.6, 0.6, 0), mode="nearest") + _DARK_OFFSET
+    )
     red, green, blue = np.moveaxis(smooth, -1, 0)
     border = _border(images.shape[1], images.shape[2])
     redness = _relative(2.0 * red - green - blue, border)
@@ -45,16 +48,21 @@ def foreground(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def background_alpha(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return how much of each pixel is background, (N, H, W) float64 in [0, 1]; the outline is softened over about a pixel."""
-    kept: NDArray[np.float64] = gaussian_filter(foreground(images).astype(np.float64), sigma=(0, 0.6, 0.6), mode="nearest")
+    """Return how much of each pixel is background, (N, H, W) float64 in [0, 1].
+
+    The outline is softened over about a pixel.
+    """
+    kept: NDArray[np.float64] = gaussian_filter(
+        foreground(images).astype(np.float64), sigma=(0, 0.6, 0.6), mode="nearest"
+    )
     return 1.0 - kept
 
 
 def texture(ids: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
     """Return a texture an item, (N, height, width, 3) float64 in [0, 1], that follows from the content ids (N, 32) uint8.
 
-    Smooth noise of three scales (standard deviations of 1, 3 and 8 pixels) chooses between two colours, which differ by 0.35 to 0.65 of the range
-    in every channel.
+    Smooth noise of three scales (standard deviations of 1, 3 and 8 pixels) chooses between two colours, which
+    differ by 0.35 to 0.65 of the range in every channel.
     """
     first = uniforms(ids, "signs", "texture", "first", k=3)[:, None, None, :]
     step = 0.35 + 0.3 * uniforms(ids, "signs", "texture", "second", k=3)[:, None, None, :]

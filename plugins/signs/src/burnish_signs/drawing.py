@@ -1,9 +1,9 @@
 """Drawing scenes: one object in one colour on one background, at one of five places, in one of four styles.
 
-A scene is 32 x 32 pixels. Its object fills a square of 22 pixels: a hand sign cut out of its photograph, or one of
-scikit-learn's 8 x 8 handwritten digits, enlarged. Everything here is a function of arrays that say what to draw; what is random
-comes in as uniform numbers, so that a scene is the same on every machine. Any change of a result needs a new
-`burnish_signs.SCENES_VERSION`.
+A scene is 32 x 32 pixels. Its object fills a square of 22 pixels: a hand sign cut out of its photograph, or
+one of scikit-learn's 8 x 8 handwritten digits, enlarged. Everything here is a function of arrays that say
+what to draw; what is random comes in as uniform numbers, so that a scene is the same on every machine. Any
+change of a result needs a new `burnish_signs.SCENES_VERSION`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,13 @@ BOX: Final = 22
 OBJECTS: Final = tuple(f"hand sign {n}" for n in NUMBERS) + tuple(f"digit {n}" for n in NUMBERS)
 COLOURS: Final = ("red", "green", "blue", "yellow", "purple", "cyan")
 BACKGROUNDS: Final = ("plain", "striped", "checked", "speckled")
-POSITIONS: Final = ("in the middle", "at the top left", "at the top right", "at the bottom left", "at the bottom right")
+POSITIONS: Final = (
+    "in the middle",
+    "at the top left",
+    "at the top right",
+    "at the bottom left",
+    "at the bottom right",
+)
 
 RANDOM: Final = 10
 """Uniform numbers that a scene takes beside the pixels' noise."""
@@ -42,9 +48,16 @@ RANDOM: Final = 10
 NOISE_SIGMA: Final = 0.12
 """Standard deviation of the noise of the style "noisy", as a fraction of the range."""
 
-_RGB = np.array([(220, 45, 45), (40, 170, 60), (55, 85, 230), (235, 210, 40), (165, 55, 195), (45, 200, 215)], dtype=np.float32) / 255
+_RGB = (
+    np.array(
+        [(220, 45, 45), (40, 170, 60), (55, 85, 230), (235, 210, 40), (165, 55, 195), (45, 200, 215)],
+        dtype=np.float32,
+    )
+    / 255
+)
 _CORNERS = np.array([(5, 5), (1, 1), (1, 9), (9, 1), (9, 9)], dtype=np.int64)
-# Resolution at which outlines and hatching are found before they are made smaller: a line is then about a pixel wide.
+# Resolution at which outlines and hatching are found before they are made smaller: a line is then about a
+# pixel wide.
 _FINE = 66
 
 
@@ -127,14 +140,18 @@ def _backgrounds(kind: NDArray[np.int64], random: NDArray[np.float64], noise: ND
     stripes = (across + phase) // (period / 2) % 2
     checks = ((rows + phase) // (period / 2) + (columns + phase) // (period / 2)) % 2
     patterns = np.stack([np.zeros_like(stripes), stripes, checks, noise > 0.85])
-    levels: Floats = (base[:, None, None] + step[:, None, None] * patterns[kind, np.arange(len(kind))]).astype(np.float32)
+    levels: Floats = (
+        base[:, None, None] + step[:, None, None] * patterns[kind, np.arange(len(kind))]
+    ).astype(np.float32)
     return levels
 
 
 def _cut(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Return mask and lightness (66, 66) of the hand: the square around it, from its upper end."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, left, right = (int(rows[0]), int(columns[0]), int(columns[-1]) + 1) if len(rows) else (0, 0, image.shape[1])
+    top, left, right = (
+        (int(rows[0]), int(columns[0]), int(columns[-1]) + 1) if len(rows) else (0, 0, image.shape[1])
+    )
     height = min(image.shape[0] - top, max(right - left, round(0.85 * (image.shape[0] - top))))
     side = max(height, right - left) + 2
     grey = image.astype(np.float32).mean(axis=-1) / 255

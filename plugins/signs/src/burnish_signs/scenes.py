@@ -11,7 +11,19 @@ from sklearn.datasets import load_digits
 
 from burnish.data import Classes, Dataset, Labels, content_id
 from burnish_signs import STYLES, ScenesConfig
-from burnish_signs.drawing import BACKGROUNDS, BOX, COLOURS, OBJECTS, POSITIONS, RANDOM, SIDE, Shapes, digit_shapes, draw, sign_shapes
+from burnish_signs.drawing import (
+    BACKGROUNDS,
+    BOX,
+    COLOURS,
+    OBJECTS,
+    POSITIONS,
+    RANDOM,
+    SIDE,
+    Shapes,
+    digit_shapes,
+    draw,
+    sign_shapes,
+)
 from burnish_signs.source import Photographs
 
 if TYPE_CHECKING:
@@ -25,7 +37,10 @@ _CHUNK = 1024
 
 
 def held_out() -> NDArray[np.bool_]:
-    """Return which combinations (20 objects, 6 colours) no training item has: 30 of 120, five a colour, one or two an object."""
+    """Return which combinations (20 objects, 6 colours) no training item has.
+
+    30 of 120, five a colour, one or two an object.
+    """
     rank = np.argsort(np.argsort(_raw("held out", len(OBJECTS))))
     out: NDArray[np.bool_] = (rank[:, None] + np.arange(len(COLOURS))) % 4 == 0
     return out
@@ -108,7 +123,9 @@ class Plan:
         return len(self.which)
 
 
-def plan(exemplars: Exemplars, new: bool, test: bool, per_class: int, styles: tuple[int, ...], seed: int) -> Plan:
+def plan(
+    exemplars: Exemplars, new: bool, test: bool, per_class: int, styles: tuple[int, ...], seed: int
+) -> Plan:
     """Choose what to draw: `per_class` scenes of every combination that is (not) held out, from (no) test exemplars.
 
     Exemplar, background, position and style are uniform and independent of each other.
@@ -122,7 +139,15 @@ def plan(exemplars: Exemplars, new: bool, test: bool, per_class: int, styles: tu
         choice, mine = np.flatnonzero((exemplars.objects == one) & (exemplars.test == test)), objects == one
         which[mine] = choice[_index(uniform[mine, 0], len(choice))]
     background, position = _index(uniform[:, 1], len(BACKGROUNDS)), _index(uniform[:, 2], len(POSITIONS))
-    return Plan(which, objects, colour, background, position, np.asarray(styles)[_index(uniform[:, 3], len(styles))], words)
+    return Plan(
+        which,
+        objects,
+        colour,
+        background,
+        position,
+        np.asarray(styles)[_index(uniform[:, 3], len(styles))],
+        words,
+    )
 
 
 def render(exemplars: Exemplars, scenes: Plan) -> NDArray[np.uint8]:
@@ -133,8 +158,17 @@ def render(exemplars: Exemplars, scenes: Plan) -> NDArray[np.uint8]:
     for start in range(0, len(scenes), _CHUNK):
         part = slice(start, start + _CHUNK)
         count = len(which[part])
-        random, noise = _uniform(f"{scenes.words}\0{start}", count, RANDOM), _uniform(f"{scenes.words}\0{start}\0noise", count, SIDE, SIDE)
-        args = (which[part], scenes.colour[part], scenes.background[part], scenes.position[part], scenes.style[part])
+        random, noise = (
+            _uniform(f"{scenes.words}\0{start}", count, RANDOM),
+            _uniform(f"{scenes.words}\0{start}\0noise", count, SIDE, SIDE),
+        )
+        args = (
+            which[part],
+            scenes.colour[part],
+            scenes.background[part],
+            scenes.position[part],
+            scenes.style[part],
+        )
         out[part] = draw(shapes, *args, random, noise)
     out.setflags(write=False)
     return out
@@ -158,10 +192,12 @@ class ScenesReader:
 class Scenes:
     """Pictures of one of 20 objects in one of 6 colours; the class is object and colour together.
 
-    Of the 120 combinations 30 are held out: no item of the split ``train`` has them, and they are *new classes*. The splits ``test`` and
-    ``test:new`` show seen and held-out combinations, drawn from signers and handwritten digits that no training item shows. With `hold_out`, a
-    style leaves these three splits and has one of its own, ``test:<style>``, with seen combinations. Columns: ``group`` (number of the
-    signer, or 1000 plus the row in scikit-learn's digits) and, in words, ``style``, ``object``, ``colour``, ``background`` and ``position``.
+    Of the 120 combinations 30 are held out: no item of the split ``train`` has them, and they are *new
+    classes*. The splits ``test`` and ``test:new`` show seen and held-out combinations, drawn from signers and
+    handwritten digits that no training item shows. With `hold_out`, a style leaves these three splits and has
+    one of its own, ``test:<style>``, with seen combinations. Columns: ``group`` (number of the signer, or
+    1000 plus the row in scikit-learn's digits) and, in words, ``style``, ``object``, ``colour``,
+    ``background`` and ``position``.
 
     Args:
         config: how many scenes, which seed, and which style to hold out.
@@ -179,8 +215,12 @@ class Scenes:
         exemplars = Exemplars.load()
         plans = self._plans(exemplars)
         images = np.concatenate([render(exemplars, one) for one in plans.values()])
-        shown = {key: np.concatenate([getattr(one, key) for one in plans.values()]) for key in ("which", *_COLUMNS)}
-        columns: dict[str, NDArray[Any]] = {column: np.array(words)[shown[key]] for key, (column, words) in _COLUMNS.items()}
+        shown = {
+            key: np.concatenate([getattr(one, key) for one in plans.values()]) for key in ("which", *_COLUMNS)
+        }
+        columns: dict[str, NDArray[Any]] = {
+            column: np.array(words)[shown[key]] for key, (column, words) in _COLUMNS.items()
+        }
         columns["group"] = exemplars.groups[shown["which"]]
         images.setflags(write=False)
         return Dataset.build(
@@ -204,7 +244,9 @@ class Scenes:
             "test:new": plan(exemplars, True, True, few, styles, config.seed),
         }
         if config.hold_out is not None:
-            plans[f"test:{config.hold_out}"] = plan(exemplars, False, True, few, (STYLES.index(config.hold_out),), config.seed)
+            plans[f"test:{config.hold_out}"] = plan(
+                exemplars, False, True, few, (STYLES.index(config.hold_out),), config.seed
+            )
         return plans
 
 

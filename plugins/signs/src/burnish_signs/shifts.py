@@ -1,10 +1,10 @@
 """Six fixed changes of a photograph: the shifted test sets.
 
-Each shift is a function of a stack of photographs (N, 64, 64, 3) uint8 and their content ids (N, 32) uint8, and returns a new
-stack of the same shape and dtype. One severity each, chosen before any result was seen. Whatever is random in a shift follows from
-the content id alone, so that a photograph looks the same in every data set, process and order of items. The severities are in
-pixels of the 64 x 64 photograph and in fractions of the range 0 to 255. Any change of a result here needs a new
-`burnish_signs.SHIFTS_VERSION`.
+Each shift is a function of a stack of photographs (N, 64, 64, 3) uint8 and their content ids (N, 32) uint8,
+and returns a new stack of the same shape and dtype. One severity each, chosen before any result was seen.
+Whatever is random in a shift follows from the content id alone, so that a photograph looks the same in every
+data set, process and order of items. The severities are in pixels of the 64 x 64 photograph and in fractions
+of the range 0 to 255. Any change of a result here needs a new `burnish_signs.SHIFTS_VERSION`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ CONTRAST: Final = 0.4
 ROTATION_DEGREES: Final = 30.0
 """Angle of the rotation, to either side."""
 
-# Half of the bounding box of a square of side 64 turned by 30 degrees is 43.7, so 12 pixels beyond the edge suffice; one more for the interpolation.
+# Half of the bounding box of a square of side 64 turned by 30 degrees is 43.7, so 12 pixels beyond the edge
+# suffice; one more for the interpolation.
 _ROTATION_MARGIN = 13
 
 
@@ -53,9 +54,12 @@ def blur(images: Images, ids: Ids) -> Images:
 def noise(images: Images, ids: Ids) -> Images:
     """Add Gaussian noise with a standard deviation of 0.15 x 255 to every pixel and channel, and clip."""
     out = np.empty_like(images)
-    # Item by item: the normal numbers of all photographs at once would be eight times the size of the photographs.
+    # Item by item: the normal numbers of all photographs at once would be eight times the size of the
+    # photographs.
     for row, image in enumerate(images):
-        out[row] = _to_uint8(image + 255.0 * NOISE_SIGMA * standard_normals(ids[row : row + 1], "noise", *image.shape)[0])
+        out[row] = _to_uint8(
+            image + 255.0 * NOISE_SIGMA * standard_normals(ids[row : row + 1], "noise", *image.shape)[0]
+        )
     return out
 
 
@@ -66,7 +70,10 @@ def contrast(images: Images, ids: Ids) -> Images:
 
 
 def rotation(images: Images, ids: Ids) -> Images:
-    """Rotate about the centre by +30 degrees (anticlockwise) or -30, by a fair coin an item; edge pixels are continued outwards."""
+    """Rotate about the centre by +30 degrees (anticlockwise) or -30, by a fair coin an item.
+
+    Edge pixels are continued outwards.
+    """
     margin = _ROTATION_MARGIN
     padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="edge")
     out = np.empty_like(images)
@@ -94,7 +101,14 @@ def background(images: Images, ids: Ids) -> Images:
 
 
 SHIFTS: Final[Mapping[str, Shift]] = MappingProxyType(
-    {"blur": blur, "noise": noise, "contrast": contrast, "rotation": rotation, "inversion": inversion, "background": background}
+    {
+        "blur": blur,
+        "noise": noise,
+        "contrast": contrast,
+        "rotation": rotation,
+        "inversion": inversion,
+        "background": background,
+    }
 )
 """Every shift by the name of its test set, ``test:<name>``."""
 

@@ -66,7 +66,9 @@ class Photographs:
 
     def pixels(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return photographs as (M, 64, 64, 3) uint8."""
-        return np.stack([np.asarray(Image.open(io.BytesIO(self.read(int(row)))).convert("RGB")) for row in rows])
+        return np.stack(
+            [np.asarray(Image.open(io.BytesIO(self.read(int(row)))).convert("RGB")) for row in rows]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +87,10 @@ class SignsReader:
 class Signs:
     """Hand signs for the digits 0 to 9.
 
-    The test set is fixed: all photographs of 62 of the 207 signers, and the same photographs again in each of the six shifted test
-    sets ``test:blur``, ``test:noise``, ``test:contrast``, ``test:rotation``, ``test:inversion`` and ``test:background``. The other
-    signers' photographs are the trainable items. The column ``group`` is the number of the signer.
+    The test set is fixed: all photographs of 62 of the 207 signers, and the same photographs again in each of
+    the six shifted test sets ``test:blur``, ``test:noise``, ``test:contrast``, ``test:rotation``,
+    ``test:inversion`` and ``test:background``. The other signers' photographs are the trainable items. The
+    column ``group`` is the number of the signer.
 
     Args:
         config: which test sets to make.
@@ -114,7 +117,10 @@ class Signs:
             name="signs",
             modality="image",
             ids=ids + [content_id("image", image.tobytes()) for image in shifted],
-            classes=Classes.of([str(digit) for digit in range(10)], [(f"a hand sign for the number {number}",) for number in NUMBERS]),
+            classes=Classes.of(
+                [str(digit) for digit in range(10)],
+                [(f"a hand sign for the number {number}",) for number in NUMBERS],
+            ),
             supervision=Labels(y=photographs.labels[rows].astype(np.int64)),
             reader=SignsReader(photographs, shifted),
             columns={"group": photographs.groups[rows].astype(np.int64)},
@@ -122,7 +128,9 @@ class Signs:
         )
 
 
-def _shifted(photographs: Photographs, test: NDArray[np.int64], ids: NDArray[np.uint8], names: list[str]) -> NDArray[np.uint8]:
+def _shifted(
+    photographs: Photographs, test: NDArray[np.int64], ids: NDArray[np.uint8], names: list[str]
+) -> NDArray[np.uint8]:
     """Return the test photographs under each shift in turn, (len(names) * M, 64, 64, 3) uint8."""
     out = np.empty((len(names), len(test), 64, 64, 3), dtype=np.uint8)
     for start in range(0, len(test) if names else 0, _CHUNK):

@@ -34,11 +34,11 @@ _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class Timm:
     """A frozen timm model.
 
-    Always `Encodes`; `Tokens` and `Attachable` where it is a vision transformer, `Maps` and `Attachable` where it is a ResNet, RegNet or ConvNeXt
-    (protocols of `burnish.contracts`).
+    Always `Encodes`; `Tokens` and `Attachable` where it is a vision transformer, `Maps` and `Attachable`
+    where it is a ResNet, RegNet or ConvNeXt (protocols of `burnish.contracts`).
 
-    In bfloat16 the weights of linear layers and convolutions are cast, and everything runs under autocast, so that parts in float32 can be put into
-    the module.
+    In bfloat16 the weights of linear layers and convolutions are cast, and everything runs under autocast, so
+    that parts in float32 can be put into the module.
 
     Args:
         config: which model.
@@ -47,7 +47,8 @@ class Timm:
     Raises:
         burnish.errors.ConfigError: there is no such model.
         burnish.errors.MachineError: the hub cannot be asked.
-        burnish.errors.ModelFileError: the files are damaged, or the weights are not those of the architecture.
+        burnish.errors.ModelFileError: the files are damaged, or the weights are not those of the
+            architecture.
     """
 
     modality = "image"
@@ -56,11 +57,21 @@ class Timm:
 
     def __init__(self, config: TimmConfig, runtime: Runtime) -> None:
         model, self._name = load_model(config, offline=runtime.offline)
-        self._device, self._dtype, self._family = torch.device(runtime.device), _DTYPES[runtime.dtype], family(self._name)
+        self._device, self._dtype, self._family = (
+            torch.device(runtime.device),
+            _DTYPES[runtime.dtype],
+            family(self._name),
+        )
         data = resolve_model_data_config(model)  # type: ignore[no-untyped-call]
         if data["input_size"][0] != 3:
-            raise ConfigError(f"{self._name} reads images of {data['input_size'][0]} channels", where="timm", possible="3: RGB")
-        self._images = ImageInputs(create_transform(**data, is_training=False), self._device, f"timm {self._name}")
+            raise ConfigError(
+                f"{self._name} reads images of {data['input_size'][0]} channels",
+                where="timm",
+                possible="3: RGB",
+            )
+        self._images = ImageInputs(
+            create_transform(**data, is_training=False), self._device, f"timm {self._name}"
+        )
         self.module: nn.Module = _cast(model, self._dtype).to(self._device)
         self.dim = self._measured_dim()
 
@@ -68,13 +79,17 @@ class Timm:
         """Return the width of the features: models do not all tell it."""
         features = self.encode({"image": np.zeros((1, *self._images.size, 3), dtype=np.uint8)})
         if features.ndim != 2:
-            raise ConfigError(f"the features of {self._name} are not pooled: {tuple(features.shape[1:])}", where="timm", possible="a vector an image")
+            raise ConfigError(
+                f"the features of {self._name} are not pooled: {tuple(features.shape[1:])}",
+                where="timm",
+                possible="a vector an image",
+            )
         return int(features.shape[1])
 
     def _numeric(self) -> AbstractContextManager[Any]:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._dtype == torch.bfloat16)
 
-    # -- Encodes ----------------------------------------------------------------------------------------------------------------
+    # -- Encodes ---------------------------------------------------------------------------------------------
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
         """Decode B images and bring them to the model's size, with the steps of timm's own evaluation transform.
@@ -102,7 +117,10 @@ class Timm:
             return self.forward(inputs)
 
     def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
-        """Return what `encode` gives, with gradient where it is on; there is no projection, so `projected` changes nothing."""
+        """Return what `encode` gives, with gradient where it is on.
+
+        There is no projection, so `projected` changes nothing.
+        """
         del projected
         model: Any = self.module
         with self._numeric():
@@ -112,7 +130,7 @@ class Timm:
     def _pixels(self, inputs: Inputs) -> Tensor:
         return self._images.normalise(inputs["image"])
 
-    # -- Tokens, Maps, Attachable -----------------------------------------------------------------------------------------------
+    # -- Tokens, Maps, Attachable ----------------------------------------------------------------------------
 
     def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
         """Return (B, T, w) float32 tokens after block `layer`, class and register tokens first.
@@ -128,7 +146,12 @@ class Timm:
         prefixed = model.num_prefix_tokens > 0
         with self._numeric():
             (found,) = model.forward_intermediates(
-                self._pixels(inputs), indices=[last], return_prefix_tokens=prefixed, stop_early=True, output_fmt="NLC", intermediates_only=True
+                self._pixels(inputs),
+                indices=[last],
+                return_prefix_tokens=prefixed,
+                stop_early=True,
+                output_fmt="NLC",
+                intermediates_only=True,
             )
         tokens: Tensor = torch.cat([found[1], found[0]], dim=1) if prefixed else found
         return tokens.float()
@@ -145,9 +168,13 @@ class Timm:
         stages = len(STAGES[self._family])
         last = self._index(layer, stages, "stages")
         model: Any = self.module
-        stem = len(model.feature_info) - stages  # timm counts the stem where it does not halve as the first stage does
+        stem = (
+            len(model.feature_info) - stages
+        )  # timm counts the stem where it does not halve as the first stage does
         with self._numeric():
-            (maps,) = model.forward_intermediates(self._pixels(inputs), indices=[stem + last], stop_early=True, intermediates_only=True)
+            (maps,) = model.forward_intermediates(
+                self._pixels(inputs), indices=[stem + last], stop_early=True, intermediates_only=True
+            )
         found: Tensor = maps
         return found.float()
 
@@ -158,12 +185,19 @@ class Timm:
 
     def _index(self, layer: int, count: int, what: str) -> int:
         if not -count <= layer < count:
-            raise ConfigError(f"{self._name} has no layer {layer}", where="timm", possible=f"{-count} to {count - 1}: it has {count} {what}")
+            raise ConfigError(
+                f"{self._name} has no layer {layer}",
+                where="timm",
+                possible=f"{-count} to {count - 1}: it has {count} {what}",
+            )
         return layer % count
 
 
 def _cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """Return the model with the weights in another type that autocast would cast on every call: of linear layers and convolutions."""
+    """Return the model with the weights in another type that autocast would cast on every call.
+
+    Of linear layers and convolutions.
+    """
     for module in model.modules():
         if type(module) in (nn.Linear, nn.Conv1d, nn.Conv2d):
             module.to(dtype)

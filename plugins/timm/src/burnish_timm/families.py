@@ -1,6 +1,7 @@
 """What a model of an architecture offers, known by its name. Light: no timm.
 
-Every model of timm gives features. Tokens and maps, and where parts can be put into the module, are known for the families below.
+Every model of timm gives features. Tokens and maps, and where parts can be put into the module, are known for
+the families below.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
     from burnish_timm import TimmConfig
 
 _FAMILIES: Final = {
-    "transformer": re.compile(r"(aimv2|beit|beitv2|beit3|deit|deit3|eva|eva02|flexivit|vit|test_vit\d?)(_.*)?"),
-    "resnet": re.compile(r"(?!.*(\d(ts|q)(_|$)|_clip|_mlp))((eca|se|wide_)?resne[xt]t?(\d|aa|blur|rs|light).*|senet154|test_resnet)"),
+    "transformer": re.compile(
+        r"(aimv2|beit|beitv2|beit3|deit|deit3|eva|eva02|flexivit|vit|test_vit\d?)(_.*)?"
+    ),
+    "resnet": re.compile(
+        r"(?!.*(\d(ts|q)(_|$)|_clip|_mlp))((eca|se|wide_)?resne[xt]t?(\d|aa|blur|rs|light).*|senet154|test_resnet)"
+    ),
     "convnext": re.compile(r"(test_)?convnext(v2)?\d?(_.*)?"),
     "regnet": re.compile(r"regnet([vxy]_.*|z_\d.*)"),
 }
@@ -29,7 +34,10 @@ STAGES: Final = {
 
 
 def family(architecture: str) -> str:
-    """Return the family of an architecture: ``"transformer"``, one of `STAGES`, or the empty string for all others."""
+    """Return the family of an architecture.
+
+    ``"transformer"``, one of `STAGES`, or the empty string for all others.
+    """
     return next((name for name, pattern in _FAMILIES.items() if pattern.fullmatch(architecture)), "")
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 CONFIG: Final = "config.json"
 WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth")
-"""Names of weight files in a folder, the first that is there is read: those that timm itself prefers, in its order."""
+"""Names of weight files in a folder, the first that is there is read.
+
+Those that timm itself prefers, in its order.
+"""
 
 ENDINGS: Final = (".safetensors", ".bin", ".pt", ".pth", ".pth.tar")
 """Weight files that are read: safetensors, and tensors that torch wrote."""
@@ -48,14 +51,22 @@ def local_files(config: TimmConfig) -> Files:
     if config.weights is None:
         return Files(None, None)
     if not config.weights.exists():
-        raise ConfigError(f"there is no file or folder {str(config.weights)!r}", where="timm", todo="Relative paths start from the recipe's folder")
+        raise ConfigError(
+            f"there is no file or folder {str(config.weights)!r}",
+            where="timm",
+            todo="Relative paths start from the recipe's folder",
+        )
     if config.weights.is_dir():
         return folder_files(config.weights, config)
     if not config.weights.name.endswith(ENDINGS):
-        raise ConfigError(f"{str(config.weights)!r} is no weight file", where="timm", possible=", ".join(ENDINGS))
+        raise ConfigError(
+            f"{str(config.weights)!r} is no weight file", where="timm", possible=", ".join(ENDINGS)
+        )
     if not config.model:
         raise ConfigError(
-            "a file of weights does not say which architecture it is for", where=str(config.weights), todo="Name it: model=vit_base_patch16_224"
+            "a file of weights does not say which architecture it is for",
+            where=str(config.weights),
+            todo="Name it: model=vit_base_patch16_224",
         )
     return Files(None, config.weights if config.random_seed is None else None)
 
@@ -69,13 +80,22 @@ def folder_files(folder: Path, config: TimmConfig) -> Files:
     described: Path | None = folder / CONFIG
     if described is not None and not described.is_file():
         if not config.model:
-            raise ModelFileError(f"there is no {CONFIG}", where=str(folder), todo="Copy the whole model folder, or name the architecture: model=NAME")
+            raise ModelFileError(
+                f"there is no {CONFIG}",
+                where=str(folder),
+                todo="Copy the whole model folder, or name the architecture: model=NAME",
+            )
         described = None
     if config.random_seed is not None:
         return Files(described, None)
     weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if weights is None:
-        raise ModelFileError("there are no weights", where=str(folder), possible=", ".join(WEIGHTS), todo="Copy the whole model folder")
+        raise ModelFileError(
+            "there are no weights",
+            where=str(folder),
+            possible=", ".join(WEIGHTS),
+            todo="Copy the whole model folder",
+        )
     return Files(described, weights)
 
 
@@ -105,14 +125,22 @@ def read_config(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"it cannot be read: {error}", where=str(file), todo="Copy the model again") from error
+        raise ModelFileError(
+            f"it cannot be read: {error}", where=str(file), todo="Copy the model again"
+        ) from error
     if not isinstance(found, dict) or not isinstance(found.get("architecture"), str):
-        raise ModelFileError("it names no architecture, so this is no timm model", where=str(file), todo="Is it one of transformers or open_clip?")
+        raise ModelFileError(
+            "it names no architecture, so this is no timm model",
+            where=str(file),
+            todo="Is it one of transformers or open_clip?",
+        )
     return found
 
 
 def fingerprint(config: TimmConfig) -> str:
-    """Return a hash that changes whenever the features would: of the files or the commit, architecture, seed and libraries.
+    """Return a hash that changes whenever the features would.
+
+    Of the files or the commit, architecture, seed and libraries.
 
     Raises:
         ConfigError: there is no such model, or a file of it cannot be read.

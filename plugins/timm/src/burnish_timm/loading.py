@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 _DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError)
 _ODD = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, AssertionError, IndexError)
-_NO_SOURCE: Final = {"source": "", "url": None, "file": None, "hf_hub_id": None, "hf_hub_filename": None, "custom_load": False}
+_NO_SOURCE: Final = {
+    "source": "",
+    "url": None,
+    "file": None,
+    "hf_hub_id": None,
+    "hf_hub_filename": None,
+    "custom_load": False,
+}
 """What of a pre-trained configuration would make timm look for weights elsewhere."""
 
 
@@ -52,17 +59,31 @@ def _source(config: TimmConfig, files: Files) -> tuple[str, str, Mapping[str, An
     if files.config is None:
         name, _, tag = config.model.partition(".")
         _check_name(name, "timm")
-        if tag and tag not in (known := [full.partition(".")[2] for full in timm.list_pretrained(name + ".*")]):
-            raise ConfigError(f"{name} has no tag {tag!r}. {suggestion(tag, known)}".strip(), where="timm", possible=", ".join(known) or "none")
+        if tag and tag not in (
+            known := [full.partition(".")[2] for full in timm.list_pretrained(name + ".*")]
+        ):
+            raise ConfigError(
+                f"{name} has no tag {tag!r}. {suggestion(tag, known)}".strip(),
+                where="timm",
+                possible=", ".join(known) or "none",
+            )
         found = get_pretrained_cfg(config.model, allow_unregistered=True)
         return config.model, name, {} if found is None else found.to_dict()  # type: ignore[no-untyped-call]
     described = read_config(files.config)
     name = described["architecture"].partition(".")[0]
     _check_name(name, str(files.config))
     if config.model and config.model.partition(".")[0] != name:
-        raise ConfigError(f"model is {config.model!r}, and the folder is of {name!r}", where=str(files.config), todo="Leave model out")
+        raise ConfigError(
+            f"model is {config.model!r}, and the folder is of {name!r}",
+            where=str(files.config),
+            todo="Leave model out",
+        )
     if family(architecture(config)) != family(name):
-        raise ConfigError(f"{config.hub!r} is of the architecture {name!r}, which its name does not say", where="timm", todo=f"Write model={name}")
+        raise ConfigError(
+            f"{config.hub!r} is of the architecture {name!r}, which its name does not say",
+            where="timm",
+            todo=f"Write model={name}",
+        )
     arguments = described.get("model_args", {})
     odd = next((key for key in arguments if key.startswith("pretrained") or key == "features_only"), None)
     if odd is not None:
@@ -73,7 +94,11 @@ def _source(config: TimmConfig, files: Files) -> tuple[str, str, Mapping[str, An
 def _check_name(name: str, where: str) -> None:
     if not timm.is_model(name):
         hint = suggestion(name, timm.list_models())
-        raise ConfigError(f"timm has no model {name!r}. {hint}".strip(), where=where, todo="`timm.list_models()` names them all")
+        raise ConfigError(
+            f"timm has no model {name!r}. {hint}".strip(),
+            where=where,
+            todo="`timm.list_models()` names them all",
+        )
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
@@ -87,26 +112,45 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             tensors = load_state_dict(str(file), weights_only=True)
     except _DAMAGED as error:
         todo = "Copy it again; of what torch wrote, only tensors are read"
-        raise ModelFileError(f"the weights cannot be read: {_reason(error)}", where=str(file), todo=todo) from error
+        raise ModelFileError(
+            f"the weights cannot be read: {_reason(error)}", where=str(file), todo=todo
+        ) from error
     odd = next((name for name, value in tensors.items() if not isinstance(value, torch.Tensor)), None)
     if odd is not None or not tensors:
-        raise ModelFileError(f"{odd!r} is no tensor" if tensors else "it holds no tensors", where=str(file), possible="the state dict of a model")
+        raise ModelFileError(
+            f"{odd!r} is no tensor" if tensors else "it holds no tensors",
+            where=str(file),
+            possible="the state dict of a model",
+        )
     return tensors
 
 
-def _with_weights(source: str, name: str, files: Files, tensors: dict[str, Tensor], settings: Mapping[str, Any]) -> nn.Module:
+def _with_weights(
+    source: str, name: str, files: Files, tensors: dict[str, Tensor], settings: Mapping[str, Any]
+) -> nn.Module:
     classifier = settings.get("classifier") or ()
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    biased = [tensors[f"{head}.{part}"] for head in heads for part in ("weight", "bias") if f"{head}.{part}" in tensors]
+    biased = [
+        tensors[f"{head}.{part}"]
+        for head in heads
+        for part in ("weight", "bias")
+        if f"{head}.{part}" in tensors
+    ]
     # With the classes of the file timm reads every tensor strictly; the classifier goes afterwards.
     classes = int(biased[0].shape[0]) if biased else 0
     overlay = {**_NO_SOURCE, "state_dict": dict(tensors), "num_classes": classes, "label_offset": 0}
     try:
-        model = _create(source, name, files, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay)
+        model = _create(
+            source, name, files, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay
+        )
     except _ODD as error:
-        said = _differences(tensors, _create(source, name, files, pretrained=False, num_classes=classes).state_dict()) or _reason(error)
+        said = _differences(
+            tensors, _create(source, name, files, pretrained=False, num_classes=classes).state_dict()
+        ) or _reason(error)
         todo = "Name the architecture that the weights are of"
-        raise ModelFileError(f"the weights are not those of {name}: {said}", where=str(files.weights), todo=todo) from error
+        raise ModelFileError(
+            f"the weights are not those of {name}: {said}", where=str(files.weights), todo=todo
+        ) from error
     model.pretrained_cfg.pop("state_dict", None)  # type: ignore[operator, union-attr]
     if classes:
         model.reset_classifier(0)  # type: ignore[operator]
@@ -120,7 +164,9 @@ def _create(source: str, name: str, files: Files, **options: Any) -> nn.Module:
     except _ODD as error:
         if options["pretrained"]:
             raise
-        raise ModelFileError(f"a model {name} cannot be made: {_reason(error)}", where=str(files.config or "timm")) from error
+        raise ModelFileError(
+            f"a model {name} cannot be made: {_reason(error)}", where=str(files.config or "timm")
+        ) from error
     return model
 
 
@@ -131,7 +177,11 @@ def _differences(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> s
         for name, tensor in wanted.items()
         if name in found and found[name].shape != tensor.shape
     ]
-    said = shapes + [f"{name} is missing" for name in wanted if name not in found] + [f"{name} is unknown" for name in found if name not in wanted]
+    said = (
+        shapes
+        + [f"{name} is missing" for name in wanted if name not in found]
+        + [f"{name} is unknown" for name in found if name not in wanted]
+    )
     return "; ".join([*said[:3], *([f"{len(said) - 3} more"] if len(said) > 3 else [])])
 
 

@@ -1,4 +1,7 @@
-"""A small CLIP that burnish trains itself, with and without swapped captions: every vision-language method runs offline on it."""
+"""A small CLIP that burnish trains itself, with and without swapped captions.
+
+Every vision-language method runs offline on it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ SEEDS = (0,)
 class TinyClipConfig:
     """Which of the shipped weights."""
 
-    noise: float = field(default=0.0, metadata={"help": "fraction of swapped captions in training", "choices": NOISES})
+    noise: float = field(
+        default=0.0, metadata={"help": "fraction of swapped captions in training", "choices": NOISES}
+    )
     seed: int = field(default=0, metadata={"help": "training seed", "choices": SEEDS})
 
     def __post_init__(self) -> None:
@@ -30,7 +35,10 @@ class TinyClipConfig:
                     f"no weights ship for {name} {value:g}",
                     where="tiny-clip",
                     possible=", ".join(f"{one:g}" for one in known),
-                    todo="Train them with `python -m burnish_tiny_clip.train`, and name the folder: openclip:weights=DIR",
+                    todo=(
+                        "Train them with `python -m burnish_tiny_clip.train`, and name the folder:"
+                        " openclip:weights=DIR"
+                    ),
                 )
 
 
@@ -40,7 +48,10 @@ def burnish_backbones() -> list[burnish.Backbone]:
     return [
         burnish.Backbone(
             name="tiny-clip",
-            summary="Small CLIP (1.5 M parameters), trained on captions of CIFAR-10 and drawn scenes, 0 or 30 % of them swapped",
+            summary=(
+                "Small CLIP (1.5 M parameters), trained on captions of CIFAR-10 and drawn scenes, 0 or 30 %"
+                " of them swapped"
+            ),
             paper="arXiv:2103.00020",
             target="burnish_tiny_clip.backbone:load",
             config=TinyClipConfig,

@@ -44,7 +44,17 @@ def open_folder(folder: Path) -> tuple[Any, Any, Any]:
         with torch.random.fork_rng(devices=[]):
             model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
         tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        RuntimeError,
+        SafetensorError,
+        json.JSONDecodeError,
+    ) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(f"the model cannot be read: {reason}", where=str(folder), todo=REINSTALL) from error
+        raise ModelFileError(
+            f"the model cannot be read: {reason}", where=str(folder), todo=REINSTALL
+        ) from error
     return model.eval(), transform, tokenizer

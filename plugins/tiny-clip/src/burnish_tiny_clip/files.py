@@ -30,16 +30,22 @@ def folder_of(config: TinyClipConfig) -> Path:
 
 
 def fingerprint(config: TinyClipConfig) -> str:
-    """Return a hash that changes whenever the features would: of the model's files and of the libraries that compute them.
+    """Return a hash that changes whenever the features would.
+
+    Of the model's files and of the libraries that compute them.
 
     Raises:
         ModelFileError: a file is missing.
     """
-    digest = hashlib.sha256(versions("open_clip_torch", "torchvision", "timm", "transformers", "tokenizers").encode())
+    digest = hashlib.sha256(
+        versions("open_clip_torch", "torchvision", "timm", "transformers", "tokenizers").encode()
+    )
     for name in FILES:
         file = folder_of(config) / name
         try:
             digest.update(hashlib.sha256(file.read_bytes()).digest())
         except OSError as error:
-            raise ModelFileError(f"it cannot be read: {error.strerror or error}", where=str(file), todo=REINSTALL) from error
+            raise ModelFileError(
+                f"it cannot be read: {error.strerror or error}", where=str(file), todo=REINSTALL
+            ) from error
     return digest.hexdigest()

@@ -47,7 +47,8 @@ class Tiny:
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
         """Decode B images and bring them to 32 x 32.
 
-        The evaluation view has no randomness; a numbered view is flipped and shifted by up to 4 pixels, as in pre-training.
+        The evaluation view has no randomness; a numbered view is flipped and shifted by up to 4 pixels, as in
+        pre-training.
 
         Args:
             items: B images: file bytes, or uint8 (H, W, 3).

@@ -34,13 +34,16 @@ def load_network(file: Path) -> TinyResNet:
     """Return the network of a weight file, in float32 on the CPU, in eval mode.
 
     Raises:
-        ModelFileError: the file is missing, damaged, or does not hold exactly this network's tensors, all finite.
+        ModelFileError: the file is missing, damaged, or does not hold exactly this network's tensors, all
+            finite.
     """
     try:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(
-            f"the weights cannot be read: {error}", where=str(file), todo="Install burnish-tiny again, or pre-train again"
+            f"the weights cannot be read: {error}",
+            where=str(file),
+            todo="Install burnish-tiny again, or pre-train again",
         ) from error
     network = TinyResNet()
     _check(tensors, _wanted(network), file)
@@ -57,12 +60,17 @@ def _check(tensors: dict[str, Tensor], wanted: dict[str, Tensor], file: Path) ->
     odd = sorted(tensors.keys() ^ wanted.keys())
     if odd:
         raise ModelFileError(
-            f"not the weights of this network: {odd[0]} is {'unknown' if odd[0] in tensors else 'missing'}", where=str(file), todo=todo
+            f"not the weights of this network: {odd[0]} is {'unknown' if odd[0] in tensors else 'missing'}",
+            where=str(file),
+            todo=todo,
         )
     for name, tensor in tensors.items():
         if tensor.shape != wanted[name].shape or not tensor.is_floating_point():
             raise ModelFileError(
-                f"{name} is {tensor.dtype} {tuple(tensor.shape)}", where=str(file), possible=f"floating point {tuple(wanted[name].shape)}", todo=todo
+                f"{name} is {tensor.dtype} {tuple(tensor.shape)}",
+                where=str(file),
+                possible=f"floating point {tuple(wanted[name].shape)}",
+                todo=todo,
             )
         if not bool(torch.isfinite(tensor).all()):
             raise ModelFileError(f"{name} has values that are not finite", where=str(file), todo=todo)

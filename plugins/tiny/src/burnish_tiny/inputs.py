@@ -60,5 +60,7 @@ def jitter(images: NDArray[np.uint8], seeds: NDArray[Any]) -> NDArray[np.uint8]:
     padded = np.pad(flipped, ((0, 0), (_PAD, _PAD), (_PAD, _PAD), (0, 0)), mode="reflect")
     span = np.arange(SIDE)
     rows, columns = down[:, None] + span, right[:, None] + span
-    cut: NDArray[np.uint8] = padded[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    cut: NDArray[np.uint8] = padded[
+        np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]
+    ]
     return cut

@@ -1,7 +1,8 @@
 """The network: a small residual network for 32 x 32 colour images that ends in 96 pooled features.
 
-Residual basic blocks and their initialisation follow He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016),
-with one block a stage and a max-pooled stem, which leaves about 0.25 million parameters.
+Residual basic blocks and their initialisation follow He et al., "Deep Residual Learning for Image
+Recognition" (CVPR 2016), with one block a stage and a max-pooled stem, which leaves about 0.25 million
+parameters.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class _Block(nn.Module):
         self.bn2: nn.Module = nn.BatchNorm2d(width)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != width:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         inner = functional.relu(self.bn1(self.conv1(x)))
@@ -48,7 +51,10 @@ class _Block(nn.Module):
 
 
 class TinyResNet(nn.Module):
-    """Residual network from normalised images (B, 3, H, W) to pooled features (B, 96); H and W at least 8, made for 32."""
+    """Residual network from normalised images (B, 3, H, W) to pooled features (B, 96).
+
+    H and W at least 8, made for 32.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +93,9 @@ def build(generator: torch.Generator | None = None) -> TinyResNet:
 
 
 def fold(network: TinyResNet) -> TinyResNet:
-    """Return the same function without batch normalisation: in eval mode it is affine and becomes part of the convolutions.
+    """Return the same function without batch normalisation.
+
+    In eval mode it is affine and becomes part of the convolutions.
 
     Args:
         network: in eval mode; it is changed in place.
@@ -103,7 +111,11 @@ def fold(network: TinyResNet) -> TinyResNet:
 
 
 def _folded(convolution: nn.Conv2d, normalisation: nn.Module) -> nn.Conv2d:
-    return fuse_conv_bn_eval(convolution, normalisation) if isinstance(normalisation, nn.BatchNorm2d) else convolution
+    return (
+        fuse_conv_bn_eval(convolution, normalisation)
+        if isinstance(normalisation, nn.BatchNorm2d)
+        else convolution
+    )
 
 
 def normalise(images: Tensor, dtype: torch.dtype) -> Tensor:

@@ -81,7 +81,10 @@ class Pretrain:
         )
         weights = task.out / WEIGHTS
         save_network(result.network, weights)
-        write_json(task.out / PROVENANCE, dict(task.provenance) | self._findings(task, result, weights, len(index)) | {"training_key": key})
+        write_json(
+            task.out / PROVENANCE,
+            dict(task.provenance) | self._findings(task, result, weights, len(index)) | {"training_key": key},
+        )
         shutil.rmtree(checkpoint)
         return task.out
 
@@ -89,13 +92,17 @@ class Pretrain:
         """Return what is known of the weights now, test accuracies of the weights as written among it."""
         head = copy.deepcopy(result.head).cpu()
         network = load_network(weights)
-        tests = {name: index for name, index in task.dataset.assigned.items() if name.partition(":")[0] == "test"}
+        tests = {
+            name: index for name, index in task.dataset.assigned.items() if name.partition(":")[0] == "test"
+        }
         targets = task.dataset.supervision
         accuracies = {}
         if isinstance(targets, Labels):
             for name, index in tests.items():
                 known = index[targets.y[index] >= 0]
-                accuracies[name] = accuracy(network, head, _images(task.dataset, known), torch.from_numpy(targets.y[known]))
+                accuracies[name] = accuracy(
+                    network, head, _images(task.dataset, known), torch.from_numpy(targets.y[known])
+                )
         return {
             "weights": {"file": weights.name, "sha256": hashlib.sha256(weights.read_bytes()).hexdigest()},
             "items": items,
@@ -114,13 +121,21 @@ def _finished(folder: Path, key: str) -> bool:
     try:
         provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
         same = bool(provenance["training_key"] == key)
-        whole = bool(provenance["weights"]["sha256"] == hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest())
+        whole = bool(
+            provenance["weights"]["sha256"] == hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+        )
     except FileNotFoundError:
         return False
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"the folder is damaged: {error!r}", where=str(folder), todo="Choose another folder, or delete it") from error
+        raise StoreError(
+            f"the folder is damaged: {error!r}", where=str(folder), todo="Choose another folder, or delete it"
+        ) from error
     if not same:
-        raise StoreError("here are weights of a training with other images, labels or settings", where=str(folder), todo="Choose another folder")
+        raise StoreError(
+            "here are weights of a training with other images, labels or settings",
+            where=str(folder),
+            todo="Choose another folder",
+        )
     return whole
 
 
@@ -131,7 +146,9 @@ def _usable(task: PretrainTask) -> NDArray[np.int64]:
     index: NDArray[np.int64] = task.index[task.labels.y[task.index] >= 0]
     if len(index) < 2 or len(np.unique(task.labels.y[index])) < 2:
         raise DataError(
-            "fewer than two items or classes have labels", where=task.dataset.name, todo="Pre-training needs labelled images of two classes"
+            "fewer than two items or classes have labels",
+            where=task.dataset.name,
+            todo="Pre-training needs labelled images of two classes",
         )
     return index
 

@@ -1,4 +1,7 @@
-"""Supervised pre-training of the tiny network: stochastic gradient descent with a one-cycle schedule, resumable after each epoch."""
+"""Supervised pre-training of the tiny network.
+
+Stochastic gradient descent with a one-cycle schedule, resumable after each epoch.
+"""
 
 from __future__ import annotations
 
@@ -88,8 +91,9 @@ def fit(
 ) -> Pretrained:
     """Train the tiny network from scratch on labelled images.
 
-    The result is a function of the arguments, the number of threads and the version of torch. With a checkpoint folder the
-    state is kept there after each epoch, and a later call with equal arguments goes on from it to the same weights.
+    The result is a function of the arguments, the number of threads and the version of torch. With a
+    checkpoint folder the state is kept there after each epoch, and a later call with equal arguments goes on
+    from it to the same weights.
 
     Args:
         images: (N, 32, 32, 3) uint8, RGB.
@@ -106,8 +110,16 @@ def fit(
         StoreError: the checkpoint belongs to other arguments.
         FitError: the loss became NaN or infinite.
     """
-    if images.shape[1:] != (32, 32, 3) or images.dtype != torch.uint8 or len(images) != len(labels) or len(images) < 2:
-        raise ValueError(f"need uint8 images (N, 32, 32, 3) and N >= 2 labels, got {tuple(images.shape)} {images.dtype} and {len(labels)}")
+    if (
+        images.shape[1:] != (32, 32, 3)
+        or images.dtype != torch.uint8
+        or len(images) != len(labels)
+        or len(images) < 2
+    ):
+        raise ValueError(
+            f"need uint8 images (N, 32, 32, 3) and N >= 2 labels, got {tuple(images.shape)} {images.dtype}"
+            f" and {len(labels)}"
+        )
     run = _Run(classes, seed, schedule, max(1, len(images) // schedule.batch), torch.device(device))
     key = training_key(images, labels, classes, seed, schedule, device)
     if checkpoint is not None:
@@ -151,12 +163,19 @@ class _Run:
 
     def __init__(self, classes: int, seed: int, schedule: Schedule, steps: int, device: torch.device) -> None:
         self.seed, self.schedule, self.steps, self.device = seed, schedule, steps, device
-        self.model = _Model(classes, _generator(seed, "init")).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = _Model(classes, _generator(seed, "init")).to(
+            device=device, memory_format=torch.channels_last
+        )  # type: ignore[call-overload]
         self.named = dict(self.model.named_parameters())
         matrices = [p for p in self.named.values() if p.ndim > 1]
         vectors = [p for p in self.named.values() if p.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": schedule.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.SGD(groups, lr=schedule.lr, momentum=schedule.momentum, nesterov=schedule.momentum > 0)
+        groups = [
+            {"params": matrices, "weight_decay": schedule.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.SGD(
+            groups, lr=schedule.lr, momentum=schedule.momentum, nesterov=schedule.momentum > 0
+        )
         self.history: list[Epoch] = []
 
     def epoch(self, images: Tensor, labels: Tensor, number: int) -> float:
@@ -180,7 +199,11 @@ class _Run:
             self.optimiser.step()
             total += loss.item()
         if not math.isfinite(total):
-            raise FitError(f"the loss is {total} in epoch {number + 1}", where="pretrain tiny", todo="Use a lower lr, or bf16=false")
+            raise FitError(
+                f"the loss is {total} in epoch {number + 1}",
+                where="pretrain tiny",
+                todo="Use a lower lr, or bf16=false",
+            )
         return total / self.steps
 
     def _lr(self, step: int) -> float:
@@ -215,17 +238,25 @@ class _Run:
             tensors = load_file(folder / state["tensors"], device=str(self.device))
             history = [Epoch(**epoch) for epoch in state["history"]]
         except (ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
-            raise StoreError(f"the training state is damaged: {error!r}", where=str(folder), todo="Delete it to start again") from error
+            raise StoreError(
+                f"the training state is damaged: {error!r}",
+                where=str(folder),
+                todo="Delete it to start again",
+            ) from error
         if state.get("key") != key:
             raise StoreError(
                 "here is the state of a training with other images, labels, settings or threads",
                 where=str(folder),
                 todo="Choose another folder, or delete it",
             )
-        self.model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+        self.model.load_state_dict(
+            {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
+        )
         for name, parameter in self.named.items():
             if f"momentum.{name}" in tensors:
-                self.optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"]).detach()
+                self.optimiser.state[parameter]["momentum_buffer"] = (
+                    torch.empty_like(parameter).copy_(tensors[f"momentum.{name}"]).detach()
+                )
         self.history = history
 
 
@@ -248,9 +279,19 @@ def _generator(seed: int, *words: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") & (2**63 - 1))
 
 
-def training_key(images: Tensor, labels: Tensor, classes: int, seed: int, schedule: Schedule, device: str) -> str:
+def training_key(
+    images: Tensor, labels: Tensor, classes: int, seed: int, schedule: Schedule, device: str
+) -> str:
     """Return a hash of all that determines the weights on one machine."""
-    settings = [classes, seed, asdict(schedule), list(images.shape), device, torch.get_num_threads(), str(torch.__version__)]
+    settings = [
+        classes,
+        seed,
+        asdict(schedule),
+        list(images.shape),
+        device,
+        torch.get_num_threads(),
+        str(torch.__version__),
+    ]
     digest = hashlib.sha256(json.dumps(settings).encode())
     digest.update(images.numpy().tobytes())
     digest.update(labels.numpy().tobytes())

@@ -32,7 +32,9 @@ def weight_file(config: TinyConfig) -> Path:
     file = Path(config.weights) / WEIGHTS
     if not file.is_file():
         raise ModelFileError(
-            f"there is no {WEIGHTS}", where=str(config.weights), todo="Make it with `burnish pretrain tiny --out DIR`, or mend the path"
+            f"there is no {WEIGHTS}",
+            where=str(config.weights),
+            todo="Make it with `burnish pretrain tiny --out DIR`, or mend the path",
         )
     return file
 

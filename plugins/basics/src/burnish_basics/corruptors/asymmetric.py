@@ -24,10 +24,13 @@ _WHERE = "noise asymmetric"
 
 
 class Asymmetric:
-    """Flips labels class by class as a transition matrix T says: T[i, j] is the probability that class i is labelled j.
+    """Flips labels class by class as a transition matrix T says.
 
-    Of the n labelled items of class i in a role, exactly ceil((1 - T[i, i]) n) flip; which class each is taken for is drawn in
-    proportion to the rest of the row. Raising all probabilities by one factor keeps what is flipped.
+    T[i, j] is the probability that class i is labelled j.
+
+    Of the n labelled items of class i in a role, exactly ceil((1 - T[i, i]) n) flip; which class each is
+    taken for is drawn in proportion to the rest of the row. Raising all probabilities by one factor keeps
+    what is flipped.
     """
 
     roles: ClassVar[frozenset[str]] = LABEL_ROLES
@@ -67,7 +70,11 @@ def _column(name: str, classes: Classes, where: str) -> int:
     for known in (classes.ids, classes.names):
         if name in known:
             return known.index(name)
-    raise DataError(f"there is no class {name!r}. {suggestion(name, classes.ids)}".strip(), where=where, possible=", ".join(classes.ids[:20]))
+    raise DataError(
+        f"there is no class {name!r}. {suggestion(name, classes.ids)}".strip(),
+        where=where,
+        possible=", ".join(classes.ids[:20]),
+    )
 
 
 def _probability(value: Any, where: str) -> float:
@@ -90,7 +97,11 @@ def _from_moves(moves: Mapping[tuple[str, str], Any], classes: Classes, where: s
         stated[i] |= i == j
     left = 1 - matrix.sum(axis=1)
     for i in np.flatnonzero((left < -1e-6) | (stated & (left > 1e-6))).tolist():
-        raise DataError(f"the probabilities of class {classes.ids[i]!r} sum to {1 - left[i]:.6g}", where=where, possible="1")
+        raise DataError(
+            f"the probabilities of class {classes.ids[i]!r} sum to {1 - left[i]:.6g}",
+            where=where,
+            possible="1",
+        )
     matrix[np.diag_indices_from(matrix)] += np.where(stated, 0, np.maximum(left, 0))
     return matrix
 
@@ -100,7 +111,11 @@ def _read(path: Path, classes: Classes) -> NDArray[np.float64]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the transition matrix cannot be read: {error}", where=where, possible="a CSV or JSON file in UTF-8") from error
+        raise DataError(
+            f"the transition matrix cannot be read: {error}",
+            where=where,
+            possible="a CSV or JSON file in UTF-8",
+        ) from error
     if path.suffix.lower() != ".json":
         return _from_table(list(csv.reader(io.StringIO(text))), classes, where)
     try:
@@ -108,10 +123,16 @@ def _read(path: Path, classes: Classes) -> NDArray[np.float64]:
     except ValueError as error:
         raise DataError(f"this is no JSON: {error}", where=where) from error
     if isinstance(record, dict) and all(isinstance(row, dict) for row in record.values()):
-        return _from_moves({(i, j): value for i, row in record.items() for j, value in row.items()}, classes, where)
+        return _from_moves(
+            {(i, j): value for i, row in record.items() for j, value in row.items()}, classes, where
+        )
     if isinstance(record, list) and all(isinstance(row, list) for row in record):
         return _from_table(record, classes, where)
-    raise DataError("this is no transition matrix", where=where, possible="a list of rows, or {class: {class: probability}}")
+    raise DataError(
+        "this is no transition matrix",
+        where=where,
+        possible="a list of rows, or {class: {class: probability}}",
+    )
 
 
 def _from_table(table: Sequence[Sequence[Any]], classes: Classes, where: str) -> NDArray[np.float64]:
@@ -131,11 +152,17 @@ def _from_table(table: Sequence[Sequence[Any]], classes: Classes, where: str) ->
     for number, row in enumerate(rows):
         if len(rows) != c or len(row) != c:
             raise DataError(
-                f"row {number + 1} of {len(rows)} has {len(row)} entries", where=where, possible=f"{c} rows of {c}, with or without class names"
+                f"row {number + 1} of {len(rows)} has {len(row)} entries",
+                where=where,
+                possible=f"{c} rows of {c}, with or without class names",
             )
     matrix = np.zeros((c, c))
     for i, row in zip(order, rows, strict=True):
         matrix[i, columns] = [_probability(value, f"{where}, class {classes.ids[i]}") for value in row]
         if abs(matrix[i].sum() - 1) > 1e-6:
-            raise DataError(f"the row of class {classes.ids[i]!r} sums to {matrix[i].sum():.6g}", where=where, possible="1")
+            raise DataError(
+                f"the row of class {classes.ids[i]!r} sums to {matrix[i].sum():.6g}",
+                where=where,
+                possible="1",
+            )
     return matrix

@@ -1,7 +1,7 @@
 """What corruptors share: which items noise falls on, and how a result is put together.
 
-All noise is *nested*: an item's uniform numbers are the same at every rate, so what is flipped at 20 % is flipped at 40 %, to the
-same class.
+All noise is *nested*: an item's uniform numbers are the same at every rate, so what is flipped at 20 % is
+flipped at 40 %, to the same class.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ def labels_of(clean: CorruptionInput, noise: str) -> Labels:
     """
     if not isinstance(clean.supervision, Labels):
         raise DataError(
-            f"the targets are {clean.supervision.word}", where=f"noise {noise}", possible="labels, one class an item",
+            f"the targets are {clean.supervision.word}",
+            where=f"noise {noise}",
+            possible="labels, one class an item",
             todo="Of the noise in basics, only `missing` fits multi-labels",
-        )  # fmt: skip
+        )
     return clean.supervision
 
 
@@ -46,7 +48,10 @@ def share(rate: float, n: int) -> int:
 
 
 def smallest(u: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Return the places of the `count` smallest numbers; of equal numbers the first. A smaller count gives a subset."""
+    """Return the places of the `count` smallest numbers; of equal numbers the first.
+
+    A smaller count gives a subset.
+    """
     return np.argsort(u, kind="stable")[:count]
 
 
@@ -59,7 +64,9 @@ def pick(weights: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int
     return np.asarray(np.minimum(column, last))
 
 
-def relabelled(clean: CorruptionInput, labels: Labels, positions: NDArray[Any], new: NDArray[Any]) -> Corruption:
+def relabelled(
+    clean: CorruptionInput, labels: Labels, positions: NDArray[Any], new: NDArray[Any]
+) -> Corruption:
     """Return the corruption in which the items at `positions` (K,) have the labels `new` (K,)."""
     y = labels.y.copy()
     y[positions] = new

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class InstanceDependent:
     """Instance-dependent label noise after Xia et al. 2020 (arXiv:2006.07836, algorithm 2).
 
-    Item i flips with its own probability q_i, truncated normal on [0, 1]; it is then taken for class k != y_i with probability
-    softmax(x_i W_{y_i})_k, where x_i is the item itself, pixels of the shrunk image or the given feature row, never the features of the
-    backbone under study: those would tie the noise to the backbone it is compared on.
+    Item i flips with its own probability q_i, truncated normal on [0, 1]; it is then taken for class k != y_i
+    with probability softmax(x_i W_{y_i})_k, where x_i is the item itself, pixels of the shrunk image or the
+    given feature row, never the features of the backbone under study: those would tie the noise to the
+    backbone it is compared on.
 
-    Three things differ from the released code. The location of the truncated normal is such that the *expected* flip rate is `rate`
-    (there, truncation adds up to 8 points at low rates). q_i is the quantile of a uniform number that belongs to the item, so it never
-    falls as the rate rises, and noise is nested. x_i is centred and scaled to a root mean square of 1, so that images and features behave alike.
+    Three things differ from the released code. The location of the truncated normal is such that the
+    *expected* flip rate is `rate` (there, truncation adds up to 8 points at low rates). q_i is the quantile
+    of a uniform number that belongs to the item, so it never falls as the rate rises, and noise is nested.
+    x_i is centred and scaled to a root mean square of 1, so that images and features behave alike.
     """
 
     roles: ClassVar[frozenset[str]] = LABEL_ROLES
@@ -39,11 +41,16 @@ class InstanceDependent:
         """Return the flipped labels.
 
         Raises:
-            DataError: the targets are no labels, there is only one class, or the items are neither images nor features.
+            DataError: the targets are no labels, there is only one class, or the items are neither images nor
+                features.
         """
         labels = labels_of(clean, "instance-dependent")
         if len(clean.classes) < 2:
-            raise DataError("there is only one class, so no label can be wrong", where="noise instance-dependent", todo="Use noise: none")
+            raise DataError(
+                "there is only one class, so no label can be wrong",
+                where="noise instance-dependent",
+                todo="Use noise: none",
+            )
         u = clean.uniforms(3)
         flips = u[:, 0] < flip_probability(u[:, 1], self.config.rate, self.config.spread)
         hit = np.flatnonzero(flips & labels.known[clean.index])
@@ -51,7 +58,9 @@ class InstanceDependent:
         new = self._confused(_inputs(clean, self.config.side)[hit], y, u[hit, 2], len(clean.classes))
         return relabelled(clean, labels, clean.index[hit], new)
 
-    def _confused(self, x: NDArray[np.float64], y: NDArray[np.int64], u: NDArray[np.float64], classes: int) -> NDArray[np.int64]:
+    def _confused(
+        self, x: NDArray[np.float64], y: NDArray[np.int64], u: NDArray[np.float64], classes: int
+    ) -> NDArray[np.int64]:
         """Return (K,) the class each item is taken for: drawn by u from softmax(x W_y) without y."""
         new = y.copy()
         for c in np.unique(y):
@@ -64,7 +73,9 @@ class InstanceDependent:
 
 
 def flip_probability(quantile: NDArray[np.float64], rate: float, spread: float) -> NDArray[np.float64]:
-    """Return the flip probability of each item (M,): a quantile of the normal truncated to [0, 1] whose mean is `rate`.
+    """Return the flip probability of each item (M,).
+
+    A quantile of the normal truncated to [0, 1] whose mean is `rate`.
 
     It never falls as the rate rises.
 
@@ -73,7 +84,9 @@ def flip_probability(quantile: NDArray[np.float64], rate: float, spread: float) 
         rate: mean of the truncated normal.
         spread: its standard deviation before truncation.
     """
-    if not 1e-6 <= rate <= 1 - 1e-6:  # Below one in a million the tail of the normal is beyond double precision.
+    if (
+        not 1e-6 <= rate <= 1 - 1e-6
+    ):  # Below one in a million the tail of the normal is beyond double precision.
         return np.full(len(quantile), float(rate > 0.5))
     if rate > 0.5:
         return 1 - flip_probability(1 - quantile, 1 - rate, spread)
@@ -83,7 +96,10 @@ def flip_probability(quantile: NDArray[np.float64], rate: float, spread: float) 
     location = brentq(lambda x: _truncated_mean(x, spread) - rate, low, 1.0, xtol=1e-14)
     # Logarithms of upper tails: at low rates the whole of [0, 1] lies far out in the tail.
     with np.errstate(divide="ignore"):
-        tail = np.logaddexp(np.log1p(-quantile) + log_ndtr(location / spread), np.log(quantile) + log_ndtr((location - 1) / spread))
+        tail = np.logaddexp(
+            np.log1p(-quantile) + log_ndtr(location / spread),
+            np.log(quantile) + log_ndtr((location - 1) / spread),
+        )
     return np.asarray(np.clip(location - spread * ndtri_exp(tail), 0, 1))
 
 
@@ -95,11 +111,17 @@ def _truncated_mean(location: float, spread: float) -> float:
         return float(location + spread * density / (ndtr(b) - ndtr(a)))
     # Numerator and denominator over the density at a, which underflows far out.
     ratio = np.exp((a**2 - b**2) / 2)
-    return float(location + spread * np.sqrt(2 / np.pi) * (1 - ratio) / (erfcx(a / np.sqrt(2)) - ratio * erfcx(b / np.sqrt(2))))
+    return float(
+        location
+        + spread * np.sqrt(2 / np.pi) * (1 - ratio) / (erfcx(a / np.sqrt(2)) - ratio * erfcx(b / np.sqrt(2)))
+    )
 
 
 def _normals(seed: Sequence[int], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return standard normal numbers. Of numpy's generators only the raw numbers stay the same from version to version."""
+    """Return standard normal numbers.
+
+    Of numpy's generators only the raw numbers stay the same from version to version.
+    """
     raw = np.random.PCG64(np.random.SeedSequence(seed)).random_raw(shape[0] * shape[1])
     return np.asarray(ndtri(((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53).reshape(shape))
 

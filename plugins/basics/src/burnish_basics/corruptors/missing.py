@@ -16,7 +16,10 @@ from burnish_basics.corruptors.draws import LABEL_ROLES, relabelled, share, smal
 
 
 class Missing:
-    """Makes exactly ceil(rate n) of a role's n known labels unknown; of multi-labels, of its n known entries, present or absent."""
+    """Makes exactly ceil(rate n) of a role's n known labels unknown.
+
+    Of multi-labels, of its n known entries, present or absent.
+    """
 
     roles: ClassVar[frozenset[str]] = LABEL_ROLES
 
@@ -24,7 +27,9 @@ class Missing:
         self.rate = config.rate
 
     def corrupt(self, clean: CorruptionInput) -> Corruption:
-        """Return the supervision with labels, or entries, unknown; an item that lost any is marked as changed.
+        """Return the supervision with labels, or entries, unknown.
+
+        An item that lost any is marked as changed.
 
         Raises:
             DataError: the targets are neither labels nor multi-labels.
@@ -36,7 +41,11 @@ class Missing:
             return relabelled(clean, labels, hit, np.full(len(hit), UNKNOWN))
         if isinstance(clean.supervision, MultiLabels):
             return self._entries(clean, clean.supervision)
-        raise DataError(f"the targets are {clean.supervision.word}", where="noise missing", possible="labels, multi-labels")
+        raise DataError(
+            f"the targets are {clean.supervision.word}",
+            where="noise missing",
+            possible="labels, multi-labels",
+        )
 
     def _entries(self, clean: CorruptionInput, labels: MultiLabels) -> Corruption:
         shape = labels.positive.shape
@@ -48,4 +57,8 @@ class Missing:
         observed[lost, columns[hit]] = False
         changed = np.zeros(len(labels), dtype=bool)
         changed[lost] = True
-        return Corruption(replace(labels, positive=labels.positive.toarray() & observed, observed=observed), clean.index, changed)
+        return Corruption(
+            replace(labels, positive=labels.positive.toarray() & observed, observed=observed),
+            clean.index,
+            changed,
+        )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class LongTail:
     """Keeps floor(n_max ratio^(-c / (C - 1))) items of class c, at least one (exponential profile, arXiv:1901.05555).
 
-    n_max is the size of the largest class of the role; a class that has fewer items than its share keeps them all.
+    n_max is the size of the largest class of the role; a class that has fewer items than its share keeps them
+    all.
     """
 
     roles: ClassVar[frozenset[str]] = SAMPLING_ROLES
@@ -58,9 +59,12 @@ class FewShot:
 
 
 class NewClasses:
-    """Takes every labelled item of the last classes away, in all roles but test: floor(share C) new classes, ceil((1 - share) C) base classes.
+    """Takes every labelled item of the last classes away, in all roles but test.
 
-    With a share of one half it is the split of CoOp's base-to-new protocol: the first ceil(C / 2) classes are base classes.
+    Floor(share C) new classes, ceil((1 - share) C) base classes.
+
+    With a share of one half it is the split of CoOp's base-to-new protocol: the first ceil(C / 2) classes are
+    base classes.
     """
 
     roles: ClassVar[frozenset[str]] = LABEL_ROLES
@@ -77,7 +81,11 @@ class NewClasses:
         y, c = labels_of(clean, "new-classes").y[clean.index], len(clean.classes)
         base = c - int(np.floor(np.round(self.share * c, 6)))
         if base < 2:
-            raise DataError(f"{base} of {c} classes would be left to train on", where="noise new-classes", todo="Lower share")
+            raise DataError(
+                f"{base} of {c} classes would be left to train on",
+                where="noise new-classes",
+                todo="Lower share",
+            )
         return kept(clean, clean.index[y < base])
 
 

@@ -29,8 +29,8 @@ class Nothing:
 class Symmetric:
     """Flips exactly ceil(rate n) of a role's n labelled items to a uniformly drawn class.
 
-    With `exclude_true` (the default) that is another class: (y + 1 + floor(u (C - 1))) mod C. Without, it is any of the C classes, as in
-    much released code, and about rate (1 - 1/C) of the labels are wrong.
+    With `exclude_true` (the default) that is another class: (y + 1 + floor(u (C - 1))) mod C. Without, it is
+    any of the C classes, as in much released code, and about rate (1 - 1/C) of the labels are wrong.
     """
 
     roles: ClassVar[frozenset[str]] = LABEL_ROLES
@@ -79,4 +79,8 @@ class Pair:
 
 def _several(classes: int, noise: str) -> None:
     if classes < 2:
-        raise DataError("there is only one class, so no label can be wrong", where=f"noise {noise}", todo="Use noise: none")
+        raise DataError(
+            "there is only one class, so no label can be wrong",
+            where=f"noise {noise}",
+            todo="Use noise: none",
+        )

@@ -1,4 +1,7 @@
-"""Evaluators: measures of a trial. Items without a target, and unknown entries of multi-labels, are left out of all of them."""
+"""Evaluators: measures of a trial.
+
+Items without a target, and unknown entries of multi-labels, are left out of all of them.
+"""
 
 from burnish_basics.evaluators.calibration import ExpectedCalibrationError, NegativeLogLikelihood
 from burnish_basics.evaluators.classes import BalancedAccuracy, Groups, MacroF1, PerClass, Worst

@@ -28,10 +28,12 @@ def _has_probabilities(scores: Scores) -> bool:
 
 
 class ExpectedCalibrationError:
-    """Expected calibration error (Guo et al. 2017, arXiv:1706.04599): sum_b n_b / n |accuracy_b - confidence_b| over bins of equal width.
+    """Expected calibration error (Guo et al. 2017, arXiv:1706.04599).
 
-    Confidence is the probability of the top class; bin b of B holds confidences in ((b - 1) / B, b / B]; empty bins count nothing. For
-    multi-labels every known entry is an event with its own probability.
+    Sum_b n_b / n |accuracy_b - confidence_b| over bins of equal width.
+
+    Confidence is the probability of the top class; bin b of B holds confidences in ((b - 1) / B, b / B];
+    empty bins count nothing. For multi-labels every known entry is an event with its own probability.
     """
 
     def __init__(self, config: ECEConfig) -> None:
@@ -74,7 +76,10 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_],
 
 
 class NegativeLogLikelihood:
-    """Mean of -log p_y over items, in nats; for multi-labels the mean binary cross-entropy over known entries."""
+    """Mean of -log p_y over items, in nats.
+
+    For multi-labels the mean binary cross-entropy over known entries.
+    """
 
     def __init__(self, config: NoConfig) -> None:
         del config
@@ -87,7 +92,9 @@ class NegativeLogLikelihood:
         known, scores, units = view(outcome.targets(split)), outcome.scores(split), outcome.units(split)
         n = int(outcome.targets(split).known.sum())
         if not n or not _has_probabilities(scores):
-            return Measure("nll", split, float("nan"), "nats", "down", n, NO_PROBABILITIES if n else NO_TARGET)
+            return Measure(
+                "nll", split, float("nan"), "nats", "down", n, NO_PROBABILITIES if n else NO_TARGET
+            )
         p = scores.probabilities()
         if isinstance(known, LabelView):
             values = -np.log(np.maximum(p[known.rows, known.y], FLOOR))
@@ -95,4 +102,6 @@ class NegativeLogLikelihood:
         else:
             entries = -np.log(np.maximum(np.where(known.positive, p, 1 - p), FLOOR)) * known.observed
             parts = terms(units, entries.sum(axis=1), known.observed.sum(axis=1).astype(np.float64))
-        return Measure("nll", split, ratio(parts), "nats", "down", n, f"probabilities of at least {FLOOR:g}", parts)
+        return Measure(
+            "nll", split, ratio(parts), "nats", "down", n, f"probabilities of at least {FLOOR:g}", parts
+        )

@@ -21,7 +21,8 @@ def _note(*parts: str) -> str:
 class BalancedAccuracy:
     """Mean recall of the classes that have items in the split.
 
-    For labels it is a ratio of sums in which an item of class c counts 1 / n_c; intervals resample groups with these weights fixed.
+    For labels it is a ratio of sums in which an item of class c counts 1 / n_c; intervals resample groups
+    with these weights fixed.
     """
 
     def __init__(self, config: NoConfig) -> None:
@@ -56,14 +57,18 @@ class PerClass:
 
     def _of(self, outcome: Outcome, split: str) -> Table:
         counts = class_counts(outcome, split)
-        return Table("per-class", split, {
-            "class": list(outcome.classes.names),
-            "training items": np.asarray(outcome.train_counts, dtype=np.float64).tolist(),
-            "n": counts.actual.astype(np.int64).tolist(),
-            "recall": counts.recall().tolist(),
-            "precision": counts.precision().tolist(),
-            "f1": counts.f1().tolist(),
-        })  # fmt: skip
+        return Table(
+            "per-class",
+            split,
+            {
+                "class": list(outcome.classes.names),
+                "training items": np.asarray(outcome.train_counts, dtype=np.float64).tolist(),
+                "n": counts.actual.astype(np.int64).tolist(),
+                "recall": counts.recall().tolist(),
+                "precision": counts.precision().tolist(),
+                "f1": counts.f1().tolist(),
+            },
+        )
 
 
 class Worst:
@@ -86,7 +91,10 @@ class Worst:
 
 
 class MacroF1:
-    """Mean F1 of the classes that have items in the split; a class that is there and never predicted has F1 0."""
+    """Mean F1 of the classes that have items in the split.
+
+    A class that is there and never predicted has F1 0.
+    """
 
     def __init__(self, config: NoConfig) -> None:
         del config
@@ -105,8 +113,9 @@ class MacroF1:
 class Groups:
     """Accuracy on classes with many, medium and few training items (Liu et al. 2019, arXiv:1904.05160: over 100, 20 to 100, under 20).
 
-    Training items are counted by label as observed, so with label noise the groups move: the measures' names say ``observed``. For
-    multi-labels it is recall, the share of the groups' positive entries that are predicted.
+    Training items are counted by label as observed, so with label noise the groups move: the measures' names
+    say ``observed``. For multi-labels it is recall, the share of the groups' positive entries that are
+    predicted.
     """
 
     def __init__(self, config: GroupsConfig) -> None:
@@ -121,7 +130,13 @@ class Groups:
             "medium": (~many & ~few, f"classes with {self.few} to {self.many} training items"),
             "few": (few, f"classes with fewer than {self.few} training items"),
         }
-        return Measures(tuple(self._of(outcome, split, name, *group) for split in outcome.splits for name, group in groups.items()))
+        return Measures(
+            tuple(
+                self._of(outcome, split, name, *group)
+                for split in outcome.splits
+                for name, group in groups.items()
+            )
+        )
 
     def _of(self, outcome: Outcome, split: str, name: str, member: np.ndarray, which: str) -> Measure:
         known, scores, units = view(outcome.targets(split)), outcome.scores(split), outcome.units(split)
@@ -131,7 +146,18 @@ class Groups:
             parts = terms(units[known.rows], right.astype(np.float64), here.astype(np.float64))
         else:
             here = known.positive & known.observed & member
-            parts = terms(units, (here & present(scores)).sum(axis=1).astype(np.float64), here.sum(axis=1).astype(np.float64))
+            parts = terms(
+                units,
+                (here & present(scores)).sum(axis=1).astype(np.float64),
+                here.sum(axis=1).astype(np.float64),
+            )
         n = int(here.any(axis=1).sum() if here.ndim == 2 else here.sum())
         size = f"{which} as observed: {int(member.sum())}"
-        return Measure(f"{name}-observed", split, ratio(parts), n=n, how=size if n else _note(size, "no item of them here"), terms=parts)
+        return Measure(
+            f"{name}-observed",
+            split,
+            ratio(parts),
+            n=n,
+            how=size if n else _note(size, "no item of them here"),
+            terms=parts,
+        )

@@ -19,14 +19,21 @@ class Detection:
         del config
 
     def measure(self, outcome: Outcome) -> Measures:
-        """Return ``detection-precision``, ``-recall``, ``-f1`` and ``-auroc``; none where nothing assessed. They belong to no split."""
+        """Return ``detection-precision``, ``-recall``, ``-f1`` and ``-auroc``; none where nothing assessed.
+
+        They belong to no split.
+        """
         opinion = outcome.assessment
         if opinion is None:
             return Measures()
         judged = np.asarray(outcome.judged(), dtype=bool)
         wrong = np.asarray(outcome.wrong(), dtype=bool)[judged]
         flagged = None if opinion.keep is None else ~opinion.keep[judged]
-        suspicion = None if opinion.clean_probability is None else -np.asarray(opinion.clean_probability, dtype=np.float64)[judged]
+        suspicion = (
+            None
+            if opinion.clean_probability is None
+            else -np.asarray(opinion.clean_probability, dtype=np.float64)[judged]
+        )
         hidden = int((~judged).sum())
         note = f"; label or truth of {hidden} items is unknown" if hidden else ""
         return Measures((*_counted(flagged, wrong, note), _ranked(suspicion, wrong, note)))
@@ -35,15 +42,25 @@ class Detection:
 def _counted(flagged: np.ndarray | None, wrong: np.ndarray, note: str) -> list[Measure]:
     names = ("precision", "recall", "f1")
     if flagged is None:
-        return [Measure(f"detection-{name}", "", float("nan"), n=len(wrong), how="the assessor keeps or drops no item") for name in names]
+        return [
+            Measure(
+                f"detection-{name}", "", float("nan"), n=len(wrong), how="the assessor keeps or drops no item"
+            )
+            for name in names
+        ]
     found, dropped, all_wrong = int((flagged & wrong).sum()), int(flagged.sum()), int(wrong.sum())
     parts = zip(names, (found, found, 2 * found), (dropped, all_wrong, dropped + all_wrong), strict=True)
     how = f"{dropped} items dropped, {all_wrong} labels wrong{note}"
-    return [Measure(f"detection-{name}", "", top / bottom if bottom else float("nan"), n=len(wrong), how=how) for name, top, bottom in parts]
+    return [
+        Measure(f"detection-{name}", "", top / bottom if bottom else float("nan"), n=len(wrong), how=how)
+        for name, top, bottom in parts
+    ]
 
 
 def _ranked(suspicion: np.ndarray | None, wrong: np.ndarray, note: str) -> Measure:
     if suspicion is None:
-        return Measure("detection-auroc", "", float("nan"), n=len(wrong), how="the assessor gives no clean probability")
+        return Measure(
+            "detection-auroc", "", float("nan"), n=len(wrong), how="the assessor gives no clean probability"
+        )
     how = f"{int(wrong.sum())} of {len(wrong)} labels wrong{note}"
     return Measure("detection-auroc", "", auroc(suspicion, wrong), n=len(wrong), how=how)

@@ -10,7 +10,10 @@ from burnish_basics.evaluators.view import NO_TARGET, LabelView, present, ratio,
 
 
 class Accuracy:
-    """Share of items whose top class is right (of equal scores the first class); for multi-labels, of known entries on the right side of 0.5."""
+    """Share of items whose top class is right (of equal scores the first class).
+
+    For multi-labels, of known entries on the right side of 0.5.
+    """
 
     def __init__(self, config: NoConfig) -> None:
         del config
@@ -27,5 +30,9 @@ class Accuracy:
         else:
             agree = ((present(scores) == known.positive) & known.observed).sum(axis=1).astype(np.float64)
             entries = known.observed.sum(axis=1).astype(np.float64)
-            parts, n, how = terms(units, agree, entries), int((entries > 0).sum()), "share of known entries on the right side of 0.5"
+            parts, n, how = (
+                terms(units, agree, entries),
+                int((entries > 0).sum()),
+                "share of known entries on the right side of 0.5",
+            )
         return Measure("accuracy", split, ratio(parts), n=n, how=how if n else NO_TARGET, terms=parts)

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def average_precisions(values: NDArray[np.float64], positive: NDArray[np.bool_], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
+def average_precisions(
+    values: NDArray[np.float64], positive: NDArray[np.bool_], observed: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """Return the average precision of each class (C,) float64; NaN for a class without a known positive.
 
-    AP = sum_k (R_k - R_{k-1}) P_k over the distinct scores, highest first, R_k and P_k recall and precision of what scores at least that: items
-    of equal score stand or fall together, so their order does not matter.
+    AP = sum_k (R_k - R_{k-1}) P_k over the distinct scores, highest first, R_k and P_k recall and precision
+    of what scores at least that: items of equal score stand or fall together, so their order does not matter.
 
     Args:
         values: (M, C) scores, higher is more likely; within a column only their order counts.
@@ -27,7 +29,9 @@ def average_precisions(values: NDArray[np.float64], positive: NDArray[np.bool_],
         observed: (M, C); other entries are left out.
     """
     order = np.argsort(-values, axis=0, kind="stable")
-    ranked, hit, seen = (np.take_along_axis(a, order, axis=0) for a in (values, positive & observed, observed))
+    ranked, hit, seen = (
+        np.take_along_axis(a, order, axis=0) for a in (values, positive & observed, observed)
+    )
     precision = divide(np.cumsum(hit, axis=0, dtype=np.float64), np.cumsum(seen, axis=0, dtype=np.float64))
     # Every item has the precision at the end of its run of equal scores.
     m = len(ranked)
@@ -38,7 +42,10 @@ def average_precisions(values: NDArray[np.float64], positive: NDArray[np.bool_],
 
 
 def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Return the probability that a positive scores above a negative, ties counting half; NaN where there are only positives or negatives."""
+    """Return the probability that a positive scores above a negative, ties counting half.
+
+    NaN where there are only positives or negatives.
+    """
     p, n = int(positive.sum()), int((~positive).sum())
     if not p or not n:
         return float("nan")
@@ -46,9 +53,12 @@ def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
 
 
 class MeanAveragePrecision:
-    """Mean average precision: the mean over classes of the average precision with which the items are ranked for the class.
+    """Mean average precision.
 
-    For labels each class is ranked against the rest. A class without a known positive is left out; so are unknown entries.
+    The mean over classes of the average precision with which the items are ranked for the class.
+
+    For labels each class is ranked against the rest. A class without a known positive is left out; so are
+    unknown entries.
     """
 
     def __init__(self, config: NoConfig) -> None:
@@ -62,7 +72,11 @@ class MeanAveragePrecision:
         known, scores, name = view(outcome.targets(split)), outcome.scores(split), "mean-average-precision"
         if isinstance(known, LabelView):
             # Across items, unlike across classes, softmax changes the order of logits.
-            rank = scores.values.astype(np.float64) if scores.meaning == "similarities" else scores.probabilities()
+            rank = (
+                scores.values.astype(np.float64)
+                if scores.meaning == "similarities"
+                else scores.probabilities()
+            )
             values, positive = rank[known.rows], known.y[:, None] == np.arange(len(outcome.classes))
             observed, n = np.ones_like(positive), len(known.rows)
         else:
@@ -74,5 +88,9 @@ class MeanAveragePrecision:
         there = np.isfinite(each)
         if not there.any():
             return Measure(name, split, float("nan"), n=n, how="no class has a known positive here")
-        how = "" if there.all() else f"{int((~there).sum())} of {len(each)} classes have no known positive here and are left out"
+        how = (
+            ""
+            if there.all()
+            else f"{int((~there).sum())} of {len(each)} classes have no known positive here and are left out"
+        )
         return Measure(name, split, float(each[there].mean()), n=n, how=how)

@@ -1,4 +1,7 @@
-"""What evaluators share: the known targets of a split beside what was predicted, and measures that are ratios of sums."""
+"""What evaluators share.
+
+The known targets of a split beside what was predicted, and measures that are ratios of sums.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Per class over the known targets of a split, (C,) float64 each: of multi-labels, over its known entries.
+    """Per class over the known targets of a split, (C,) float64 each.
+
+    Of multi-labels, over its known entries.
 
     Attributes:
         right: items of the class that are predicted as it.
@@ -46,13 +51,18 @@ class Counts:
         return divide(self.right, self.predicted)
 
     def f1(self) -> NDArray[np.float64]:
-        """Return (C,) F1 = 2 right / (actual + predicted); NaN for a class that is neither there nor predicted."""
+        """Return (C,) F1 = 2 right / (actual + predicted).
+
+        NaN for a class that is neither there nor predicted.
+        """
         return divide(2 * self.right, self.actual + self.predicted)
 
     def left_out(self) -> str:
         """Return a note on classes that the split lacks; empty where it has all."""
         missing = int((~self.there).sum())
-        return f"{missing} of {len(self.actual)} classes have no item here and are left out" if missing else ""
+        return (
+            f"{missing} of {len(self.actual)} classes have no item here and are left out" if missing else ""
+        )
 
 
 def divide(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -97,12 +107,17 @@ def view(targets: Supervision) -> LabelView | EntryView:
         return LabelView(rows, targets.y[rows])
     if isinstance(targets, MultiLabels):
         positive = targets.positive.toarray()
-        return EntryView(positive, np.ones_like(positive) if targets.observed is None else targets.observed.toarray())
+        return EntryView(
+            positive, np.ones_like(positive) if targets.observed is None else targets.observed.toarray()
+        )
     raise DataError(f"{targets.word} cannot be measured", where="evaluate", possible="labels, multi-labels")
 
 
 def present(scores: Scores) -> NDArray[np.bool_]:
-    """Return (M, C) True where a class of multi-labels is predicted: its logit is above 0, its probability above 0.5."""
+    """Return (M, C) True where a class of multi-labels is predicted.
+
+    Its logit is above 0, its probability above 0.5.
+    """
     return np.asarray(scores.values > (0.5 if scores.meaning == "probabilities" else 0))
 
 
@@ -115,14 +130,22 @@ def class_counts(outcome: Outcome, split: str) -> Counts:
         counts = right, np.bincount(known.y, minlength=c), np.bincount(top[top >= 0], minlength=c)
     else:
         predicted = present(scores) & known.observed
-        counts = (predicted & known.positive).sum(axis=0), (known.positive & known.observed).sum(axis=0), predicted.sum(axis=0)
+        counts = (
+            (predicted & known.positive).sum(axis=0),
+            (known.positive & known.observed).sum(axis=0),
+            predicted.sum(axis=0),
+        )
     return Counts(*(np.asarray(count, dtype=np.float64) for count in counts))
 
 
-def terms(units: NDArray[np.int64], numerator: NDArray[np.float64], denominator: NDArray[np.float64]) -> Terms:
+def terms(
+    units: NDArray[np.int64], numerator: NDArray[np.float64], denominator: NDArray[np.float64]
+) -> Terms:
     """Return item-wise numerators and denominators (M,) summed by resampling unit."""
     distinct, where = np.unique(units, return_inverse=True)
-    sums = (np.bincount(where, weights=values, minlength=len(distinct)) for values in (numerator, denominator))
+    sums = (
+        np.bincount(where, weights=values, minlength=len(distinct)) for values in (numerator, denominator)
+    )
     return Terms(distinct, *sums)
 
 

@@ -24,14 +24,22 @@ IMAGE_IDS = b"image\0"
 _LOOKED_AT = 10_000
 
 
-# -- folder -------------------------------------------------------------------------------------------------------------------
+# -- folder --------------------------------------------------------------------------------------------------
 
 
 def folder_listing(config: FolderConfig) -> Listing:
     """Return the items of the folder that a config names."""
     usual = IMAGE_ENDINGS if config.modality == "image" else TEXT_ENDINGS
-    given = frozenset(ending.lower() if ending.startswith(".") else f".{ending.lower()}" for ending in config.endings)
-    return list_items(config.path.expanduser(), endings=given or usual, splits=config.splits, nested=config.nested, unknown=config.unknown)
+    given = frozenset(
+        ending.lower() if ending.startswith(".") else f".{ending.lower()}" for ending in config.endings
+    )
+    return list_items(
+        config.path.expanduser(),
+        endings=given or usual,
+        splits=config.splits,
+        nested=config.nested,
+        unknown=config.unknown,
+    )
 
 
 def folder_fingerprint(config: FolderConfig) -> str:
@@ -39,7 +47,10 @@ def folder_fingerprint(config: FolderConfig) -> str:
     listing = folder_listing(config)
     root = config.path.expanduser()
     contents = of_files([root / item.path for item in listing.items], IMAGE_IDS)
-    digest = _hash_of(f"{item.path}\0{content.hex() if content else '?'}" for item, content in zip(listing.items, contents, strict=True))
+    digest = _hash_of(
+        f"{item.path}\0{content.hex() if content else '?'}"
+        for item, content in zip(listing.items, contents, strict=True)
+    )
     digest.update("\0".join(listing.classes).encode())
     if config.groups is not None:
         digest.update(of_path(config.groups, "option groups").encode())
@@ -52,7 +63,10 @@ def folder_provides(config: FolderConfig) -> set[str]:
 
 
 def folder_guess(path: str | Path) -> dict[str, Any] | None:
-    """Return options for a folder; texts where it has .txt files and no image among the first ten thousand files."""
+    """Return options for a folder.
+
+    Texts where it has .txt files and no image among the first ten thousand files.
+    """
     folder = Path(path).expanduser()
     if not folder.is_dir():
         return None
@@ -73,11 +87,14 @@ def _file_names(folder: Path) -> Iterable[str]:
         yield from names
 
 
-# -- csv ----------------------------------------------------------------------------------------------------------------------
+# -- csv -----------------------------------------------------------------------------------------------------
 
 
 def table_files(config: CsvConfig) -> dict[str, Path]:
-    """Return the tables by the split that their rows are in; the empty name where a column or the recipe decides."""
+    """Return the tables by the split that their rows are in.
+
+    The empty name where a column or the recipe decides.
+    """
     fixed = {"validation": config.validation, "test": config.test}
     tables = {split: path.expanduser() for split, path in fixed.items() if path is not None}
     return {("train" if tables else ""): config.path.expanduser(), **tables}
@@ -100,7 +117,10 @@ def csv_fingerprint(config: CsvConfig) -> str:
 
 
 def _named_images(config: CsvConfig, table: Path) -> Iterable[tuple[str, bytes | None]]:
-    """Return the images of a table with their hashes; of a Parquet table, whose rows need numpy, every image below its folder."""
+    """Return the images of a table with their hashes.
+
+    Of a Parquet table, whose rows need numpy, every image below its folder.
+    """
     root = image_root(config, table)
     if table.suffix.lower() in PARQUET:
         if not config.image:
@@ -118,22 +138,40 @@ def _named_images(config: CsvConfig, table: Path) -> Iterable[tuple[str, bytes |
 
 
 def csv_provides(config: CsvConfig) -> set[str]:
-    """Return what the table's items are; labels and multi-labels both where only reading all cells would tell."""
-    words = {"texts"} if config.references else {"single": {"labels"}, "multi": {"multi-labels"}, "auto": {"labels", "multi-labels"}}[config.labels]
+    """Return what the table's items are.
+
+    Labels and multi-labels both where only reading all cells would tell.
+    """
+    words = (
+        {"texts"}
+        if config.references
+        else {"single": {"labels"}, "multi": {"multi-labels"}, "auto": {"labels", "multi-labels"}}[
+            config.labels
+        ]
+    )
     if config.path.suffix.lower() in PARQUET:
         content, group = ("image" if config.image else "text"), config.group
     else:
         columns = columns_of(header_of(config.path.expanduser(), config), config, str(config.path))
         content, group = ("image" if columns.image else "text"), columns.group
-    return words | {content} | ({"groups"} if group and group != NONE else set()) | ({"truth"} if config.truth else set())
+    return (
+        words
+        | {content}
+        | ({"groups"} if group and group != NONE else set())
+        | ({"truth"} if config.truth else set())
+    )
 
 
 def csv_guess(path: str | Path) -> dict[str, Any] | None:
     """Return options for a table whose ending is one of a table."""
-    return {"path": str(path)} if Path(path).suffix.lower() in TABLES and not Path(path).expanduser().is_dir() else None
+    return (
+        {"path": str(path)}
+        if Path(path).suffix.lower() in TABLES and not Path(path).expanduser().is_dir()
+        else None
+    )
 
 
-# -- npz ----------------------------------------------------------------------------------------------------------------------
+# -- npz -----------------------------------------------------------------------------------------------------
 
 
 def npz_roles(config: NpzConfig) -> Roles:
@@ -152,10 +190,14 @@ def npz_provides(config: NpzConfig) -> set[str]:
 
 def npz_guess(path: str | Path) -> dict[str, Any] | None:
     """Return options for a file of arrays."""
-    return {"path": str(path)} if Path(path).suffix.lower() in {".npz", ".safetensors"} and not Path(path).expanduser().is_dir() else None
+    return (
+        {"path": str(path)}
+        if Path(path).suffix.lower() in {".npz", ".safetensors"} and not Path(path).expanduser().is_dir()
+        else None
+    )
 
 
-# -- digits -------------------------------------------------------------------------------------------------------------------
+# -- digits --------------------------------------------------------------------------------------------------
 
 
 def digits_provides(config: DigitsConfig) -> set[str]:
@@ -167,7 +209,9 @@ def digits_fingerprint(config: DigitsConfig) -> str:
     """Return the hash of scikit-learn's file of digits, without importing scikit-learn."""
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
-        raise DataError("scikit-learn is not installed", where="digits", todo="Install it: pip install scikit-learn")
+        raise DataError(
+            "scikit-learn is not installed", where="digits", todo="Install it: pip install scikit-learn"
+        )
     return of_path(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", "digits")
 
 

@@ -12,25 +12,40 @@ NONE: Final = "-"
 """Given for a column or array that would otherwise be found by its name: use none."""
 
 _SPLITS: Final = {
-    "train": "train", "training": "train",
-    "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation",
-    "test": "test", "testing": "test",
-    "calibration": "calibration", "pool": "pool", "unlabelled": "pool", "unlabeled": "pool", "reference": "reference",
-}  # fmt: skip
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+    "calibration": "calibration",
+    "pool": "pool",
+    "unlabelled": "pool",
+    "unlabeled": "pool",
+    "reference": "reference",
+}
 
 SPLIT_NAMES: Final = "train, validation (or val, valid, dev), test, test_<name>, calibration, pool, reference"
 """What `split_of` understands, for messages."""
 
 
 def split_of(name: str) -> str | None:
-    """Return the split that a folder or cell names, such as ``"test:blur"`` for ``test_blur``; None where it names none."""
+    """Return the split that a folder or cell names, such as ``"test:blur"`` for ``test_blur``.
+
+    None where it names none.
+    """
     folded = name.strip().lower()
     named = re.fullmatch(r"test[ _:-](.+)", folded)
     return f"test:{one_line(named[1])}" if named else _SPLITS.get(folded)
 
 
 def printable(name: str) -> str:
-    r"""Return a name as one line of valid Unicode: undecodable bytes as ``\\xff``, control characters folded."""
+    r"""Return a name as one line of valid Unicode.
+
+    Undecodable bytes as ``\\xff``, control characters folded.
+    """
     return one_line(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 

@@ -17,9 +17,20 @@ from burnish.errors import DataError
 _MAGIC: Final = b"\x93NUMPY"
 _LONGEST_HEADER: Final = 1 << 20
 _SAFETENSORS: Final = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "bfloat16", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "|i1",
-    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
-}  # fmt: skip
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": "bfloat16",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
 
 
 @dataclass(frozen=True)
@@ -60,8 +71,20 @@ def headers(path: Path) -> dict[str, Header]:
         raise DataError("there is no such file", where=str(path), todo="Check the path") from error
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, SyntaxError, EOFError, struct.error, NotImplementedError) as error:
-        raise DataError(f"this is no whole .npz or .safetensors file: {error}", where=str(path), todo="Write it again with numpy.savez") from error
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        struct.error,
+        NotImplementedError,
+    ) as error:
+        raise DataError(
+            f"this is no whole .npz or .safetensors file: {error}",
+            where=str(path),
+            todo="Write it again with numpy.savez",
+        ) from error
 
 
 def _npz(path: Path) -> dict[str, Header]:
@@ -94,7 +117,10 @@ def _npy(file: IO[bytes], name: str) -> tuple[str, tuple[int, ...], bool, int]:
 
 
 def _start(path: Path, info: zipfile.ZipInfo) -> int:
-    """Return where a stored member's bytes begin: after its local header, whose lengths may differ from the directory's."""
+    """Return where a stored member's bytes begin.
+
+    After its local header, whose lengths may differ from the directory's.
+    """
     with path.open("rb") as file:
         file.seek(info.header_offset + 26)
         name, extra = struct.unpack("<HH", file.read(4))
@@ -111,7 +137,11 @@ def _safetensors(path: Path) -> dict[str, Header]:
         raise ValueError("its header is no mapping")
     tensors = {name: value for name, value in record.items() if name != "__metadata__"}
     return {
-        name: Header(_SAFETENSORS.get(value["dtype"], "|V"), tuple(value["shape"]), 8 + length + int(value["data_offsets"][0]))
+        name: Header(
+            _SAFETENSORS.get(value["dtype"], "|V"),
+            tuple(value["shape"]),
+            8 + length + int(value["data_offsets"][0]),
+        )
         for name, value in tensors.items()
     }
 
@@ -125,7 +155,11 @@ def rows_of(text: str, n: int, where: str) -> range:
     if not text.strip():
         return range(n)
     if not re.fullmatch(r"\s*\d*\s*:\s*\d*\s*(:\s*[1-9]\d*\s*)?", text):
-        raise DataError(f"rows={text} is not of the form start:stop or start:stop:step", where=where, todo="For example rows=0:25000")
+        raise DataError(
+            f"rows={text} is not of the form start:stop or start:stop:step",
+            where=where,
+            todo="For example rows=0:25000",
+        )
     parts = [int(part) if part.strip() else None for part in text.split(":")]
     chosen = range(n)[slice(*parts)]
     if not chosen:

@@ -60,20 +60,37 @@ def roles_of(config: NpzConfig, arrays: Mapping[str, Header], labels: Mapping[st
     x = _part("x", config.x, _X, arrays, where)
     y = _part("y", config.y, _Y, labels, str(config.labels_file or where))
     if not x:
-        raise DataError("which array holds the items cannot be told", where=where, possible=_listed(arrays), todo="Say x=NAME")
+        raise DataError(
+            "which array holds the items cannot be told",
+            where=where,
+            possible=_listed(arrays),
+            todo="Say x=NAME",
+        )
     layout, image = _layout(x, config, arrays, where)
     offsets = _offsets("offsets", config.offsets, _OFFSETS, x, layout, arrays, where)
-    # An array of items that was named is taken as it is; the test twin is looked for only beside one that was found.
+    # An array of items that was named is taken as it is; the test twin is looked for only beside one that was
+    # found.
     x_test = _part("x_test", config.x_test, [] if config.x else _twin(x), arrays, where)
     y_test = offsets_test = ""
     if x_test:
         y_test = _part("y_test", config.y_test, _twin(y), arrays, where)
         if not y_test:
-            raise DataError(f"there are no labels for {x_test}", where=where, possible=_listed(arrays), todo=f"Say y_test=NAME, or x_test={NONE}")
+            raise DataError(
+                f"there are no labels for {x_test}",
+                where=where,
+                possible=_listed(arrays),
+                todo=f"Say y_test=NAME, or x_test={NONE}",
+            )
         test_layout = _layout(x_test, config, arrays, where)
         if test_layout != (layout, image):
-            raise DataError(f"{x_test} is laid out otherwise than {x}", where=where, possible=f"{_told(x, arrays)} as {_told(x_test, arrays)}")
-        offsets_test = _offsets("offsets_test", config.offsets_test, _twin(offsets), x_test, layout, arrays, where)
+            raise DataError(
+                f"{x_test} is laid out otherwise than {x}",
+                where=where,
+                possible=f"{_told(x, arrays)} as {_told(x_test, arrays)}",
+            )
+        offsets_test = _offsets(
+            "offsets_test", config.offsets_test, _twin(offsets), x_test, layout, arrays, where
+        )
     multi = bool(y) and (y not in labels or len(labels[y].shape) == 2)
     return Roles(x, y, offsets, x_test, y_test, offsets_test, layout, image, multi)
 
@@ -96,19 +113,34 @@ def _part(part: str, given: str, known: list[str], arrays: Mapping[str, Header],
     if given:
         if given in arrays or is_sparse(given, arrays):
             return given
-        raise DataError(f"there is no array {given!r} for {part}. {suggestion(given, names)}".strip(), where=where, possible=_listed(arrays))
+        raise DataError(
+            f"there is no array {given!r} for {part}. {suggestion(given, names)}".strip(),
+            where=where,
+            possible=_listed(arrays),
+        )
     found = [name for name in find(known, names) if name in arrays or is_sparse(name, arrays)]
     return found[0] if found else ""
 
 
-def _offsets(part: str, given: str, known: list[str], x: str, layout: Layout, arrays: Mapping[str, Header], where: str) -> str:
+def _offsets(
+    part: str, given: str, known: list[str], x: str, layout: Layout, arrays: Mapping[str, Header], where: str
+) -> str:
     if layout != "encoded":
         if given:
-            raise DataError(f"{part} is given, but {x} is {_told(x, arrays)}", where=where, possible="offsets into one row of uint8 bytes")
+            raise DataError(
+                f"{part} is given, but {x} is {_told(x, arrays)}",
+                where=where,
+                possible="offsets into one row of uint8 bytes",
+            )
         return ""
     name = _part(part, given, known, arrays, where)
     if not name:
-        raise DataError(f"{x} is one row of bytes without offsets", where=where, possible=_listed(arrays), todo=f"Say {part}=NAME")
+        raise DataError(
+            f"{x} is one row of bytes without offsets",
+            where=where,
+            possible=_listed(arrays),
+            todo=f"Say {part}=NAME",
+        )
     return name
 
 
@@ -126,14 +158,23 @@ def _layout(name: str, config: NpzConfig, arrays: Mapping[str, Header], where: s
     pixels = is_bytes and (len(header.shape) == 3 or (len(header.shape) == 4 and header.shape[3] in (1, 3)))
     if pixels and config.modality != "features":
         return "pixels", True
-    if header.kind in "fiub" and len(header.shape) == 2 and header.shape[1] > 0 and config.modality != "image":
+    if (
+        header.kind in "fiub"
+        and len(header.shape) == 2
+        and header.shape[1] > 0
+        and config.modality != "image"
+    ):
         return "features", False
     if pixels:
         return "features", False
     raise DataError(
-        f"{name} is {_told(name, arrays)}{_why_no_images(header)}", where=where,
-        possible="images uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3); features (N, D); bytes of image files uint8 (B,) with offsets",
-    )  # fmt: skip
+        f"{name} is {_told(name, arrays)}{_why_no_images(header)}",
+        where=where,
+        possible=(
+            "images uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3); features (N, D); bytes of image files"
+            " uint8 (B,) with offsets"
+        ),
+    )
 
 
 def _why_no_images(header: Header) -> str:
@@ -150,9 +191,11 @@ def refuse_objects(name: str, header: Header, where: str) -> None:
     """
     if header.kind in "OV":
         raise DataError(
-            f"array {name!r} holds Python objects, which only pickle reads, and nothing is ever unpickled here",
-            where=where, todo="Save it as numbers, or texts as an array of str",
-        )  # fmt: skip
+            f"array {name!r} holds Python objects, which only pickle reads, and nothing is ever unpickled"
+            " here",
+            where=where,
+            todo="Save it as numbers, or texts as an array of str",
+        )
 
 
 def _told(name: str, arrays: Mapping[str, Header]) -> str:

@@ -1,4 +1,7 @@
-"""Rows of CSV, TSV and JSON-lines files, and which column plays which part. Light; Parquet is read in `tables`."""
+"""Rows of CSV, TSV and JSON-lines files, and which column plays which part.
+
+Light; Parquet is read in `tables`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,18 @@ TABLES: Final = frozenset(_BY_ENDING) | JSON_LINES | PARQUET
 
 _LONGEST_CELL: Final = 64 << 20
 _KNOWN: Final = {
-    "text": ["text", "sentence", "utterance", "content", "comment", "review", "question", "query", "message", "title"],
+    "text": [
+        "text",
+        "sentence",
+        "utterance",
+        "content",
+        "comment",
+        "review",
+        "question",
+        "query",
+        "message",
+        "title",
+    ],
     "image": ["image", "image_path", "img", "img_path", "path", "file", "filename", "file_name", "filepath"],
     "label": ["label", "labels", "class", "category", "target", "intent", "class_name", "label_name", "y"],
     "group": ["group"],
@@ -56,7 +70,9 @@ class Columns:
 
     def used(self) -> list[str]:
         """Return the columns that are read, each once."""
-        return list(dict.fromkeys(name for name in (getattr(self, field.name) for field in fields(self)) if name))
+        return list(
+            dict.fromkeys(name for name in (getattr(self, field.name) for field in fields(self)) if name)
+        )
 
 
 def delimiter_of(path: Path, given: str) -> str:
@@ -68,13 +84,23 @@ def delimiter_of(path: Path, given: str) -> str:
     if given:
         one = DELIMITERS.get(given, given)
         if len(one) != 1 or one in '\r\n"':
-            raise DataError(f"delimiter {given!r} is not one character", where=str(path), possible=f"{', '.join(DELIMITERS)}, or the character")
+            raise DataError(
+                f"delimiter {given!r} is not one character",
+                where=str(path),
+                possible=f"{', '.join(DELIMITERS)}, or the character",
+            )
         return one
     ending = path.suffix.lower()
     if ending in JSON_LINES | PARQUET:
         return ""
     if ending not in _BY_ENDING:
-        what = "this is a folder" if path.is_dir() else f"{ending!r} is not the ending of a table" if ending else "the file has no ending of a table"
+        what = (
+            "this is a folder"
+            if path.is_dir()
+            else f"{ending!r} is not the ending of a table"
+            if ending
+            else "the file has no ending of a table"
+        )
         todo = "For other text tables say delimiter=comma or delimiter=tab"
         raise DataError(what, where=str(path), possible=" ".join(sorted(TABLES)), todo=todo)
     return _BY_ENDING[ending]
@@ -93,7 +119,9 @@ def header_of(path: Path, config: CsvConfig) -> list[str]:
 
 
 def rows_of(path: Path, config: CsvConfig) -> Iterator[Row]:
-    """Stream the rows below the header; a row that is ragged or malformed comes with the reason instead of cells.
+    """Stream the rows below the header.
+
+    A row that is ragged or malformed comes with the reason instead of cells.
 
     Raises:
         DataError: the file cannot be read or decoded, or its quotes do not match.
@@ -110,7 +138,11 @@ def _read(path: Path, config: CsvConfig) -> Generator[Any, None, None]:
         rows = _delimited(path, config, delimiter) if delimiter else _json_lines(path, config)
         names = next(rows, None)
         if names is None:
-            raise DataError("the table is empty", where=str(path), todo="It needs a header and rows" if config.header else "")
+            raise DataError(
+                "the table is empty",
+                where=str(path),
+                todo="It needs a header and rows" if config.header else "",
+            )
         _check_header(names, path)
         yield names
         yield from rows
@@ -119,12 +151,21 @@ def _read(path: Path, config: CsvConfig) -> Generator[Any, None, None]:
 def _check_header(names: Sequence[str], path: Path) -> None:
     for column, name in enumerate(names):
         if name in names[:column]:
-            raise DataError(f"column {name!r} stands twice in the header, as column {names.index(name) + 1} and {column + 1}", where=f"{path}, row 1")
+            raise DataError(
+                f"column {name!r} stands twice in the header, as column {names.index(name) + 1} and"
+                f" {column + 1}",
+                where=f"{path}, row 1",
+            )
 
 
 def _delimited(path: Path, config: CsvConfig, delimiter: str) -> Iterator[Any]:
     quoting = csv.QUOTE_MINIMAL if config.quote else csv.QUOTE_NONE
-    options: dict[str, Any] = {"delimiter": delimiter, "quoting": quoting, "quotechar": config.quote or None, "strict": True}
+    options: dict[str, Any] = {
+        "delimiter": delimiter,
+        "quoting": quoting,
+        "quotechar": config.quote or None,
+        "strict": True,
+    }
     with path.open(encoding=_encoding(config), newline="") as file, _long_cells():
         reader = csv.reader(file, **options)
         names: list[str] | None = None
@@ -135,19 +176,28 @@ def _delimited(path: Path, config: CsvConfig, delimiter: str) -> Iterator[Any]:
                 cells = next(reader, None)
             except csv.Error as error:
                 todo = "Mend the quotes, or say quote= (empty) if quotes are plain characters in this file"
-                raise DataError(f"the row is malformed: {error}", where=f"{path}, line {start}", todo=todo) from error
+                raise DataError(
+                    f"the row is malformed: {error}", where=f"{path}, line {start}", todo=todo
+                ) from error
             if cells is None:
                 return
             number += 1
             if not cells:
                 continue
             if names is None:
-                names = [name.strip() for name in cells] if config.header else [str(column + 1) for column in range(len(cells))]
+                names = (
+                    [name.strip() for name in cells]
+                    if config.header
+                    else [str(column + 1) for column in range(len(cells))]
+                )
                 yield names
                 if config.header:
                     continue
             counted = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-            yield number, cells if len(cells) == len(names) else f"{counted} where the header has {len(names)}"
+            yield (
+                number,
+                cells if len(cells) == len(names) else f"{counted} where the header has {len(names)}",
+            )
 
 
 def _json_lines(path: Path, config: CsvConfig) -> Iterator[Any]:
@@ -168,7 +218,14 @@ def _json_lines(path: Path, config: CsvConfig) -> Iterator[Any]:
             if isinstance(record, dict):
                 yield number, [record.get(name) for name in names]
             else:
-                yield number, f"the line is no JSON object: {record}" if isinstance(record, str) else "the line is no JSON object"
+                yield (
+                    number,
+                    (
+                        f"the line is no JSON object: {record}"
+                        if isinstance(record, str)
+                        else "the line is no JSON object"
+                    ),
+                )
 
 
 def _encoding(config: CsvConfig) -> str:
@@ -194,12 +251,17 @@ def _explained(path: Path, encoding: str) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from error
     except LookupError as error:
-        raise DataError(f"{encoding!r} is no encoding", where=str(path), possible="utf-8, latin-1, cp1252, utf-16, gb18030, ...") from error
+        raise DataError(
+            f"{encoding!r} is no encoding",
+            where=str(path),
+            possible="utf-8, latin-1, cp1252, utf-16, gb18030, ...",
+        ) from error
     except UnicodeError as error:
         raise DataError(
             f"the file is not {encoding}: {getattr(error, 'reason', error)}",
-            where=f"{path}{_bad_line(path, encoding)}", todo="Say which encoding it has, such as encoding=cp1252",
-        ) from error  # fmt: skip
+            where=f"{path}{_bad_line(path, encoding)}",
+            todo="Say which encoding it has, such as encoding=cp1252",
+        ) from error
 
 
 def _bad_line(path: Path, encoding: str) -> str:
@@ -234,7 +296,12 @@ def columns_of(names: Sequence[str], config: CsvConfig, where: str) -> Columns:
             chosen[part] = free[0] if free else ""
     if not chosen["label"] and config.label != NONE and not answers:
         todo = f"Say label=COLUMN, or label={NONE} if nothing is labelled"
-        raise DataError("which column is the label cannot be told from the names", where=where, possible=_listed(names), todo=todo)
+        raise DataError(
+            "which column is the label cannot be told from the names",
+            where=where,
+            possible=_listed(names),
+            todo=todo,
+        )
     return Columns(**chosen)
 
 
@@ -242,19 +309,29 @@ def _named(part: str, given: str, names: Sequence[str], where: str) -> str:
     if not given or given == NONE:
         return ""
     if given not in names:
-        raise DataError(f"there is no column {given!r} for {part}. {suggestion(given, names)}".strip(), where=where, possible=_listed(names))
+        raise DataError(
+            f"there is no column {given!r} for {part}. {suggestion(given, names)}".strip(),
+            where=where,
+            possible=_listed(names),
+        )
     return given
 
 
 def _content(names: Sequence[str], config: CsvConfig, chosen: dict[str, str], where: str) -> dict[str, str]:
     taken = [name for name in chosen.values() if name]
-    found = {part: [n for n in find(_KNOWN[part], names) if n not in taken] for part in ("text", "image") if getattr(config, part) != NONE}
+    found = {
+        part: [n for n in find(_KNOWN[part], names) if n not in taken]
+        for part in ("text", "image")
+        if getattr(config, part) != NONE
+    }
     parts = [part for part, hits in found.items() if hits]
     if len(parts) == 1:
         return {parts[0]: found[parts[0]][0]}
     what = "both a text and an image column" if parts else "neither a text nor an image column"
     todo = "Say text=COLUMN or image=COLUMN; features are read from an .npz file"
-    if len(names) == 1 and (word := next((word for word, mark in DELIMITERS.items() if mark != " " and mark in names[0]), "")):
+    if len(names) == 1 and (
+        word := next((word for word, mark in DELIMITERS.items() if mark != " " and mark in names[0]), "")
+    ):
         todo = f"Say delimiter={word} if that separates them"
     raise DataError(f"the names tell of {what}", where=where, possible=_listed(names), todo=todo)
 

@@ -13,7 +13,24 @@ from burnish.errors import DataError
 from burnish_basics.sources._names import SPLIT_NAMES, class_order, printable, split_of
 
 IMAGE_ENDINGS: Final = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".jp2",
+        ".avif",
+    }
 )
 TEXT_ENDINGS: Final = frozenset({".txt"})
 
@@ -60,18 +77,28 @@ class _Folder:
             status = path.stat()
             identity = (status.st_dev, status.st_ino)
             if identity in self.chain:
-                raise DataError("the link leads back to a folder that it lies in", where=where, todo="Remove the link")
+                raise DataError(
+                    "the link leads back to a folder that it lies in", where=where, todo="Remove the link"
+                )
             self.chain = (*self.chain, identity)
             with os.scandir(path) as entries:
                 for entry in sorted(entries, key=lambda e: e.name):
                     if not is_hidden(entry.name):
                         (self.folders if _is_folder(entry) else self.files).append(entry.name)
         except NotADirectoryError as error:
-            raise DataError("this is a file, not a folder", where=where, todo="Name the folder that holds one folder a class") from error
+            raise DataError(
+                "this is a file, not a folder",
+                where=where,
+                todo="Name the folder that holds one folder a class",
+            ) from error
         except FileNotFoundError as error:
             raise DataError("there is no such folder", where=where, todo="Check the path") from error
         except OSError as error:
-            raise DataError(f"the folder cannot be listed: {error.strerror or error}", where=where, todo="Check its permissions") from error
+            raise DataError(
+                f"the folder cannot be listed: {error.strerror or error}",
+                where=where,
+                todo="Check its permissions",
+            ) from error
 
     def child(self, name: str) -> _Folder:
         return _Folder(self.root, self.path(name), self.chain)
@@ -85,7 +112,10 @@ class _Folder:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is one that people do not see: a leading dot, or what file managers leave behind."""
+    """Whether a file or folder is one that people do not see.
+
+    A leading dot, or what file managers leave behind.
+    """
     return name.startswith(".") or name.lower() in _HIDDEN
 
 
@@ -125,7 +155,11 @@ def list_items(
     else:
         walk.classes_of(top, "")
     if not walk.items:
-        raise DataError("there is no item in any class folder", where=top.where, possible=f"files ending in {' '.join(sorted(endings))}")
+        raise DataError(
+            "there is no item in any class folder",
+            where=top.where,
+            possible=f"files ending in {' '.join(sorted(endings))}",
+        )
     items = tuple(sorted(walk.items, key=lambda item: item.path))
     return Listing(items, tuple(class_order(walk.names)), tuple(walk.left_out))
 
@@ -133,7 +167,11 @@ def list_items(
 def _names_splits(top: _Folder, splits: str) -> bool:
     """Whether the first level stands for splits, not classes."""
     if not top.folders:
-        raise DataError("there is no folder in it", where=top.where, todo="Make one folder a class and put the files into them")
+        raise DataError(
+            "there is no folder in it",
+            where=top.where,
+            todo="Make one folder a class and put the files into them",
+        )
     if splits == "no":
         return False
     named = [name for name in top.folders if split_of(name)]
@@ -143,10 +181,16 @@ def _names_splits(top: _Folder, splits: str) -> bool:
     if others:
         raise DataError(
             f"folder {others[0]!r} is no split but lies beside split folders",
-            where=top.where, possible=SPLIT_NAMES, todo="Rename it, or say splits=no if these are classes",
-        )  # fmt: skip
+            where=top.where,
+            possible=SPLIT_NAMES,
+            todo="Rename it, or say splits=no if these are classes",
+        )
     if not any(split_of(name) == "train" for name in named):
-        raise DataError("there is no folder train among the splits", where=top.where, todo="Add it, or say splits=no if these are classes")
+        raise DataError(
+            "there is no folder train among the splits",
+            where=top.where,
+            todo="Add it, or say splits=no if these are classes",
+        )
     return True
 
 
@@ -183,9 +227,13 @@ class _Walk:
         yield folder
         if folder.folders and not self.nested:
             raise DataError(
-                f"class folder {printable(Path(folder.below).name)!r} holds a folder, {printable(folder.folders[0])!r}",
+                f"class folder {printable(Path(folder.below).name)!r} holds a folder,"
+                f" {printable(folder.folders[0])!r}",
                 where=folder.where,
-                todo="Name the folder right above the classes, or say nested=true if inner folders belong to the class",
+                todo=(
+                    "Name the folder right above the classes, or say nested=true if inner folders belong to"
+                    " the class"
+                ),
             )
         for name in folder.folders:
             yield from self._below(folder.child(name))
@@ -201,7 +249,7 @@ class _Walk:
         self.left_out += [(printable(folder.path(name)), why) for name in folder.files]
 
     def _is_item(self, name: str) -> bool:
-        return os.path.splitext(name)[1].lower() in self.endings  # noqa: PTH122 - Path is slow for a million names
+        return os.path.splitext(name)[1].lower() in self.endings
 
 
 def why_unreadable(path: Path) -> str:

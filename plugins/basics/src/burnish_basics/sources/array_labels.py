@@ -54,16 +54,28 @@ class Single:
         Raises:
             DataError: a label is none of them.
         """
-        column = {str(number) if self.numbers and given else name: number for number, name in enumerate(names)}
+        column = {
+            str(number) if self.numbers and given else name: number for number, name in enumerate(names)
+        }
         distinct, code = np.unique(self.text, return_inverse=True)
         for at, label in enumerate(distinct.tolist()):
             if label and label not in column:
                 row = int(np.argmax(code == at))
                 if self.numbers:
-                    raise DataError(f"label {label} is out of range", where=self.where[row], possible=f"0 to {len(names) - 1}")
+                    raise DataError(
+                        f"label {label} is out of range",
+                        where=self.where[row],
+                        possible=f"0 to {len(names) - 1}",
+                    )
                 hint = suggestion(label, column)
-                raise DataError(f"there is no class {label!r}. {hint}".strip(), where=self.where[row], possible=", ".join(names[:20]))
-        of_code = np.array([column[label] if label else UNKNOWN for label in distinct.tolist()], dtype=np.int64)
+                raise DataError(
+                    f"there is no class {label!r}. {hint}".strip(),
+                    where=self.where[row],
+                    possible=", ".join(names[:20]),
+                )
+        of_code = np.array(
+            [column[label] if label else UNKNOWN for label in distinct.tolist()], dtype=np.int64
+        )
         return Labels(y=of_code[code.reshape(-1)], weights=weights)
 
 
@@ -110,7 +122,9 @@ def read_targets(parts: Sequence[Part], unknown: int | None, where: Sequence[str
     if dimensions == {2}:
         return _multi(parts, unknown)
     shapes = ", ".join(f"{part.where} {part.values.shape}" for part in parts)
-    raise DataError(f"labels have shapes that do not go together: {shapes}", possible="(N,), or (N, C) of 0 and 1")
+    raise DataError(
+        f"labels have shapes that do not go together: {shapes}", possible="(N,), or (N, C) of 0 and 1"
+    )
 
 
 def _single(parts: Sequence[Part], unknown: int | None, where: Sequence[str]) -> Single:
@@ -119,7 +133,12 @@ def _single(parts: Sequence[Part], unknown: int | None, where: Sequence[str]) ->
     if len(kinds) > 1:
         raise DataError("some labels are numbers and some are names", where=parts[0].where)
     named = frozenset(str(name) for text, _ in texts for name in np.unique(text) if name)
-    used = np.concatenate([text[part.rows.start : part.rows.stop : part.rows.step] for (text, _), part in zip(texts, parts, strict=True)])
+    used = np.concatenate(
+        [
+            text[part.rows.start : part.rows.stop : part.rows.step]
+            for (text, _), part in zip(texts, parts, strict=True)
+        ]
+    )
     return Single(used, named, kinds.pop(), where)
 
 
@@ -136,14 +155,27 @@ def _texts(part: Part, unknown: int | None) -> tuple[NDArray[Any], bool]:
     if values.dtype.kind not in "iubf":
         raise DataError(f"labels are {values.dtype}", where=part.where, possible="numbers or names")
     known = np.ones(len(values), dtype=bool) if unknown is None else values != unknown
-    bad = known & ~(np.isfinite(values) & (values == np.floor(values))) if values.dtype.kind == "f" else np.zeros(len(values), dtype=bool)
+    bad = (
+        known & ~(np.isfinite(values) & (values == np.floor(values)))
+        if values.dtype.kind == "f"
+        else np.zeros(len(values), dtype=bool)
+    )
     if bad.any():
         row = int(np.argmax(bad))
-        raise DataError(f"label {values[row]} is not a whole number", where=f"{part.where} row {row}", possible="numbers of classes, or their names")
+        raise DataError(
+            f"label {values[row]} is not a whole number",
+            where=f"{part.where} row {row}",
+            possible="numbers of classes, or their names",
+        )
     if (known & (values < 0)).any():
         row = int(np.argmax(known & (values < 0)))
         todo = f"If it means that nobody labelled the item, say unknown={int(values[row])}"
-        raise DataError(f"label {int(values[row])} is out of range", where=f"{part.where} row {row}", possible="0 or more", todo=todo)
+        raise DataError(
+            f"label {int(values[row])} is out of range",
+            where=f"{part.where} row {row}",
+            possible="0 or more",
+            todo=todo,
+        )
     text = np.where(known, values, 0).astype(np.int64).astype(str)
     return np.where(known, text, ""), True
 
@@ -151,7 +183,10 @@ def _texts(part: Part, unknown: int | None) -> tuple[NDArray[Any], bool]:
 def _multi(parts: Sequence[Part], unknown: int | None) -> Multi:
     widths = {part.where: part.values.shape[1] for part in parts}
     if len(set(widths.values())) > 1:
-        raise DataError("label arrays differ in width: " + ", ".join(f"{where} {width}" for where, width in widths.items()))
+        raise DataError(
+            "label arrays differ in width: "
+            + ", ".join(f"{where} {width}" for where, width in widths.items())
+        )
     positive, observed = zip(*(_entries(part, unknown) for part in parts), strict=True)
     seen = None if unknown is None else sp.csr_array(sp.vstack(observed, format="csr"))
     return Multi(sp.csr_array(sp.vstack(positive, format="csr")), seen)
@@ -163,17 +198,34 @@ def _entries(part: Part, unknown: int | None) -> tuple[sp.csr_array, sp.csr_arra
     entries = values.data if sp.issparse(values) else np.asarray(values)
     if unknown == 1:
         todo = "Say unknown=0 where 1 is present and 0 is unknown"
-        raise DataError("unknown=1, but in multi-labels 1 says that a class is present", where=part.where, possible="any other number", todo=todo)
+        raise DataError(
+            "unknown=1, but in multi-labels 1 says that a class is present",
+            where=part.where,
+            possible="any other number",
+            todo=todo,
+        )
     if entries.dtype.kind not in "iubf":
         raise DataError(f"multi-labels are {entries.dtype}", where=part.where, possible="0 and 1")
-    fine = (entries == 0) | (entries == 1) if unknown is None else (entries == 0) | (entries == 1) | (entries == unknown)
+    fine = (
+        (entries == 0) | (entries == 1)
+        if unknown is None
+        else (entries == 0) | (entries == 1) | (entries == unknown)
+    )
     if not fine.all():
         at = np.argwhere(~np.asarray(fine))[0]
-        place = part.where if sp.issparse(values) else f"{part.where} row {part.rows[int(at[0])]}, column {int(at[1])}"
+        place = (
+            part.where
+            if sp.issparse(values)
+            else f"{part.where} row {part.rows[int(at[0])]}, column {int(at[1])}"
+        )
         raise DataError(
-            f"the entry {entries[tuple(at)]} is not 0 or 1", where=place,
-            todo="Shares between 0 and 1 are not supported yet by any installed method; for a number that means unknown say unknown=NUMBER",
-        )  # fmt: skip
+            f"the entry {entries[tuple(at)]} is not 0 or 1",
+            where=place,
+            todo=(
+                "Shares between 0 and 1 are not supported yet by any installed method; for a number that"
+                " means unknown say unknown=NUMBER"
+            ),
+        )
     positive = sp.csr_array(values == 1)
     if unknown is None:
         return positive, None

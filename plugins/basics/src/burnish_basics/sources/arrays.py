@@ -14,7 +14,15 @@ from burnish.data import Dataset, content_id
 from burnish.errors import DataError
 from burnish_basics._data import NpzConfig
 from burnish_basics.sources._light import npz_roles
-from burnish_basics.sources._names import NONE, SPLIT_NAMES, check_distinct, class_order, number_groups, printable, split_of
+from burnish_basics.sources._names import (
+    NONE,
+    SPLIT_NAMES,
+    check_distinct,
+    class_order,
+    number_groups,
+    printable,
+    split_of,
+)
 from burnish_basics.sources._npy import rows_of
 from burnish_basics.sources._roles import Roles
 from burnish_basics.sources.array_files import Arrays
@@ -96,7 +104,9 @@ class FeatureRows:
 
     def _row(self, row: int) -> NDArray[np.float32]:
         values = self.array[[row]].toarray() if sp.issparse(self.array) else self.array[row]
-        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused as such
+        with np.errstate(
+            over="ignore"
+        ):  # what is too large for float32 becomes infinite, and is refused as such
             return np.asarray(values).astype(np.float32).reshape(-1)
 
     def read(self, row: int) -> NDArray[np.float32]:
@@ -148,8 +158,8 @@ class Blocks:
 class Npz:
     """Arrays: images, image files as bytes, or features; labels as numbers, names or multi-labels.
 
-    Nothing is unpickled. Test items come from arrays of their own (`x_test`), or from an array of split names. Where `truth` is given,
-    the labels of `x_test` count as clean.
+    Nothing is unpickled. Test items come from arrays of their own (`x_test`), or from an array of split
+    names. Where `truth` is given, the labels of `x_test` count as clean.
 
     Args:
         config: the file, and which array plays which part.
@@ -162,7 +172,8 @@ class Npz:
         """Return the data set; arrays that are stored uncompressed are mapped, not read.
 
         Raises:
-            DataError: the file is damaged, an array is missing, holds Python objects, has another length or shape, or a label is out of range.
+            DataError: the file is damaged, an array is missing, holds Python objects, has another length or
+                shape, or a label is out of range.
         """
         config, roles = self.config, npz_roles(self.config)
         main = Arrays(config.path.expanduser())
@@ -204,9 +215,16 @@ class Npz:
         return Pixels(array) if roles.layout == "pixels" else FeatureRows(array)
 
     def _origins(self, roles: Roles, blocks: Sequence[Block]) -> Places:
-        return Places([(f"{self.config.path}, {name} row", rows) for name, (_, rows) in zip((roles.x, roles.x_test), blocks, strict=False)])
+        return Places(
+            [
+                (f"{self.config.path}, {name} row", rows)
+                for name, (_, rows) in zip((roles.x, roles.x_test), blocks, strict=False)
+            ]
+        )
 
-    def _targets(self, arrays: Arrays, blocks: Sequence[Block], labels: Sequence[str], where: Sequence[str]) -> Targets:
+    def _targets(
+        self, arrays: Arrays, blocks: Sequence[Block], labels: Sequence[str], where: Sequence[str]
+    ) -> Targets:
         parts = []
         for (items, rows), name in zip(blocks, labels, strict=False):
             if not name:
@@ -224,8 +242,15 @@ class Npz:
         if config.classes:
             values = arrays.get(config.classes)
             if values.ndim != 1 or values.dtype.kind not in "US":
-                raise DataError(f"class names are {values.dtype} {values.shape}", where=arrays.where(config.classes), possible="texts (C,)")
-            given = [printable(str(name)) for name in (np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values)]
+                raise DataError(
+                    f"class names are {values.dtype} {values.shape}",
+                    where=arrays.where(config.classes),
+                    possible="texts (C,)",
+                )
+            given = [
+                printable(str(name))
+                for name in (np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values)
+            ]
         if given:
             check_distinct(given, str(config.path))
             return given, True
@@ -234,15 +259,25 @@ class Npz:
             return [str(column) for column in range(first.positive.shape[1])], False
         names = class_order(name for part in targets if isinstance(part, Single) for name in part.named)
         if not names:
-            raise DataError("no item has a label, and no classes are given", where=str(config.path), todo="Say y=NAME, or names=[a, b]")
+            raise DataError(
+                "no item has a label, and no classes are given",
+                where=str(config.path),
+                todo="Say y=NAME, or names=[a, b]",
+            )
         return names, False
 
-    def _weights(self, arrays: Arrays, blocks: Sequence[Block], where: Sequence[str]) -> NDArray[np.float32] | None:
+    def _weights(
+        self, arrays: Arrays, blocks: Sequence[Block], where: Sequence[str]
+    ) -> NDArray[np.float32] | None:
         if not self.config.weights:
             return None
         values = self._column(arrays, blocks, (self.config.weights, ""), 1.0)
         if values.dtype.kind not in "iubf":
-            raise DataError(f"weights are {values.dtype}", where=arrays.where(self.config.weights), possible="numbers of at least 0")
+            raise DataError(
+                f"weights are {values.dtype}",
+                where=arrays.where(self.config.weights),
+                possible="numbers of at least 0",
+            )
         weights = values.astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
         if len(bad):
@@ -269,31 +304,47 @@ class Npz:
             return None
         return ["train"] * len(blocks[0][1]) + ["test"] * len(blocks[1][1])
 
-    def _column(self, arrays: Arrays, blocks: Sequence[Block], names: Sequence[str], filler: Any) -> NDArray[Any]:
+    def _column(
+        self, arrays: Arrays, blocks: Sequence[Block], names: Sequence[str], filler: Any
+    ) -> NDArray[Any]:
         """Return one value per used row; the filler for a block without an array."""
         parts = []
         for (items, rows), name in zip(blocks, names, strict=False):
             values = arrays.get(name) if name else np.full(len(items), filler)
             if values.ndim != 1:
-                raise DataError(f"the array has the shape {values.shape}", where=arrays.where(name), possible="one value an item (N,)")
+                raise DataError(
+                    f"the array has the shape {values.shape}",
+                    where=arrays.where(name),
+                    possible="one value an item (N,)",
+                )
             _check_length(values, items, arrays.where(name), "values")
             parts.append(values[rows.start : rows.stop : rows.step])
-        return np.concatenate(parts) if len({part.dtype.kind for part in parts}) == 1 else np.concatenate([part.astype(str) for part in parts])
+        return (
+            np.concatenate(parts)
+            if len({part.dtype.kind for part in parts}) == 1
+            else np.concatenate([part.astype(str) for part in parts])
+        )
 
 
 def _check_length(values: Any, items: Items, where: str, what: str) -> None:
     n = values.shape[0] if getattr(values, "shape", ()) else 0
     if n != len(items):
-        raise DataError(f"{n} {what} for {len(items)} items", where=where, todo="Both arrays need one row an item")
+        raise DataError(
+            f"{n} {what} for {len(items)} items", where=where, todo="Both arrays need one row an item"
+        )
 
 
 def _offsets(offsets: NDArray[Any], size: int, where: str) -> NDArray[np.int64]:
     if offsets.ndim != 1 or offsets.dtype.kind not in "iu" or len(offsets) < 2:
-        raise DataError(f"offsets are {offsets.dtype} {offsets.shape}", where=where, possible="whole numbers (N + 1,)")
+        raise DataError(
+            f"offsets are {offsets.dtype} {offsets.shape}", where=where, possible="whole numbers (N + 1,)"
+        )
     numbers = offsets.astype(np.int64)
     falling = np.flatnonzero(np.diff(numbers) < 0)
     if len(falling):
         raise DataError("the offset is smaller than the one before it", where=f"{where} row {falling[0] + 1}")
     if numbers[0] < 0 or numbers[-1] > size:
-        raise DataError(f"offsets run from {numbers[0]} to {numbers[-1]}, but there are {size} bytes", where=where)
+        raise DataError(
+            f"offsets run from {numbers[0]} to {numbers[-1]}, but there are {size} bytes", where=where
+        )
     return numbers

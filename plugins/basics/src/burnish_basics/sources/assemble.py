@@ -11,24 +11,31 @@ import numpy as np
 from burnish.data import Classes, Supervision, role_of
 
 
-def classes_of(names: Sequence[str], supervision: Supervision, splits: Sequence[str] | None, new: bool) -> Classes:
+def classes_of(
+    names: Sequence[str], supervision: Supervision, splits: Sequence[str] | None, new: bool
+) -> Classes:
     """Return the classes.
 
     Args:
         names: C class names.
         supervision: N targets in source order.
         splits: N split names, or None where the source fixes none.
-        new: whether a class that no item to train on has is meant to be new; else it is known, and its absence an error that others find.
+        new: whether a class that no item to train on has is meant to be new; else it is known, and its
+            absence an error that others find.
     """
     if splits is None or not new:
         return Classes.of(names)
-    trainable = np.array([row for row, split in enumerate(splits) if role_of(split) == "train"], dtype=np.int64)
+    trainable = np.array(
+        [row for row, split in enumerate(splits) if role_of(split) == "train"], dtype=np.int64
+    )
     counts = supervision.take(trainable).with_weights(None).counts(len(names))
     return Classes(tuple(names), tuple(names), counts > 0)
 
 
 class Places(Sequence[str]):
-    """Where N rows came from, such as ``"train.csv, row 7"``: made when they are asked for, for a million of them are large.
+    """Where N rows came from, such as ``"train.csv, row 7"``.
+
+    Made when they are asked for, for a million of them are large.
 
     Args:
         parts: what comes before the number, and the numbers of the rows there, part by part.

@@ -16,7 +16,9 @@ from burnish_basics.sources.texts import Texts
 
 
 class Collected:
-    """The rows of one or more tables, in order. Lists of parts that have no column stay empty, but for labels.
+    """The rows of one or more tables, in order.
+
+    Lists of parts that have no column stay empty, but for labels.
 
     Attributes:
         unusable: rows that cannot be read, with the reason.
@@ -47,7 +49,16 @@ class Collected:
         return len(self.label)
 
 
-def collect(rows: Iterable[Row], columns: Columns, header: Sequence[str], into: Collected, *, place: str, root: Path | None, split: str) -> None:
+def collect(
+    rows: Iterable[Row],
+    columns: Columns,
+    header: Sequence[str],
+    into: Collected,
+    *,
+    place: str,
+    root: Path | None,
+    split: str,
+) -> None:
     """Add the rows of one table.
 
     Args:

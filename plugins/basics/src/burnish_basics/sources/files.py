@@ -106,7 +106,9 @@ def decoded(raw: bytes, encoding: str) -> str:
         return raw.decode("utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding)
     except UnicodeError as error:
         reason = getattr(error, "reason", str(error))
-        raise DataError(f"the text is not {encoding}: {reason}", todo="Say which encoding it has, such as encoding=cp1252") from error
+        raise DataError(
+            f"the text is not {encoding}: {reason}", todo="Say which encoding it has, such as encoding=cp1252"
+        ) from error
 
 
 def checked_text(text: str) -> str:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class Folder:
     """Files in a sub-folder a class, with or without train, validation, test and test_<name> above the classes.
 
-    Hidden files are passed over; what else is no item is left out and listed. A class folder must hold files only, unless `nested`.
-    A file that cannot be read stays an item whose reading fails, so that `on_bad_input` decides.
+    Hidden files are passed over; what else is no item is left out and listed. A class folder must hold files
+    only, unless `nested`. A file that cannot be read stays an item whose reading fails, so that
+    `on_bad_input` decides.
 
     Args:
         config: where, and how it is laid out.
@@ -42,7 +43,11 @@ class Folder:
         """
         config, listing = self.config, folder_listing(self.config)
         root, paths = config.path.expanduser(), [item.path for item in listing.items]
-        reader = ImageFiles(root, paths, {}) if config.modality == "image" else TextFiles(root, paths, config.encoding)
+        reader = (
+            ImageFiles(root, paths, {})
+            if config.modality == "image"
+            else TextFiles(root, paths, config.encoding)
+        )
         number = {name: column for column, name in enumerate(listing.classes)}
         y = [UNKNOWN if item.label is None else number[item.label] for item in listing.items]
         supervision = Labels(y=np.array(y, dtype=np.int64))
@@ -71,17 +76,23 @@ class Folder:
             match = pattern.search(item.path)
             if match is None:
                 where = printable(str(self.config.path / item.path))
-                raise DataError(f"group={self.config.group} does not match this path", where=where, todo="Mend the expression")
+                raise DataError(
+                    f"group={self.config.group} does not match this path",
+                    where=where,
+                    todo="Mend the expression",
+                )
             groups.append((match[1] if pattern.groups else match[0]) or "")
         return groups
 
     def _groups_by_table(self, items: tuple[Found, ...]) -> list[str]:
         path = self.config.groups
-        assert path is not None  # noqa: S101 - the caller looked
+        assert path is not None
         table = CsvConfig(path=path)
         names = header_of(path, table)
         if not {"file", "group"} <= set(names):
-            raise DataError("the table needs the columns file and group", where=str(path), possible=", ".join(names))
+            raise DataError(
+                "the table needs the columns file and group", where=str(path), possible=", ".join(names)
+            )
         group_of: dict[str, str] = {}
         for number, cells in rows_of(path, table):
             if isinstance(cells, str):
@@ -90,7 +101,11 @@ class Folder:
             group_of[str(record["file"])] = str(record["group"])
         for item in items:
             if item.path not in group_of:
-                raise DataError(f"there is no group for {printable(item.path)!r}", where=str(path), todo=f"Paths start from {self.config.path}")
+                raise DataError(
+                    f"there is no group for {printable(item.path)!r}",
+                    where=str(path),
+                    todo=f"Paths start from {self.config.path}",
+                )
         return [group_of[item.path] for item in items]
 
 
@@ -98,7 +113,9 @@ def _findings(listing: Listing) -> list[Finding]:
     left_out = [Finding("note", "left-out", f"left out: {why}", where) for where, why in listing.left_out]
     filled = {item.label for item in listing.items}
     empty = [
-        Finding("error", "empty-class", "the class folder holds no item", f"class {name!r}", "Fill or remove it")
+        Finding(
+            "error", "empty-class", "the class folder holds no item", f"class {name!r}", "Fill or remove it"
+        )
         for name in listing.classes
         if name not in filled
     ]

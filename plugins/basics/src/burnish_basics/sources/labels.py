@@ -23,7 +23,11 @@ Cell = str | list[str]
 Where = Callable[[int], str]
 """From a row of the source to the place that a message names."""
 
-_WORDS = {"all": "all of several classes", "one": "exactly one of several classes", "soft": "a probability for each class"}
+_WORDS = {
+    "all": "all of several classes",
+    "one": "exactly one of several classes",
+    "soft": "a probability for each class",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class Marks:
     """What one cell says.
 
     Attributes:
-        kind: ``"unknown"``, ``"plain"`` (one class), ``"all"`` (any number of classes), ``"one"`` (exactly one of) or ``"soft"``.
+        kind: ``"unknown"``, ``"plain"`` (one class), ``"all"`` (any number of classes), ``"one"`` (exactly
+            one of) or ``"soft"``.
         present: classes that are named: present, candidates, or with a share.
         absent: classes that are marked absent.
     """
@@ -45,7 +50,9 @@ _UNKNOWN = Marks("unknown")
 
 
 def parse(cell: Cell, config: CsvConfig) -> Marks:
-    """Return what a cell says: ``a|b`` all of, ``a?b`` exactly one of, ``a=0.7|b=0.3`` shares, ``!a`` absent, ``!`` none, empty unknown.
+    """Return what a cell says.
+
+    ``a|b`` all of, ``a?b`` exactly one of, ``a=0.7|b=0.3`` shares, ``!a`` absent, ``!`` none, empty unknown.
 
     A mark counts only where it stands between (or before) names, so that the class ``lost_card?`` is a name.
 
@@ -68,10 +75,16 @@ def parse(cell: Cell, config: CsvConfig) -> Marks:
         return Marks("soft", tuple(name for name in shares if name))
     if len(candidates) > 1:
         if len(parts) > 1 or any(shares) or any(_is_absent(name, config) for name in candidates):
-            raise DataError(f"the label {text!r} mixes {_WORDS['one']} with another notation", todo="Say labels=single if these are plain names")
+            raise DataError(
+                f"the label {text!r} mixes {_WORDS['one']} with another notation",
+                todo="Say labels=single if these are plain names",
+            )
         return Marks("one", tuple(candidates))
     if any(shares):
-        raise DataError(f"the label {text!r} gives a probability to some classes only", todo="Say labels=single if these are plain names")
+        raise DataError(
+            f"the label {text!r} gives a probability to some classes only",
+            todo="Say labels=single if these are plain names",
+        )
     return _all_of(text, parts, config)
 
 
@@ -129,9 +142,11 @@ def supervise(cells: Sequence[Cell], config: CsvConfig, where: Where, what: str 
     if len(types) > 1:
         earlier, later = sorted(types[:2], key=first.__getitem__)
         raise DataError(
-            f"the {what} {cells[first[later]]!r} says {_WORDS[later]}, but {where(first[earlier])} says {_WORDS[earlier]}",
-            where=where(first[later]), todo="Use one notation in a table, or say labels=single if these are plain names",
-        )  # fmt: skip
+            f"the {what} {cells[first[later]]!r} says {_WORDS[later]}, but {where(first[earlier])} says"
+            f" {_WORDS[earlier]}",
+            where=where(first[later]),
+            todo="Use one notation in a table, or say labels=single if these are plain names",
+        )
     if types and types[0] != "all":
         _unsupported(types[0], cells[first[types[0]]], what, where(first[types[0]]))
     return Parsed(tuple(marks), multi=bool(types) or config.labels == "multi")
@@ -140,8 +155,10 @@ def supervise(cells: Sequence[Cell], config: CsvConfig, where: Where, what: str 
 def _unsupported(kind: str, cell: Cell, what: str, where: str) -> NoReturn:
     raise DataError(
         f"the {what} {cell!r} says {_WORDS[kind]}, which is not supported yet by any installed method",
-        where=where, possible="one class; classes that are all true; nothing for unknown", todo="Say labels=single if these are plain names",
-    )  # fmt: skip
+        where=where,
+        possible="one class; classes that are all true; nothing for unknown",
+        todo="Say labels=single if these are plain names",
+    )
 
 
 @dataclass(frozen=True)
@@ -160,7 +177,9 @@ class Parsed:
         """Return every class that is named."""
         return {name for mark in set(self.marks) for name in (*mark.present, *mark.absent)}
 
-    def supervision(self, classes: Sequence[str], config: CsvConfig, where: Where, weights: Any = None) -> Supervision:
+    def supervision(
+        self, classes: Sequence[str], config: CsvConfig, where: Where, weights: Any = None
+    ) -> Supervision:
         """Return the supervision over given classes.
 
         Raises:
@@ -170,7 +189,11 @@ class Parsed:
         for row, mark in enumerate(self.marks):
             for name in (*mark.present, *mark.absent):
                 if name not in column:
-                    raise DataError(f"there is no class {name!r}. {suggestion(name, column)}".strip(), where=where(row), possible=_listed(classes))
+                    raise DataError(
+                        f"there is no class {name!r}. {suggestion(name, column)}".strip(),
+                        where=where(row),
+                        possible=_listed(classes),
+                    )
         return self._multi(column, config, weights) if self.multi else self._single(column, weights)
 
     def _single(self, column: dict[str, int], weights: Any) -> Labels:
@@ -191,7 +214,10 @@ class Parsed:
         else:
             # The lone mark for "none of the classes" says something of every class.
             none = Marks("all")
-            seen = [everything if mark == none else [column[name] for name in (*mark.present, *mark.absent)] for mark in self.marks]
+            seen = [
+                everything if mark == none else [column[name] for name in (*mark.present, *mark.absent)]
+                for mark in self.marks
+            ]
         return MultiLabels(positive=positive, observed=_entries(seen, shape), weights=weights)
 
 
@@ -209,7 +235,9 @@ def references_of(cells: Sequence[Cell], separator: str) -> tuple[tuple[str, ...
         cells: as read: a text, or a list of answers.
         separator: what stands between the answers of a text; empty where a text is one answer.
     """
-    parts = (cell if isinstance(cell, list) else cell.split(separator) if separator else [cell] for cell in cells)
+    parts = (
+        cell if isinstance(cell, list) else cell.split(separator) if separator else [cell] for cell in cells
+    )
     return tuple(tuple(dict.fromkeys(text for part in row if (text := part.strip()))) for row in parts)
 
 
@@ -222,7 +250,11 @@ def class_names(parsed: Sequence[Parsed], given: Sequence[str], where: str) -> l
     check_distinct(given, where)
     names = list(given) or class_order(name for part in parsed for name in part.named())
     if not names:
-        raise DataError("no item has a label, and no classes are given", where=where, todo="Say label=COLUMN, or list them: classes=[a, b]")
+        raise DataError(
+            "no item has a label, and no classes are given",
+            where=where,
+            todo="Say label=COLUMN, or list them: classes=[a, b]",
+        )
     return names
 
 

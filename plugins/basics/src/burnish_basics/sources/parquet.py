@@ -17,7 +17,11 @@ def _pyarrow(path: Path) -> Any:
         import pyarrow as pa
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingExtraError("reading Parquet needs pyarrow", where=str(path), todo="Install it: pip install 'burnish-basics[parquet]'") from error
+        raise MissingExtraError(
+            "reading Parquet needs pyarrow",
+            where=str(path),
+            todo="Install it: pip install 'burnish-basics[parquet]'",
+        ) from error
     return pa
 
 
@@ -58,4 +62,6 @@ def rows_of(path: Path, columns: Columns) -> Iterator[Row]:
                     number += 1
                     yield number, cells
         except (OSError, arrow.ArrowException) as error:
-            raise DataError(f"the Parquet file is damaged: {error}", where=f"{path}, row {number + 1}") from error
+            raise DataError(
+                f"the Parquet file is damaged: {error}", where=f"{path}, row {number + 1}"
+            ) from error

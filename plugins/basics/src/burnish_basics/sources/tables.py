@@ -24,8 +24,9 @@ from burnish_basics.sources.texts import Texts as TextRows
 class Csv:
     """One item a row: a text, or the path of an image, with its label in the notation of `burnish_basics.sources.labels`.
 
-    A row that is ragged or has a bad weight, and an image that cannot be read, stay items whose reading fails, so that
-    `on_bad_input` decides. A label that cannot be understood ends the loading: it would change what all others mean.
+    A row that is ragged or has a bad weight, and an image that cannot be read, stay items whose reading
+    fails, so that `on_bad_input` decides. A label that cannot be understood ends the loading: it would change
+    what all others mean.
 
     Args:
         config: the files and columns.
@@ -38,14 +39,19 @@ class Csv:
         """Return the data set.
 
         Raises:
-            DataError: a file cannot be read, a column is missing, a label or split cannot be understood, or no image is where it should be.
+            DataError: a file cannot be read, a column is missing, a label or split cannot be understood, or
+                no image is where it should be.
             MissingExtraError: the file is Parquet and pyarrow is not installed.
         """
         read, parts = Collected(), set()
         for split, path in table_files(self.config).items():
             parts.add(self._read(path, split, read))
         if len(parts) > 1:
-            raise DataError("the files have different columns for the same parts", where=str(self.config.path), todo="Name the columns")
+            raise DataError(
+                "the files have different columns for the same parts",
+                where=str(self.config.path),
+                todo="Name the columns",
+            )
         columns = parts.pop()
         if not len(read):
             raise DataError("the table has no rows", where=str(self.config.path))
@@ -67,17 +73,29 @@ class Csv:
             origins=origins,
         )
 
-    def _supervision(self, columns: Columns, read: Collected, weights: Any, origins: Places) -> tuple[list[str], Supervision, Supervision | None]:
+    def _supervision(
+        self, columns: Columns, read: Collected, weights: Any, origins: Places
+    ) -> tuple[list[str], Supervision, Supervision | None]:
         def where(row: int) -> str:
             return origins[row]
 
         config = self.config
         if columns.references:
-            return [], Texts(references=references_of(read.references, config.references_separator), weights=weights), None
+            return (
+                [],
+                Texts(
+                    references=references_of(read.references, config.references_separator), weights=weights
+                ),
+                None,
+            )
         label = supervise(read.label, config, where)
         truth = supervise(read.truth, config, where, "truth") if columns.truth else None
         if truth is not None and truth.multi != label.multi:
-            raise DataError("label and truth are not of one type", where=str(config.path), todo="Say labels=multi if items may have several classes")
+            raise DataError(
+                "label and truth are not of one type",
+                where=str(config.path),
+                todo="Say labels=multi if items may have several classes",
+            )
         names = class_names([part for part in (label, truth) if part], config.classes, str(config.path))
         clean = truth.supervision(names, config, where) if truth else None
         return names, label.supervision(names, config, where, weights), clean
@@ -89,9 +107,11 @@ class Csv:
         usable = [row for row in range(len(read)) if row not in read.unusable]
         if usable and not any(Path(read.images[row]).exists() for row in usable):
             raise DataError(
-                f"none of the {len(usable)} images in column {columns.image!r} is there; the first is {read.images[usable[0]]!r}",
-                where=str(self.config.path), todo="Say which folder the paths start from: root=FOLDER",
-            )  # fmt: skip
+                f"none of the {len(usable)} images in column {columns.image!r} is there; the first is"
+                f" {read.images[usable[0]]!r}",
+                where=str(self.config.path),
+                todo="Say which folder the paths start from: root=FOLDER",
+            )
         return reader
 
     def _read(self, path: Path, split: str, read: Collected) -> Columns:
@@ -100,7 +120,11 @@ class Csv:
         header = parquet.header_of(path) if is_parquet else header_of(path, self.config)
         columns = columns_of(header, self.config, str(path))
         if split and columns.split:
-            raise DataError("a column and separate files both fix the splits", where=str(path), todo="Say split=- or leave the other files out")
+            raise DataError(
+                "a column and separate files both fix the splits",
+                where=str(path),
+                todo="Say split=- or leave the other files out",
+            )
         rows = parquet.rows_of(path, columns) if is_parquet else rows_of(path, self.config)
         kept = columns.used() if is_parquet else header
         root = None if columns.text else image_root(self.config, path)

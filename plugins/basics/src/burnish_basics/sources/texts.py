@@ -40,7 +40,9 @@ class Texts:
         """
         if row in self.unusable:
             raise DataError(self.unusable[row])
-        return checked_text(self.data[self.offsets[row] : self.offsets[row + 1]].decode("utf-8", "surrogatepass"))
+        return checked_text(
+            self.data[self.offsets[row] : self.offsets[row + 1]].decode("utf-8", "surrogatepass")
+        )
 
     def ids(self) -> list[bytes]:
         """Return every row's content id; an unusable or empty row gets one that no content has."""

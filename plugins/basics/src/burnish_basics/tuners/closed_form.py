@@ -54,11 +54,20 @@ def rows_of(data: TrainingData) -> Rows:
 
     x = data.x if bool(used.all()) else data.x[used]
     weights = data.weights[used].double().repeat_interleave(views)
-    return Rows(x.reshape(-1, x.shape[2]), repeated(data.targets.hard), repeated(data.targets.multi), repeated(data.targets.observed), weights)
+    return Rows(
+        x.reshape(-1, x.shape[2]),
+        repeated(data.targets.hard),
+        repeated(data.targets.multi),
+        repeated(data.targets.observed),
+        weights,
+    )
 
 
 def in_float64(x: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield x (R, D) as float64 a few thousand rows at a time, with their place: a whole copy would cost twice the features."""
+    """Yield x (R, D) as float64 a few thousand rows at a time, with their place.
+
+    A whole copy would cost twice the features.
+    """
     for start in range(0, len(x), _ROWS):
         place = slice(start, start + _ROWS)
         yield place, x[place].double()
@@ -84,8 +93,9 @@ class Constant(nn.Module):
 class Nothing(HeadTuner[NoConfig]):
     """The do-nothing row of every table: predicts the most frequent training class, whatever the features.
 
-    Its logits are log((n_c + 1) / (n + C)) of the weighted class counts n_c, so that its probabilities are the smoothed class frequencies;
-    for multi-label targets they are the log-odds of each class's smoothed prevalence among its known entries.
+    Its logits are log((n_c + 1) / (n + C)) of the weighted class counts n_c, so that its probabilities are
+    the smoothed class frequencies; for multi-label targets they are the log-odds of each class's smoothed
+    prevalence among its known entries.
     """
 
     uses_loss: ClassVar[bool] = False
@@ -105,14 +115,20 @@ class Nothing(HeadTuner[NoConfig]):
             raise FitError("no training item has a label and a positive weight", where="tuner nothing")
         multi, observed = data.targets.multi, data.targets.observed
         if multi is not None and observed is not None:
-            present, absent = weights @ (multi * observed).double(), weights @ ((1 - multi) * observed).double()
+            present, absent = (
+                weights @ (multi * observed).double(),
+                weights @ ((1 - multi) * observed).double(),
+            )
             return {"bias": ((present + 1) / (absent + 1)).log().float()}
         counts = data.prior.double()
         return {"bias": ((counts + 1) / (counts + 1).sum()).log().float()}
 
 
 class Prototypes(nn.Module):
-    """Logits that fall with the squared distance to class means, up to a term that all classes share: linear in the (normalised) features."""
+    """Logits that fall with the squared distance to class means, up to a term that all classes share.
+
+    Linear in the (normalised) features.
+    """
 
     def __init__(self, dim: int, classes: int, metric: Literal["euclidean", "cosine"]) -> None:
         super().__init__()
@@ -130,8 +146,9 @@ class Prototypes(nn.Module):
 class NearestClassMean(HeadTuner[NearestClassMeanConfig]):
     """Predicts the class whose weighted mean feature is nearest (as prototypical networks do, arXiv:1703.05175).
 
-    The logits are -||f - m_c||^2 / (2 v) up to a shared term, where v is the mean within-class variance of a column: log-likelihoods under
-    Gaussians of one common variance, so that the probabilities mean something. With ``cosine`` features and means are L2-normalised
+    The logits are -||f - m_c||^2 / (2 v) up to a shared term, where v is the mean within-class variance of a
+    column: log-likelihoods under Gaussians of one common variance, so that the probabilities mean something.
+        With ``cosine`` features and means are L2-normalised
     first. A class without training items is never predicted.
     """
 
@@ -149,7 +166,12 @@ class NearestClassMean(HeadTuner[NearestClassMeanConfig]):
         """
         rows = rows_of(data)
         if rows.hard is None:
-            raise FitError("the targets are multi-labels", where="tuner nearest-class-mean", possible="labels", todo="Use linear, mlp, ridge or knn")
+            raise FitError(
+                "the targets are multi-labels",
+                where="tuner nearest-class-mean",
+                possible="labels",
+                todo="Use linear, mlp, ridge or knn",
+            )
         cosine, total = self.config.metric == "cosine", rows.weights.sum()
         x = normalize(rows.x, dim=1) if cosine else rows.x
         counts = rows.weights.new_zeros(len(data.classes)).index_add(0, rows.hard, rows.weights)
@@ -160,7 +182,10 @@ class NearestClassMean(HeadTuner[NearestClassMeanConfig]):
         means = sums / torch.where(there, counts, 1)[:, None]
         means = normalize(means, dim=1) if cosine else means
         centre = torch.zeros_like(means[0]) if cosine else sums.sum(dim=0) / total
-        spread = [rows.weights[place] @ (part - means[rows.hard[place]]).square().mean(dim=1) for place, part in in_float64(x)]
+        spread = [
+            rows.weights[place] @ (part - means[rows.hard[place]]).square().mean(dim=1)
+            for place, part in in_float64(x)
+        ]
         variance = torch.stack(spread).sum() / total
         # One item a class, or equal items: any scale gives the same classes.
         variance = torch.where(variance > 0, variance, torch.ones_like(variance))
@@ -203,7 +228,9 @@ class Ridge(HeadTuner[RidgeConfig]):
         """
         rows = rows_of(data)
         if rows.hard is not None:
-            return self._together(rows.x, 2 * one_hot(rows.hard, len(data.classes)).double() - 1, rows.weights)
+            return self._together(
+                rows.x, 2 * one_hot(rows.hard, len(data.classes)).double() - 1, rows.weights
+            )
         if rows.multi is None or rows.observed is None:
             raise FitError("the targets are neither labels nor multi-labels", where="tuner ridge")
         signs, weights = 2 * rows.multi.double() - 1, rows.observed.double() * rows.weights[:, None]
@@ -216,7 +243,10 @@ class Ridge(HeadTuner[RidgeConfig]):
         return {"centre": mean.float(), "weight": weight.T.float().contiguous(), "bias": bias.float()}
 
     def _apart(self, x: Tensor, signs: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """Solve each class on the rows in which it is known; a class that is known in none is never predicted."""
+        """Solve each class on the rows in which it is known.
+
+        A class that is known in none is never predicted.
+        """
         centre = weighted_sum(x, torch.ones_like(weights[:, 0])) / len(x)
         weight, bias = centre.new_zeros(signs.shape[1], x.shape[1]), centre.new_full((signs.shape[1],), NEVER)
         for c in range(signs.shape[1]):
@@ -258,4 +288,6 @@ def ridge(x: Tensor, y: Tensor, weights: Tensor, alpha: float) -> tuple[Tensor, 
             right += a.T @ b[place]
         return mean, torch.linalg.solve(gram, right), bias
     except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined] # torch does not list it
-        raise FitError(f"the normal equations are singular at alpha={alpha:g}", where="tuner ridge", todo="Raise alpha") from error
+        raise FitError(
+            f"the normal equations are singular at alpha={alpha:g}", where="tuner ridge", todo="Raise alpha"
+        ) from error

@@ -27,18 +27,26 @@ class ZeroShot:
         """Embed the class names; the training items play no part.
 
         Raises:
-            FitError: an item may have several classes: similarities rank classes, and do not say how many are there.
+            FitError: an item may have several classes: similarities rank classes, and do not say how many are
+                there.
             burnish.errors.ConfigError: a template has no place for the name.
             burnish.errors.DataError: the classes have no names.
         """
         if not isinstance(task.supervision, Labels):
             todo = "Take a tuner that is trained"
-            raise FitError(f"similarities cannot be thresholded for {task.supervision.word}", where="tuner zero-shot", possible="labels", todo=todo)
+            raise FitError(
+                f"similarities cannot be thresholded for {task.supervision.word}",
+                where="tuner zero-shot",
+                possible="labels",
+                todo=todo,
+            )
         weights = ensemble(task.class_embeddings(self.config.templates))
         task.run.progress(1, 1)
         return TextClassifier(weights, scale_of(task, self.config.scale), task.classes)
 
-    def restore(self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes) -> TextClassifier:
+    def restore(
+        self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes
+    ) -> TextClassifier:
         """Return the predictor with this state.
 
         Raises:

@@ -1,1 +1,4 @@
-"""How the weights were made: captions, vocabulary, data, teacher, objective and loop of ``python -m burnish_tiny_clip.train``."""
+"""How the weights were made.
+
+Captions, vocabulary, data, teacher, objective and loop of ``python -m burnish_tiny_clip.train``.
+"""

@@ -45,9 +45,14 @@ class Words:
     position: Sequence[str]
     style: Sequence[str]
 
-    def describe(self, values: Sequence[int] | NDArray[np.int64], mentioned: Sequence[bool] | NDArray[np.bool_]) -> str:
+    def describe(
+        self, values: Sequence[int] | NDArray[np.int64], mentioned: Sequence[bool] | NDArray[np.bool_]
+    ) -> str:
         """Return the noun phrase of a scene that mentions some of its attributes, without an article."""
-        one = {key: getattr(self, key)[value] if said else "" for key, value, said in zip(ATTRIBUTES, values, mentioned, strict=True)}
+        one = {
+            key: getattr(self, key)[value] if said else ""
+            for key, value, said in zip(ATTRIBUTES, values, mentioned, strict=True)
+        }
         parts = [one["colour"], one["object"] or "thing"]
         parts += [f"on a {one['background']} background"] if one["background"] else []
         parts += [one["position"]]
@@ -76,7 +81,9 @@ def true_of(values: NDArray[np.int64], mentioned: NDArray[np.bool_]) -> NDArray[
 
 
 def swapped(count: int, rate: float, seed: int) -> NDArray[np.int64]:
-    """Return whose caption each of `count` items has: exactly ceil(rate * count) of them exchange theirs along one cycle.
+    """Return whose caption each of `count` items has.
+
+    Exactly ceil(rate * count) of them exchange theirs along one cycle.
 
     Nobody on the cycle keeps its own caption, though it may get an equal one.
     """

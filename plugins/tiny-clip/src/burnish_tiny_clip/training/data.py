@@ -24,7 +24,10 @@ CIFAR_ROWS: Final = 25_000
 """The first training half; the second one is left for those who adapt the model."""
 
 SCENES: Final = {"per_class": 280, "test_per_class": 40, "seed": 1_000_000}
-"""Options of the source: a seed of its own, so that nobody who takes the default one meets the scenes of the training."""
+"""Options of the source.
+
+A seed of its own, so that nobody who takes the default one meets the scenes of the training.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,8 @@ def read_cifar10(file: Path, split: str, rows: int | None = None) -> Images:
     """Read the first rows of a split of an archive of CIFAR-10 as JPEG files; the one attribute is the class.
 
     Args:
-        file: a NumPy archive with ``<split>_jpeg`` (bytes of all files, uint8), ``<split>_off`` (N + 1 offsets) and ``<split>_y`` (N classes).
+        file: a NumPy archive with ``<split>_jpeg`` (bytes of all files, uint8), ``<split>_off`` (N + 1
+            offsets) and ``<split>_y`` (N classes).
         split: ``"train"`` or ``"test"``.
         rows: how many; None for all.
 
@@ -54,11 +58,18 @@ def read_cifar10(file: Path, split: str, rows: int | None = None) -> Images:
             jpeg, offsets, labels = (archive[f"{split}_{part}"] for part in ("jpeg", "off", "y"))
         count = len(labels) if rows is None else rows
         pixels = np.stack(
-            [np.asarray(Image.open(io.BytesIO(jpeg[offsets[row] : offsets[row + 1]].tobytes())).convert("RGB")) for row in range(count)]
+            [
+                np.asarray(
+                    Image.open(io.BytesIO(jpeg[offsets[row] : offsets[row + 1]].tobytes())).convert("RGB")
+                )
+                for row in range(count)
+            ]
         )
     except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"it is no archive of CIFAR-10: {error}", where=str(file), possible=f"an .npz file with {split}_jpeg, {split}_off and {split}_y"
+            f"it is no archive of CIFAR-10: {error}",
+            where=str(file),
+            possible=f"an .npz file with {split}_jpeg, {split}_off and {split}_y",
         ) from error
     return Images(pixels, labels[:count].astype(np.int64)[:, None])
 
@@ -70,8 +81,12 @@ def read_scenes() -> tuple[dict[str, Images], Words]:
         PluginError: burnish-signs is not installed.
     """
     source = get_manager().get("source", "scenes", where="burnish_tiny_clip.train")
-    dataset = get_manager().resolve(source, source.descriptor.target)(source.descriptor.config(**SCENES)).load()
-    words, numbers = zip(*(np.unique(dataset.columns[key], return_inverse=True) for key in ATTRIBUTES), strict=True)
+    dataset = (
+        get_manager().resolve(source, source.descriptor.target)(source.descriptor.config(**SCENES)).load()
+    )
+    words, numbers = zip(
+        *(np.unique(dataset.columns[key], return_inverse=True) for key in ATTRIBUTES), strict=True
+    )
     values = np.stack(numbers, axis=1).astype(np.int64)
     parts = {}
     for split, index in dataset.assigned.items():

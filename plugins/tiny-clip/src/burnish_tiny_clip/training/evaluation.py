@@ -34,18 +34,31 @@ def accuracies(model: Any, tokenize: Tokenize, tests: Mapping[str, Images], word
         words: of the scenes' attributes.
     """
     out = {
-        "cifar10": _mean(hits(image_features(model, tests["cifar10"].pixels), noun_features(model, tokenize, CIFAR10), tests["cifar10"].values[:, 0]))
+        "cifar10": _mean(
+            hits(
+                image_features(model, tests["cifar10"].pixels),
+                noun_features(model, tokenize, CIFAR10),
+                tests["cifar10"].values[:, 0],
+            )
+        )
     }
     seen, new = (np.unique(tests[split].values[:, :2], axis=0) for split in ("test", "test:new"))
     for name, split, own in (("seen", "test", seen), ("unseen", "test:new", new)):
         images = image_features(model, tests[split].pixels)
         for suffix, combinations in (("", own), ("_of_all", np.concatenate([seen, new]))):
-            nouns = noun_features(model, tokenize, [f"{words.colour[colour]} {words.object[thing]}" for thing, colour in combinations])
+            nouns = noun_features(
+                model,
+                tokenize,
+                [f"{words.colour[colour]} {words.object[thing]}" for thing, colour in combinations],
+            )
             found = hits(images, nouns, answers(tests[split].values, combinations))
             out[f"scenes_{name}{suffix}"] = _mean(found)
             if not suffix:
                 styles = tests[split].values[:, 4]
-                out |= {f"scenes_{name}_{word}": _mean(found[styles == style]) for style, word in enumerate(words.style)}
+                out |= {
+                    f"scenes_{name}_{word}": _mean(found[styles == style])
+                    for style, word in enumerate(words.style)
+                }
     return out
 
 
@@ -56,15 +69,26 @@ def answers(values: NDArray[np.int64], combinations: NDArray[np.int64]) -> NDArr
 
 @torch.inference_mode()
 def noun_features(model: Any, tokenize: Tokenize, nouns: Sequence[str]) -> Tensor:
-    """Return (M, D) normalised: for each noun the mean of its normalised embeddings over the templates `EVALUATION`."""
-    embedded = [functional.normalize(model.encode_text(tokenize([form.format(noun) for noun in nouns])), dim=-1) for form in EVALUATION]
+    """Return (M, D) normalised.
+
+    For each noun the mean of its normalised embeddings over the templates `EVALUATION`.
+    """
+    embedded = [
+        functional.normalize(model.encode_text(tokenize([form.format(noun) for noun in nouns])), dim=-1)
+        for form in EVALUATION
+    ]
     return functional.normalize(torch.stack(embedded).mean(0), dim=-1)
 
 
 @torch.inference_mode()
 def image_features(model: Any, pixels: NDArray[np.uint8]) -> Tensor:
     """Return features (N, D) of images (N, 32, 32, 3)."""
-    return torch.cat([model.encode_image(normalise(pixels[start : start + _CHUNK])) for start in range(0, len(pixels), _CHUNK)])
+    return torch.cat(
+        [
+            model.encode_image(normalise(pixels[start : start + _CHUNK]))
+            for start in range(0, len(pixels), _CHUNK)
+        ]
+    )
 
 
 def hits(images: Tensor, nouns: Tensor, truth: NDArray[np.int64]) -> NDArray[np.bool_]:

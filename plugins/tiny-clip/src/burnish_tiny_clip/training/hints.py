@@ -1,6 +1,7 @@
 """Hints: the student's patches foretell what the teacher sees at their places (Romero et al. 2015, arXiv:1412.6550).
 
-A label says one thing of an image; a map says 64 things of it, which is what a transformer needs to find out that neighbours belong together.
+A label says one thing of an image; a map says 64 things of it, which is what a transformer needs to find out
+that neighbours belong together.
 """
 
 from __future__ import annotations

@@ -51,5 +51,8 @@ class Order:
         """Return the rows of a batch by its number."""
         which, at = divmod(step, self._count // self._batch)
         if which != self._pass:
-            self._pass, self._rows = which, np.random.default_rng([self._seed, self._count, which]).permutation(self._count)
+            self._pass, self._rows = (
+                which,
+                np.random.default_rng([self._seed, self._count, which]).permutation(self._count),
+            )
         return self._rows[at * self._batch : (at + 1) * self._batch]

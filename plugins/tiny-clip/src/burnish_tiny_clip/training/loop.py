@@ -51,8 +51,16 @@ class Trainer:
         log: gets a line now and then.
     """
 
-    def __init__(self, material: Material, settings: Settings, key: str, folder: Path, log: Callable[[str], None]) -> None:
-        self._material, self._settings, self._key, self._folder, self._log = material, settings, key, folder, log
+    def __init__(
+        self, material: Material, settings: Settings, key: str, folder: Path, log: Callable[[str], None]
+    ) -> None:
+        self._material, self._settings, self._key, self._folder, self._log = (
+            material,
+            settings,
+            key,
+            folder,
+            log,
+        )
         self.model = build(material.seed)
         self.hints = Hints(MODEL["vision_cfg"]["width"])
         self._weights = _WEIGHTS | {"hints": settings.hint_weight}
@@ -89,7 +97,12 @@ class Trainer:
     def _teach(self) -> None:
         material = self._material
         self.teacher, self._taught = train_teacher(material, self._settings, self.clock, self._log), True
-        some = torch.cat([normalise(one.pixels[:: max(1, len(one) // _MEASURED)]) for one in (material.cifar, material.scenes)])
+        some = torch.cat(
+            [
+                normalise(one.pixels[:: max(1, len(one) // _MEASURED)])
+                for one in (material.cifar, material.scenes)
+            ]
+        )
         with torch.no_grad():
             self.hints.measure(self.teacher(some).maps)
         self._save()
@@ -114,19 +127,33 @@ class Trainer:
         return np.array([float(losses[name].detach()) for name in self._weights])
 
     def _losses(self, whole: bool) -> dict[str, Tensor]:
-        material, settings, rng = self._material, self._settings, np.random.default_rng([self._material.seed, 2, self.step])
+        material, settings, rng = (
+            self._material,
+            self._settings,
+            np.random.default_rng([self._material.seed, 2, self.step]),
+        )
         cifar, scenes = (order.rows(self.step) for order in self._orders)
-        shown = Shown(material.cifar.pixels[cifar], material.labels[cifar], material.scenes.pixels[scenes], material.values[scenes])
+        shown = Shown(
+            material.cifar.pixels[cifar],
+            material.labels[cifar],
+            material.scenes.pixels[scenes],
+            material.values[scenes],
+        )
         views = make_views(shown, settings, whole, rng)
         # The teacher sees what the student sees: the same view (Beyer et al. 2022, arXiv:2106.05237).
         with torch.no_grad():
             answers = self.teacher(views.images)
-        captions = make_captions(shown, answers.classes[: len(cifar)].softmax(1), material.language, settings, rng)
+        captions = make_captions(
+            shown, answers.classes[: len(cifar)].softmax(1), material.language, settings, rng
+        )
         images, hints = self._read(views, len(cifar), answers.maps)
         tokens = token_ids(material.tokenizer, captions.texts)
         with torch.autocast("cpu", torch.bfloat16):
             texts = encode_texts(self.model, tokens[:, : int((tokens > 0).sum(1).max())])
-        images, texts = functional.normalize(images.float(), dim=-1), functional.normalize(texts.float(), dim=-1)
+        images, texts = (
+            functional.normalize(images.float(), dim=-1),
+            functional.normalize(texts.float(), dim=-1),
+        )
         return contrast(self.model.logit_scale.exp() * images @ texts.T, captions) | {"hints": hints}
 
     def _read(self, views: Views, photographs: int, maps: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -141,11 +168,15 @@ class Trainer:
 
     def _report(self, losses: Any, progress: float) -> None:
         if not np.isfinite(losses).all():
-            raise FitError(f"the loss is {losses} after {self.step} steps", where=str(self._folder), todo="Train with a smaller learning rate")
+            raise FitError(
+                f"the loss is {losses} after {self.step} steps",
+                where=str(self._folder),
+                todo="Train with a smaller learning rate",
+            )
         parts = ", ".join(f"{name} {loss:.3f}" for name, loss in zip(self._weights, losses, strict=True))
         self._log(f"step {self.step}, {progress:.1%} of the time, losses in nats: {parts}")
 
-    # -- checkpoints ------------------------------------------------------------------------------------------------------------
+    # -- checkpoints -----------------------------------------------------------------------------------------
 
     def _save(self) -> None:
         state: dict[str, Any] = {name: module.state_dict() for name, module in self._modules().items()}
@@ -161,7 +192,9 @@ class Trainer:
         state = torch.load(file, weights_only=True)
         if state["key"] != self._key:
             raise StoreError(
-                "here is a checkpoint of a training with other data, noise, seed or settings", where=str(file), todo="Choose another --out"
+                "here is a checkpoint of a training with other data, noise, seed or settings",
+                where=str(file),
+                todo="Choose another --out",
             )
         for name, module in self._modules().items():
             module.load_state_dict(state[name])
@@ -176,7 +209,9 @@ class Trainer:
         return {"model": self.model, "teacher": self.teacher, "hints": self.hints}
 
 
-def _optimisers(model: CLIP, hints: Hints, settings: Settings) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+def _optimisers(
+    model: CLIP, hints: Hints, settings: Settings
+) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
     """Return Muon for the matrices in attention blocks and AdamW for all else."""
     matrices: list[Tensor] = []
     decayed: list[Tensor] = []

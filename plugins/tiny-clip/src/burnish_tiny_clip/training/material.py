@@ -43,6 +43,12 @@ class Material:
     language: Language = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", self.cifar.values[swapped(len(self.cifar), self.noise, self.seed), 0])
-        object.__setattr__(self, "language", Language(self.words, np.unique(self.scenes.values[:, :2], axis=0)))
-        object.__setattr__(self, "values", self.scenes.values[swapped(len(self.scenes), self.noise, self.seed)])
+        object.__setattr__(
+            self, "labels", self.cifar.values[swapped(len(self.cifar), self.noise, self.seed), 0]
+        )
+        object.__setattr__(
+            self, "language", Language(self.words, np.unique(self.scenes.values[:, :2], axis=0))
+        )
+        object.__setattr__(
+            self, "values", self.scenes.values[swapped(len(self.scenes), self.noise, self.seed)]
+        )

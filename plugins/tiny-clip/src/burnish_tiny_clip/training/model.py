@@ -23,7 +23,14 @@ STD = (0.2470, 0.2435, 0.2616)
 
 MODEL: Final[dict[str, Any]] = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": SIDE, "patch_size": 4, "width": 128, "layers": 6, "head_width": 32, "mlp_ratio": 4.0},
+    "vision_cfg": {
+        "image_size": SIDE,
+        "patch_size": 4,
+        "width": 128,
+        "layers": 6,
+        "head_width": 32,
+        "mlp_ratio": 4.0,
+    },
     "text_cfg": {
         "context_length": CONTEXT,
         "vocab_size": VOCABULARY,
@@ -33,7 +40,10 @@ MODEL: Final[dict[str, Any]] = {
         "layers": 2,
     },
 }
-"""The model's part of ``open_clip_config.json``; the tokenizer's name only says that its files lie beside it."""
+"""The model's part of ``open_clip_config.json``.
+
+The tokenizer's name only says that its files lie beside it.
+"""
 
 PREPROCESS: Final[dict[str, Any]] = {
     "size": [SIDE, SIDE],
@@ -54,7 +64,10 @@ _LOOKS = (
     (((-2, 0), (2, 0), (0, -2), (0, 2)), 0.7),
     (((0, 0),) * 4, 1.5),
 )
-"""For each of the first blocks, where its heads look, in patches down and right, and how blurred; `_PEAK` is the largest logit."""
+"""For each of the first blocks, where its heads look, in patches down and right, and how blurred.
+
+`_PEAK` is the largest logit.
+"""
 
 
 def build(seed: int) -> CLIP:
@@ -69,9 +82,10 @@ def build(seed: int) -> CLIP:
 def _begin_local(model: CLIP) -> None:
     """Begin the visual tower near what trained ones look like: its patches attend to neighbours.
 
-    Of the first four blocks each head looks at one place beside a patch, so that they begin as convolutions (Zheng et al. 2024, arXiv:2404.01139);
-    what heads do beyond this begins as queries times keys near a multiple of the identity, and values times output near a negative one
-    (Trockman and Kolter 2023, arXiv:2305.09828). A position is the code of its row and that of its column, in 16 orthogonal directions.
+    Of the first four blocks each head looks at one place beside a patch, so that they begin as convolutions
+    (Zheng et al. 2024, arXiv:2404.01139); what heads do beyond this begins as queries times keys near a
+    multiple of the identity, and values times output near a negative one (Trockman and Kolter 2023,
+    arXiv:2305.09828). A position is the code of its row and that of its column, in 16 orthogonal directions.
     """
     visual: Any = model.visual
     grid, width = int(visual.grid_size[0]), int(visual.positional_embedding.shape[1])
@@ -89,7 +103,9 @@ def _begin_local(model: CLIP) -> None:
             if number < len(_LOOKS):
                 where, blur = _LOOKS[number]
                 look = (_PEAK / 2 * size**0.5) ** 0.5 / _CODE
-                query[part] = torch.cat([look * _beside(grid, *where[head], blur).T @ code.T, query[part][: size - 2 * grid] / 2])
+                query[part] = torch.cat(
+                    [look * _beside(grid, *where[head], blur).T @ code.T, query[part][: size - 2 * grid] / 2]
+                )
                 key[part] = torch.cat([look * code.T, key[part][: size - 2 * grid] / 2])
         u, s, v = torch.linalg.svd(0.4 * torch.randn(width, width) / width**0.5 - 0.4 * torch.eye(width))
         value.copy_(s.sqrt()[:, None] * v)
@@ -105,7 +121,10 @@ def _positions(grid: int) -> Tensor:
 
 
 def _beside(grid: int, down: int, right: int, blur: float) -> Tensor:
-    """Return (2 grid, 2 grid): which rows, and which columns, the codes of a patch look at, `down` and `right` of it, blurred."""
+    """Return (2 grid, 2 grid).
+
+    Which rows, and which columns, the codes of a patch look at, `down` and `right` of it, blurred.
+    """
     number = torch.arange(grid)
     out = torch.zeros(2 * grid, 2 * grid)
     for part, step in ((slice(grid), down), (slice(grid, None), right)):

@@ -1,4 +1,8 @@
-"""A batch and its loss: images and captions contrasted, where a caption may be true of several images and an image have several captions."""
+"""A batch and its loss.
+
+Images and captions contrasted, where a caption may be true of several images and an image have several
+captions.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +46,10 @@ class Captions:
     Attributes:
         texts: captions, the parts one after the other.
         parts: how many captions each part has.
-        rows: (M + S, captions) targets over the captions of an image; over the first part they sum to 1 for CIFAR-10's images, over each of the
-            other three for scenes.
-        columns: (M + S, captions of the first and last part) targets over the images of a caption; they sum to 1, or are 0 where no image of the
-            batch belongs to the caption.
+        rows: (M + S, captions) targets over the captions of an image; over the first part they sum to 1 for
+            CIFAR-10's images, over each of the other three for scenes.
+        columns: (M + S, captions of the first and last part) targets over the images of a caption; they sum
+            to 1, or are 0 where no image of the batch belongs to the caption.
     """
 
     texts: list[str]
@@ -97,11 +101,17 @@ def make_views(shown: Shown, settings: Settings, whole: bool, rng: np.random.Gen
     """
     images = torch.cat([normalise(jitter(shown.cifar, rng)), normalise(shown.scenes)])
     kept = round(_PATCHES * (1 - settings.patch_dropout))
-    keep = None if whole else torch.from_numpy(rng.random((len(shown.cifar), _PATCHES)).argsort(1)[:, :kept].copy())
+    keep = (
+        None
+        if whole
+        else torch.from_numpy(rng.random((len(shown.cifar), _PATCHES)).argsort(1)[:, :kept].copy())
+    )
     return Views(images, keep)
 
 
-def make_captions(shown: Shown, soft: Tensor, language: Language, settings: Settings, rng: np.random.Generator) -> Captions:
+def make_captions(
+    shown: Shown, soft: Tensor, language: Language, settings: Settings, rng: np.random.Generator
+) -> Captions:
     """Draw captions for what a batch shows.
 
     Args:
@@ -122,10 +132,14 @@ def make_captions(shown: Shown, soft: Tensor, language: Language, settings: Sett
     columns = _diagonal(named, truth)
     mass = columns.sum(0)
     parts = (len(nouns[0]), len(nouns[1]), len(nouns[2]), len(nouns[3]))
-    return Captions(texts, parts, _diagonal(named, scenes), columns / mass.clamp_min(_LEAST) * (mass > _LEAST))
+    return Captions(
+        texts, parts, _diagonal(named, scenes), columns / mass.clamp_min(_LEAST) * (mass > _LEAST)
+    )
 
 
-def _nouns(shown: Shown, language: Language, settings: Settings, mentioned: NDArray[np.bool_]) -> list[list[str]]:
+def _nouns(
+    shown: Shown, language: Language, settings: Settings, mentioned: NDArray[np.bool_]
+) -> list[list[str]]:
     """Return the noun phrases of the four parts of the captions."""
     words = language.words
     return [
@@ -137,7 +151,10 @@ def _nouns(shown: Shown, language: Language, settings: Settings, mentioned: NDAr
 
 
 def _cifar_targets(shown: Shown, soft: Tensor, settings: Settings) -> Tensor:
-    """Return (M, captions of classes): the caption's class in part, and those that the teacher names; a class's captions share that alike."""
+    """Return (M, captions of classes): the caption's class in part, and those that the teacher names.
+
+    A class's captions share that alike.
+    """
     named = functional.one_hot(torch.from_numpy(shown.labels), len(CIFAR10))
     classes = settings.teacher_weight * soft + (1 - settings.teacher_weight) * named
     return classes.repeat_interleave(settings.captions_per_class, dim=1) / settings.captions_per_class
@@ -146,16 +163,22 @@ def _cifar_targets(shown: Shown, soft: Tensor, settings: Settings) -> Tensor:
 def contrast(logits: Tensor, captions: Captions) -> dict[str, Tensor]:
     """Return cross-entropies in nats, each a mean.
 
-    ``photographs``: CIFAR-10's images over all captions. ``combinations``, ``objects`` and ``scenes``: scenes over these captions alone, so that
-    what differs in one word has to be told apart. ``captions``: of classes and scenes, over all images.
+    ``photographs``: CIFAR-10's images over all captions. ``combinations``, ``objects`` and ``scenes``: scenes
+    over these captions alone, so that what differs in one word has to be told apart. ``captions``: of classes
+    and scenes, over all images.
 
     Args:
         logits: (M + S, captions) scaled cosine similarities.
         captions: the targets.
     """
-    scenes = len(captions.rows) - captions.parts[3]  # the first one: there are as many captions of scenes as scenes
+    scenes = (
+        len(captions.rows) - captions.parts[3]
+    )  # the first one: there are as many captions of scenes as scenes
     out = {"photographs": _cross_entropy(logits[:scenes], captions.rows[:scenes])}
-    pieces = zip(*(torch.split(one[scenes:], list(captions.parts), dim=1) for one in (logits, captions.rows)), strict=True)
+    pieces = zip(
+        *(torch.split(one[scenes:], list(captions.parts), dim=1) for one in (logits, captions.rows)),
+        strict=True,
+    )
     for name, (scores, target) in zip(("combinations", "objects", "scenes"), list(pieces)[1:], strict=True):
         out[name] = _cross_entropy(scores, target)
     outer = torch.cat([logits[:, : captions.parts[0]], logits[:, -captions.parts[3] :]], dim=1)

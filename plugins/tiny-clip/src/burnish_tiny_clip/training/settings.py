@@ -11,7 +11,9 @@ THREADS: Final = 1
 
 @dataclass(frozen=True)
 class Settings:
-    """What the training's result depends on beside data, noise and seed; the defaults made the shipped weights.
+    """What the training's result depends on beside data, noise and seed.
+
+    The defaults made the shipped weights.
 
     Attributes:
         minutes: budget by the clock, teacher included; the learning rate falls to 0 at its end.

@@ -1,7 +1,8 @@
 """The teacher: a small convolutional network, trained on what the same noisy captions name, whose answers and maps the visual tower learns from.
 
-A vision transformer of this size learns little from 25,000 photographs and thin lines in half an hour on two cores; a convolutional network learns
-more and tells it (Touvron et al. 2021, arXiv:2012.12877). It sees nothing that the captions do not say, so their noise is its noise.
+A vision transformer of this size learns little from 25,000 photographs and thin lines in half an hour on two
+cores; a convolutional network learns more and tells it (Touvron et al. 2021, arXiv:2012.12877). It sees
+nothing that the captions do not say, so their noise is its noise.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Answers:
     Attributes:
         classes: (B, classes) logits of CIFAR-10's classes.
         attributes: for each attribute of a scene, (B, values) logits.
-        maps: (B, 64, 80) and (B, 64, 160): what it sees at each of 8 x 8 places, after its second and its third block.
+        maps: (B, 64, 80) and (B, 64, 160): what it sees at each of 8 x 8 places, after its second and its
+            third block.
     """
 
     classes: Tensor
@@ -64,7 +66,9 @@ class _Block(nn.Module):
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or before != width:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = functional.relu(self.body(x) + self.shortcut(x))
@@ -83,11 +87,16 @@ class Teacher(nn.Module):
         super().__init__()
         middle, last = MAPS
         self.stem = nn.Sequential(
-            nn.Conv2d(3, _WIDTH, 3, 1, 1, bias=False), nn.BatchNorm2d(_WIDTH), nn.ReLU(inplace=True), nn.MaxPool2d(2), _Block(_WIDTH, _WIDTH, 1)
+            nn.Conv2d(3, _WIDTH, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(_WIDTH),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            _Block(_WIDTH, _WIDTH, 1),
         )
         self.middle, self.last = _Block(_WIDTH, middle, 2), _Block(middle, last, 2)
         self.head = nn.Linear(last, classes)
-        # Where a thing is, is asked too: beside the largest value over the whole image, the mean over each quarter.
+        # Where a thing is, is asked too: beside the largest value over the whole image, the mean over each
+        # quarter.
         self.heads = nn.ModuleList(nn.Linear(last * (1 + _QUADRANTS), count) for count in attributes)
 
     def forward(self, x: Tensor) -> Answers:
@@ -102,7 +111,9 @@ class Teacher(nn.Module):
         return Answers(classes.float(), [one.float() for one in attributes], (_tokens(middle), _tokens(fine)))
 
 
-def train_teacher(material: Material, settings: Settings, clock: Clock, log: Callable[[str], None]) -> Teacher:
+def train_teacher(
+    material: Material, settings: Settings, clock: Clock, log: Callable[[str], None]
+) -> Teacher:
     """Return a teacher that was trained for its share of the budget.
 
     Args:
@@ -117,18 +128,30 @@ def train_teacher(material: Material, settings: Settings, clock: Clock, log: Cal
     groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": 5e-4}, {"params": rest}]
     optimiser = torch.optim.SGD(groups, lr=settings.teacher_lr, momentum=0.9, nesterov=True)
     budget, size = settings.minutes * 60 * settings.teacher_share, settings.teacher_batch
-    photographs, scenes = Order(len(material.cifar), size, material.seed + 1), Order(len(material.scenes), size, material.seed + 1)
+    photographs, scenes = (
+        Order(len(material.cifar), size, material.seed + 1),
+        Order(len(material.scenes), size, material.seed + 1),
+    )
     step, total = 0, np.zeros(2)
     while (progress := clock.seconds() / budget) < 1:
         for group in optimiser.param_groups:
             group["lr"] = settings.teacher_lr * min(progress / 0.2, (1 - progress) / 0.8)
-        losses = _losses(network, material, photographs.rows(step), scenes.rows(step), np.random.default_rng([material.seed, 1, step]))
+        losses = _losses(
+            network,
+            material,
+            photographs.rows(step),
+            scenes.rows(step),
+            np.random.default_rng([material.seed, 1, step]),
+        )
         optimiser.zero_grad()
         (losses[0] + losses[1]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         step, total = step + 1, total + [float(loss.detach()) for loss in losses]
         if step % 200 == 0:
-            log(f"teacher: step {step}, {progress:.1%} of its time, losses in nats: photographs {total[0] / 200:.3f}, scenes {total[1] / 200:.3f}")
+            log(
+                f"teacher: step {step}, {progress:.1%} of its time, losses in nats: photographs"
+                f" {total[0] / 200:.3f}, scenes {total[1] / 200:.3f}"
+            )
             total = np.zeros(2)
     return network.eval()
 
@@ -139,13 +162,20 @@ def new_teacher(material: Material) -> Teacher:
     return network.to(memory_format=torch.channels_last)
 
 
-def _losses(network: Teacher, material: Material, cifar: Any, scenes: Any, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _losses(
+    network: Teacher, material: Material, cifar: Any, scenes: Any, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """Return the cross-entropies in nats of photographs, and of the attributes of scenes."""
     views = jitter(material.cifar.pixels[cifar], rng)
     said = network(torch.cat([normalise(views), normalise(material.scenes.pixels[scenes])]))
     values = torch.from_numpy(material.values[scenes])
-    first, *others = [functional.cross_entropy(one[len(cifar) :], values[:, number]) for number, one in enumerate(said.attributes)]
-    photographs = functional.cross_entropy(said.classes[: len(cifar)], torch.from_numpy(material.labels[cifar]))
+    first, *others = [
+        functional.cross_entropy(one[len(cifar) :], values[:, number])
+        for number, one in enumerate(said.attributes)
+    ]
+    photographs = functional.cross_entropy(
+        said.classes[: len(cifar)], torch.from_numpy(material.labels[cifar])
+    )
     return photographs, first + _REST * torch.stack(others).sum()
 
 

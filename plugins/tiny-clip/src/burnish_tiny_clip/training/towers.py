@@ -1,7 +1,7 @@
 """The two towers' forward passes for training, from open_clip's own modules: the same numbers, in less time.
 
-open_clip drops patches after it has embedded all of them and always reads the whole context; on a CPU both cost. Its fused attention is also slow
-backwards there. The tests compare these functions with open_clip's.
+open_clip drops patches after it has embedded all of them and always reads the whole context; on a CPU both
+cost. Its fused attention is also slow backwards there. The tests compare these functions with open_clip's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def encode_images(model: CLIP, pixels: Tensor, keep: Tensor | None, taps: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
+def encode_images(
+    model: CLIP, pixels: Tensor, keep: Tensor | None, taps: Sequence[int] = ()
+) -> tuple[Tensor, list[Tensor]]:
     """Return the features of images, as ``model.encode_image`` gives them, and the patches (B, K, width) after some blocks.
 
     Args:
@@ -56,7 +58,9 @@ def encode_texts(model: CLIP, tokens: Tensor) -> Tensor:
     """
     text: Any = model
     length = tokens.shape[1]
-    x = (text.token_embedding(tokens) + text.positional_embedding[:length]).to(text.token_embedding.weight.dtype)
+    x = (text.token_embedding(tokens) + text.positional_embedding[:length]).to(
+        text.token_embedding.weight.dtype
+    )
     mask = text.attn_mask[:length, :length]
     for block in text.transformer.resblocks:
         x = _block(block, x, mask)

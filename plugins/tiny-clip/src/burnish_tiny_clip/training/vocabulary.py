@@ -25,14 +25,17 @@ PAD, START, END = "<|pad|>", "<|startoftext|>", "<|endoftext|>"
 def learn(texts: Iterable[str]) -> Tokenizer:
     """Return a tokenizer with `SIZE` tokens, learnt from texts.
 
-    The end of the text has the largest number, because open_clip reads the text's embedding where the largest number stands.
+    The end of the text has the largest number, because open_clip reads the text's embedding where the largest
+    number stands.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=SIZE - 1, special_tokens=[PAD, START], initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=SIZE - 1, special_tokens=[PAD, START], initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator(texts, trainer)
     # Where the texts have too few pairs to merge, unused tokens keep the size fixed.
     missing = SIZE - 1 - tokenizer.get_vocab_size()
@@ -52,11 +55,17 @@ def tokenizer_files(tokenizer: Tokenizer) -> dict[str, bytes]:
         "eos_token": END,
         "clean_up_tokenization_spaces": False,
     }
-    return {"tokenizer.json": tokenizer.to_str(pretty=True).encode(), "tokenizer_config.json": (json.dumps(config, indent=2) + "\n").encode()}
+    return {
+        "tokenizer.json": tokenizer.to_str(pretty=True).encode(),
+        "tokenizer_config.json": (json.dumps(config, indent=2) + "\n").encode(),
+    }
 
 
 def token_ids(tokenizer: Tokenizer, texts: list[str]) -> Tensor:
-    """Return token numbers (N, CONTEXT) int64, as open_clip's tokenizer gives them: padded with 0, longer texts cut before their end."""
+    """Return token numbers (N, CONTEXT) int64, as open_clip's tokenizer gives them.
+
+    Padded with 0, longer texts cut before their end.
+    """
     out = torch.zeros(len(texts), CONTEXT, dtype=torch.long)
     for row, one in zip(out, tokenizer.encode_batch(texts), strict=True):
         ids = one.ids if len(one.ids) <= CONTEXT else [*one.ids[: CONTEXT - 1], one.ids[-1]]
