@@ -1,4 +1,6 @@
-"""cli-start: `burnish --help`, `list` and `plugins` with every plugin and 40 fake ones installed, against `pytest --version`.
+"""cli-start: `burnish --help`, `list` and `plugins` against `pytest --version`.
+
+Every plugin and 40 fake ones are installed.
 
     python benchmarks/cli_start.py [--pairs N] [--write FILE.md]
 
@@ -48,17 +50,31 @@ class Config(burnish.HeadConfig):
 
 @burnish.hookimpl
 def burnish_tuners():
-    return [burnish.Tuner(name="fake-{n}", target="fake_{n}_heavy:Fake", config=Config, summary="A method that is not there", needs={{"features"}})]
+    return [
+        burnish.Tuner(
+            name="fake-{n}",
+            target="fake_{n}_heavy:Fake",
+            config=Config,
+            summary="A method that is not there",
+            needs={{"features"}},
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_losses():
-    return [burnish.Loss(name="fake-loss-{n}", target="fake_{n}_heavy:Loss", summary="A loss that is not there")]
+    return [
+        burnish.Loss(name="fake-loss-{n}", target="fake_{n}_heavy:Loss", summary="A loss that is not there")
+    ]
 
 
 @burnish.hookimpl
 def burnish_commands():
-    return [burnish.Command(name="fake-{n}", target="fake_{n}_heavy:command", summary="A command that is not there")]
+    return [
+        burnish.Command(
+            name="fake-{n}", target="fake_{n}_heavy:command", summary="A command that is not there"
+        )
+    ]
 """
 
 

@@ -1,4 +1,6 @@
-"""eigh-threads: decompositions of symmetric float32 matrices on one thread and on all, which decides from which size on NMTune uses all.
+"""eigh-threads: decompositions of symmetric float32 matrices on one thread and on all.
+
+They decide from which size on NMTune uses all.
 
     python benchmarks/eigh_threads.py [--rounds N] [--busy N]
 

@@ -213,7 +213,7 @@ def same_answer(setting: Setting) -> dict[str, float | bool]:
 
 
 def peak_memory(setting: Setting) -> float:
-    """Return MB of anonymous memory that extraction from JPEG takes at its peak over what was there before, without the features."""
+    """Return MB of anonymous memory that extraction from JPEG adds at its peak, without the features."""
     stop, peak = threading.Event(), [0]
 
     def watch() -> None:

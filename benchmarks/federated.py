@@ -1,4 +1,4 @@
-"""federated: a federation of FedCLIP's adapter, clients side by side in this process against Flower's simulation.
+"""federated: FedCLIP's adapter, with clients side by side in this process against Flower's simulation.
 
     python benchmarks/federated.py [--clients 100] [--rounds 10] [--dim 512] [--items 20] [--threads 2]
 

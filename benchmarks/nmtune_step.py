@@ -1,4 +1,6 @@
-"""nmtune-step: NMTune's regularisers and whole training steps, ours against the textbook form with `torch.linalg.svd` and a D x D covariance.
+"""nmtune-step: NMTune's regularisers and whole training steps, ours against the textbook form.
+
+The textbook form has `torch.linalg.svd` and a D x D covariance.
 
     python benchmarks/nmtune_step.py [--quick] [--threads N] [--rounds N] [--cpu-time]
 
@@ -67,7 +69,9 @@ def keep_memory() -> None:
 
 
 def data(batch: int, steep: bool = False) -> tuple[Tensor, Tensor]:
-    """Return rectified features (BATCHES, B, D) of ten classes, not centred, as real ones are, and their classes (BATCHES, B).
+    """Return rectified features (BATCHES, B, D) of ten classes, and their classes (BATCHES, B).
+
+    Like real ones, the features are not centred.
 
     With ``steep`` their spread falls like 1 / i over the directions, so that float32 does not do for 512
     rows.
@@ -136,7 +140,9 @@ def compare(
 
 
 def check(f: Tensor, z: Tensor) -> str:
-    """Return how far values and gradients of the whole and of the singular-value term are from the textbook form in float64.
+    """Return how far values and gradients are from the textbook form in float64.
+
+    Values and gradients are those of the whole and of the singular-value term.
 
     Raises:
         SystemExit: it is more than 1e-4 and 1e-3.

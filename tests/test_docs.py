@@ -1,4 +1,4 @@
-"""The documentation: every example runs, everything public is described, and what is made from code is current."""
+"""The documentation: every example runs, everything public is described, what code makes is current."""
 
 import importlib
 import importlib.util

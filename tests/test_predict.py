@@ -37,7 +37,9 @@ class Letters:
     def prepare(self, items, view, ids):
         import numpy as np
 
-        return {"n": np.array([[item.payload.lower().count(c) for c in "abcdefghijklmnopqrstuvwxyz"] for item in items], dtype=np.float32)}
+        texts = [item.payload.lower() for item in items]
+        counts = [[text.count(c) for c in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
+        return {"n": np.array(counts, dtype=np.float32)}
 
     def encode(self, inputs):
         import torch
@@ -47,7 +49,13 @@ class Letters:
 
 @burnish.hookimpl
 def burnish_backbones():
-    yield burnish.Backbone(name="letters", target=f"{__name__}:Letters", summary="Counts letters", needs={"text"}, provides={"features"})
+    yield burnish.Backbone(
+        name="letters",
+        target=f"{__name__}:Letters",
+        summary="Counts letters",
+        needs={"text"},
+        provides={"features"},
+    )
 '''
 
 

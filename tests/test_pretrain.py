@@ -48,8 +48,14 @@ class Recorder:
             task.progress(epoch + 1, self.config.epochs, f"epoch {epoch + 1} of {self.config.epochs}")
             time.sleep(self.config.pause)
         given = {
-            "index": task.index.tolist(), "y": task.labels.y.tolist(), "rows": task.dataset.rows.tolist(), "seed": task.seed,
-            "provenance": dict(task.provenance), "threads": torch.get_num_threads(), "device": task.runtime.device, "epochs": self.config.epochs,
+            "index": task.index.tolist(),
+            "y": task.labels.y.tolist(),
+            "rows": task.dataset.rows.tolist(),
+            "seed": task.seed,
+            "provenance": dict(task.provenance),
+            "threads": torch.get_num_threads(),
+            "device": task.runtime.device,
+            "epochs": self.config.epochs,
         }
         (task.out / "given.json").write_text(json.dumps(given))
         return task.out
@@ -57,8 +63,15 @@ class Recorder:
 
 @burnish.hookimpl
 def burnish_backbones():
-    yield burnish.Backbone(name="recorder", target=f"{__name__}:X", summary="Writes down", needs={"image"}, provides={"features"},
-                           pretrain=f"{__name__}:Recorder", pretrain_config=Options)
+    yield burnish.Backbone(
+        name="recorder",
+        target=f"{__name__}:X",
+        summary="Writes down",
+        needs={"image"},
+        provides={"features"},
+        pretrain=f"{__name__}:Recorder",
+        pretrain_config=Options,
+    )
 '''
 
 
@@ -87,7 +100,10 @@ def burnish(burnish_of_module, place):
 def by_hand(
     x: np.ndarray, y: np.ndarray, rate: float, seed: int, classes: int
 ) -> tuple[list[int], list[int]]:
-    """Return the rows in canonical order and their labels after symmetric noise, from the words of the definition alone."""
+    """Return the rows in canonical order and their labels after symmetric noise.
+
+    From the words of the definition alone.
+    """
     ids = [hashlib.sha256(b"image\0" + pixels.tobytes()).digest() for pixels in x]
     rows = sorted(range(len(x)), key=lambda row: ids[row])
     first, second = [], []

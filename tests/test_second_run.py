@@ -26,12 +26,24 @@ COUNTS = frozenset({"image"})
 
 @burnish.hookimpl
 def burnish_backbones():
-    yield burnish.Backbone(name="counting", target="counting:Backbone", summary="Means of colours", needs=COUNTS, provides={"features"})
+    yield burnish.Backbone(
+        name="counting",
+        target="counting:Backbone",
+        summary="Means of colours",
+        needs=COUNTS,
+        provides={"features"},
+    )
 
 
 @burnish.hookimpl
 def burnish_tuners():
-    yield burnish.Tuner(name="counted", target="counting_tuner:Counted", summary="Linear probe", needs={"features"}, config=burnish.HeadConfig)
+    yield burnish.Tuner(
+        name="counted",
+        target="counting_tuner:Counted",
+        summary="Linear probe",
+        needs={"features"},
+        config=burnish.HeadConfig,
+    )
 
 
 def note(what):
@@ -49,7 +61,8 @@ class Backbone:
         import numpy as np
         from burnish.data.images import open_rgb
 
-        return {"x": np.stack([np.asarray(open_rgb(item), dtype=np.float32).mean(axis=(0, 1)) for item in items])}
+        pixels = (np.asarray(open_rgb(item), dtype=np.float32) for item in items)
+        return {"x": np.stack([image.mean(axis=(0, 1)) for image in pixels])}
 
     def encode(self, inputs):
         import torch

@@ -1,4 +1,4 @@
-"""Studies from Python: tuning that survives a crash, rows that cannot be trained beside rows that can, one replicate."""
+"""Studies from Python: tuning that survives a crash, untrainable beside trainable rows, one replicate."""
 
 import math
 import sqlite3

@@ -30,17 +30,30 @@ FEATURES = frozenset({"features"})
 
 @burnish.hookimpl
 def burnish_sources():
-    return [burnish.Source(name="rows", target="hollow:X", summary="Rows of numbers", provides={"features", "labels"})]
+    provides = {"features", "labels"}
+    return [burnish.Source(name="rows", target="hollow:X", summary="Rows of numbers", provides=provides)]
 
 
 @burnish.hookimpl
 def burnish_backbones():
-    return [burnish.Backbone(name="features", target="hollow:X", summary="As given", needs=FEATURES, provides=FEATURES)]
+    return [
+        burnish.Backbone(
+            name="features", target="hollow:X", summary="As given", needs=FEATURES, provides=FEATURES
+        )
+    ]
 
 
 @burnish.hookimpl
 def burnish_tuners():
-    return [burnish.Tuner(name="probe", target="hollow:X", summary="A linear probe", needs=FEATURES, config=burnish.HeadConfig)]
+    return [
+        burnish.Tuner(
+            name="probe",
+            target="hollow:X",
+            summary="A linear probe",
+            needs=FEATURES,
+            config=burnish.HeadConfig,
+        )
+    ]
 
 
 @burnish.hookimpl
@@ -50,7 +63,11 @@ def burnish_losses():
 
 @burnish.hookimpl
 def burnish_evaluators():
-    return [burnish.Evaluator(name="accuracy", target="hollow:X", summary="Share of right answers", needs={"truth"})]
+    return [
+        burnish.Evaluator(
+            name="accuracy", target="hollow:X", summary="Share of right answers", needs={"truth"}
+        )
+    ]
 '''
 
 NUMBER = {

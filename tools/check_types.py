@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         *arguments,
         *packages,
     ]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603 (the arguments are the caller's)
 
 
 if __name__ == "__main__":

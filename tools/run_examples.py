@@ -97,7 +97,10 @@ def blocks(page: str) -> Iterator[Block]:
 
 @dataclass
 class Command:
-    """A command of a console block, the lines that it should print (None where the page shows none), and the lines that it is written in."""
+    """A command of a console block, the lines that it should print, and the lines that it is written in.
+
+    What it should print is None where the page shows none.
+    """
 
     text: str
     output: list[str] | None = None
@@ -219,7 +222,7 @@ class Runner:
         try:
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                exec(compile(code, "<example>", "exec"), self.names)
+                exec(compile(code, "<example>", "exec"), self.names)  # noqa: S102 (the page's own code)
         except Exception as error:
             raise ExampleError(f"{type(error).__name__}: {error}") from error
 
@@ -252,7 +255,7 @@ class Runner:
         words = [
             path
             for word in shlex.split(text, comments=True)
-            for path in (sorted(glob.glob(word)) if "*" in word else [word])
+            for path in (sorted(glob.glob(word)) if "*" in word else [word])  # noqa: PTH207
         ]
         if words[:3] == ["pip", "install", "-e"]:
             self._install(self.folder / words[3])
@@ -267,8 +270,12 @@ class Runner:
             "COLUMNS": "100",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        done = subprocess.run(
-            ["bash", "-c", text], capture_output=True, text=True, env=environment, check=False
+        done = subprocess.run(  # noqa: S603
+            ["bash", "-c", text],  # noqa: S607
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
         )
         return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 

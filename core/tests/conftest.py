@@ -69,59 +69,104 @@ def guess(path):
 
 @burnish.hookimpl
 def burnish_sources():
-    yield burnish.Source(name="pictures", target="burnish_study.heavy:X", summary="Pictures", provides={"image", "labels"})
-    yield burnish.Source(name="rows", target="burnish_study.heavy:X", summary="Rows", provides={"features", "labels"})
-    yield burnish.Source(name="files", target="burnish_study.heavy:X", config=Files, summary="Files", provides="burnish_study:provides",
-                         guess="burnish_study:guess")
+    yield burnish.Source(
+        name="pictures", target="burnish_study.heavy:X", summary="Pictures", provides={"image", "labels"}
+    )
+    yield burnish.Source(
+        name="rows", target="burnish_study.heavy:X", summary="Rows", provides={"features", "labels"}
+    )
+    yield burnish.Source(
+        name="files", target="burnish_study.heavy:X", config=Files, summary="Files",
+        provides="burnish_study:provides", guess="burnish_study:guess",
+    )
 
 
 @burnish.hookimpl
 def burnish_backbones():
-    yield burnish.Backbone(name="small", target="burnish_study.heavy:X", config=Weights, summary="A small one", needs={"image"}, provides=FEATURES,
-                           views=True)
-    yield burnish.Backbone(name="clip", target="burnish_study.heavy:X", summary="With text", needs={"image"}, provides={"features", "text-tower"})
-    yield burnish.Backbone(name="features", target="burnish_study.heavy:X", summary="As given", needs=FEATURES, provides=FEATURES)
+    yield burnish.Backbone(
+        name="small", target="burnish_study.heavy:X", config=Weights, summary="A small one", needs={"image"},
+        provides=FEATURES, views=True,
+    )
+    yield burnish.Backbone(
+        name="clip", target="burnish_study.heavy:X", summary="With text", needs={"image"},
+        provides={"features", "text-tower"},
+    )
+    yield burnish.Backbone(
+        name="features", target="burnish_study.heavy:X", summary="As given", needs=FEATURES,
+        provides=FEATURES,
+    )
 
 
 @burnish.hookimpl
 def burnish_noise_models():
     yield burnish.NoiseModel(name="none", corrupt="burnish_study.heavy:X", summary="Nothing")
-    yield burnish.NoiseModel(name="symmetric", corrupt="burnish_study.heavy:X", corrupt_config=Rate, summary="Flip")
+    yield burnish.NoiseModel(
+        name="symmetric", corrupt="burnish_study.heavy:X", corrupt_config=Rate, summary="Flip"
+    )
     yield burnish.NoiseModel(name="long-tail", corrupt="burnish_study.heavy:X", summary="Subsample")
-    yield burnish.NoiseModel(name="joint", assess="burnish_study.heavy:X", assess_config=Rate, summary="Find", needs=FEATURES)
+    yield burnish.NoiseModel(
+        name="joint", assess="burnish_study.heavy:X", assess_config=Rate, summary="Find", needs=FEATURES
+    )
 
 
 @burnish.hookimpl
 def burnish_tuners():
-    yield burnish.Tuner(name="nothing", target="burnish_study.heavy:X", summary="Nothing", needs=FEATURES, provides={"own-loss"})
-    yield burnish.Tuner(name="linear", target="burnish_study.heavy:X", config=burnish.HeadConfig, summary="Linear probe", needs=FEATURES)
-    yield burnish.Tuner(name="mlp", target="burnish_study.heavy:X", config=Wide, summary="MLP", needs=FEATURES, paper="arXiv:0000.00000")
-    yield burnish.Tuner(name="viewed", target="burnish_study.heavy:X", config=Views, summary="Two views", needs=FEATURES, views="burnish_study:views")
-    yield burnish.Tuner(name="prompts", target="burnish_study.heavy:X", summary="Prompts", needs={"text-tower"})
+    yield burnish.Tuner(
+        name="nothing", target="burnish_study.heavy:X", summary="Nothing", needs=FEATURES,
+        provides={"own-loss"},
+    )
+    yield burnish.Tuner(
+        name="linear", target="burnish_study.heavy:X", config=burnish.HeadConfig, summary="Linear probe",
+        needs=FEATURES,
+    )
+    yield burnish.Tuner(
+        name="mlp", target="burnish_study.heavy:X", config=Wide, summary="MLP", needs=FEATURES,
+        paper="arXiv:0000.00000",
+    )
+    yield burnish.Tuner(
+        name="viewed", target="burnish_study.heavy:X", config=Views, summary="Two views", needs=FEATURES,
+        views="burnish_study:views",
+    )
+    yield burnish.Tuner(
+        name="prompts", target="burnish_study.heavy:X", summary="Prompts", needs={"text-tower"}
+    )
 
 
 @burnish.hookimpl
 def burnish_losses():
-    return [burnish.Loss(name=name, target="burnish_study.heavy:X", summary="A loss") for name in ("ce", "gce")]
+    return [
+        burnish.Loss(name=name, target="burnish_study.heavy:X", summary="A loss") for name in ("ce", "gce")
+    ]
 
 
 @burnish.hookimpl
 def burnish_evaluators():
-    yield burnish.Evaluator(name="accuracy", target="burnish_study.heavy:X", summary="Share of right answers", needs={"truth"})
-    yield burnish.Evaluator(name="worst", target="burnish_study.heavy:X", config=Worst, summary="Worst classes", needs={"truth"})
-    yield burnish.Evaluator(name="detection", target="burnish_study.heavy:X", summary="Of wrong labels", needs={"truth", "assessment"})
+    yield burnish.Evaluator(
+        name="accuracy", target="burnish_study.heavy:X", summary="Share of right answers", needs={"truth"}
+    )
+    yield burnish.Evaluator(
+        name="worst", target="burnish_study.heavy:X", config=Worst, summary="Worst classes", needs={"truth"}
+    )
+    yield burnish.Evaluator(
+        name="detection", target="burnish_study.heavy:X", summary="Of wrong labels",
+        needs={"truth", "assessment"},
+    )
 
 
 @burnish.hookimpl
 def burnish_commands():
     yield burnish.Command(name="hello", target="burnish_study.command:hello", summary="Say hello")
     yield burnish.Command(name="list", target="burnish_study.command:hello", summary="Would replace list")
-    yield burnish.Command(name="boom", target="burnish_study.command:boom", summary="Fail in a way given by its argument")
+    yield burnish.Command(
+        name="boom", target="burnish_study.command:boom", summary="Fail in a way given by its argument"
+    )
 
 
 @burnish.hookimpl
 def burnish_recipes():
-    yield burnish.RecipeFile(name="first-study", package="burnish_study", file="recipes/first.yaml", summary="A first study")
+    yield burnish.RecipeFile(
+        name="first-study", package="burnish_study", file="recipes/first.yaml", summary="A first study"
+    )
 '''
 
 COMMAND = '''

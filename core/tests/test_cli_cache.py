@@ -24,20 +24,34 @@ class FakeConfig:
 @burnish.hookimpl
 def burnish_backbones():
     return [
-        burnish.Backbone(name="fake-net", target="fake:Net", config=FakeConfig, summary="No net", needs={"image"}, provides={"features"}),
-        burnish.Backbone(name="given", target="fake:Given", summary="Rows of features", needs={"features"}, provides={"features"}),
+        burnish.Backbone(
+            name="fake-net", target="fake:Net", config=FakeConfig, summary="No net", needs={"image"},
+            provides={"features"},
+        ),
+        burnish.Backbone(
+            name="given", target="fake:Given", summary="Rows of features", needs={"features"},
+            provides={"features"},
+        ),
     ]
 
 @burnish.hookimpl
 def burnish_sources():
     return [
-        burnish.Source(name="fake-data", target="fake:Data", summary="No data", fingerprint="fake_light:mark", provides={"image", "labels"}),
-        burnish.Source(name="fake-rows", target="fake:Rows", summary="No rows", fingerprint="fake_light:mark", provides={"features", "labels"}),
+        burnish.Source(
+            name="fake-data", target="fake:Data", summary="No data", fingerprint="fake_light:mark",
+            provides={"image", "labels"},
+        ),
+        burnish.Source(
+            name="fake-rows", target="fake:Rows", summary="No rows", fingerprint="fake_light:mark",
+            provides={"features", "labels"},
+        ),
     ]
 
 @burnish.hookimpl
 def burnish_tuners():
-    return [burnish.Tuner(name="fake-tuner", target="fake:Tuner", summary="No tuner", needs={"features"}, provides={"own-loss"})]
+    return [burnish.Tuner(
+        name="fake-tuner", target="fake:Tuner", summary="No tuner", needs={"features"}, provides={"own-loss"}
+    )]
 
 @burnish.hookimpl
 def burnish_evaluators():

@@ -256,7 +256,7 @@ def test_relative_paths_start_from_the_base_and_tilde_is_home(tmp_path, monkeypa
 def test_unreadable_types_are_the_plugins_fault():
     @dataclass(frozen=True)
     class Broken:
-        path: "Nowhere" = None
+        path: "Nowhere" = None  # noqa: F821
 
     with pytest.raises(
         PluginError,

@@ -1,4 +1,7 @@
-"""Plans: what fits what is decided at planning (supervision, views, backbones), and what a plan lacks to be judged by is said."""
+"""Plans: what fits what (supervision, views, backbones) is decided at planning.
+
+What a plan lacks to be judged by is said.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -30,14 +33,24 @@ def views(config):
 
 @burnish.hookimpl
 def burnish_sources():
-    words = {"photos": {"image", "labels"}, "tagged": {"image", "multi-labels"}, "either": {"image", "labels", "multi-labels"},
-             "reviews": {"text", "labels"}, "rows": {"features", "multi-labels"}}
-    return [burnish.Source(name=name, target=X, summary="Items", provides=provides) for name, provides in words.items()]
+    words = {
+        "photos": {"image", "labels"},
+        "tagged": {"image", "multi-labels"},
+        "either": {"image", "labels", "multi-labels"},
+        "reviews": {"text", "labels"},
+        "rows": {"features", "multi-labels"},
+    }
+    return [
+        burnish.Source(name=name, target=X, summary="Items", provides=provides)
+        for name, provides in words.items()
+    ]
 
 
 @burnish.hookimpl
 def burnish_backbones():
-    yield burnish.Backbone(name="moving", target=X, summary="With views", needs={"image"}, provides=FEATURES, views=True)
+    yield burnish.Backbone(
+        name="moving", target=X, summary="With views", needs={"image"}, provides=FEATURES, views=True
+    )
     yield burnish.Backbone(name="still", target=X, summary="Without", needs={"image"}, provides=FEATURES)
     yield burnish.Backbone(name="features", target=X, summary="As given", needs=FEATURES, provides=FEATURES)
 
@@ -51,10 +64,17 @@ def burnish_noise_models():
 
 @burnish.hookimpl
 def burnish_tuners():
-    yield burnish.Tuner(name="idle", target=X, summary="Nothing", needs=FEATURES, provides={"own-loss", "control"})
+    yield burnish.Tuner(
+        name="idle", target=X, summary="Nothing", needs=FEATURES, provides={"own-loss", "control"}
+    )
     yield burnish.Tuner(name="linear", target=X, summary="Linear probe", needs=FEATURES)
-    yield burnish.Tuner(name="double", target=X, summary="Two views", needs=FEATURES, views="burnish_fits:views")
-    yield burnish.Tuner(name="joint", target=X, summary="Items predicted together", needs=FEATURES, provides={"own-loss", "transductive"})
+    yield burnish.Tuner(
+        name="double", target=X, summary="Two views", needs=FEATURES, views="burnish_fits:views"
+    )
+    yield burnish.Tuner(
+        name="joint", target=X, summary="Items predicted together", needs=FEATURES,
+        provides={"own-loss", "transductive"},
+    )
 
 
 @burnish.hookimpl

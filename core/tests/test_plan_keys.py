@@ -1,4 +1,7 @@
-"""Plans: shared jobs are one, and every field that decides a number is in the keys of the jobs that read it, and in no other."""
+"""Plans: shared jobs are one.
+
+Every field that decides a number is in the keys of the jobs that read it, and in no other.
+"""
 
 import dataclasses
 import hashlib

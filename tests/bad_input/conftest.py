@@ -37,17 +37,30 @@ BURNISH_API = 1
 
 @burnish.hookimpl
 def burnish_backbones():
-    yield burnish.Backbone(name="letters", target="fake_text:Letters", summary="How often each letter occurs", needs={"text"}, provides={"features"})
+    yield burnish.Backbone(
+        name="letters",
+        target="fake_text:Letters",
+        summary="How often each letter occurs",
+        needs={"text"},
+        provides={"features"},
+    )
 
 
 @burnish.hookimpl
 def burnish_tuners():
-    yield burnish.Tuner(name="prompts", target="fake_text:Letters", summary="Needs a text tower", needs={"features", "text-tower"})
+    yield burnish.Tuner(
+        name="prompts",
+        target="fake_text:Letters",
+        summary="Needs a text tower",
+        needs={"features", "text-tower"},
+    )
 
 
 @burnish.hookimpl
 def burnish_commands():
-    yield burnish.Command(name="use-model", target="fake_text:use_model", summary="Load a predictor and use it")
+    yield burnish.Command(
+        name="use-model", target="fake_text:use_model", summary="Load a predictor and use it"
+    )
 
 
 class Letters:

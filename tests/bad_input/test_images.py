@@ -257,14 +257,14 @@ def test_links_that_lead_in_a_circle_are_found(refused, small_run, tmp_path):
 
 def test_names_of_files_may_be_anything(accepted, small_run, tmp_path):
     folder = photos(tmp_path, ["-rf", "a:b,c=[d]"])
-    os.rename(folder / "-rf" / "0.png", os.fsencode(folder / "-rf") + b"/\xff\xfe 'quoted\" \n<b>.png")
-    os.rename(folder / "a:b,c=[d]", os.fsencode(folder) + b"/k\xc3\xa4se \xff")
+    os.rename(folder / "-rf" / "0.png", os.fsencode(folder / "-rf") + b"/\xff\xfe 'quoted\" \n<b>.png")  # noqa: PTH104 - the name is no text
+    os.rename(folder / "a:b,c=[d]", os.fsencode(folder) + b"/k\xc3\xa4se \xff")  # noqa: PTH104
     accepted(*small_run, *IMAGES)
 
 
 def test_a_bad_image_with_an_odd_name_is_told_in_one_line(refused, small_run, tmp_path):
     folder = photos(tmp_path)
-    with open(os.fsencode(folder / "cat") + b"/\xff\n<script>.png", "wb"):
+    with open(os.fsencode(folder / "cat") + b"/\xff\n<script>.png", "wb"):  # noqa: PTH123 - the name is no text
         pass
     refused(*small_run, *IMAGES, fragments=["photos/cat/.*<script>.png: the file is empty"], code=1)
 

@@ -74,7 +74,7 @@ class Study:
             found = store.records(keys)
         return [found[key] for key in keys if key in found]
 
-    def table(self, format: str = "text", width: int = 100) -> str:
+    def table(self, format: str = "text", width: int = 100) -> str:  # noqa: A002 - the word users know
         """Return the result table.
 
         Args:

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Final
 from burnish.errors import PluginError, suggestion
 
 _WORDS = """
-image text features tokens maps module text-tower compose-text generate score-text projects groups pool reference
-labels multi-labels texts truth assessment open-vocabulary transductive own-loss control not-reproducible
+image text features tokens maps module text-tower compose-text generate score-text projects groups pool
+reference labels multi-labels texts truth assessment open-vocabulary transductive own-loss
+control not-reproducible
 """
 NEEDS_AND_PROVIDES: Final = frozenset(_WORDS.split())
 """The closed vocabulary of `needs` and `provides`.
@@ -169,7 +170,9 @@ class NoiseModel(Descriptor):
 
 @dataclass(frozen=True, kw_only=True)
 class Tuner(Descriptor):
-    """A way to adapt: ``target(config)`` gives a `burnish.contracts.tuner.Tuner`, mostly a `burnish.blocks.HeadTuner`.
+    """A way to adapt: ``target(config)`` gives a `burnish.contracts.tuner.Tuner`.
+
+    Mostly that is a `burnish.blocks.HeadTuner`.
 
     Attributes:
         views: light function ``config -> int``: fixed augmented views of each training item it wants; without

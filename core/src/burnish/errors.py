@@ -143,7 +143,10 @@ def raise_all(errors: Sequence[BurnishError]) -> None:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return ``"Did you mean 'x'? "`` where a known name is close to the given one, but not it, else the empty string."""
+    """Return ``"Did you mean 'x'? "`` where a known name is close to the given one, else the empty string.
+
+    A known name that is the given one does not count.
+    """
     from difflib import get_close_matches  # slow to import, and only needed when something is wrong
 
     close = get_close_matches(name, [other for other in known if other != name], n=1, cutoff=0.6)

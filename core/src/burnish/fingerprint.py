@@ -27,7 +27,10 @@ CACHE_ENVIRONMENT: Final = "BURNISH_CACHE"
 
 _CHUNK: Final = 1 << 20
 _SETTLED: Final = 2_000_000_000
-"""Nanoseconds: a file changed less than this ago may change again without another mtime, so its hash is not remembered."""
+"""Nanoseconds: the hash of a file changed less than this ago is not remembered.
+
+It may change again without another mtime.
+"""
 
 FileId = tuple[int, int, int, int]
 

@@ -1,4 +1,6 @@
-"""Model hubs: pinned revisions, downloads and library versions, the same for every backbone that loads models of others. Light.
+"""Model hubs: pinned revisions, downloads and library versions. Light.
+
+They are the same for every backbone that loads models of others.
 
 A branch or tag may point elsewhere tomorrow, so a model of a hub is named by its id and a commit, which fixes
 every file. What is downloaded is data: weights, configurations, vocabularies; the caller says which files,
@@ -108,7 +110,10 @@ def _first_line(error: Exception) -> str:
 
 
 def versions(*distributions: str) -> str:
-    """Return the installed versions of libraries as one text for fingerprints, such as ``"timm 1.0.31, torchvision 0.29.2"``."""
+    """Return the installed versions of libraries as one text for fingerprints.
+
+    Such as ``"timm 1.0.31, torchvision 0.29.2"``.
+    """
     return ", ".join(f"{name} {_version(name)}" for name in distributions)
 
 

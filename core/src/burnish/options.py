@@ -25,7 +25,10 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class ModuleConfig:
-    """Options of what trains inside a backbone, one epoch of its items after the other (`burnish.blocks.module_training`)."""
+    """Options of what trains inside a backbone, one epoch of its items after the other.
+
+    `burnish.blocks.module_training` reads them.
+    """
 
     lr: float = field(default=1e-2, metadata={"help": "learning rate of SGD at the start", "range": (0, 10)})
     momentum: float = field(default=0.9, metadata={"help": "momentum of SGD", "range": (0, 1)})

@@ -1,4 +1,7 @@
-"""scikit-learn's face: any tuner that needs only features, as an estimator for pipelines, searches and cross-validation."""
+"""scikit-learn's face: any tuner that needs only features, as an estimator.
+
+For pipelines, searches and cross-validation.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,7 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         self.random_state = random_state
         self.device = device
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train on features X (n, D) with labels y (n,).
 
         Args:
@@ -130,7 +133,7 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         self.info_ = dict(self._predictor.info())
         return self
 
-    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         """Return scores (M, C) of features X (M, D), of which `predict` takes the largest.
 
         For two classes (M,), the second less the first.
@@ -141,17 +144,17 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             values = np.log(np.maximum(values, np.finfo(np.float64).tiny))
         return values[:, 1] - values[:, 0] if len(self.classes_) == 2 else values
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
         """Return probabilities (M, C) of features X (M, D), in the order of `classes_`."""
         return self._scores(X).probabilities()
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """Return the most probable label (M,) for each row of features X (M, D)."""
         top = self._scores(X).top()
         labels: NDArray[Any] = self.classes_[top]
         return labels
 
-    def _scores(self, X: ArrayLike) -> Scores:
+    def _scores(self, X: ArrayLike) -> Scores:  # noqa: N803
         check_is_fitted(self, "classes_")
         return self._predictor.predict(validate_data(self, X, dtype=np.float32, order="C", reset=False))
 

@@ -1,4 +1,7 @@
-"""A module on loan: parts act while the lease lasts, are taken out with it, and what was learnt can be put in again."""
+"""A module on loan.
+
+Parts act while the lease lasts, are taken out with it, and what was learnt can be put in again.
+"""
 
 import numpy as np
 import pytest
@@ -107,7 +110,7 @@ def test_unfrozen_parameters_are_trained_in_place_and_come_back_bit_for_bit_even
     towers = PracticeTowers()
     plain, digest = towers.encode(PIXELS), frozen_digest(towers.module)
     flags = [p.requires_grad for p in towers.module.parameters()]
-    with pytest.raises(RuntimeError, match="the middle"), Lease(towers.module) as lease:
+    with pytest.raises(RuntimeError, match="the middle"), Lease(towers.module) as lease:  # noqa: PT012 - the lease is what is tried
         lease.unfreeze(lambda name: name.startswith("image.blocks.1"))
         optimiser = torch.optim.SGD(lease.parameters().values(), lr=0.1)
         towers.forward(PIXELS).square().sum().backward()

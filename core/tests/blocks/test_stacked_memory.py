@@ -32,7 +32,7 @@ class Remembering:
 
 @pytest.fixture
 def memories(monkeypatch):
-    """Return the list that gets each stack's memory when it is done, and the rows that the stack's trials begin at."""
+    """Return the list that gets each stack's memory when it is done, and the row each trial begins at."""
     from burnish.blocks.training import StackTraining
 
     kept, results = [], StackTraining.results

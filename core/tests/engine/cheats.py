@@ -23,7 +23,10 @@ KNOWN = {"index", "supervision", "classes", "features", "probabilities", "rng"}
 
 
 def reachable(thing, depth=3):
-    """Yield (name, value) of attributes that can be reached from an object, the documented fields of the evidence left out."""
+    """Yield (name, value) of attributes that can be reached from an object.
+
+    The documented fields of the evidence are left out.
+    """
     names = {
         *getattr(thing, "__dict__", {}),
         *getattr(type(thing), "__dataclass_fields__", {}),
@@ -69,7 +72,10 @@ def by_ids(evidence):
 
 
 def by_rebuilt_ids(evidence):
-    """Content ids made from the features, which are the items themselves where the backbone passes them through."""
+    """Content ids made from the features.
+
+    These are the items themselves where the backbone passes them through.
+    """
     return replayed(evidence, stack_ids([content_id("features", row) for row in evidence.features]))
 
 

@@ -51,7 +51,7 @@ def dataset(n, *, seed=0, repeat=(), broken=None, modality="text"):
 
 
 def broken(n):
-    """Rows 3 and 70 cannot be read, texts 0-9 and 0-90 cannot be prepared, 0-20 and 0-140 have odd features."""
+    """Rows 3 and 70 cannot be read, texts 0-9 and 0-90 not be prepared, 0-20 and 0-140 have odd features."""
     rows = {3: OSError(errno.EIO, "Input/output error"), 70: DataError("the row is ragged")}
     values = {
         "0-20": np.array([0, np.nan, 0, 0, 0], np.float32),

@@ -1,4 +1,7 @@
-"""The corrupt job: each role by itself, test sets never touched, and nothing of the truth in what a tuner is shown."""
+"""The corrupt job.
+
+Each role by itself, test sets never touched, and nothing of the truth in what a tuner is shown.
+"""
 
 from dataclasses import replace
 

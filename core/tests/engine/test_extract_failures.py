@@ -1,4 +1,4 @@
-"""Extracting features where memory runs out, a write fails, a process is killed, and where several run at once."""
+"""Extracting features where memory runs out, a write fails, a process is killed, or several run at once."""
 
 import errno
 import json

@@ -1,4 +1,7 @@
-"""Splits: no group and no copy straddles two of them, test sets stay, and two tuners of one replicate see the same."""
+"""Splits.
+
+No group and no copy straddles two of them, test sets stay, and two tuners of one replicate see the same.
+"""
 
 import numpy as np
 import pytest

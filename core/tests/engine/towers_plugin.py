@@ -187,7 +187,10 @@ FAILED = []
 
 
 class Fickle:
-    """An assessor that keeps nothing in the first replicate, cannot be trained in the second, and keeps all in the others."""
+    """An assessor that differs from replicate to replicate.
+
+    It keeps nothing in the first, cannot be trained in the second, and keeps all in the others.
+    """
 
     def __init__(self, config):
         del config

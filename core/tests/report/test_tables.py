@@ -1,4 +1,4 @@
-"""Tables: what they say exactly, how wide they are, and what a spreadsheet or a markdown reader makes of them."""
+"""Tables: what they say exactly, how wide they are, what spreadsheet or markdown readers make of them."""
 
 from __future__ import annotations
 

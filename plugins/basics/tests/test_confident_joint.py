@@ -1,4 +1,4 @@
-"""The confident joint: an example worked out by hand, a second implementation in plain loops, and whether it finds errors."""
+"""The confident joint: an example by hand, a second version in plain loops, and whether it finds errors."""
 
 import numpy as np
 import pytest

@@ -210,7 +210,7 @@ def test_flip_probabilities_have_the_mean_they_should_and_rise_with_the_rate(rat
 
 
 def test_flip_probabilities_are_quantiles_of_a_truncated_normal():
-    """Where truncation hardly matters the quantiles are those of a plain normal, and a loop of rejections agrees elsewhere."""
+    """Where truncation hardly matters quantiles are a plain normal's; a rejection loop agrees elsewhere."""
     from statistics import NormalDist
 
     quantile = np.array([0.1, 0.5, 0.9])

@@ -1,4 +1,7 @@
-"""Evaluators: known values of perfect and constant predictions, scikit-learn's values elsewhere, unknown targets, absent classes."""
+"""Evaluators: known values, scikit-learn's values elsewhere, unknown targets, absent classes.
+
+The known values are those of perfect and constant predictions.
+"""
 
 import math
 from dataclasses import dataclass, field

@@ -17,8 +17,16 @@ from pathlib import Path
 from burnish_basics._data import *
 from burnish_basics.sources import _light
 folder, table, arrays = map(Path, sys.argv[1:])
-print(_light.folder_fingerprint(FolderConfig(path=folder)), _light.folder_provides(FolderConfig(path=folder)), _light.folder_guess(folder))
-print(_light.csv_fingerprint(CsvConfig(path=table)), _light.csv_provides(CsvConfig(path=table)), _light.csv_guess(table))
+print(
+    _light.folder_fingerprint(FolderConfig(path=folder)),
+    _light.folder_provides(FolderConfig(path=folder)),
+    _light.folder_guess(folder),
+)
+print(
+    _light.csv_fingerprint(CsvConfig(path=table)),
+    _light.csv_provides(CsvConfig(path=table)),
+    _light.csv_guess(table),
+)
 print(_light.npz_provides(NpzConfig(path=arrays)), _light.npz_guess(arrays))
 print(_light.digits_fingerprint(DigitsConfig()), _light.digits_provides(DigitsConfig()))
 print([name for name in ("torch", "numpy", "sklearn", "pyarrow", "PIL") if name in sys.modules])

@@ -49,7 +49,7 @@ class Points:
 
 
 class Encoder:
-    """Encodes "birch 3" near the direction of birch, and a bare name as its direction, moved the same way for every class."""
+    """Encodes "birch 3" near birch's direction, a bare name as its direction moved alike for every class."""
 
     dim, modality, views = DIM, "text", False
 

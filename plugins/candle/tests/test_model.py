@@ -91,7 +91,10 @@ def test_items_that_attend_to_a_context_are_those_of_the_mask_over_everything():
 
 
 def test_an_item_alone_has_the_scores_it_has_among_others_only_with_queries():
-    """Texts attend to items with every other mask, or items to each other, so that a batch decides about its items' scores."""
+    """Texts attend to items with every other mask, or items to each other.
+
+    A batch then decides about its items' scores.
+    """
     for mask in ALL_MASKS:
         model, v = made(mask=mask)
         with torch.no_grad():

@@ -18,7 +18,7 @@ SMALL = {"heads": 2, "epochs": 3, "warmup": 0}
 
 
 def new_task(new=1, **options):
-    """Return a task in which the last classes have no training and no validation item, as the engine makes it."""
+    """Return a task as the engine makes it, with no training and no validation item in the last classes."""
     classes = 3
     given = practice(classes, relabel=lambda y: np.where(y >= classes - new, -1, y), **options)
     known = np.arange(classes) < classes - new

@@ -79,7 +79,7 @@ def test_one_weight_a_template_is_the_mean_over_classes_that_have_items():
 
 
 def _hard():
-    """Return a task of three classes in five dimensions whose class 2 has a poor name, and alone a description."""
+    """Return a task of three classes in five dimensions; class 2 has a poor name, and alone a description."""
     given = practice(3, dim=5)
     described = Classes.of(given.task.classes.names, [[], [], ["three"]])
 
@@ -136,7 +136,7 @@ def test_the_pool_can_be_asked_for_and_must_be_there():
     with pytest.raises(FitError, match="there is no pool split"):
         tuner.fit(given.task)
     pool = {**given.task.splits, "pool": Split("pool", given.task.splits["validation"].index)}
-    features = lambda name: given.task.features("validation" if name == "pool" else name)
+    features = lambda name: given.task.features("validation" if name == "pool" else name)  # noqa: E731
     assert tuner.fit(replace(given.task, splits=pool, features=features)).classes is given.task.classes
     several = MultiLabels(positive=np.ones((len(given.task.supervision), 3), dtype=bool))
     with pytest.raises(FitError, match="not defined"):

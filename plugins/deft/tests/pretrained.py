@@ -20,7 +20,10 @@ WORDS = ("photo of", "my", "a good", "one", "picture:", "x", "this is")
 
 @cache
 def pretrained():
-    """Return the backbone: nearly every picture is nearest to the caption of its class, whatever words stand in front of it."""
+    """Return the backbone: nearly every picture is nearest to the caption of its class.
+
+    That holds whatever words stand in front of the caption.
+    """
     towers = PracticeTowers()
     towers.logit_scale = SCALE
     task = practice_on_pictures(CLASSES, n=400).task

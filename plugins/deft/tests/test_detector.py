@@ -28,7 +28,7 @@ QUICK = DeFTConfig(context=1, visual=2, epochs=24, batch=16)
 
 
 def found(opinion, shown, wrong):
-    """Return the mean AUROC within each observed class, so that a threshold of its own for each class is not needed."""
+    """Return the mean AUROC within each observed class, so that no class needs a threshold of its own."""
     places = np.searchsorted(shown.index, opinion.index)
     w, y = wrong[places], shown.supervision.y[places]
     return np.mean(

@@ -1,4 +1,4 @@
-"""Full fine-tuning: which parameters are trained, what is saved, and that a restored predictor is the same."""
+"""Full fine-tuning: which parameters are trained, what is saved, that a restored predictor is the same."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Formulas against values computed apart from this code, against loops, and against what each loss may move."""
+"""Formulas against values computed apart from this code, against loops, and what each loss may move."""
 
 import math
 

@@ -63,7 +63,8 @@ def test_stimuli_that_ask_for_a_confidence_score_are_judged_by_the_class():
     class Obedient:
         def generate(self, prompts, decoding, seeds):
             return [
-                f"{prompt.split(' is ')[-1].split()[0]}{', confidence score: 0.9' if 'confidence score' in prompt else ''}"
+                prompt.split(" is ")[-1].split()[0]
+                + (", confidence score: 0.9" if "confidence score" in prompt else "")
                 for prompt in prompts
             ]
 

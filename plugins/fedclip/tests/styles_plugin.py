@@ -66,7 +66,7 @@ class Styles:
 
 
 class Encoder:
-    """Encodes "birch ink 3" near the direction of birch, moved by the hand, and a bare name as its direction."""
+    """Encodes "birch ink 3" near birch's direction, moved by the hand, and a bare name as its direction."""
 
     dim, modality, views = DIM, "text", False
 

@@ -1,4 +1,7 @@
-"""FedCLIP on Flower: the apps against a grid that hands messages over by itself, and, slow, against Flower's own simulation."""
+"""FedCLIP on Flower: the apps against a grid that hands messages over by itself.
+
+And, slow, against Flower's own simulation.
+"""
 
 import sys
 from dataclasses import replace

@@ -42,7 +42,10 @@ PARTS = [Part(0, np.arange(0, 21)), Part(1, np.arange(21, 24)), Part(2, np.arang
 
 
 def one_by_one(model, start, items, part, training, turn):
-    """Train one client alone, batch by batch, with Adam as it is written down (Kingma and Ba 2015, algorithm 1) and an L2 penalty."""
+    """Train one client alone, batch by batch, with Adam as it is written down and an L2 penalty.
+
+    Adam is written down in Kingma and Ba 2015, algorithm 1.
+    """
     values = {name: t.clone().double() for name, t in start.items()}
     first, second = ({name: torch.zeros_like(v) for name, v in values.items()} for _ in range(2))
     x, texts = items.x.double(), getattr(model, "texts", torch.zeros(0)).double()

@@ -1,4 +1,4 @@
-"""Tiny models with random weights, in the library's own files, and photographs that interpolation matters for."""
+"""Tiny models with random weights in the library's own files, and photographs where interpolation matters."""
 
 import os
 

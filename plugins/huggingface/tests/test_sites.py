@@ -48,7 +48,7 @@ def order_of(module, names, run):
     """Return names of modules in the order a forward pass leaves them, and what left the last of them."""
     seen, handles = [], []
     for name in names:
-        hook = lambda module, args, out, name=name: seen.append((name, out))
+        hook = lambda module, args, out, name=name: seen.append((name, out))  # noqa: E731
         handles.append(module.get_submodule(name).register_forward_hook(hook))
     with torch.inference_mode():
         run()

@@ -1,4 +1,4 @@
-"""The tuner: what is put in, where it starts, what it learns from, and that the frozen model stays as it was."""
+"""The tuner: what is put in, where it starts, what it learns from, and that the frozen model stays as is."""
 
 from dataclasses import replace
 from typing import get_args

@@ -1,4 +1,7 @@
-"""The tuner: its objective against golden values and a plain second implementation, its variants, its control, and training in a stack."""
+"""The tuner: its objective, its variants, its control, and training in a stack.
+
+The objective is held against golden values and a plain second implementation.
+"""
 
 import dataclasses
 
@@ -188,7 +191,10 @@ def test_lambda_0_is_the_plain_mlp():
 
 
 def test_a_step_against_torch_and_full_decompositions():
-    """Ten steps of the stacked trainer against torch's own AdamW on the same batches with `torch.linalg.svd` and the D x D matrix."""
+    """Ten steps of the stacked trainer against torch's own AdamW on the same batches.
+
+    The latter uses `torch.linalg.svd` and the D x D matrix.
+    """
     from burnish.blocks.batches import batch_rows
 
     config = NMTuneConfig(epochs=2, batch=32, lam=1.0, schedule="constant")

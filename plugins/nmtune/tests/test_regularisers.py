@@ -1,4 +1,7 @@
-"""The three regularisers against loops and full decompositions, closed-form gradients, autograd, gradcheck and golden values."""
+"""The three regularisers against loops, full decompositions and golden values.
+
+And against closed-form gradients, autograd and gradcheck.
+"""
 
 import numpy as np
 import pytest

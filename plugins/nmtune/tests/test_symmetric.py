@@ -1,4 +1,7 @@
-"""Symmetric products and decompositions are what torch gives for one matrix, whatever their size and company, and threads stay as they were."""
+"""Symmetric products and decompositions are what torch gives for one matrix.
+
+That holds whatever their size and company, and threads stay as they were.
+"""
 
 import pytest
 import torch

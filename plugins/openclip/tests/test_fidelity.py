@@ -25,7 +25,7 @@ FLOAT32, BFLOAT16 = 1e-3, 5e-2
 
 
 def _apart(one, other):
-    """The largest distance of an item's features, relative to how far that item lies from the middle of all."""
+    """The largest distance of an item's features, relative to the item's distance from the middle of all."""
     return float(((one - other).norm(dim=1) / (other - other.mean(0)).norm(dim=1)).max())
 
 

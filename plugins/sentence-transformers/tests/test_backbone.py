@@ -1,4 +1,4 @@
-"""Features against the library's own loop, and what becomes of long texts, prompts and other texts in a batch."""
+"""Features against the library's own loop; what becomes of long texts, prompts and others in a batch."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

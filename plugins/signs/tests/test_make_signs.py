@@ -1,4 +1,4 @@
-"""How signers are derived from the order of the photographs, and that the packaged files can be made again."""
+"""How signers follow from the order of the photographs, and that the packaged files can be made again."""
 
 import importlib.util
 import json

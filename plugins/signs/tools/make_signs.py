@@ -38,7 +38,7 @@ CLASSES = 10
 SOURCE = {
     "name": "Sign Language Digits Dataset",
     "by": (
-        "Turkey Ankara Ayrancı Anadolu High School's students; project executives Zeynep Dikle and Arda Mavi"
+        "Turkey Ankara Ayrancı Anadolu High School's students; project executives Zeynep Dikle and Arda Mavi"  # noqa: RUF001 (Turkish)
     ),
     "licence": "Apache-2.0, Copyright 2017 Arda Mavi",
     "url": "https://github.com/ardamavi/Sign-Language-Digits-Dataset",
@@ -104,7 +104,7 @@ def choose_test_groups(groups: int) -> NDArray[np.int16]:
 def irregular(
     labels: NDArray[np.int64], groups: NDArray[np.int64], numbers: NDArray[np.int64]
 ) -> dict[str, dict[str, str]]:
-    """Return the labels, in the order they were taken, of the groups that are not 0 to 9, by what is odd about them."""
+    """Return the labels, in the order taken, of the groups that are not 0 to 9, by what is odd about them."""
     found: dict[str, dict[str, str]] = {"not each number once": {}, "another order": {}}
     for group in range(groups.max() + 1):
         rows = np.flatnonzero(groups == group)

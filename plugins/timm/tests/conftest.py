@@ -11,7 +11,10 @@ MODELS = ("test_vit", "test_resnet", "test_convnext", "test_efficientnet")
 
 
 def _make(name, seed=0, **options):
-    """Return a timm model of random weights whose batch normalisation has the statistics of images, so that features differ as trained ones do."""
+    """Return a timm model of random weights whose batch normalisation has the statistics of images.
+
+    Features then differ as trained ones do.
+    """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         model = timm.create_model(name, **options)

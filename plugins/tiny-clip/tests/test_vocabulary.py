@@ -1,13 +1,13 @@
-"""The vocabulary: fixed size, any text has tokens, and open_clip's tokenizer gives the same numbers as the training's."""
+"""The vocabulary: fixed size, any text has tokens, and open_clip's tokenizer gives the training's numbers."""
 
 import pytest
 import torch
 
 open_clip = pytest.importorskip("open_clip")
 
-from burnish_tiny_clip import TinyClipConfig
-from burnish_tiny_clip.files import folder_of
-from burnish_tiny_clip.training.vocabulary import (
+from burnish_tiny_clip import TinyClipConfig  # noqa: E402
+from burnish_tiny_clip.files import folder_of  # noqa: E402
+from burnish_tiny_clip.training.vocabulary import (  # noqa: E402
     CONTEXT,
     END,
     PAD,

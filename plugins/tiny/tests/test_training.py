@@ -1,4 +1,4 @@
-"""The training loop: it learns, repeats, resumes to the same weights, and refuses what does not belong together."""
+"""The training loop: it learns, repeats, resumes to the same weights, and refuses what does not match."""
 
 import json
 

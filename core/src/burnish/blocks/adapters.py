@@ -61,10 +61,10 @@ def adaptformer(
     init: Init = "normal",
     blocks: Sequence[int] | None = None,
 ) -> None:
-    """Let each block give y + alpha Up(ReLU(Down(LN(x)))) for its output y, where x is what the normalisation before its MLP reads.
+    """Let each block give y + alpha Up(ReLU(Down(LN(x)))) for its output y.
 
-    That is x + MLP(LN2(x)) with a branch beside the MLP (AdaptFormer, arXiv:2205.13535): 2w + (wr + r) + (rw
-    + w) + 1 numbers a block.
+    Here x is what the normalisation before its MLP reads. That is x + MLP(LN2(x)) with a branch beside the
+    MLP (AdaptFormer, arXiv:2205.13535): 2w + (wr + r) + (rw + w) + 1 numbers a block.
 
     Args:
         lease: the module.
@@ -171,11 +171,11 @@ def visual_prompts(
     deep: bool = True,
     blocks: Sequence[int] | None = None,
 ) -> None:
-    """Put learnt tokens behind those of the first block, and in deep prompting others in their place before each further block.
+    """Put learnt tokens behind those of the first block, in deep prompting others before each further block.
 
-    They are taken away after the last block. They are drawn from U(-v, v), v = sqrt(6 / (3 p^2 + w)) for
-    patches of p x p pixels (visual prompt tuning, arXiv:2203.12119): count * w numbers, in deep prompting for
-    each block.
+    The tokens of a further block take the place of those before. After the last block they are taken away.
+    They are drawn from U(-v, v), v = sqrt(6 / (3 p^2 + w)) for patches of p x p pixels (visual prompt tuning,
+    arXiv:2203.12119): count * w numbers, in deep prompting for each block.
 
     Args:
         lease: the module.
@@ -209,7 +209,9 @@ def visual_prompts(
 def scale_shift(
     lease: Lease, sites: Sites, *, generator: Generator, blocks: Sequence[int] | None = None
 ) -> None:
-    """Let query, key and value, and the output of attention, of each block be gamma y + beta (SSF, arXiv:2210.08823): 8w numbers a block.
+    """Let query, key and value, and the output of attention, of each block be gamma y + beta.
+
+    This is SSF (arXiv:2210.08823): 8w numbers a block.
 
     Args:
         lease: the module.

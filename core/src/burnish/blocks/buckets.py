@@ -106,7 +106,7 @@ def is_wide(module: nn.Module, rows: int) -> bool:
 
 
 def can_share(module: nn.Module, rows: int) -> bool:
-    """Return whether trials of this head, on batches of this many rows, are trained in one matrix product each.
+    """Return whether trials of this head, on this many rows a batch, are trained in one matrix product each.
 
     A matrix product rounds differently where its matrices start at odd addresses. So heads share one only if
     every trial's matrices have a multiple of 16 numbers: else a trial's bits would depend on its place in the

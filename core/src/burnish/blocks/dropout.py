@@ -1,4 +1,7 @@
-"""Dropout that stacks: its masks are a function of a trial's own seed and step, not of a generator that the trials would share."""
+"""Dropout that stacks.
+
+Its masks are a function of a trial's own seed and step, not of a generator that the trials would share.
+"""
 
 from __future__ import annotations
 

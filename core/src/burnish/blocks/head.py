@@ -38,7 +38,7 @@ class Outputs(NamedTuple):
 
     logits: Tensor
     embeddings: Tensor | None = None
-    extra: dict[str, Tensor] = {}
+    extra: dict[str, Tensor] = {}  # noqa: RUF012 - never written to
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,7 +81,7 @@ class Lease:
     # -- putting parts in ------------------------------------------------------------------------------------
 
     def add(self, name: str, part: nn.Module) -> None:
-        """Train a part together with the module, such as a head or prompts that a hook of the tuner's own reads.
+        """Train a part together with the module, such as a head or prompts that the tuner's own hook reads.
 
         Raises:
             PluginError: there is a part of this name, or the lease is over.
@@ -154,7 +154,10 @@ class Lease:
         self._undo.append(lambda: setattr(parent, child, original))
 
     def reparametrise(self, name: str, site: str, parameter: str, part: nn.Module) -> None:
-        """Let the module at `site` use ``part(w)`` in the place of its parameter w, such as one that adds a low-rank product."""
+        """Let the module at `site` use ``part(w)`` in the place of its parameter w.
+
+        One that adds a low-rank product, for example.
+        """
         self.add(name, part)
         owner = self._site(site)
         parametrize.register_parametrization(owner, parameter, _Switched(part, lambda: self._on), unsafe=True)

@@ -169,7 +169,10 @@ class OpenClip:
         return self.text_tower.embed_tokens(ids)
 
     def encode_embedded(self, embedded: Tensor, ids: Tensor) -> Tensor:
-        """Return text features of embeddings (`burnish.blocks.openclip_text.OpenClipText.encode_embedded`)."""
+        """Return text features of embeddings.
+
+        As `burnish.blocks.openclip_text.OpenClipText.encode_embedded` does.
+        """
         return self.text_tower.encode_embedded(embedded, ids)
 
     # -- Tokens, Maps, Attachable ----------------------------------------------------------------------------

@@ -80,7 +80,10 @@ def _blocks(transformer: Any, name: str) -> tuple[Block, ...]:
 
 
 def _block(block: Any, name: str) -> Block:
-    """Return the parts of a residual attention block, whose query, key and value are bare parameters of ``attn``."""
+    """Return the parts of a residual attention block.
+
+    Its query, key and value are bare parameters of ``attn``.
+    """
     return Block(
         name,
         attention=f"{name}.attn",

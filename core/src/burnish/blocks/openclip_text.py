@@ -184,7 +184,10 @@ class OpenClipText:
         return pooled.float()
 
     def _pooled(self, x: Tensor, ids: Tensor) -> Tensor:
-        """Return (K, w): of tokens (K, L, w), the one that stands for the text (``open_clip.transformer.text_global_pool``)."""
+        """Return (K, w): of tokens (K, L, w), the one that stands for the text.
+
+        As ``open_clip.transformer.text_global_pool`` does.
+        """
         tower = self._tower
         kind = tower.pool_type if tower is not self.module else tower.text_pool_type
         if kind == "first":

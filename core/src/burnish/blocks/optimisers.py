@@ -34,7 +34,7 @@ def schedule_factor(schedule: Literal["cosine", "constant"], step: int, steps: i
 
 
 class _Run(NamedTuple):
-    """Neighbouring trials with one learning rate and one weight decay, so that one kernel call serves them."""
+    """Neighbouring trials with one learning rate and one weight decay, so one kernel call serves them."""
 
     rows: slice
     lr: float
@@ -46,7 +46,9 @@ class _Run(NamedTuple):
 
 
 class StackedAdamW:
-    """AdamW (Loshchilov & Hutter, arXiv:1711.05101, algorithm 2; the arithmetic of `torch.optim.AdamW`) for T trials at once.
+    """AdamW for T trials at once.
+
+    Loshchilov & Hutter, arXiv:1711.05101, algorithm 2; the arithmetic of `torch.optim.AdamW`.
 
     Args:
         leaves: start values by name, (T, ...) float32 each; they are copied.
@@ -128,7 +130,10 @@ class StackedAdamW:
             )
 
     def _adopt_layout(self, gradients: Mapping[str, Tensor]) -> None:
-        """Keep values in memory as their gradients are (that of a linear layer's weight comes transposed), so that no step copies these."""
+        """Keep values in memory as their gradients are, so that no step copies these.
+
+        The gradient of a linear layer's weight comes transposed.
+        """
         orders = {
             name: (0, *sorted(range(1, g.ndim), key=g.stride, reverse=True)) for name, g in gradients.items()
         }

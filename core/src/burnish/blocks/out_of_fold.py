@@ -33,7 +33,9 @@ def out_of_fold(
     rng: np.random.Generator,
     l2: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Return the probabilities (M, C) float32 that multinomial logistic regression gives each item when trained on the other folds.
+    """Return the probabilities (M, C) float32 of each item from a model trained on the other folds.
+
+    The model is multinomial logistic regression.
 
     In each fold it minimises sum_i w_i CE(W x_i + b, y_i) + l2 / 2 ||W||^2 by L-BFGS on standardised columns;
     items without a label are scored and never trained on. A class that no training item of a fold has gets

@@ -16,7 +16,9 @@ from burnish.blocks.trial import Trial
 
 
 class StackData:
-    """Data of T trials; trial t's items stand at ``offsets[t]`` and after in everything that belongs to items.
+    """Data of T trials.
+
+    In everything that belongs to items, trial t's stand at ``offsets[t]`` and after.
 
     Args:
         trials: the trials, of one signature; one may stand there several times.

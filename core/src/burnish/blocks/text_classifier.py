@@ -40,9 +40,10 @@ def scale_of(task: Task, given: float | None) -> float:
 
 
 def ensemble(embeddings: NDArray[Any]) -> Tensor:
-    """Return one weight vector a class, (C, D) float32 of length 1, from text features (P, C, D) of its name in P templates.
+    """Return one weight vector a class, (C, D) float32 of length 1.
 
-    Each feature is normalised, then their mean is (arXiv:2103.00020, section 3.1.4).
+    It is made from text features (P, C, D) of the class's name in P templates. Each feature is normalised,
+    then their mean is (arXiv:2103.00020, section 3.1.4).
     """
     return normalize(
         normalize(torch.from_numpy(np.array(embeddings, dtype=np.float32)), dim=-1).mean(dim=0), dim=-1

@@ -176,7 +176,10 @@ def template_of(module: nn.Module, *, training: bool) -> nn.Module:
 
 
 def state_of(module: nn.Module, device: str) -> dict[str, dict[str, Tensor]]:
-    """Return a module's tensors as ``parameters`` (trained), ``frozen`` (parameters that are not) and ``buffers``, by name."""
+    """Return a module's tensors by name.
+
+    As ``parameters`` (trained), ``frozen`` (parameters that are not) and ``buffers``.
+    """
     parameters: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if p.requires_grad}
     frozen: dict[str, Tensor] = {name: p for name, p in module.named_parameters() if not p.requires_grad}
     groups = {"parameters": parameters, "frozen": frozen, "buffers": dict(module.named_buffers())}

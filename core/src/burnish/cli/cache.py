@@ -1,4 +1,4 @@
-"""``burnish cache``: what is cached, whether it is whole, what to remove, and why features would be made again."""
+"""``burnish cache``: what is cached, whether it is whole, what to remove, why features would be remade."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def command(ctx: click.Context, with_torch: bool, as_json: bool) -> None:
 
 
 def examine(with_torch: bool) -> Findings:
-    """Look at versions, plugins, processor, device, cache and, where asked, at torch's own view of the machine.
+    """Look at versions, plugins, processor, device, cache and, where asked, at torch's view of the machine.
 
     Args:
         with_torch: whether to import torch.

@@ -24,7 +24,10 @@ _HELP: Final = {
 
 
 def recipe_options(command: CommandT) -> CommandT:
-    """Add the argument RECIPE, an option for each part (given twice: an axis), ``--replicates`` and ``-s``."""
+    """Add the argument RECIPE, an option for each part, ``--replicates`` and ``-s``.
+
+    A part given twice is an axis.
+    """
     replicates = click.option(
         "--replicates", type=click.IntRange(1), metavar="N", help="Replicates of every row."
     )

@@ -157,7 +157,10 @@ class Outcome(Protocol):
         """Return what a language model answered, as it came; None where the tuner asked none."""
 
     def class_embeddings(self, templates: Sequence[str]) -> NDArray[Any]:
-        """Return (P, C, D) float32 text features of every class name in P templates, as `burnish.contracts.Task` has them. Needs ``text-tower``."""
+        """Return (P, C, D) float32 text features of every class name in P templates.
+
+        They are as `burnish.contracts.Task` has them. Needs ``text-tower``.
+        """
 
     def wrong(self) -> NDArray[Any]:
         """Return (K,) bool for the assessment's items: the observed target differs from the truth.

@@ -44,4 +44,7 @@ class ScoresText(Protocol):
     """``score-text``: says how likely a given continuation is."""
 
     def log_likelihood(self, prompts: Sequence[str], continuations: Sequence[str]) -> Tensor:
-        """Return (B, L) float32 log-probabilities of each continuation's tokens after its prompt, in nats, NaN where there is no token."""
+        """Return (B, L) float32 log-probabilities of each continuation's tokens after its prompt.
+
+        They are in nats, and NaN where there is no token.
+        """

@@ -44,7 +44,10 @@ class Run:
 
 
 class SplitInputs(Protocol):
-    """The items of one split as a backbone prepares them, for tuners that run the backbone while they train."""
+    """The items of one split as a backbone prepares them.
+
+    For tuners that run the backbone while they train.
+    """
 
     def __len__(self) -> int:
         """Return the number M of items."""
@@ -177,11 +180,11 @@ class Adapted(ABC):
 
     @abstractmethod
     def adapt(self, backbone: Any) -> AbstractContextManager[Encodes]:
-        """Put what was learnt into a backbone and return an encoder whose features `Predictor.predict` reads; leaving takes it out again.
+        """Put what was learnt into a backbone and return an encoder; leaving takes it out again.
 
-        The encoder prepares items as the predictor wants them: crops of test-time ensembling belong to its
-        inputs, and what it gives for them to a row of its features. Within, it is called as any `Encodes`:
-        from several threads, in any order of items.
+        `Predictor.predict` reads the features of the encoder. The encoder prepares items as the predictor
+        wants them: crops of test-time ensembling belong to its inputs, and what it gives for them to a row of
+        its features. Within, it is called as any `Encodes`: from several threads, in any order of items.
         """
 
 

@@ -1,1 +1,4 @@
-"""The engine: plan -> data -> features -> corruption -> assessment -> fits -> measures -> store -> summary."""
+"""The engine, from a plan to a summary.
+
+Plan -> data -> features -> corruption -> assessment -> fits -> measures -> store -> summary.
+"""

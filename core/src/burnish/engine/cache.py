@@ -184,7 +184,7 @@ class FeatureCache:
         return entry
 
     def enforce_bound(self) -> list[EntryInfo]:
-        """Remove what was used longest ago until the cache is within its bound, and return what was removed."""
+        """Remove what was used longest ago until the cache is within its bound; return what was removed."""
         from burnish.engine.cache_care import prune
 
         return prune(self.folder, max_bytes=self.bound)

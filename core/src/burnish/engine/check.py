@@ -315,7 +315,7 @@ def _groups(dataset: Dataset) -> list[Finding]:
 
 
 def _by_value(dataset: Dataset, values: NDArray[Any], positions: NDArray[np.int64]) -> list[list[int]]:
-    """Return the positions that share a value, lists and what is in them in the order of the source's rows."""
+    """Return the positions that share a value, lists and their content in the order of the source's rows."""
     positions = positions[np.argsort(dataset.rows[positions])]
     order = positions[np.argsort(values[positions], kind="stable")]
     cuts = np.flatnonzero(values[order][1:] != values[order][:-1]) + 1

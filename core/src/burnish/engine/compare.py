@@ -117,10 +117,10 @@ def _paired(mine: Mapping[str, str], base: Mapping[str, str], lines: str) -> boo
 def _pair(
     row: Compared, baseline: Sequence[Compared], panel: str
 ) -> tuple[float, NDArray[np.float64], float]:
-    """Return a row's difference over the replicates that it and the baseline share, its draws, and the least p-value they can support.
+    """Return a row's difference from the baseline, its draws, and the least p-value they can support.
 
-    Where one of them lacks a replicate the draws are NaN: their means are over different replicates, and
-    nothing is paired any more.
+    The difference is over the replicates that the two share. Where one of them lacks a replicate the draws
+    are NaN: their means are over different replicates, and nothing is paired any more.
     """
     values = np.array([row.values[panel], *(b.values[panel] for b in baseline)])
     shared = np.isfinite(values).all(axis=0)

@@ -152,11 +152,11 @@ def hide(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
 
 
 def study_salt(dataset: Dataset) -> str:
-    """Return a text that follows from the content ids of all items, and that nobody knows who is not shown the test sets.
+    """Return a text that follows from the content ids of all items.
 
-    An assessor or tuner is shown features of other items only. Where these are the items themselves, it could
-    make their content ids from them; with this salt in the draw that is not enough to replay which labels are
-    wrong.
+    Nobody knows it who is not shown the test sets. An assessor or tuner is shown features of other items
+    only. Where these are the items themselves, it could make their content ids from them; with this salt in
+    the draw that is not enough to replay which labels are wrong.
     """
     return hashlib.sha256(dataset.ids.tobytes()).hexdigest()
 

@@ -202,7 +202,10 @@ class Execution:
                 return
 
     def _alike(self) -> bool:
-        """Return whether every trial has the same measures and test sets, so that the first ones tell which names the report can have."""
+        """Return whether every trial has the same measures and test sets.
+
+        Then the first ones tell which names the report can have.
+        """
         cells = self.plan.cells
         return (
             len({cell.data.digest for cell in cells}) == 1

@@ -23,7 +23,10 @@ from burnish.errors import MachineError
 
 Chunk = bytes | bytearray | memoryview
 Fault = Callable[[int, str, Path], None]
-"""Called before a physical operation with its number (0, 1, ...), its kind (``mkdir write fsync rename``) and the path."""
+"""Called before a physical operation.
+
+Its arguments are the operation's number (0, 1, ...), its kind (``mkdir write fsync rename``) and the path.
+"""
 
 PART: Final = ".part-"
 """What the name of a temporary file begins with."""

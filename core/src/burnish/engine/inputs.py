@@ -271,7 +271,7 @@ class Inputs:
         backbone = self.backbone(cell)
         component = component_of(cell.backbone, self.manager)
         if "module" in self.manager.provides(component, config_of(cell.backbone, component)):
-            assert self._live is not None
+            assert self._live is not None  # noqa: S101 - made above
             self._live.frozen = self._live.frozen or frozen_digest(backbone.module)
         return backbone
 

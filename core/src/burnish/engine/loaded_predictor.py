@@ -213,7 +213,7 @@ class LoadedPredictor:
             return self.predictor.predict(cell.inputs)
         if self.modality == "features":
             return self.predictor.predict(_stacked(cell.inputs))
-        assert self._encoder is not None
+        assert self._encoder is not None  # noqa: S101 - `stream` made it
         features: NDArray[np.float32] = (
             self._encoder.encode(cell.inputs).float().cpu().numpy()[: len(cell.good)]
         )

@@ -202,7 +202,7 @@ def _check_versions(meta: Mapping[str, Any], manager: Manager, where: str) -> No
 
 
 def _check_weights(backbone: Part, manager: Manager, where: str) -> None:
-    """Refuse a predictor whose backbone's options are wrong, or whose weights are others than those it was trained on."""
+    """Refuse a predictor whose backbone's options are wrong or whose weights it was not trained on."""
     try:
         found = read_part(
             "backbone", {"use": f"{backbone.plugin}/{backbone.name}", "with": dict(backbone.options)}, manager

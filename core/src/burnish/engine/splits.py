@@ -1,4 +1,7 @@
-"""Drawing train, validation and test so that neither a group nor two copies of one item straddle two of them."""
+"""Drawing train, validation and test.
+
+Neither a group nor two copies of one item straddle two of them.
+"""
 
 from __future__ import annotations
 
@@ -201,7 +204,10 @@ def _stratified(
     units: NDArray[np.int64],
     share: float,
 ) -> NDArray[np.int64]:
-    """Return the units with the smallest draws of each class, rounded so that a class of two or more keeps one on either side."""
+    """Return the units with the smallest draws of each class.
+
+    Their number is rounded so that a class of two or more keeps one on either side.
+    """
     label_of = labels[np.argsort(units, kind="stable")]
     chosen = []
     for label in np.unique(label_of):

@@ -67,7 +67,9 @@ def _counts(rng: np.random.Generator, size: int, draws: int) -> NDArray[np.uint1
 
 
 class Bootstrap:
-    """Draws of replicates and test units, the same for every measure of a study, so that differences of rows are paired.
+    """Draws of replicates and test units.
+
+    They are the same for every measure of a study, so that differences of rows are paired.
 
     Args:
         replicates: R.

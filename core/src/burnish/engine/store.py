@@ -25,23 +25,31 @@ FORMAT: Final = "1"
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE choices (key TEXT PRIMARY KEY, label TEXT NOT NULL, options TEXT NOT NULL, candidates TEXT NOT NULL, error TEXT NOT NULL) STRICT;
+CREATE TABLE choices (
+    key TEXT PRIMARY KEY, label TEXT NOT NULL, options TEXT NOT NULL, candidates TEXT NOT NULL,
+    error TEXT NOT NULL
+) STRICT;
 CREATE TABLE candidates (key TEXT PRIMARY KEY, value REAL, better TEXT NOT NULL, error TEXT NOT NULL) STRICT;
 CREATE TABLE trials (
     key TEXT PRIMARY KEY, labels TEXT NOT NULL, replicate INTEGER NOT NULL, options TEXT NOT NULL,
     versions TEXT NOT NULL, error TEXT NOT NULL
 ) STRICT;
 CREATE TABLE measures (
-    trial TEXT NOT NULL REFERENCES trials(key), position INTEGER NOT NULL, name TEXT NOT NULL, split TEXT NOT NULL, value REAL,
-    unit TEXT NOT NULL, better TEXT NOT NULL, n INTEGER NOT NULL, how TEXT NOT NULL, terms BLOB, PRIMARY KEY (trial, position)
+    trial TEXT NOT NULL REFERENCES trials(key), position INTEGER NOT NULL, name TEXT NOT NULL,
+    split TEXT NOT NULL, value REAL, unit TEXT NOT NULL, better TEXT NOT NULL, n INTEGER NOT NULL,
+    how TEXT NOT NULL, terms BLOB, PRIMARY KEY (trial, position)
 ) STRICT;
 CREATE TABLE extras (
-    trial TEXT NOT NULL REFERENCES trials(key), kind TEXT NOT NULL, position INTEGER NOT NULL, content TEXT NOT NULL,
-    PRIMARY KEY (trial, kind, position)
+    trial TEXT NOT NULL REFERENCES trials(key), kind TEXT NOT NULL, position INTEGER NOT NULL,
+    content TEXT NOT NULL, PRIMARY KEY (trial, kind, position)
 ) STRICT;
-CREATE TABLE costs (trial TEXT PRIMARY KEY REFERENCES trials(key), seconds REAL NOT NULL, stack INTEGER NOT NULL) STRICT;
+CREATE TABLE costs (
+    trial TEXT PRIMARY KEY REFERENCES trials(key), seconds REAL NOT NULL, stack INTEGER NOT NULL
+) STRICT;
 CREATE TABLE summaries (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
-CREATE TABLE notes (position INTEGER PRIMARY KEY, kind TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (kind, text)) STRICT;
+CREATE TABLE notes (
+    position INTEGER PRIMARY KEY, kind TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (kind, text)
+) STRICT;
 """
 
 _MEASURES = (
@@ -295,7 +303,7 @@ class Store:
         tables = ("candidates", "choices", "trials")
         with self._errors():
             return any(
-                self._db.execute(f"SELECT 1 FROM {table} WHERE error = '' LIMIT 1").fetchone()
+                self._db.execute(f"SELECT 1 FROM {table} WHERE error = '' LIMIT 1").fetchone()  # noqa: S608
                 for table in tables
             )
 
@@ -312,7 +320,7 @@ class Store:
                 "summaries",
                 "notes",
             ):
-                self._db.execute(f"DELETE FROM {table}")
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
             self._db.execute("DELETE FROM meta WHERE key != 'format'")
 
     def add(self, records: Iterable[Record]) -> None:

@@ -1,4 +1,7 @@
-"""The summarise job: rows over their replicates with intervals, panels of splits, and paired differences from a baseline."""
+"""The summarise job.
+
+Rows over their replicates with intervals, panels of splits, and paired differences from a baseline.
+"""
 
 from __future__ import annotations
 
@@ -196,7 +199,7 @@ def _row(row: Sequence[Record | None], boot: Bootstrap, column: Mapping[int, int
         if place in ratios and ratio_draws is not None:
             draws, units = ratio_draws[:, list(ratios).index(place)], ratios[place].units()
         else:
-            assert mean_draws is not None
+            assert mean_draws is not None  # noqa: S101 - every place is in one of the two
             draws, units = mean_draws[:, others.index(place)], 0
             if boot.replicates == 1:
                 draws = np.full_like(draws, np.nan)  # one number has no interval

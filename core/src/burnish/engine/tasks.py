@@ -125,7 +125,7 @@ class TaskSource:
 
 @dataclass(frozen=True, eq=False)
 class _SplitItems:
-    """The items of a split, read and prepared when they are asked for (`burnish.contracts.tuner.SplitInputs`)."""
+    """The items of a split, read and prepared when asked for (`burnish.contracts.tuner.SplitInputs`)."""
 
     dataset: Dataset
     index: NDArray[np.int64]

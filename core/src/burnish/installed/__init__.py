@@ -1,1 +1,4 @@
-"""What is installed: distributions and their versions, plugins loaded one by one, the identity of their code. Light."""
+"""What is installed. Light.
+
+Distributions and their versions, plugins loaded one by one, the identity of their code.
+"""

@@ -1,4 +1,7 @@
-"""Identity of code: what a key records so that a changed method is never mistaken for the one that made a result."""
+"""Identity of code.
+
+A key records it so that a changed method is never mistaken for the one that made a result.
+"""
 
 from __future__ import annotations
 

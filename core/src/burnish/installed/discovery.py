@@ -54,7 +54,7 @@ class PluginInfo:
         return f"{self.name} ({origin})" if origin else self.name
 
 
-class _Unusable(Exception):
+class _Unusable(Exception):  # noqa: N818 (it never leaves this module)
     """A plugin breaks a rule; the text is the reason."""
 
 

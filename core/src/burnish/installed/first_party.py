@@ -1,4 +1,7 @@
-"""What the project's own plugins offer, so that a name that is not installed can be answered with what to install."""
+"""What the project's own plugins offer.
+
+So a name that is not installed can be answered with what to install.
+"""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def _path(value: object, base: Path) -> Path:
         path = Path(value).expanduser()
     except RuntimeError as error:
         raise BadValueError(f"is {_say(value)}: {error}") from None
-    return Path(os.path.abspath(base / path))
+    return Path(os.path.abspath(base / path))  # noqa: PTH100 (resolve() would replace links by what they point at)
 
 
 _SCALARS: Final[dict[Any, Any]] = {bool: _bool, int: _int, float: _float, str: _str, Path: _path}

@@ -1,4 +1,7 @@
-"""Plans: a recipe with every default filled in, the trials it asks for, and the graph of shared jobs behind them. Light: no torch, no numpy."""
+"""Plans: recipes with every default filled in. Light: no torch, no numpy.
+
+With them come the trials that a recipe asks for, and the graph of shared jobs behind them.
+"""
 
 from __future__ import annotations
 

@@ -101,7 +101,10 @@ class Part:
         )
 
     def label_with_folders(self, depth: int) -> str:
-        """Return the label with that many last parts of every path in it, where it has the file's or folder's name alone."""
+        """Return the label with that many last parts of every path in it.
+
+        They stand where the label has the file's or folder's name alone.
+        """
         shown = _flat(parse_text(self.label).options)
         tails = {name: _tail(self.option(name), depth) for name in self.paths if name in shown}
         return self._label_with(tails) if tails else self.label
@@ -363,7 +366,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Job:
-    """A node of the graph: its key is a Merkle hash of its kind, resolved parts, code identity and the keys of its inputs."""
+    """A node of the graph.
+
+    Its key is a Merkle hash of its kind, resolved parts, code identity and the keys of its inputs.
+    """
 
     kind: JobKind
     key: str

@@ -84,7 +84,10 @@ class Resolver:
         return [part.relabelled(labels) for part in found]
 
     def chains(self, key: str) -> list[tuple[ResolvedPart, ...]]:
-        """Return the values along an axis where a list inside is one value, applied in order, and ``none`` is no part."""
+        """Return the values along an axis where a list inside is one value, applied in order.
+
+        ``none`` is no part.
+        """
         value = self._given(key)
         found: list[tuple[ResolvedPart, ...]] = []
         for position, item in axis(value):
@@ -174,7 +177,7 @@ class Resolver:
         for override in (o for o in self.recipe.overrides if o.key == key and o.option in known):
             value = override.value
             if "path" in known[override.option].type and isinstance(value, str):
-                value = os.path.abspath(Path(value).expanduser())
+                value = os.path.abspath(Path(value).expanduser())  # noqa: PTH100 (links stay as they are written)
             set_option(changed, override.option, value, override.text, replace=True)
             self._applied.append(override)
         return changed
@@ -249,7 +252,7 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
     if any(name in {c.name, c.full_name} for c in sources):
         return None
     try:
-        path = Path(os.path.abspath(base / Path(text).expanduser()))
+        path = Path(os.path.abspath(base / Path(text).expanduser()))  # noqa: PTH100 (links stay as they are written)
         exists = path.exists()
     except (OSError, ValueError, RuntimeError):
         return None

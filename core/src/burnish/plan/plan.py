@@ -1,4 +1,4 @@
-"""A plan: a recipe with every default filled in, the trials it asks for, and the static graph of shared jobs behind them.
+"""A plan: a recipe with every default filled in, its trials, and the static graph of shared jobs.
 
 Nothing here imports torch or numpy: a study that is already complete is recognised from keys alone.
 

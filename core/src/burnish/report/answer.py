@@ -125,7 +125,10 @@ def _against(summary: Summary) -> list[str]:
 
 
 def _mixed(summary: Summary, panel: str) -> list[str]:
-    """Say of which lines the mean over all rows hides that they are above the baseline in some rows and below it in others."""
+    """Say of which lines the mean over all rows hides something.
+
+    They are above the baseline in some rows and below it in others.
+    """
     single = [c for c in summary.comparisons if c.labels and c.panel == panel]
     parts = []
     for line in distinct(c.line for c in single):
@@ -237,7 +240,10 @@ def quoted(place: str) -> str:
 
 
 def named(name: str) -> str:
-    """Return a component's or an option's name between backticks, so that ``nothing`` does not read as a word."""
+    """Return the name of a component or option between backticks.
+
+    So ``nothing`` does not read as a word.
+    """
     return "`" + one_line(name).replace("`", "'") + "`"
 
 

@@ -1,7 +1,7 @@
-"""Figures of a study: small pictures that stand beside each other in the report, each a matplotlib `Figure` (no pyplot, no global state kept).
+"""Figures of a study: small pictures that stand beside each other in the report.
 
-A line has one colour and one marker in all of them (`burnish.report.style.looks`), so that they share one
-legend.
+Each is a matplotlib `Figure` (no pyplot, no global state kept). A line has one colour and one marker in all
+of them (`burnish.report.style.looks`), so that they share one legend.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _line(axes: Axes, cells: Sequence[Sequence[Point]], look: Look) -> None:
 
 
 def _bars(axes: Axes, there: Sequence[Point], look: Look, *, flat: bool = False) -> None:
-    """Draw points with their intervals, upright or `flat` (then x is the value's axis and y the position's)."""
+    """Draw points with their intervals, upright or `flat` (x is the value's axis then, y the position's)."""
     for point in there:
         if math.isfinite(point.low) and math.isfinite(point.high):
             ends = (
@@ -246,7 +246,7 @@ def _at(number: Number, unit: str) -> Point:
 
 
 def differences(summary: Summary) -> list[Picture]:
-    """Return the differences from the baseline over all rows with their intervals, a picture for each panel."""
+    """Return the differences from the baseline over all rows with their intervals, a picture a panel."""
     overall = [c for c in summary.comparisons if not c.labels and math.isfinite(c.difference)]
     scale = _scale(summary.unit)
     look = {row.line: looks(summary.all_series)[summary.series(row)] for row in summary.rows}

@@ -60,7 +60,10 @@ class OpenedStudy:
         )
 
     def records(self, *, terms: bool = False, extras: bool = False) -> list[Record]:
-        """Return the trials of the plan, with the terms of measures or with tables and curves, labelled as the rows of the summary are."""
+        """Return the trials of the plan, labelled as the rows of the summary are.
+
+        With the terms of measures, or with tables and curves, where asked.
+        """
         with Store(self.folder / STORE, create=False) as store:
             keys = json.loads(store.meta("trials") or "[]")
             found = store.records(keys, terms=terms, extras=extras)

@@ -105,7 +105,10 @@ def curves(summary: Summary, records: Sequence[Record]) -> list[Curves]:
 def per_class(
     summary: Summary, records: Sequence[Record], column: str
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Return a column of the ``per-class`` tables by panel, class and line, as means over rows, replicates and the panel's splits."""
+    """Return a column of the ``per-class`` tables by panel, class and line.
+
+    The values are means over rows, replicates and the panel's splits.
+    """
     series_of = {_key(row.labels): summary.series(row) for row in summary.rows}
     gathered: dict[str, dict[str, dict[str, list[float]]]] = {panel: {} for panel in summary.shown()}
     for record in records:

@@ -17,7 +17,10 @@ _MARKDOWN: Final = re.compile(r"([\\|<>*_\[\]`~])")
 
 @dataclass(frozen=True)
 class Column:
-    """A column: numbers are right-aligned and never broken, text is left-aligned and broken where space is short."""
+    """A column.
+
+    Numbers are right-aligned and never broken, text is left-aligned and broken where space is short.
+    """
 
     title: str
     numeric: bool = True
@@ -96,7 +99,10 @@ def fill(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def _shrunk(natural: Sequence[int], text: Sequence[bool], width: int) -> list[int]:
-    """Return column widths, the widest text columns narrowed until the table fits or they cannot be narrower."""
+    """Return column widths.
+
+    The widest text columns are narrowed until the table fits or they cannot be narrower.
+    """
     widths = list(natural)
     while sum(widths) + len(_GAP) * (len(widths) - 1) > width:
         wide = [i for i, is_text in enumerate(text) if is_text and widths[i] > max(_NARROWEST, width // 4)]
@@ -160,7 +166,10 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 
 def broken(text: str, width: int, after: str = " ,:/=+-") -> list[str]:
-    """Return a text in lines of at most a width, broken after one of the characters in `after` where there is one."""
+    """Return a text in lines of at most a width.
+
+    Each is broken after one of the characters in `after` where there is one.
+    """
     lines = []
     while columns_of(text) > width:
         fits = 0

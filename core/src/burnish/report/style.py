@@ -1,4 +1,7 @@
-"""How figures look: one colour and one marker a line in all of them, in colours that a page may replace by its theme's."""
+"""How figures look: one colour and one marker a line in all of them.
+
+A page may replace the colours by its theme's.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ INK, MUTED, GRID, PAPER = "#1b1f24", "#59616b", "#dde1e6", "#fdfdfc"
 
 LINES: Final = ("#30353a", "#7683e0", "#cb7a04", "#0a5a06", "#5d0cac", "#a09055", "#aa5a63", "#2f97ac")
 LINES_DARK: Final = ("#dde3ea", "#4f86ff", "#ed900c", "#78cd86", "#f79cff", "#f6e477", "#f7525c", "#12a09d")
-"""Any two differ for readers with protanopia, deuteranopia or tritanopia, too, and all stand out from the background by 3 to 1."""
+"""Any two differ for readers with protanopia, deuteranopia or tritanopia, too.
+
+All stand out from the background by 3 to 1.
+"""
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "p")
 RAMP: Final = ("#1d2b7a", "#5a2ca0", "#9a2f96", "#c8476f", "#d9663f", "#d08a1a")
 RAMP_DARK: Final = ("#4668e8", "#9a78f0", "#cf7fd8", "#f48db0", "#ffab86", "#ffd27a")

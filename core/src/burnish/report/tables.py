@@ -34,7 +34,7 @@ _MOST_CHOICES: Final = 24
 def render(
     summary: Mapping[str, Any] | Summary,
     *,
-    format: str = "text",
+    format: str = "text",  # noqa: A002 - the word users know
     width: int = 100,
     choices: Mapping[str, Mapping[str, Any]] | None = None,
     notes: Iterable[tuple[str, str]] = (),

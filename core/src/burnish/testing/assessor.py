@@ -126,7 +126,7 @@ class AssessorContract(PluginContract):
             return
         shown, _ = self.evidence(n=30)
         task = shown.task
-        assert task is not None
+        assert task is not None  # noqa: S101 - evidence on pictures has one
         module = task.backbone().module
         before = frozen_digest(module)
         self.assess(tmp_path, shown)

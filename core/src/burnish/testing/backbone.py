@@ -41,7 +41,10 @@ class FrozenContract(PluginContract):
     others: ClassVar[Sequence[Mapping[str, Any]]] = ()
 
     def test_its_fingerprint_is_light_and_follows_its_options(self, tmp_path: Path) -> None:
-        """The fingerprint needs no torch, is the same every time, and differs where `others` give other features."""
+        """The fingerprint needs no torch, is the same every time, and differs where features do.
+
+        `others` are the options that give other features.
+        """
         given = [to_options(self.config(tmp_path)), *map(dict, self.others)]
         texts = (json.dumps(given), json.dumps([*given, given[0]]))
         answers = [ask("component", self.plugin, self.kind, self.name, self.key, text) for text in texts]
@@ -134,7 +137,10 @@ class BackboneContract(FrozenContract):
         expect(not features.requires_grad, "features carry a gradient: encode under torch.inference_mode")
 
     def test_encoding_twice_gives_the_same(self, tmp_path: Path) -> None:
-        """The same items give the same bits, from this backbone and a fresh one, and nothing is drawn from global generators."""
+        """The same items give the same bits, from this backbone and a fresh one.
+
+        Nothing is drawn from global generators.
+        """
         backbone = self.backbone(tmp_path)
         given = payloads(backbone.modality)
         with global_randomness_untouched(f"backbone {self.name}"), nothing_written(f"backbone {self.name}"):
@@ -205,7 +211,7 @@ class BackboneContract(FrozenContract):
             expect(fine, f"prepare gives {name!r} that is no array with one row an item")
 
     def test_views_follow_from_content(self, tmp_path: Path) -> None:
-        """A numbered view of an item is the same in any batch and order, and another number gives another view."""
+        """A numbered view of an item is the same in any batch and order, another number gives another."""
         backbone = self.backbone(tmp_path)
         if not backbone.views:
             return
@@ -266,7 +272,7 @@ def weights_hash(holder: object) -> str:
     return digest.hexdigest()
 
 
-class _failing:
+class _failing:  # noqa: N801 (used like a function)
     """Makes the last leaf module of a backbone raise when it is called."""
 
     def __init__(self, backbone: object) -> None:

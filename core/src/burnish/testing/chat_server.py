@@ -1,4 +1,7 @@
-"""A real HTTP server on this machine that speaks OpenAI's protocol and answers from a script, for tests without a model."""
+"""A real HTTP server on this machine that speaks OpenAI's protocol.
+
+It answers from a script, for tests without a model.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,7 @@ class ChatServer:
             def do_POST(self) -> None:
                 server._answer(self)
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the library's name)
                 del format, args
 
         return Handler

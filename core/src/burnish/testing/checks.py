@@ -55,7 +55,9 @@ def refused(what: str, kind: type[BurnishError], call: Callable[[], object]) -> 
 
 @contextmanager
 def global_randomness_untouched(what: str) -> Iterator[None]:
-    """Fail where the block draws from, or seeds, the global generators of torch, numpy or Python, or changes torch's default dtype.
+    """Fail where the block touches global randomness or changes torch's default dtype.
+
+    It may neither draw from nor seed the global generators of torch, numpy or Python.
 
     Args:
         what: what runs in the block, for the message.

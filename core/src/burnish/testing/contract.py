@@ -177,7 +177,10 @@ class PluginContract:
             ) from error
 
     def test_its_targets_resolve_and_leave_torch_alone(self) -> None:
-        """Importing a target gives something to call, and changes neither random numbers nor defaults of the process."""
+        """Importing a target gives something to call.
+
+        It changes neither random numbers nor defaults of the process.
+        """
         for target, problem in ask("plugin", self.plugin)["targets"][f"{self.kind} {self.name}"].items():
             expect(not problem, f"{target}: {problem}")
 
@@ -199,7 +202,10 @@ class PluginContract:
         )
 
     def test_its_light_functions_are_light(self, tmp_path: Path) -> None:
-        """What a descriptor computes from a config (provides, views, fingerprint) needs neither torch nor numpy."""
+        """What a descriptor computes from a config needs neither torch nor numpy.
+
+        That is provides, views and fingerprint.
+        """
         descriptor = self.component().descriptor
         given = {name: getattr(descriptor, name, None) for name in ("provides", "views", "fingerprint")}
         names = [name for name, target in given.items() if target and isinstance(target, str)]

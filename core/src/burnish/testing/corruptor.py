@@ -79,7 +79,10 @@ class CorruptorContract(PluginContract):
         )
 
     def test_it_says_what_it_changed(self, tmp_path: Path) -> None:
-        """`changed` is True exactly where the target differs, all within the items given, and labels stay in range."""
+        """`changed` is True exactly where the target differs.
+
+        All that changed is within the items given, and labels stay in range.
+        """
         given = self.given()
         result = self.corrupt(tmp_path, given)
         before, after = _labels(given.supervision), _labels(result.supervision)

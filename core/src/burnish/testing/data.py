@@ -239,7 +239,9 @@ def practice_on_pictures(
     relabel: Callable[[NDArray[np.int64]], NDArray[np.int64]] = lambda y: y,
     replicate: int = 0,
 ) -> Practice:
-    """Return a task of pictures with a backbone that can be changed (`burnish.testing.towers.PracticeTowers`): a colour a class.
+    """Return a task of pictures, a colour a class, with a backbone that can be changed.
+
+    The backbone is `burnish.testing.towers.PracticeTowers`.
 
     Args:
         classes: C, at most 7.

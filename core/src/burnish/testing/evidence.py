@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def evidence(
     classes: int = 3, *, n: int = 240, dim: int = 6, wrong: float = 0.2, unknown: float = 0.0, seed: int = 0
 ) -> tuple[Evidence, NDArray[np.bool_]]:
-    """Return evidence on n items whose positions are not 0, 1, 2, ..., and which of their labels are wrong, (n,) bool.
+    """Return evidence on n items, and which of their labels are wrong, (n,) bool.
+
+    The positions of the items are others than 0, 1, 2, and so on.
 
     Args:
         classes: C; with a single one no label is wrong.
@@ -55,7 +57,9 @@ def evidence(
 def evidence_on_pictures(
     classes: int = 3, *, n: int = 240, wrong: float = 0.2, unknown: float = 0.0, seed: int = 0
 ) -> tuple[Evidence, NDArray[np.bool_]]:
-    """Return evidence on the training items, three fifths, of n pictures (`burnish.testing.data.practice_on_pictures`), and which labels are wrong.
+    """Return evidence on the training items of n pictures, and which labels are wrong.
+
+    They are three fifths of the pictures (`burnish.testing.data.practice_on_pictures`).
 
     Args:
         classes: C, at most 7; with a single one no label is wrong.
@@ -77,7 +81,7 @@ def evidence_on_pictures(
     labels = task.supervision.take(index)
     features = np.ascontiguousarray(task.features("train")[:, 0])
     groups = np.arange(len(index), dtype=np.int64)
-    assert isinstance(labels, Labels)
+    assert isinstance(labels, Labels)  # noqa: S101 - made above
     shown = Evidence(
         index,
         labels,

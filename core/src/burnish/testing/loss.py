@@ -144,7 +144,7 @@ class LossContract(PluginContract):
             )
 
     def test_it_is_a_pure_function(self, tmp_path: Path) -> None:
-        """Called twice it gives the same, changes none of its inputs and draws nothing from global generators."""
+        """Called twice it gives the same, changes no input and draws nothing from global generators."""
         loss = self.make(tmp_path)
         for form in self.forms(tmp_path):
             x, untouched = self.batch(form), self.batch(form)
@@ -215,7 +215,10 @@ class LossContract(PluginContract):
                     ) from error
 
     def test_it_stacks(self, tmp_path: Path) -> None:
-        """Under `torch.func.vmap` with 2 and 3 trials, values and gradients are those of one trial after the other."""
+        """Under `torch.func.vmap` with 2 and 3 trials it gives what one trial after the other does.
+
+        Both values and gradients.
+        """
         loss = self.make(tmp_path)
         for form in self.forms(tmp_path):
             for trials in (2, 3):

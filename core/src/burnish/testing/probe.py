@@ -43,7 +43,7 @@ def ask(question: str, *arguments: str) -> dict[str, Any]:
         "BURNISH_PLUGINS": arguments[0],
     }
     command = [sys.executable, "-m", "burnish.testing.probe", question, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 (the arguments are the test's own)
     if done.returncode:
         raise AssertionError(f"a process that describes plugin {arguments[0]!r} fails: {done.stderr[-2000:]}")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -56,7 +56,7 @@ def heavy_modules(before: frozenset[str]) -> list[str]:
 
 
 def about_plugin(before: frozenset[str], plugin: str) -> dict[str, Any]:
-    """Return heavy imports, what ``burnish show`` says of each component, and what resolving each target does."""
+    """Return heavy imports, what ``burnish show`` says of each component, what resolving each target does."""
     from burnish.manager import Manager
 
     manager = Manager(only=frozenset({plugin}))
@@ -127,7 +127,10 @@ def _state() -> dict[str, Any]:
 def about_component(
     before: frozenset[str], plugin: str, kind: str, name: str, key: str, options: str
 ) -> dict[str, Any]:
-    """Return what the light functions of a component give for each set of options, and what heavy packages they import."""
+    """Return what the light functions of a component give for each set of options.
+
+    And what heavy packages they import.
+    """
     from burnish import fingerprint
     from burnish.config import make_config
     from burnish.manager import Manager

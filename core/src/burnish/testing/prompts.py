@@ -26,7 +26,9 @@ _SAID = re.compile(r"number \d+ is ([a-z]+)")
 
 
 class PracticeModel:
-    """Answers with the class of the last text in a prompt (`burnish.contracts.language.Generates`), and now and then with ``no idea``.
+    """Answers with the class of the last text in a prompt, and now and then with ``no idea``.
+
+    It is a `burnish.contracts.language.Generates`.
 
     Args:
         doubt: share of prompts that it has no idea of, where tokens are drawn.
@@ -60,7 +62,7 @@ class TextPractice(Practice):
     test_texts: Sequence[str] = ()
 
     def read_by(self, predictor: Any) -> NDArray[Any]:
-        """Return what the model answers a predictor's prompts for the test set, (M, P) object array of str."""
+        """Return what the model answers a predictor's prompts for the test set, (M, P) str objects."""
         _, ids = items_of("text", self.test_texts)
         return ask(
             lambda: self.backbone,

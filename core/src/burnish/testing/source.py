@@ -76,14 +76,20 @@ class SourceContract(PluginContract):
         )
 
     def test_loading_twice_gives_the_same(self, tmp_path: Path) -> None:
-        """A fresh source gives the same items, order, targets and splits, and draws nothing from global generators."""
+        """A fresh source gives the same items, order, targets and splits.
+
+        Nothing is drawn from global generators.
+        """
         first = self.loaded(tmp_path)
         with global_randomness_untouched(f"source {self.name}"):
             second = self.load(tmp_path)
         expect(first.fingerprint() == second.fingerprint(), "a second load gives another data set")
 
     def test_items_are_of_its_modality(self, tmp_path: Path) -> None:
-        """Items can be read: images as file bytes or uint8 (H, W, 3), texts as str, features as finite float32 rows of one width."""
+        """Items can be read.
+
+        Images as file bytes or uint8 (H, W, 3), texts as str, features as finite float32 rows of one width.
+        """
         dataset = self.loaded(tmp_path)
         expect(dataset.modality in _TYPES, f"modality is {dataset.modality!r}. Possible: {', '.join(_TYPES)}")
         widths = set()
@@ -174,7 +180,10 @@ class SourceContract(PluginContract):
             expect(not shared, f"{len(shared)} groups are in train and in {name!r}")
 
     def test_it_provides_what_its_descriptor_says(self, tmp_path: Path) -> None:
-        """`provides` has the modality and the kind of targets, and ``groups`` exactly where there is a column ``group``."""
+        """`provides` has the modality and the kind of targets.
+
+        It has ``groups`` exactly where there is a column ``group``.
+        """
         dataset = self.loaded(tmp_path)
         provided = set(self._light(tmp_path)["provides"][0])
         wanted = {dataset.modality, dataset.supervision.word} | (

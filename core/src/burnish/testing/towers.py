@@ -1,7 +1,7 @@
-"""A small image and text model with everything that `burnish.contracts.towers` speaks of, for tests of methods that run inside a backbone.
+"""A small image and text model for tests of methods that run inside a backbone.
 
-Its weights are random, of one seed: what it sees of a picture is enough to learn from, what it makes of a
-text means nothing.
+It has everything that `burnish.contracts.towers` speaks of. Its weights are random, of one seed: what it sees
+of a picture is enough to learn from, what it makes of a text means nothing.
 """
 
 from __future__ import annotations

@@ -194,7 +194,10 @@ class TunerContract(PluginContract):
         _same_state(predictor.state(), again.state(), "a restored predictor")
 
     def test_a_crafted_state_is_refused(self, tmp_path: Path) -> None:
-        """Missing, extra, misshapen, mistyped and non-finite tensors, and an empty info, end in a ModelFileError."""
+        """Crafted tensors and an empty info end in a ModelFileError.
+
+        The tensors are missing, extra, misshapen, mistyped or non-finite.
+        """
         given, predictor = self.fitted(tmp_path)
         state, info, classes = dict(predictor.state()), dict(predictor.info()), given.task.classes
 
@@ -322,7 +325,10 @@ class TunerContract(PluginContract):
         expect(before == given.task.supervision.fingerprint(), "fit changes the supervision it is given")
 
     def test_the_frozen_weights_stay_what_they_are(self, tmp_path: Path) -> None:
-        """A backbone has the same bits after a fit, after a fit that broke off, and while and after its predictor adapted it."""
+        """A backbone has the same bits after a fit, even one that broke off.
+
+        It has them while and after its predictor adapted it, too.
+        """
         if "module" not in self.component().descriptor.needs:
             return
         given = self.practice(tmp_path)

@@ -1,4 +1,7 @@
-"""A plugin with one component a kind, each right as it stands and wrong in one way where its option `fault` says so. Light."""
+"""A plugin with one component a kind. Light.
+
+Each is right as it stands and wrong in one way where its option `fault` says so.
+"""
 
 from dataclasses import dataclass, field
 

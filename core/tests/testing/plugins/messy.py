@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
+import numpy as np  # noqa: F401 - what a light module must not do
 
 import burnish
 

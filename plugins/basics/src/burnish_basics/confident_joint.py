@@ -89,7 +89,7 @@ def thresholds(y: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.float
 
 
 def confident_class(y: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return (M,) the class each item is confidently counted for, -1 where its probability reaches no threshold.
+    """Return (M,) the class each item confidently counts for, -1 where its probability reaches no threshold.
 
     Of several classes that reach theirs it is the most probable one ("collisions", section 3.1).
     """
@@ -194,7 +194,10 @@ def _joint_table(joint: NDArray[np.float64], classes: Classes) -> Table:
 
 
 def _rates_table(joint: NDArray[np.float64], classes: Classes) -> Table:
-    """Return per class how many of the items so labelled are probably wrong, and how many of the items so are probably labelled otherwise."""
+    """Return per class how many items probably have its label wrongly, and how many probably lack it wrongly.
+
+    The first are of the items so labelled, the second of the items that are so.
+    """
     labelled, actual, right = joint.sum(axis=1), joint.sum(axis=0), np.diag(joint)
 
     def rate(n: NDArray[np.float64]) -> list[float]:

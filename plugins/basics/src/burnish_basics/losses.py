@@ -104,7 +104,9 @@ class GeneralisedCrossEntropy(ClassTermLoss):
 
 
 class SymmetricCrossEntropy(ExampleLoss):
-    """Symmetric cross-entropy, alpha CE + beta RCE with RCE = -sum_k p_k log t_k and log 0 := A (arXiv:1908.06112, section 3).
+    """Symmetric cross-entropy, alpha CE + beta RCE (arXiv:1908.06112, section 3).
+
+    RCE = -sum_k p_k log t_k, and log 0 := A.
 
     For a hard target RCE = -A (1 - p_y). For soft targets log t_k is never taken below A.
     """

@@ -1,4 +1,7 @@
-"""Candle: adapt features of images (or texts) and class names to few, long-tailed items, and to new classes that have names alone."""
+"""Candle: adapt features and class names to few, long-tailed items, and to new classes.
+
+The features are of images (or texts). New classes have names alone.
+"""
 
 from __future__ import annotations
 

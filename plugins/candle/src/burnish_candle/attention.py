@@ -68,7 +68,10 @@ class CrossModalAttention(nn.Module):
         return Among(self._added(x, self.dropout(scores.softmax(dim=-1)) @ v), k, v)
 
     def towards(self, tokens: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Let each token (B, d) attend to itself and to others, by their keys and values (h, S, d / h), and to no other of its batch."""
+        """Let each token (B, d) attend to itself and to others, and to no other of its batch.
+
+        The others are given by their keys and values (h, S, d / h).
+        """
         x = self.norm(tokens)
         q, k, v = self._heads(x)
         scores = torch.cat([q @ keys.transpose(-1, -2), (q * k).sum(dim=-1, keepdim=True)], dim=-1)

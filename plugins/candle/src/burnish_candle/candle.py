@@ -208,7 +208,10 @@ def _rows(task: Task) -> _Rows:
 
 
 def _prototypes(rows: _Rows, texts: Tensor, start: str) -> Tensor:
-    """Return U (C, d): weighted class means, and for a class without items its text feature or a point near the mean prototype."""
+    """Return U (C, d): weighted class means, and what stands for the mean of a class without items.
+
+    That is the class's text feature or a point near the mean prototype.
+    """
     n, views, dim = rows.x.shape
     flat, y, weights = (
         rows.x.reshape(n * views, dim),

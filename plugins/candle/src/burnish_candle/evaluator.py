@@ -1,4 +1,7 @@
-"""Accuracy on base classes, which have training items, on new ones, which have names alone, and the harmonic mean of the two."""
+"""Accuracy on base classes and on new ones, and the harmonic mean of the two.
+
+Base classes have training items, new ones have names alone.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ _AMONG: Final = {"own": ("base", "new"), "all": ("all", "all"), "released": ("al
 
 
 class BaseToNew:
-    """``base-accuracy-SCOPE``, ``new-accuracy-SCOPE`` and ``base-new-harmonic-SCOPE`` = 2 b n / (b + n) (Xian et al. 2017, arXiv:1703.04394).
+    """``base-accuracy-SCOPE``, ``new-accuracy-SCOPE`` and ``base-new-harmonic-SCOPE`` = 2 b n / (b + n).
+
+    After Xian et al. 2017, arXiv:1703.04394.
 
     A new class is one that no training item has, as observed. The accuracies are ratios of sums over test
     groups; their harmonic mean is none, so its interval is that of the replicates alone.
@@ -47,7 +52,7 @@ class BaseToNew:
         return apart if apart is not None and apart in outcome.splits else split
 
     def _accuracy(self, outcome: Outcome, split: str, source: str, which: str) -> Measure:
-        """Return the accuracy, reported under one split, on the items of base or of new classes in another."""
+        """Return the accuracy, reported under one split, on items of base or of new classes in another."""
         targets, scores = outcome.targets(source), outcome.scores(source)
         if not isinstance(targets, Labels):
             raise DataError(
@@ -89,7 +94,10 @@ class BaseToNew:
 
 
 def top_among(values: NDArray[np.float32], columns: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return (M,) the column of the highest value of each row (M, C), of those that are True in `columns` (C,); the first of equal ones."""
+    """Return (M,) the column of the highest value of each row (M, C), among some columns.
+
+    Those are True in `columns` (C,). Of equal values it is the first.
+    """
     places = np.flatnonzero(columns)
     return np.asarray(places[values[:, places].argmax(axis=1)], dtype=np.int64)
 

@@ -30,7 +30,10 @@ from burnish_candle import CandleConfig, mask_of
 from burnish_candle.attention import Among, CrossModalAttention, blocked
 
 _SMALL = 2**18
-"""Numbers in the tokens of one step up to which it is faster on one core than on several, and far more so where other processes want them."""
+"""Numbers in the tokens of one step up to which it is faster on one core than on several.
+
+Far more so where other processes want the cores.
+"""
 
 
 def threads_for(items: int, classes: int, dim: int) -> int:

@@ -60,7 +60,7 @@ class CandlePredictor:
         return Scores("logits", values, self.classes)
 
     def embed(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        """Return (M, d) float32 what attention makes of the items, which texts and prototypes are compared with.
+        """Return (M, d) float32 what attention makes of the items, to compare texts and prototypes with.
 
         Raises:
             DataError: the features have another width.

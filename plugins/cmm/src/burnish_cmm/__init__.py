@@ -1,4 +1,7 @@
-"""Which classes does a vision-language model serve worst, and what do better prompts change? Without labels, and without training."""
+"""Which classes does a vision-language model serve worst, and what do better prompts change?
+
+Without labels, and without training.
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,10 @@ def prompt_weights(margins: NDArray[np.float64], temperature: float, each: bool)
 
 
 class WeightedPromptEnsemble:
-    """t_i = normalised sum over prompts p of omega_{p,i} t_i^(p), with more weight where the prompt's matching margin is larger."""
+    """t_i = normalised sum over prompts p of omega_{p,i} t_i^(p).
+
+    The weight omega is larger where the prompt's matching margin is larger.
+    """
 
     def __init__(self, config: CPEConfig) -> None:
         self.config = config
@@ -89,7 +92,7 @@ class WeightedPromptEnsemble:
         )
 
     def _mixed(self, margins: NDArray[np.float64], texts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (K, D) unit sums of the prompts (P, K, D) of K classes, which are compared on these classes."""
+        """Return (K, D) unit sums of the prompts (P, K, D) of K classes, compared on these classes."""
         if self.config.weights == "uniform":
             margins = np.zeros_like(margins)
         omega = prompt_weights(margins, self.config.temperature, self.config.weights == "class")

@@ -33,7 +33,7 @@ class _Margin:
         raise NotImplementedError
 
     def measure(self, outcome: Outcome) -> Measures:
-        """Return the mean margin over classes, that of the k worst, and a table of every class, for every split."""
+        """Return for every split the mean margin over classes, that of the k worst, and a table of all."""
         texts = ensemble(outcome.class_embeddings(self.config.templates)).numpy()
         found = [self._of(outcome, split, texts) for split in outcome.splits]
         return Measures(
@@ -89,7 +89,10 @@ class LabelledMargin(_Margin):
     name = "labelled-matching-margin"
 
     def measure(self, outcome: Outcome) -> Measures:
-        """Return what the margin gives, and the rank correlation of the margin by predicted class with the classes' accuracies."""
+        """Return what the margin gives, and its rank correlation with the classes' accuracies.
+
+        The margin that is correlated is that by predicted class.
+        """
         texts = ensemble(outcome.class_embeddings(self.config.templates)).numpy()
         found = super().measure(outcome)
         return Measures(

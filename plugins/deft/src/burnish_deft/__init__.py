@@ -1,4 +1,7 @@
-"""DeFT: a vision-language model tuned to detect wrong labels, two simpler detectors beside it, and full fine-tuning on what they keep."""
+"""DeFT: a vision-language model tuned to detect wrong labels, and full fine-tuning on what is kept.
+
+Two simpler detectors are beside it.
+"""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class Detector:
         return self._kept.cpu().numpy()
 
     def table(self) -> Table:
-        """Return by epoch the mean of both losses over its batches, and the share of items that were judged clean in it."""
+        """Return by epoch the mean of both losses over its batches, and the share of items judged clean."""
         epochs = [np.array(rows) for rows in self._history.values()]
         return Table(
             "deft",

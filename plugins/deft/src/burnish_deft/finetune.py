@@ -36,7 +36,9 @@ _HEAD = ("parts.head.weight", "parts.head.bias")
 
 
 class FullFineTune:
-    """Trains the blocks of the tower in place and a new linear head on its pooled, unprojected features, with the recipe's loss.
+    """Trains the blocks of the tower in place and a new linear head, with the recipe's loss.
+
+    The head is on the tower's pooled, unprojected features.
 
     Embeddings of patches, class token and positions, and the normalisation layers before and after the
     blocks, stay frozen, as in the released code.
@@ -211,7 +213,10 @@ class Pooled:
 
 
 def linear_head(width: int, classes: int, generator: torch.Generator) -> nn.Linear:
-    """Return a linear layer with torch's own initial values, U(-1/sqrt(w), 1/sqrt(w)), from a generator of its own."""
+    """Return a linear layer with torch's own initial values, from a generator of its own.
+
+    The values are U(-1/sqrt(w), 1/sqrt(w)).
+    """
     head = nn.Linear(width, classes, device="meta").to_empty(device="cpu")
     bound = 1 / math.sqrt(width)
     for parameter in (head.weight, head.bias):

@@ -78,7 +78,9 @@ def similarity_loss(positive: Tensor, y: Tensor, weights: Tensor) -> Tensor:
 
 
 def symmetric_cross_entropy(positive: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean of cross-entropy plus reverse cross-entropy (arXiv:1908.06112) with weights 1 and 1.
+    """Return the weighted mean of cross-entropy plus reverse cross-entropy (arXiv:1908.06112).
+
+    The weights of the two are 1 and 1.
 
     In the reverse one probabilities are at least 1e-7, and log 0 of the label is log 1e-4.
     """

@@ -101,7 +101,10 @@ class Prompted:
         )
 
     def plain(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield places among the items (B,) and the features of their evaluation views (B, D), in order, without gradient."""
+        """Yield places among the items (B,) and the features of their evaluation views (B, D).
+
+        In order, and without gradient.
+        """
         places = np.arange(len(self._judged.rows))
         batches = np.split(places, range(self._config.batch, len(places), self._config.batch))
         for at, inputs in prepared(self._task.inputs("train"), self._judged.rows, batches):

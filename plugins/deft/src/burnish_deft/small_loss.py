@@ -27,7 +27,9 @@ _WHERE = "assess small-loss"
 
 
 class SmallLoss:
-    """Trains positive and visual prompts on the smaller losses of each batch, and keeps the items of smallest loss in the end.
+    """Trains positive and visual prompts on the smaller losses of each batch.
+
+    It keeps the items of smallest loss in the end.
 
     How many it keeps follows from the share of wrong labels, which is an option: the method has no view of
     its own on it.

@@ -12,7 +12,8 @@ _STEPS: Final = (
     # answer is a dog.
     re.compile(
         r"""(?i:\banswer(?:\s+is\b:?|\s*:))[\s*_"'`]*"""
-        r"""(?:([B-HJ-Z])(?!\w|['\u2019]\w)|([A-Za-z])(?=[ \t]*(?:$|[^\w \t'\u2019-]|['\u2019-](?!\w))|\s+because\b))"""
+        r"""(?:([B-HJ-Z])(?!\w|['\u2019]\w)"""
+        r"""|([A-Za-z])(?=[ \t]*(?:$|[^\w \t'\u2019-]|['\u2019-](?!\w))|\s+because\b))"""
     ),
     # B; B) blue; B. Blue; B, I think; B on a line of its own. "I, as a doctor" and "e.g. blue" are words.
     re.compile(r"""^[\s*_"'`]*(?!I,)([A-Za-z])[*_"'`]*(?:\s*$|[ \t]*\n|[):,]|\.(?!\w))"""),

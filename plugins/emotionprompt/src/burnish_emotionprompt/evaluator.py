@@ -1,4 +1,7 @@
-"""Measures of answers: the score, and with several stimuli their mean, the paper's oracle choice, and each against the prompt alone."""
+"""Measures of answers: the score, and with several stimuli their mean and the paper's oracle choice.
+
+With several stimuli, each is also measured against the prompt alone.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,10 @@ class AnswerScores:
         return np.array([score(text, right, self.config, names) for text, right in pairs], dtype=np.float64)
 
     def _between(self, value: Measure) -> list[Measure]:
-        """Return BIG-Bench's preferred metric, (value - chance) / (expert - chance), which may be negative, where chance is given."""
+        """Return BIG-Bench's preferred metric, where chance is given.
+
+        It is (value - chance) / (expert - chance), and may be negative.
+        """
         if self.config.chance is None:
             return []
         between = (value.value - self.config.chance) / (self.config.expert - self.config.chance)
@@ -134,7 +140,10 @@ def _measure(
 def _of_stimuli(
     metric: str, split: str, by_stimulus: dict[str, NDArray[np.float64]], units: NDArray[np.int64]
 ) -> tuple[list[Measure], Table]:
-    """Return the mean over the eleven stimuli, the prompt alone, the oracle, and a table of every stimulus against the prompt alone."""
+    """Return the mean over the eleven stimuli, the prompt alone, the oracle, and a table.
+
+    The table has every stimulus against the prompt alone.
+    """
     eleven = [by_stimulus[name] for name in STIMULI]
     scalars = [
         _measure(

@@ -1,4 +1,6 @@
-"""The eleven stimuli: data of the method, in the wording of promptbench (https://github.com/microsoft/promptbench, MIT licence).
+"""The eleven stimuli: data of the method, in the wording of promptbench.
+
+promptbench is at https://github.com/microsoft/promptbench under the MIT licence.
 
 promptbench: Copyright (c) Microsoft Corporation. Its EP01 starts with a small letter, and its apostrophes are
     typographic.

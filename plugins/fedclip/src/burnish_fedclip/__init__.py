@@ -1,4 +1,4 @@
-"""FedCLIP: many clients train one small adapter on frozen image features, and share nothing but the adapter."""
+"""FedCLIP: many clients train one small adapter on frozen image features, and share nothing but it."""
 
 from __future__ import annotations
 

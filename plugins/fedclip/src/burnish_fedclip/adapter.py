@@ -1,4 +1,6 @@
-"""FedCLIP's attention adapter and its loss, as functions of tensors (Lu et al. 2023, arXiv:2302.13485; constants of the released code).
+"""FedCLIP's attention adapter and its loss, as functions of tensors (Lu et al. 2023, arXiv:2302.13485).
+
+The constants are those of the released code.
 
 Leading dimensions ``...`` are clients: none, or K of them, each with its own parameters.
 """

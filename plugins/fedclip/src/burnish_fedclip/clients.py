@@ -149,7 +149,10 @@ def _clients(names: list[str], train: NDArray[Any], validation: NDArray[Any]) ->
 
 
 def _owners(y: NDArray[np.int64], shares: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the owner of each item (n,), where client k gets the share ``shares[c, k]`` of class c in a random order; K where nobody gets it."""
+    """Return the owner of each item (n,), K where nobody gets it.
+
+    Client k gets the share ``shares[c, k]`` of class c in a random order.
+    """
     owners = np.empty(len(y), dtype=np.int64)
     for c, share in enumerate(shares):
         members = rng.permutation(np.flatnonzero(y == c))
@@ -161,7 +164,10 @@ def _owners(y: NDArray[np.int64], shares: NDArray[np.float64], rng: np.random.Ge
 def _shard_shares(
     y: NDArray[np.int64], classes: int, count: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return the share of each class (C, K) that each client has, when the items sorted by class are cut into equal shards that are dealt out."""
+    """Return the share of each class (C, K) that each client has when shards are dealt out.
+
+    The shards are equal, and cut from the items sorted by class.
+    """
     ends = np.cumsum(np.bincount(y, minlength=classes)) / len(y)
     starts = np.concatenate([[0.0], ends[:-1]])
     edges = np.arange(SHARDS * count + 1) / (SHARDS * count)

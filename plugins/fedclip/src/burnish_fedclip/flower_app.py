@@ -1,4 +1,6 @@
-"""FedCLIP on Flower: a `ServerApp` and a `ClientApp` around the same local training and the same average as in-process.
+"""FedCLIP on Flower: a `ServerApp` and a `ClientApp`.
+
+They are built around the same local training and the same average as in-process.
 
 The server says in each message how to train; a client has its items on its own disk
 (`burnish_fedclip.client_file`) and answers with its parameters alone. `burnish run` simulates the two; ``flwr
@@ -191,7 +193,10 @@ def serve(
 
 
 def server_app() -> ServerApp:
-    """Return a server that reads what to do from the config of the run and writes the adapter to the file that its entry ``out`` names."""
+    """Return a server that reads what to do from the config of the run.
+
+    It writes the adapter to the file that the config's entry ``out`` names.
+    """
 
     def main(grid: Grid, context: Context) -> None:
         recipe, federation, clients = read_run(context.run_config)
@@ -276,7 +281,10 @@ def _ask(
     told: Mapping[str, Any],
     strict: bool,
 ) -> list[RecordDict]:
-    """Send parameters to the clients and return their answers, in the order of the clients' numbers, so that sums do not depend on who was first."""
+    """Send parameters to the clients and return their answers, in the order of the clients' numbers.
+
+    Sums then do not depend on who was first.
+    """
     content = RecordDict({ARRAYS: _record(parameters), CONFIG: ConfigRecord(dict(told))})
     replies = list(
         grid.send_and_receive([Message(content, dst_node_id=node, message_type=kind) for node in nodes])

@@ -74,7 +74,9 @@ class Part:
 def client_batches(
     part: Part, training: LocalTraining, turn: int, least: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return a client's batches of a round, (S, B) int64 rows of the table, and (S, B) which of them are in the batch and do not only fill it.
+    """Return a client's batches of a round, (S, B) int64 rows of the table, and (S, B) which of them count.
+
+    Those that do not count are not in the batch and only fill it.
 
     They follow from the client's number, the number of its items, the seed, the round and the epoch, and from
     nothing else.
@@ -174,7 +176,7 @@ def train_clients(
 def _padded(
     batches: Sequence[tuple[NDArray[np.int64], NDArray[np.bool_]]],
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return rows (S, K, B) and which of them are in a batch, padded to the most steps and the largest batch."""
+    """Return rows (S, K, B), and which are in a batch, padded to the most steps and the largest batch."""
     steps, size = (max((rows.shape[axis] for rows, _ in batches), default=0) for axis in range(2))
     index = np.zeros((steps, len(batches), size), dtype=np.int64)
     inside = np.zeros(index.shape, dtype=bool)

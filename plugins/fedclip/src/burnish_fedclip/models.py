@@ -107,7 +107,10 @@ class LinearHead:
     def losses(
         self, parameters: Parameters, start: Parameters, x: Tensor, y: Tensor, weights: Tensor
     ) -> Tensor:
-        """Return cross-entropy, and with FedProx mu / 2 ||w - w_t||^2 beside it (Li et al. 2020, arXiv:1812.06127, equation 2)."""
+        """Return cross-entropy, and with FedProx mu / 2 ||w - w_t||^2 beside it.
+
+        For FedProx see Li et al. 2020, arXiv:1812.06127, equation 2.
+        """
         loss = class_cross_entropy(self.logits(parameters, x), y, weights)
         if self.mu:
             loss = loss + sum(

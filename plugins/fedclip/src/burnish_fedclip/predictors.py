@@ -83,7 +83,7 @@ class AdaptedClassifier:
 
 
 class LinearClassifier:
-    """One linear head on features of length 1, or the heads of several clients, whose probabilities are averaged.
+    """One linear head on features of length 1, or several clients' heads whose probabilities are averaged.
 
     Args:
         weight: (H, C, D) float32.

@@ -130,7 +130,7 @@ def _run(
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Keep Flower and Ray from reporting and from logging, and put back what they change in the environment."""
+    """Keep Flower and Ray from reporting and logging, and put back what they change in the environment."""
     before = dict(os.environ)
     os.environ.update(_QUIET)
     importlib.import_module(

@@ -144,7 +144,7 @@ class FedAvgHead(_FederatedHead):
 
 
 class FedProxHead(_FederatedHead):
-    """Federated averaging of a linear head with a pull towards the server's (Li et al. 2020, arXiv:1812.06127)."""
+    """Federated averaging of a linear head with a pull to the server's (Li et al. 2020, arXiv:1812.06127)."""
 
     word = "fedprox-head"
 
@@ -275,7 +275,7 @@ def _labelled(task: Task, split: str, where: str) -> tuple[Table, Items]:
     """Return the items of a split that have a label and a weight, and what is known of them."""
     index = task.splits[split].index if split in task.splits else np.empty(0, dtype=np.int64)
     own = task.supervision.take(index)
-    assert isinstance(own, Labels)
+    assert isinstance(own, Labels)  # noqa: S101 - checked by the caller
     weights = np.ones(len(index), dtype=np.float32) if own.weights is None else own.weights.astype(np.float32)
     used = own.known & (weights > 0)
     x = (

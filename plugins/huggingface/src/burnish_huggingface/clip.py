@@ -84,7 +84,10 @@ class Clip:
         return self._tower
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
-        """Decode B images and resize them as the model's image processor does (`burnish_huggingface.images.Images.prepare`)."""
+        """Decode B images and resize them as the model's image processor does.
+
+        See `burnish_huggingface.images.Images.prepare`.
+        """
         return self._images.prepare(items, view, ids)
 
     @torch.inference_mode()

@@ -72,7 +72,10 @@ class Images:
             raise ModelFileError(what, where=where, todo=f"Mend {PROCESSOR}")
 
     def _check(self, where: str) -> tuple[int, int]:
-        """Return (height, width) of the pixels, the same for any image, if resizing and normalisation together are all the processor does."""
+        """Return (height, width) of the pixels, the same for any image.
+
+        That is, if resizing and normalisation together are all the processor does.
+        """
         sizes = set()
         for shape in ((48, 64, 3), (64, 48, 3)):
             image = Image.fromarray(np.arange(64 * 48 * 3, dtype=np.uint32).astype(np.uint8).reshape(shape))

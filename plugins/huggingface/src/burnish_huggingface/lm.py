@@ -193,7 +193,9 @@ class LanguageModel:
 
     @torch.inference_mode()
     def log_likelihood(self, prompts: Sequence[str], continuations: Sequence[str]) -> Tensor:
-        """Return (B, L) float32 log-probabilities of each continuation's tokens after its prompt, in nats, NaN where there is no token.
+        """Return (B, L) float32 log-probabilities of each continuation's tokens after its prompt.
+
+        They are in nats, and NaN where there is no token.
 
         Causal models see prompt and continuation as one text: a token that reaches across the border counts
         as the continuation's.

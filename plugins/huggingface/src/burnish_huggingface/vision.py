@@ -26,7 +26,9 @@ _ELSEWHERE: Final = dict.fromkeys(CLIP_TYPES, "Use hf-clip for it")
 
 
 class Vision:
-    """A frozen vision transformer (`burnish.contracts.backbone.Encodes`, `burnish.contracts.towers.Tokens`, `Attachable`).
+    """A frozen vision transformer.
+
+    It is `burnish.contracts.backbone.Encodes`, `burnish.contracts.towers.Tokens` and `Attachable`.
 
     Features are the class token after the last normalisation, or the mean of the patches' tokens.
 
@@ -71,7 +73,10 @@ class Vision:
         )
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
-        """Decode B images and resize them as the model's image processor does (`burnish_huggingface.images.Images.prepare`)."""
+        """Decode B images and resize them as the model's image processor does.
+
+        See `burnish_huggingface.images.Images.prepare`.
+        """
         return self._images.prepare(items, view, ids)
 
     @torch.inference_mode()
@@ -92,7 +97,10 @@ class Vision:
         return features.float()
 
     def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
-        """Return (B, T, w) float32 tokens after a block, the class token first, then further ones that are no patches."""
+        """Return (B, T, w) float32 tokens after a block, the class token first.
+
+        Next come further ones that are no patches.
+        """
         return after_block(self.module, self.sites, layer, lambda: self.forward(inputs))
 
 

@@ -36,7 +36,9 @@ def boxes(width: int, height: int, share: float) -> list[tuple[int, int, int, in
 
 
 class FeaturesBeforeProjection:
-    """A backbone as `burnish.contracts.backbone.Encodes`, whose features are those before its projection, of one or five crops side by side.
+    """A backbone as `burnish.contracts.backbone.Encodes`, of one or five crops side by side.
+
+    Its features are those before its projection.
 
     Args:
         backbone: with a module and images.
@@ -89,7 +91,10 @@ def _crop(inputs: Inputs, k: int) -> Mapping[str, NDArray[Any]]:
 
 
 def _share(backbone: Any, expand: int | None) -> float:
-    """Return s / (s + e): the side of a crop over that of the image, for inputs of s x s pixels and e = `expand`."""
+    """Return s / (s + e): the side of a crop over that of the image.
+
+    Inputs have s x s pixels, and e = `expand`.
+    """
     blank = backbone.prepare(
         [Item(0, np.zeros((64, 64, 3), dtype=np.uint8))], View(), np.zeros((1, 32), dtype=np.uint8)
     )

@@ -33,7 +33,9 @@ _WHERE: Final = "tuner lift"
 
 
 class Lift:
-    """Trains small parts inside the visual tower together with a cosine classifier that begins as the text tower's view of the class names.
+    """Trains small parts inside the visual tower together with a cosine classifier.
+
+    The classifier begins as the text tower's view of the class names.
 
     Args:
         config: the options.
@@ -158,7 +160,7 @@ class Lift:
 def _training_items(
     task: Task,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Return the rows of the training split that count, their labels and weights (n,), and the classes' counts (C,)."""
+    """Return the training rows that count, their labels and weights (n,), and the classes' counts (C,)."""
     if not isinstance(task.supervision, Labels):
         raise FitError(
             f"it compares classes, and cannot be trained on {task.supervision.word}",

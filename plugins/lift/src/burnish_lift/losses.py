@@ -66,7 +66,10 @@ def ldam_margins(counts: Tensor) -> Tensor:
 
 
 def class_balanced_weights(counts: Tensor) -> Tensor:
-    """Return (1 - beta) / (1 - beta^n_k), beta = 0.9999, with mean 1 over the classes that have items (arXiv:1901.05555, equation 10)."""
+    """Return (1 - beta) / (1 - beta^n_k), beta = 0.9999, with mean 1 over the classes that have items.
+
+    See arXiv:1901.05555, equation 10.
+    """
     effective = -torch.expm1(counts.double() * torch.tensor(CB_BETA, dtype=torch.float64).log())
     return _mean_one(torch.where(counts > 0, (1 - CB_BETA) / effective, 0.0).to(counts.dtype))
 

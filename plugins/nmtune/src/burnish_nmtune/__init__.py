@@ -1,4 +1,4 @@
-"""NMTune: reshape the features of a model that was pre-trained with noisy labels, and measure what the noise did to them."""
+"""NMTune: reshape features of a model pre-trained with noisy labels; measure what the noise did to them."""
 
 from __future__ import annotations
 

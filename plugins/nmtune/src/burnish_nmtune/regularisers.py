@@ -51,7 +51,9 @@ def covariance(z: Tensor) -> Tensor:
 
 
 def spectrum(z: Tensor, *, top: int = 1) -> Tensor:
-    """Return L_SVD, 0-d: minus the mean of the `top` largest p_i = sigma_i / sum_j sigma_j of z's singular values.
+    """Return L_SVD, 0-d: minus the mean of the `top` largest p_i = sigma_i / sum_j sigma_j of z.
+
+    The sigma_i are z's singular values.
 
     With ``top=1``, the paper's - sigma_1 / sum sigma, it lies in [-1, -1 / r], r = min(R, D). A singular
     value of 0 gets no gradient, and of equal ones any basis serves: the result is then one of the
@@ -119,7 +121,7 @@ def _lengths(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _OfGram(torch.autograd.Function):
-    """Covariance and spectrum of Z (R, D), which share one Gram matrix and one product of its size in each direction.
+    """Covariance and spectrum of Z (R, D) from one Gram matrix and one product of its size in each direction.
 
     Where R <= D, the gradient of each is S Z for some S (R, R), else Z S for some S (D, D); of covariance,
     less an excess.
@@ -182,7 +184,9 @@ def _per_square(z: Tensor) -> float:
 
 
 def _covariance(c: Tensor, mean: Tensor, gram: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return value (...), S and two factors of the excess, all but the value still to be multiplied by 4 / (D (R - 1)^2).
+    """Return value (...), S and two factors of the excess.
+
+    All but the value are still to be multiplied by 4 / (D (R - 1)^2).
 
     dL/dZ = 4 / (D (R - 1)) c (C - diag C), where C = c^T c / (R - 1); for wide Z, c C = c c^T c / (R - 1) = c
     c^T Z / (R - 1).

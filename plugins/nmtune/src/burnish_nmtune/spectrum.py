@@ -33,7 +33,7 @@ def singular_values(z: Tensor) -> Tensor:
 
 
 def singular_system(z: Tensor, gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Return singular values (..., r), ascending, and the singular vectors (..., r, r) of z's shorter side, in columns.
+    """Return singular values (..., r), ascending, and vectors (..., r, r) of z's shorter side, in columns.
 
     The vectors are the left ones of z (..., R, D) where R <= D, else the right ones. No gradient flows. All
     is float64, except for float32 matrices that are large and well away from square: these are decomposed in

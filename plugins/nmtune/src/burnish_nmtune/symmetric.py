@@ -43,7 +43,9 @@ def symmetric_product(x: Tensor, y: Tensor) -> Tensor:
 
 
 def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ascending eigenvalues (..., m) and eigenvectors (..., m, m), in columns, of symmetric matrices (..., m, m).
+    """Return ascending eigenvalues (..., m) and eigenvectors (..., m, m) of symmetric matrices (..., m, m).
+
+    The vectors are in columns.
 
     What a matrix gives does not depend on which others it is decomposed with, to the bit below `LARGE`; one
     with a NaN or infinite entry gives NaN, where LAPACK would fail for all. No gradient flows.
@@ -56,17 +58,22 @@ def eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def eigvalsh(matrices: Tensor) -> Tensor:
-    """Return ascending eigenvalues (..., m) of symmetric matrices (..., m, m), as `eigh` does, in less time."""
+    """Return ascending eigenvalues (..., m) of symmetric matrices (..., m, m), as `eigh`, in less time."""
     return _decompose(lambda stack: (torch.linalg.eigvalsh(stack),), matrices)[0]
 
 
 def one_core_if_small(x: Tensor) -> AbstractContextManager[None]:
-    """Return a context in which torch uses one thread if matrices x (..., R, D) are on the CPU and their shorter side is below `LARGE`."""
+    """Return a context in which torch uses one thread for small matrices x (..., R, D) on the CPU.
+
+    Small are those whose shorter side is below `LARGE`.
+    """
     return intra_op_threads(1) if x.device.type == "cpu" and min(x.shape[-2:]) < LARGE else nullcontext()
 
 
 def _one_larger(matrices: Tensor) -> Tensor:
-    """Return matrices (..., m + 1, m + 1) with one eigenvalue more, below all others, whose vector is the last unit vector.
+    """Return matrices (..., m + 1, m + 1) with one eigenvalue more, below all others.
+
+    Its vector is the last unit vector.
 
     Columns a multiple of 2 KB apart share a few lines of the cache: of m = 512, LAPACK takes a tenth longer
     for m than for m + 1.

@@ -97,7 +97,10 @@ def fill(model: Any, state: dict[str, Tensor], file: Path, label: str) -> None:
 
 
 def _differences(wanted: dict[str, Tensor], state: dict[str, Tensor]) -> str:
-    """Return in words the first tensor that is missing, unknown or mis-shaped, and how many there are of each; empty where all fit."""
+    """Return in words the first tensor that is missing, unknown or mis-shaped, and how many of each.
+
+    Empty where all fit.
+    """
     missing, unknown = (
         [name for name in one if name not in other] for one, other in ((wanted, state), (state, wanted))
     )

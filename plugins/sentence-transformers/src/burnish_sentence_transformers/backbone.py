@@ -30,7 +30,7 @@ Padded to the next multiple of it, whatever else is in the batch.
 
 
 class SentenceEncoder:
-    """A frozen sentence-transformers model (`burnish.contracts.backbone.Encodes`), which is its own text tower.
+    """A frozen sentence-transformers model (`burnish.contracts.backbone.Encodes`), its own text tower.
 
     Texts longer than the model's `max_seq_length` are cut there, as the model itself does: it is a part of
     its preprocessing.
@@ -82,7 +82,9 @@ class SentenceEncoder:
         return self._tokenise([str(item.payload) for item in items])[0]
 
     def encode(self, inputs: Inputs) -> Tensor:
-        """Return the model's vectors (B, D) float32 on the runtime's device, of length 1 where the model ends with a normalisation.
+        """Return the model's vectors (B, D) float32 on the runtime's device.
+
+        They have length 1 where the model ends with a normalisation.
 
         Args:
             inputs: what `prepare` returned.
@@ -122,7 +124,7 @@ def _prompt(model: Any, given: str | None) -> str | None:
 def _by_length(
     inputs: Inputs, *, on_the_left: bool
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
-    """Yield rows whose texts have about the same length, and their inputs without what no text of them reaches.
+    """Yield rows of texts of about the same length, and their inputs without what no text of them reaches.
 
     What a text is padded to then follows from its own length, but for the longest of a batch, and short texts
     do not pay for long ones.

@@ -24,7 +24,7 @@ from burnish_sentence_transformers.folder import transformer_folder, weight_file
 
 _TODO = "Copy the model again; its config.json and its weights belong together"
 _UNUSED = "pooler."
-"""Prefix of a part of BERT-like models that sentence-transformers does not use and many of its models leave out."""
+"""Prefix of a part of BERT-like models that the library does not use and many of its models leave out."""
 
 
 def load_model(folder: Path, random_seed: int | None) -> SentenceTransformer:

@@ -59,7 +59,9 @@ def background_alpha(images: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def texture(ids: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
-    """Return a texture an item, (N, height, width, 3) float64 in [0, 1], that follows from the content ids (N, 32) uint8.
+    """Return a texture an item, (N, height, width, 3) float64 in [0, 1].
+
+    It follows from the content ids (N, 32) uint8.
 
     Smooth noise of three scales (standard deviations of 1, 3 and 8 pixels) chooses between two colours, which
     differ by 0.35 to 0.65 of the range in every channel.
@@ -71,7 +73,7 @@ def texture(ids: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float
 
 
 def otsu_threshold(values: NDArray[np.float32]) -> float:
-    """Return the threshold that divides values into two classes with the largest variance between them (Otsu 1979)."""
+    """Return the threshold that parts values into two classes of most variance between them (Otsu 1979)."""
     counts, edges = np.histogram(values, _HISTOGRAM_BINS)
     centres = (edges[1:] + edges[:-1]) / 2
     below, total = np.cumsum(counts)[:-1], counts.sum()

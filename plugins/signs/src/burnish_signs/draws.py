@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def standard_normals(ids: NDArray[np.uint8], word: str, *shape: int) -> NDArray[np.float64]:
-    """Return standard normal numbers (N, *shape) float64 that follow from the content ids (N, 32) uint8 and a word.
+    """Return standard normal numbers (N, *shape) float64 from the content ids (N, 32) uint8 and a word.
 
     They come from the raw words of the bit generator through the inverse distribution function: numpy
     promises that the former stay as they are, and does not for its own normal numbers. Where an item needs

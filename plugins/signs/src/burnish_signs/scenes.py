@@ -1,4 +1,4 @@
-"""The source `scenes`: composed pictures with classes that no training item has, and drawing styles as domains."""
+"""The source `scenes`: composed pictures with classes no training item has, and drawing styles as domains."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Plan:
 def plan(
     exemplars: Exemplars, new: bool, test: bool, per_class: int, styles: tuple[int, ...], seed: int
 ) -> Plan:
-    """Choose what to draw: `per_class` scenes of every combination that is (not) held out, from (no) test exemplars.
+    """Choose what to draw: `per_class` scenes of every combination (not) held out, from (no) test exemplars.
 
     Exemplar, background, position and style are uniform and independent of each other.
     """

@@ -73,7 +73,7 @@ class Photographs:
 
 @dataclass(frozen=True, eq=False)
 class SignsReader:
-    """Reads rows: first the N photographs as JPEG bytes, then their S shifted versions as uint8 (64, 64, 3)."""
+    """Reads rows: the N photographs as JPEG bytes, then their S shifted versions as uint8 (64, 64, 3)."""
 
     photographs: Photographs
     shifted: NDArray[np.uint8]

@@ -14,7 +14,10 @@ BURNISH_API = 1
 
 @dataclass(frozen=True)
 class TimmConfig:
-    """Which model: a folder with its config.json, a file of weights with an architecture, a hub id with a commit, or random weights."""
+    """Which model: a folder with its config.json, a file of weights, a hub id, or random weights.
+
+    A file of weights comes with an architecture, a hub id with a commit.
+    """
 
     model: str = field(
         default="",

@@ -92,7 +92,7 @@ class Timm:
     # -- Encodes ---------------------------------------------------------------------------------------------
 
     def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
-        """Decode B images and bring them to the model's size, with the steps of timm's own evaluation transform.
+        """Decode B images and bring them to the model's size by the steps of timm's evaluation transform.
 
         Args:
             items: B images: file bytes, or uint8 (H, W, 3).
@@ -108,7 +108,9 @@ class Timm:
         return {"image": self._images.prepare(items, view, ids)}
 
     def encode(self, inputs: Inputs) -> Tensor:
-        """Return the features (B, D) float32 before the classifier, ``forward_head(forward_features(x), pre_logits=True)``, on the runtime's device.
+        """Return the features (B, D) float32 before the classifier, on the runtime's device.
+
+        They are ``forward_head(forward_features(x), pre_logits=True)``.
 
         Args:
             inputs: what `prepare` returned.

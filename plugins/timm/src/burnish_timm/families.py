@@ -42,7 +42,9 @@ def family(architecture: str) -> str:
 
 
 def architecture(config: TimmConfig) -> str:
-    """Return the architecture that a config is for, without a tag, as far as can be known without asking a hub: there, by the model's name.
+    """Return a config's architecture, without a tag, as far as can be known without asking a hub.
+
+    Of a hub it is known by the model's name.
 
     Raises:
         ConfigError: the path is not there.

@@ -36,7 +36,9 @@ _NO_SOURCE: Final = {
 
 
 def load_model(config: TimmConfig, *, offline: bool) -> tuple[nn.Module, str]:
-    """Return the model of a config without its classifier, on the CPU in float32, in evaluation mode without gradients; and its name.
+    """Return the model of a config without its classifier, and its name.
+
+    The model is on the CPU in float32, in evaluation mode without gradients.
 
     Raises:
         ConfigError: there is no such model, or names contradict each other.

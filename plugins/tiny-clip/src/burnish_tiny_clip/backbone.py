@@ -31,7 +31,9 @@ def load(config: TinyClipConfig, runtime: Runtime) -> OpenClip:
 
 
 def open_folder(folder: Path) -> tuple[Any, Any, Any]:
-    """Return model in float32, evaluation transform and tokenizer of a folder, as open_clip makes them of ``local-dir:FOLDER``.
+    """Return model in float32, evaluation transform and tokenizer of a folder.
+
+    They are as open_clip makes them of ``local-dir:FOLDER``.
 
     Raises:
         ModelFileError: a file is missing or damaged.

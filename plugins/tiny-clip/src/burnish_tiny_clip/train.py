@@ -1,4 +1,6 @@
-"""Make the weights: ``python -m burnish_tiny_clip.train --cifar10 FILE --caption-noise 0.3 --seed 0 --minutes 45 --out DIR``.
+"""Make the weights.
+
+    python -m burnish_tiny_clip.train --cifar10 FILE --caption-noise 0.3 --seed 0 --minutes 45 --out DIR
 
 Trains a small CLIP on captions of CIFAR-10's first 25,000 training images and of 25,200 scenes of burnish's
 source `scenes`, and writes a folder that open_clip loads (``local-dir:DIR``), with its provenance. A training

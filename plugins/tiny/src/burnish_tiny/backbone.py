@@ -77,6 +77,9 @@ class Tiny:
 
 
 def _frozen(network: TinyResNet, runtime: Runtime) -> TinyResNet:
-    """Return the network with batch normalisation folded into its convolutions, on the runtime's device and in its type."""
+    """Return the network with batch normalisation folded into its convolutions.
+
+    It is on the runtime's device and in its type.
+    """
     network = fold(network.eval()).requires_grad_(False)
     return network.to(device=runtime.device, dtype=_DTYPES[runtime.dtype], memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

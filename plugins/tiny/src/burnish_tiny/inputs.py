@@ -45,7 +45,9 @@ def _square(image: Image.Image) -> Image.Image:
 
 
 def jitter(images: NDArray[np.uint8], seeds: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return images (B, 32, 32, 3) flipped and shifted by up to 4 pixels within a reflected border, each as its seed says.
+    """Return images (B, 32, 32, 3) flipped and shifted, each as its seed says.
+
+    Shifts are by up to 4 pixels within a reflected border.
 
     Args:
         images: uint8.

@@ -25,7 +25,7 @@ DIM = 96
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
-"""Mean and standard deviation of CIFAR-10's training images for each of the channels R, G, B, in units of full scale."""
+"""Mean and standard deviation of CIFAR-10's training images for channels R, G, B, in units of full scale."""
 
 _WIDTHS = (32, 64, DIM)
 
@@ -119,7 +119,7 @@ def _folded(convolution: nn.Conv2d, normalisation: nn.Module) -> nn.Conv2d:
 
 
 def normalise(images: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return uint8 images (B, H, W, 3) as normalised images (B, 3, H, W) of a floating type, in channels-last memory.
+    """Return uint8 images (B, H, W, 3), normalised, as floating (B, 3, H, W) in channels-last memory.
 
     Args:
         images: RGB, 0 to 255.

@@ -137,7 +137,10 @@ def fit(
 
 @torch.inference_mode()
 def accuracy(network: TinyResNet, head: nn.Linear, images: Tensor, labels: Tensor, batch: int = 500) -> float:
-    """Return the fraction of uint8 images (N, 32, 32, 3) whose most probable class is the label, computed in float32."""
+    """Return the fraction of uint8 images (N, 32, 32, 3) whose most probable class is the label.
+
+    Computed in float32.
+    """
     correct, device = 0, head.weight.device
     for at in range(0, len(images), batch):
         logits = head(network(normalise(images[at : at + batch].to(device), torch.float32)))
@@ -261,7 +264,7 @@ class _Run:
 
 
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images (B, 3, H, W) flipped at random and cut at random out of a reflected border of 4 pixels."""
+    """Return images (B, 3, H, W) flipped and cut at random out of a reflected border of 4 pixels."""
     count, _, height, width = x.shape
     flip = (torch.rand(count, generator=generator) < 0.5).to(x.device)
     down, right = torch.randint(0, 2 * _PAD + 1, (2, count), generator=generator).to(x.device)

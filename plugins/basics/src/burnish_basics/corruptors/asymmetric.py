@@ -136,7 +136,10 @@ def _read(path: Path, classes: Classes) -> NDArray[np.float64]:
 
 
 def _from_table(table: Sequence[Sequence[Any]], classes: Classes, where: str) -> NDArray[np.float64]:
-    """Return T from rows of numbers in the order of the classes, or with a header row and a first column of class names."""
+    """Return T from rows of numbers.
+
+    They are in the order of the classes, or have a header row and a first column of class names.
+    """
     rows = [list(row) for row in table if row]
     c = len(classes)
     order = list(range(c))

@@ -43,7 +43,10 @@ def labels_of(clean: CorruptionInput, noise: str) -> Labels:
 
 
 def share(rate: float, n: int) -> int:
-    """Return ceil(rate * n), as if rate were the decimal number that was written (0.1 * 30 is 3, not 3.0000000000000004)."""
+    """Return ceil(rate * n), as if rate were the decimal number that was written.
+
+    0.1 * 30 is 3, not 3.0000000000000004.
+    """
     return math.ceil(round(rate * n, 6))
 
 
@@ -56,7 +59,10 @@ def smallest(u: NDArray[np.float64], count: int) -> NDArray[np.int64]:
 
 
 def pick(weights: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return (K,) the column that each u in [0, 1) falls on when columns are drawn in proportion to their weights (K, C)."""
+    """Return (K,) the column that each u in [0, 1) falls on.
+
+    Columns are drawn in proportion to their weights (K, C).
+    """
     cumulative = np.cumsum(weights, axis=1)
     column = (cumulative <= u[:, None] * cumulative[:, -1:]).sum(axis=1)
     # u is below 1, but its product may round up: then it is the last column of any weight.

@@ -104,7 +104,7 @@ def flip_probability(quantile: NDArray[np.float64], rate: float, spread: float) 
 
 
 def _truncated_mean(location: float, spread: float) -> float:
-    """Return the mean of a normal with this location and standard deviation when it is truncated to [0, 1]."""
+    """Return the mean of a normal with this location and standard deviation, truncated to [0, 1]."""
     a, b = -location / spread, (1 - location) / spread
     if a < 0:
         density = (np.exp(-(a**2) / 2) - np.exp(-(b**2) / 2)) / np.sqrt(2 * np.pi)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 class LongTail:
-    """Keeps floor(n_max ratio^(-c / (C - 1))) items of class c, at least one (exponential profile, arXiv:1901.05555).
+    """Keeps floor(n_max ratio^(-c / (C - 1))) items of class c, at least one.
+
+    The profile is exponential (arXiv:1901.05555).
 
     n_max is the size of the largest class of the role; a class that has fewer items than its share keeps them
     all.

@@ -57,7 +57,10 @@ class Symmetric:
 
 
 class Pair:
-    """Flips exactly ceil(rate n) of a role's n labelled items to the next class, (y + 1) mod C (pair flip, arXiv:1804.06872)."""
+    """Flips exactly ceil(rate n) of a role's n labelled items to the next class, (y + 1) mod C.
+
+    This is the pair flip of arXiv:1804.06872.
+    """
 
     roles: ClassVar[frozenset[str]] = LABEL_ROLES
 

@@ -111,7 +111,9 @@ class MacroF1:
 
 
 class Groups:
-    """Accuracy on classes with many, medium and few training items (Liu et al. 2019, arXiv:1904.05160: over 100, 20 to 100, under 20).
+    """Accuracy on classes with many, medium and few training items (Liu et al. 2019, arXiv:1904.05160).
+
+    Many are over 100, medium 20 to 100, few under 20.
 
     Training items are counted by label as observed, so with label noise the groups move: the measures' names
     say ``observed``. For multi-labels it is recall, the share of the groups' positive entries that are

@@ -10,7 +10,9 @@ from burnish_basics.evaluators.ranking import auroc
 
 
 class Detection:
-    """Precision, recall and F1 of the items not kept, and AUROC of the ranking by clean probability, against the items whose label is wrong.
+    """Precision, recall and F1 of the items not kept, and AUROC of the ranking by clean probability.
+
+    All are measured against the items whose label is wrong.
 
     Items whose label or truth is unknown are left out of all counts.
     """

@@ -49,7 +49,7 @@ class Header:
 
     @property
     def kind(self) -> str:
-        """Numpy's letter: ``f`` float, ``i`` ``u`` whole numbers, ``b`` bool, ``U`` ``S`` text, ``O`` objects."""
+        """Numpy's letter: ``f`` float, ``i`` ``u`` integer, ``b`` bool, ``U`` ``S`` text, ``O`` objects."""
         word = self.dtype.lstrip("<>=|")
         return "f" if word == "bfloat16" else word[:1]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from burnish_basics._data import NpzConfig
 
 Layout = Literal["encoded", "pixels", "features", "sparse"]
-"""How items lie: bytes of image files one after the other, uint8 pixels, rows of numbers, or rows of a sparse matrix."""
+"""How items lie: bytes of image files end to end, uint8 pixels, rows of numbers or of a sparse matrix."""
 
 SPARSE: Final = ("data", "indices", "indptr", "shape")
 """Endings of the four arrays of a matrix in compressed rows, as ``train_y_data``."""

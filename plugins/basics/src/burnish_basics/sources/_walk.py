@@ -39,7 +39,10 @@ _HIDDEN: Final = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 @dataclass(frozen=True)
 class Found:
-    """One item: its path below the root, its split (empty where the folder has none) and its class (None for unlabelled)."""
+    """One item: its path below the root, its split and its class.
+
+    The split is empty where the folder has none, the class None for unlabelled.
+    """
 
     path: str
     split: str
@@ -62,7 +65,10 @@ class Listing:
 
 @dataclass
 class _Folder:
-    """One folder: its path below the root (empty for the root itself) and the identities of it and the folders above."""
+    """One folder: its path below the root, and the identities of it and the folders above.
+
+    The path is empty for the root itself.
+    """
 
     root: Path
     below: str = ""
@@ -134,7 +140,7 @@ def list_items(
     nested: bool = False,
     unknown: str = "",
 ) -> Listing:
-    """List the items of a folder that has a sub-folder a class, with or without folders for splits above them.
+    """List the items of a folder that has a sub-folder a class, with or without split folders above them.
 
     Args:
         root: the folder.
@@ -249,7 +255,7 @@ class _Walk:
         self.left_out += [(printable(folder.path(name)), why) for name in folder.files]
 
     def _is_item(self, name: str) -> bool:
-        return os.path.splitext(name)[1].lower() in self.endings
+        return os.path.splitext(name)[1].lower() in self.endings  # noqa: PTH122 - Path is slow for a million names
 
 
 def why_unreadable(path: Path) -> str:

@@ -114,7 +114,9 @@ def _text(cell: Any) -> str:
 
 
 def _label(cell: Any, same: dict[str, str], where: str) -> Cell:
-    """Return a label cell; whole numbers stored as floats (as pandas does beside missing values) are written without the point.
+    """Return a label cell, with whole numbers that are stored as floats written without the point.
+
+    Pandas stores them so beside missing values.
 
     Args:
         cell: as read.

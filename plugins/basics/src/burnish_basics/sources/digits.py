@@ -27,7 +27,9 @@ class Rows:
 
 
 class Digits:
-    """1,797 digits by 43 people, 8 x 8 pixels of 17 grey levels (Alpaydin and Kaynak 1998; test part of UCI's optical digits).
+    """1,797 digits by 43 people, 8 x 8 pixels of 17 grey levels (Alpaydin and Kaynak 1998).
+
+    They are the test part of UCI's optical digits.
 
     Args:
         config: images, or their 64 raw pixels (0 to 16) as features.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Folder:
-    """Files in a sub-folder a class, with or without train, validation, test and test_<name> above the classes.
+    """Files in a sub-folder a class, with or without train, validation, test and test_<name> above them.
 
     Hidden files are passed over; what else is no item is left out and listed. A class folder must hold files
     only, unless `nested`. A file that cannot be read stays an item whose reading fails, so that
@@ -86,7 +86,7 @@ class Folder:
 
     def _groups_by_table(self, items: tuple[Found, ...]) -> list[str]:
         path = self.config.groups
-        assert path is not None
+        assert path is not None  # noqa: S101 - the caller looked
         table = CsvConfig(path=path)
         names = header_of(path, table)
         if not {"file", "group"} <= set(names):

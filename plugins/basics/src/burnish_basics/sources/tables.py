@@ -22,7 +22,9 @@ from burnish_basics.sources.texts import Texts as TextRows
 
 
 class Csv:
-    """One item a row: a text, or the path of an image, with its label in the notation of `burnish_basics.sources.labels`.
+    """One item a row: a text, or the path of an image, with its label.
+
+    Labels are in the notation of `burnish_basics.sources.labels`.
 
     A row that is ragged or has a bad weight, and an image that cannot be read, stay items whose reading
     fails, so that `on_bad_input` decides. A label that cannot be understood ends the loading: it would change

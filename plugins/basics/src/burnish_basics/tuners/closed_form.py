@@ -144,7 +144,7 @@ class Prototypes(nn.Module):
 
 
 class NearestClassMean(HeadTuner[NearestClassMeanConfig]):
-    """Predicts the class whose weighted mean feature is nearest (as prototypical networks do, arXiv:1703.05175).
+    """Predicts the class with the nearest weighted mean feature (prototypical networks, arXiv:1703.05175).
 
     The logits are -||f - m_c||^2 / (2 v) up to a shared term, where v is the mean within-class variance of a
     column: log-likelihoods under Gaussians of one common variance, so that the probabilities mean something.
@@ -209,7 +209,9 @@ class CentredLinear(nn.Module):
 
 
 class Ridge(HeadTuner[RidgeConfig]):
-    """One-vs-rest least squares on targets 1 and -1 with the penalty alpha ||w||^2, the intercept unpenalised, solved in float64.
+    """One-vs-rest least squares on targets 1 and -1 with the penalty alpha ||w||^2.
+
+    The intercept is not penalised. Solved in float64.
 
     The scores rank classes and cut at 0 for multi-label targets; they are no calibrated logits.
     """
@@ -257,7 +259,9 @@ class Ridge(HeadTuner[RidgeConfig]):
 
 
 def ridge(x: Tensor, y: Tensor, weights: Tensor, alpha: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return weighted mean (D,), weight (D, C) and bias (C,) that minimise sum_i w_i ||y_i - W^T (x_i - mean) - b||^2 + alpha ||W||^2.
+    """Return weighted mean (D,), weight (D, C) and bias (C,) of the penalised least squares.
+
+    They minimise sum_i w_i ||y_i - W^T (x_i - mean) - b||^2 + alpha ||W||^2.
 
     All in float64; the smaller of the D x D and the R x R system is solved.
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class ZeroShot:
-    """Each class is the normalised mean of its normalised text features in the templates (Radford et al. 2021, arXiv:2103.00020)."""
+    """Each class is the normalised mean of its normalised text features in the templates.
+
+    After Radford et al. 2021, arXiv:2103.00020.
+    """
 
     def __init__(self, config: ZeroShotConfig) -> None:
         self.config = config

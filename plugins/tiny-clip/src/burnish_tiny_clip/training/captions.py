@@ -61,7 +61,10 @@ class Words:
 
 
 def caption(noun: str, uniform: Sequence[float] | NDArray[np.float64]) -> str:
-    """Return a noun phrase in a template, with or without a full stop, and with "an" before a vowel or a plain "a", as 3 numbers in [0, 1) say."""
+    """Return a noun phrase in a template, with or without a full stop, as 3 numbers in [0, 1) say.
+
+    They also say whether "an" or a plain "a" stands before a vowel.
+    """
     template = TEMPLATES[int(uniform[0] * len(TEMPLATES))]
     if noun[0] in "aeiou" and uniform[2] < 0.5:
         template = template.replace("a {}", "an {}")

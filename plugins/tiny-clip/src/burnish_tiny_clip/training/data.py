@@ -75,7 +75,9 @@ def read_cifar10(file: Path, split: str, rows: int | None = None) -> Images:
 
 
 def read_scenes() -> tuple[dict[str, Images], Words]:
-    """Return the scenes of the splits ``train``, ``test`` and ``test:new`` with their five attributes, and the words for these.
+    """Return the scenes of three splits with their five attributes, and the words for these.
+
+    The splits are ``train``, ``test`` and ``test:new``.
 
     Raises:
         PluginError: burnish-signs is not installed.

@@ -25,7 +25,9 @@ _CHUNK = 250
 
 
 def accuracies(model: Any, tokenize: Tokenize, tests: Mapping[str, Images], words: Words) -> dict[str, float]:
-    """Return zero-shot accuracies on CIFAR-10, and on seen and unseen combinations, these among their own kind, among all 120, and by style.
+    """Return zero-shot accuracies on CIFAR-10, and on seen and unseen combinations.
+
+    On combinations they are among their own kind, among all 120, and by style.
 
     Args:
         model: an ``open_clip.CLIP`` in evaluation mode, in float32.

@@ -1,4 +1,4 @@
-"""Hints: the student's patches foretell what the teacher sees at their places (Romero et al. 2015, arXiv:1412.6550).
+"""Hints: the student's patches foretell what the teacher sees there (Romero et al. 2015, arXiv:1412.6550).
 
 A label says one thing of an image; a map says 64 things of it, which is what a transformer needs to find out
 that neighbours belong together.
@@ -26,7 +26,9 @@ _LEAST = 0.1
 
 
 class Hints(nn.Module):
-    """A linear layer for each map, from the student's patches to the teacher's channels, each of mean 0 and deviation about 1.
+    """A linear layer for each map, from the student's patches to the teacher's channels.
+
+    Each channel has mean 0 and deviation about 1.
 
     Args:
         width: of the student's patches.

@@ -17,13 +17,19 @@ _PAD = 4
 
 
 def normalise(pixels: NDArray[np.uint8]) -> Tensor:
-    """Return images (B, 32, 32, 3) uint8 as (B, 3, 32, 32) float32, each channel less its mean, over its standard deviation."""
+    """Return images (B, 32, 32, 3) uint8 as (B, 3, 32, 32) float32, normalised.
+
+    Each channel is less its mean, over its standard deviation.
+    """
     x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().div_(255)
     return (x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
 def jitter(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return images (B, 32, 32, 3), half of them flipped, each shifted by up to 4 pixels within a reflected border."""
+    """Return images (B, 32, 32, 3), half of them flipped, each shifted within a reflected border.
+
+    The shifts are by up to 4 pixels.
+    """
     count = len(pixels)
     flip, shift = rng.random(count) < 0.5, rng.integers(0, 2 * _PAD + 1, (count, 2))
     flipped = np.where(flip[:, None, None, None], pixels[:, :, ::-1], pixels)
@@ -35,7 +41,9 @@ def jitter(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
 
 
 class Order:
-    """Rows of batches: passes over the data, each in a new order that follows from the seed, wherever training was interrupted.
+    """Rows of batches: passes over the data, each in a new order that follows from the seed.
+
+    The orders are the same wherever training was interrupted.
 
     Args:
         count: rows.

@@ -19,7 +19,7 @@ SIDE: Final = 32
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)
-"""Mean and standard deviation of the channels R, G, B, in units of full scale (CIFAR-10's training images)."""
+"""Mean and standard deviation of channels R, G, B, in units of full scale (CIFAR-10's training images)."""
 
 MODEL: Final[dict[str, Any]] = {
     "embed_dim": 128,

@@ -1,4 +1,6 @@
-"""The teacher: a small convolutional network, trained on what the same noisy captions name, whose answers and maps the visual tower learns from.
+"""The teacher: a small convolutional network, trained on what the same noisy captions name.
+
+The visual tower learns from its answers and maps.
 
 A vision transformer of this size learns little from 25,000 photographs and thin lines in half an hour on two
 cores; a convolutional network learns more and tells it (Touvron et al. 2021, arXiv:2012.12877). It sees

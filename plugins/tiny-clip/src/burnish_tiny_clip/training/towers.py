@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def encode_images(
     model: CLIP, pixels: Tensor, keep: Tensor | None, taps: Sequence[int] = ()
 ) -> tuple[Tensor, list[Tensor]]:
-    """Return the features of images, as ``model.encode_image`` gives them, and the patches (B, K, width) after some blocks.
+    """Return the features of images, and the patches (B, K, width) after some blocks.
+
+    The features are as ``model.encode_image`` gives them.
 
     Args:
         model: the model.

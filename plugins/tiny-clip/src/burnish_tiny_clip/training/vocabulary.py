@@ -1,4 +1,7 @@
-"""The vocabulary: byte-level byte-pair encoding, so that any text has tokens, with merges for the words of the captions."""
+"""The vocabulary: byte-level byte-pair encoding, with merges for the words of the captions.
+
+So any text has tokens.
+"""
 
 from __future__ import annotations
 
