@@ -9,7 +9,7 @@ is that of the plugin `tiny` (32 x 32 pixels), which is so light that everything
 are noise, saved as JPEG.
 
     bare      encode on cells that are ready, one after another, each on all cores; results copied to the host
-    lanes     the same cells encoded as ours does it: one a core, side by side (`burnish.engine.lanes`)
+    lanes     the same cells encoded as ours does it: one a core, side by side (`burnish.engine.features.lanes`)
     decode    read and prepare all cells in the same threads as ours, no encode
     memory    ours, from uint8 arrays, into an empty cache, written and synced
     jpeg      ours, from JPEG bytes; held against 1 / (1/decode + 1/lanes), for decoding and encoding share
@@ -38,11 +38,11 @@ from PIL import Image
 
 from burnish.contracts.backbone import Encodes, Runtime, View
 from burnish.data import Classes, Dataset, Item, Labels, content_id
-from burnish.engine.cache import FeatureCache, FeatureSpec
-from burnish.engine.cells import Cell, Preparer
-from burnish.engine.extract import Extracted, extract
-from burnish.engine.files import write_json
-from burnish.engine.lanes import Lanes
+from burnish.engine.features.cache import FeatureCache, FeatureSpec
+from burnish.engine.features.cells import Cell, Preparer
+from burnish.engine.features.extract import Extracted, extract
+from burnish.engine.features.lanes import Lanes
+from burnish.files import write_json
 from burnish.plan import Numeric, Part
 
 SIDE = 32

@@ -8,7 +8,7 @@ with the same threads; ratios are medians over pairs.
 
     bare      the library's encode_image on normalised tensors of 64 images, one after another, each on all
     cores; results copied to the host lanes     prepared pictures of the same cells, encoded as ours does it
-    (`burnish.engine.lanes`); normalisation is part of it memory    ours, from uint8 arrays, into an empty
+    (`burnish.engine.features.lanes`); normalisation is part of it memory    ours, from uint8 arrays, into an empty
     cache, written and synced decode    read and prepare all cells from JPEG bytes, no encode
     jpeg      ours, from JPEG bytes; held against 1 / (1/decode + 1/lanes), for decoding and encoding share
     the cores
@@ -29,13 +29,13 @@ from extract import Setting, Spent, _cpu, _dataset, _jpeg, decode, ready_cells, 
 from numpy.typing import NDArray
 from torch import Tensor
 
-from burnish.blocks.openclip import OpenClip
 from burnish.contracts.backbone import Runtime
-from burnish.engine.cache import FeatureSpec
-from burnish.engine.files import write_json
+from burnish.engine.features.cache import FeatureSpec
+from burnish.files import write_json
 from burnish.plan import Numeric, Part
 from burnish_openclip import OpenClipConfig
 from burnish_openclip.loading import load
+from burnish_openclip.towers import OpenClip
 
 
 def make_setting(model: str, items: int, dtype: str, folder: Path) -> Setting:

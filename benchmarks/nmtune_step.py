@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.func import grad_and_value
 from torch.nn.functional import cross_entropy, normalize
 
-from burnish.blocks.heads import MLPHead
+from burnish.heads.modules import MLPHead
 from burnish_nmtune.regularisers import consistency, covariance_and_spectrum, spectrum
 
 DIM, CLASSES, BATCHES, LAM = 768, 10, 8, 0.01

@@ -5,7 +5,7 @@
 Both sides train the same trials: same initial values, batches, learning rates, loss; an MLP with batch
 normalisation (D, 4 D, D, C), and NMTune where its plugin is installed. The plain loop is what a careful
 author writes: features in memory, batches by index, `torch.nn`, `torch.optim.AdamW`, all of torch's threads.
-Ours is `burnish.blocks.stacked.fit_heads` with the same number of threads.
+Ours is `burnish.heads.stacked.fit_heads` with the same number of threads.
 
 Both run in one process, alternating (A B A B ...); the ratio is the median over pairs. Same answer: the two
 sides' mean accuracies on fresh items differ by less than twice the standard error of that difference, trials
@@ -31,15 +31,15 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from burnish.blocks import Batch, Fit, HeadTuner, Outputs
-from burnish.blocks.batches import batch_rows, rows_in_last_batch
-from burnish.blocks.head import HeadJob, as_outputs, head_config
-from burnish.blocks.heads import MLPHead
-from burnish.blocks.stacked import fit_heads
-from burnish.blocks.trial import build_module
 from burnish.contracts.loss import Accepts, LossInput, LossValue, Targets
 from burnish.contracts.tuner import Run
 from burnish.data import Classes
 from burnish.errors import PluginError
+from burnish.heads.batches import batch_rows, rows_in_last_batch
+from burnish.heads.head import HeadJob, as_outputs, head_config
+from burnish.heads.member import build_module
+from burnish.heads.modules import MLPHead
+from burnish.heads.stacked import fit_heads
 from burnish.manager import get_manager
 from burnish.options import HeadConfig
 

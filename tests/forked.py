@@ -24,7 +24,7 @@ from typing import Any
 PRELOADED = (
     "burnish.cli.run",
     "burnish.cli.check",
-    "burnish.engine.execute",
+    "burnish.engine.runner",
     "burnish.engine.check",
     "burnish.report.html",
     "burnish_basics.evaluators",
@@ -105,7 +105,7 @@ def _with_fault(burnish: Any, number: int, code: str, log: str) -> None:
 
     The log gets a line for each that was tried.
     """
-    from burnish.engine import files
+    from burnish import files
 
     with Path(log).open("w", buffering=1) as seen:
 

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from burnish.engine.execute import Options
-from burnish.engine.predictors import load_predictor
+from burnish.engine.predict.saved import load_predictor
+from burnish.engine.runner import Options
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.errors import MachineError

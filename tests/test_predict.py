@@ -16,7 +16,7 @@ from PIL import Image
 import burnish as package
 from burnish.contracts.backbone import Runtime, View
 from burnish.data import Item, content_id, stack_ids
-from burnish.engine.new_items import NewItem
+from burnish.engine.predict.new_items import NewItem
 from burnish.errors import DataError, ItemError, ModelFileError
 
 COLOURS = {"=red": (220, 40, 30), "green": (30, 200, 60), "blue": (40, 60, 210)}

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, cast
 
-from burnish.engine.files import ensure_folder, write_atomic
+from burnish.files import ensure_folder, write_atomic
 from burnish.report import figures, pictures
 from burnish.report.answer import answer
 from burnish.report.figures import Picture, drawing

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from burnish.cli import main
-from burnish.engine.answers import AnswerCache, AnswerSpec
-from burnish.engine.cache import FeatureCache, FeatureSpec
+from burnish.engine.answers.answers import AnswerCache, AnswerSpec
+from burnish.engine.features.cache import FeatureCache, FeatureSpec
 from burnish.manager import get_manager, use_plugin_files
 from burnish.plan import Numeric, Part, build_plan
 from burnish.recipe import make_recipe

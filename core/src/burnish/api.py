@@ -16,8 +16,8 @@ from burnish.plan import Plan, build_plan, to_yaml
 from burnish.recipe import find_recipe, make_recipe, with_numeric, with_options, with_settings
 
 if TYPE_CHECKING:
-    from burnish.engine.execute import Options
-    from burnish.engine.loaded_predictor import LoadedPredictor
+    from burnish.engine.predict.loaded import LoadedPredictor
+    from burnish.engine.runner import Options
 
 RUNS = "runs"
 """Folder that studies are put into where `out` is not given."""
@@ -53,7 +53,7 @@ class Study:
         return self.summary() is not None
 
     def summary(self) -> dict[str, Any] | None:
-        """Return rows, panels and comparisons with intervals (see `burnish.engine.summarise`).
+        """Return rows, panels and comparisons with intervals (see `burnish.engine.jobs.summarise`).
 
         None while trials are missing.
         """
@@ -97,7 +97,7 @@ class Study:
         Raises:
             StoreError: it was not kept, or there is no such trial.
         """
-        from burnish.engine.predictors import load_predictor
+        from burnish.engine.predict.saved import load_predictor
 
         if not isinstance(trial, Record):
             trials = self.trials()
@@ -172,7 +172,7 @@ def run(
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: torch's threads.
         fresh: start beside a folder that exists.
-        options: how to run (`burnish.engine.execute.Options`).
+        options: how to run (`burnish.engine.runner.Options`).
 
     Raises:
         BurnishError: the recipe, the data or the machine does not allow it.
@@ -180,7 +180,7 @@ def run(
     plan = plan_of(recipe, settings=settings, numeric=numeric, device=device, threads=threads)
 
     def how() -> Options:
-        from burnish.engine.execute import Options as RunOptions
+        from burnish.engine.runner import Options as RunOptions
 
         return options or RunOptions()
 
@@ -204,6 +204,6 @@ def load(folder: str | Path, *, device: str = "cpu", offline: bool = False) -> L
     Raises:
         ModelFileError: there is none, or it is damaged, crafted or of another version.
     """
-    from burnish.engine.predictors import load_predictor
+    from burnish.engine.predict.saved import load_predictor
 
     return load_predictor(Path(folder), get_manager(), device=device, offline=offline)

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from burnish.blocks import Batch, Fit, HeadTuner, Outputs, Term, one_hot
-from burnish.blocks.head import HeadJob
 from burnish.contracts.loss import LossValue
 from burnish.data import Classes
+from burnish.heads.head import HeadJob
 from burnish.options import HeadConfig
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.blocks.batches import batch_rows, batch_size, rows_in_last_batch, steps_per_epoch
+from burnish.heads.batches import batch_rows, batch_size, rows_in_last_batch, steps_per_epoch
 
 
 @given(st.integers(1, 400), st.integers(2, 80), st.integers(0, 2**62), st.integers(0, 50))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.blocks.buckets import Limits, can_share, signature, stacks
+from burnish.heads.stacks import Limits, can_share, signature, stacks
 from burnish.options import HeadConfig
 
 
@@ -85,5 +85,5 @@ def test_only_aligned_small_heads_share_matrix_products(monkeypatch):
     assert can_share(nn.Sequential(nn.Linear(24, 10), nn.BatchNorm1d(7)), 16)
     assert not can_share(nn.Linear(33, 10), 64)
     assert not can_share(nn.Linear(96, 10), 50)
-    monkeypatch.setattr("burnish.blocks.buckets.WIDE", 6 * 64 * 970)
+    monkeypatch.setattr("burnish.heads.stacks.WIDE", 6 * 64 * 970)
     assert not can_share(nn.Linear(96, 10), 64)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.blocks.head import Outputs
-from burnish.blocks.heads import MLPHead, ResidualMLP, linear_head
+from burnish.heads.head import Outputs
+from burnish.heads.modules import MLPHead, ResidualMLP, linear_head
 
 
 def test_linear_head_is_kaiming_uniform_with_zero_bias():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from burnish.blocks.item_loss import ItemLoss
 from burnish.contracts.loss import LossValue
 from burnish.data import Labels, MultiLabels
 from burnish.errors import FitError
+from burnish.heads.item_loss import ItemLoss
 from burnish.testing.stand_ins import CrossEntropy
 
 Y = np.array([0, 2, -1, 1, 1])

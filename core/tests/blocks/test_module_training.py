@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from burnish.blocks.module_training import orders, prepared, train_module
-from burnish.blocks.sgd import SGD
 from burnish.contracts.tuner import Run
 from burnish.errors import FitError, ItemError
+from burnish.heads.sgd import SGD
 from burnish.options import ModuleConfig
 
 

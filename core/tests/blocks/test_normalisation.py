@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from burnish.blocks.normalisation import BatchNorm, stackable
+from burnish.heads.normalisation import BatchNorm, stackable
 
 
 @pytest.mark.parametrize(

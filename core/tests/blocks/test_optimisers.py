@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.blocks.optimisers import StackedAdamW, schedule_factor
+from burnish.heads.optimisers import StackedAdamW, schedule_factor
 
 
 @pytest.mark.parametrize(("step", "expected"), [(0, 1e-3), (50, 5e-4), (99, 2.4671982e-7)])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from burnish.blocks.predictor import CHUNK
-from burnish.blocks.stacked import fit_heads
 from burnish.contracts.tuner import Run
 from burnish.data import Classes
 from burnish.errors import DataError, ModelFileError
+from burnish.heads.predictor import CHUNK
+from burnish.heads.stacked import fit_heads
 
 
 @pytest.fixture

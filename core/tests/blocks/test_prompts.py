@@ -36,8 +36,8 @@ def test_a_context_of_word_embeddings_is_those_words(count):
 
 def test_the_same_in_an_open_clip_model():
     open_clip = pytest.importorskip("open_clip")
-    from burnish.blocks.openclip import OpenClip
     from burnish.contracts import Runtime
+    from burnish_openclip.towers import OpenClip
 
     vision = {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16}
     text = {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2}

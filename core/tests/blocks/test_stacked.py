@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from burnish.blocks import Dropout, Outputs, Term
-from burnish.blocks.batches import batch_rows, rows_in_last_batch
-from burnish.blocks.head import head_config
-from burnish.blocks.stacked import _balanced, fit_heads, fit_task, head_job
-from burnish.blocks.trial import build_module
 from burnish.contracts.loss import LossValue
 from burnish.contracts.tuner import Run, Task
 from burnish.data import Labels, MultiLabels, Split
 from burnish.errors import FitError
+from burnish.heads.batches import batch_rows, rows_in_last_batch
+from burnish.heads.head import head_config
+from burnish.heads.member import build_module
+from burnish.heads.stacked import _balanced, fit_heads, fit_task, head_job
 
 RUN = Run()
 
@@ -135,7 +135,7 @@ def test_parts_keep_all_workers_busy_to_the_end():
 def test_a_large_head_is_trained_alone_by_all_threads(heads, monkeypatch):
     jobs = heads.jobs(3, heads.MLP)
     small = states(fit_heads(jobs, RUN))
-    monkeypatch.setattr("burnish.blocks.buckets.WIDE", 1)
+    monkeypatch.setattr("burnish.heads.stacks.WIDE", 1)
     large = states(fit_heads(jobs, RUN))
     for a, b in zip(small, large, strict=True):
         assert all(torch.allclose(a[name].float(), b[name].float(), atol=1e-4) for name in a)
@@ -418,7 +418,7 @@ def test_no_compiler_is_imported():
 
     code = (
         "import sys, numpy as np; from torch import nn; from burnish import HeadConfig; from burnish.data"
-        " import Classes;from burnish.blocks import HeadTuner, HeadJob, Term; from burnish.blocks.stacked"
+        " import Classes;from burnish.blocks import HeadTuner, HeadJob, Term; from burnish.heads.stacked"
         " import fit_heads; from burnish.contracts.tuner import Run\nclass T(HeadTuner):\n    def build(self,"
         " d, c): return nn.Linear(d, c)\n    def objective(self, out, batch, fit): return [Term('l', 1.0,"
         " out.logits.square().mean())]\nx = np.ones((8, 1, 3), dtype=np.float32); r = np.arange(8)\njob ="

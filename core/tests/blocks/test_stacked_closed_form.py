@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from burnish.blocks import HeadTuner
-from burnish.blocks.head import head_config
-from burnish.blocks.stacked import fit_heads
 from burnish.contracts.tuner import Run
 from burnish.errors import FitError
+from burnish.heads.head import head_config
+from burnish.heads.stacked import fit_heads
 from burnish.options import HeadConfig
 
 RUN = Run()

@@ -3,9 +3,9 @@
 import pytest
 
 from burnish.blocks import Term
-from burnish.blocks.stacked import fit_heads
 from burnish.contracts.tuner import Run
 from burnish.errors import FitError
+from burnish.heads.stacked import fit_heads
 
 RUN = Run()
 

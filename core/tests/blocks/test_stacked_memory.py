@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from burnish.blocks.batches import batch_rows
-from burnish.blocks.stacked import fit_heads
 from burnish.contracts.loss import LossValue
 from burnish.contracts.tuner import Run
+from burnish.heads.batches import batch_rows
+from burnish.heads.stacked import fit_heads
 
 RUN = Run()
 
@@ -33,7 +33,7 @@ class Remembering:
 @pytest.fixture
 def memories(monkeypatch):
     """Return the list that gets each stack's memory when it is done, and the row each trial begins at."""
-    from burnish.blocks.training import StackTraining
+    from burnish.heads.training import StackTraining
 
     kept, results = [], StackTraining.results
 

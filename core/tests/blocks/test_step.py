@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.blocks.step import reduce_loss
 from burnish.contracts.loss import LossValue
 from burnish.errors import FitError
+from burnish.heads.step import reduce_loss
 
 ONE = torch.tensor(1.0)
 numbers = st.lists(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from burnish.blocks.targets import as_targets, class_prior, target_arrays, target_kind, target_tensors
 from burnish.data import Labels, MultiLabels
 from burnish.errors import FitError
+from burnish.heads.targets import as_targets, class_prior, target_arrays, target_kind, target_tensors
 
 
 def test_labels_with_unknowns_and_weights():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from burnish.blocks.threads import intra_op_threads, thread_pool
+from burnish.heads.threads import intra_op_threads, thread_pool
 
 
 def test_the_number_is_put_back_after_an_error():

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from burnish.data import Classes, Dataset, Labels, content_id
-from burnish.engine.cache import FeatureCache, FeatureSpec
-from burnish.engine.extract import ExtractRun, extract
+from burnish.engine.features.cache import FeatureCache, FeatureSpec
+from burnish.engine.features.extract import ExtractRun, extract
 from burnish.errors import DataError, ItemError
 from burnish.plan import Numeric, Part
 
@@ -141,7 +141,7 @@ def texts_of(data):
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])
-    import burnish.engine.extract as module
+    import burnish.engine.features.extract as module
 
     module.SHARD_ITEMS = options.get("shard_items", module.SHARD_ITEMS)
     made = FakeBackbone(drift=options.get("drift", 0.0), slow=options.get("slow", 0.0))

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from burnish.config import running
 from burnish.contracts import Decoding, Scores
 from burnish.data import Classes, Labels, Texts, content_id, stack_ids
-from burnish.engine.answers import AT_ONCE, AnswerCache, AnswerSpec, ask, item_seeds
-from burnish.engine.answers_care import list_answers, prune_answers, verify_answers
-from burnish.engine.corrupt import differs, hide
+from burnish.engine.answers.answers import AT_ONCE, AnswerCache, AnswerSpec, ask, item_seeds
+from burnish.engine.answers.care import list_answers, prune_answers, verify_answers
+from burnish.engine.jobs.corrupt import differs, hide
 from burnish.errors import DataError, MachineError, PluginError
 from burnish.numeric import detect
 from burnish.plan import Part
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_set_aside(kept, monkeypatch):
     model = Model()
     ask(lambda: model, [["p"]], GREEDY, [0], kept)
     kept.path.write_bytes(b"this is no database " * 100)
-    monkeypatch.setattr("burnish.engine.answers._checked", set())  # as in another process
+    monkeypatch.setattr("burnish.engine.answers.answers._checked", set())  # as in another process
     later = AnswerCache(kept.folder, spec())
     assert ask(lambda: model, [["p"]], GREEDY, [0], later)[0, 0] == "p, seed 0, at 0"
     assert len(model.asked) == 2

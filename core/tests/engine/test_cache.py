@@ -14,9 +14,10 @@ from fake_extraction import DIM, SPEC, dataset, expected, run, texts_of, with_op
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.engine import cache_care, files
-from burnish.engine.cache import DEFAULT_SIZE, FeatureCache, cache_bound, cache_folder, parse_size
-from burnish.engine.shards import IdIndex, open_shard, read_header, write_shard
+from burnish import files
+from burnish.engine.features import care as cache_care
+from burnish.engine.features.cache import DEFAULT_SIZE, FeatureCache, cache_bound, cache_folder, parse_size
+from burnish.engine.features.shards import IdIndex, open_shard, read_header, write_shard
 from burnish.errors import CacheError, ConfigError, MachineError
 from burnish.plan import Numeric
 
@@ -74,7 +75,7 @@ def test_how_a_part_is_written_is_in_no_key():
 
 
 def test_libraries_that_decode_are_in_the_key_of_images(monkeypatch):
-    from burnish.engine import cache
+    from burnish.engine.features import cache
 
     image = replace(SPEC, modality="image")
     assert "pillow" in image.record()["libraries"]

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from burnish.engine.compare import Compared, compare
-from burnish.engine.statistics import Bootstrap, Ratio
+from burnish.engine.jobs.compare import Compared, compare
+from burnish.engine.jobs.statistics import Bootstrap, Ratio
 from burnish.notation.part_text import called
 
 
@@ -162,8 +162,8 @@ def test_the_baseline_is_the_row_of_that_label_and_no_other_of_the_component() -
 
 def test_a_panel_is_the_mean_of_the_test_sets_that_a_row_has():
     """Where data leaves one style out, each row has a test set of its own."""
+    from burnish.engine.jobs.summarise import _add_panels, _Drawn
     from burnish.engine.store import StoredMeasure
-    from burnish.engine.summarise import _add_panels, _Drawn
 
     def drawn(value: float) -> _Drawn:
         sample = StoredMeasure("accuracy", "test:ink", value, "fraction", "up", 4, "", None)

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from burnish.contracts.noise import Corruption
 from burnish.data import Classes, Dataset, Labels, MultiLabels, Split, content_id
-from burnish.engine.corrupt import corrupt, hide
-from burnish.engine.splits import Splits, draw
+from burnish.engine.jobs.corrupt import corrupt, hide
+from burnish.engine.jobs.splits import Splits, draw
 from burnish.errors import DataError
 from burnish.plan import SplitSpec
 

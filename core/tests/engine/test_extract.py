@@ -8,7 +8,7 @@ from fake_extraction import DIM, SPEC, FakeBackbone, broken, dataset, expected, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from burnish.engine import cells, extract
+from burnish.engine.features import cells, extract
 from burnish.errors import DataError, ItemError, PluginError, RecipeError
 
 ROWS = 150

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from fake_extraction import SPEC, FakeBackbone, broken, dataset, expected, run, texts_of
 
+from burnish import files
 from burnish.data import content_id
-from burnish.engine import extract, files
-from burnish.engine.shards import read_header
+from burnish.engine.features import extract
+from burnish.engine.features.shards import read_header
 from burnish.errors import MachineError
 
 ROWS = 150

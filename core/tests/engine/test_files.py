@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.engine import files
+from burnish import files
 from burnish.errors import MachineError
 
 
@@ -148,7 +148,7 @@ def test_an_interrupt_leaves_nothing(tmp_path):
 SLOW_WRITER = """
 import sys, time
 from pathlib import Path
-from burnish.engine.files import write_atomic
+from burnish.files import write_atomic
 def chunks():
     yield b"half"
     print("half", flush=True)

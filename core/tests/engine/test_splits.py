@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish.data import Classes, Dataset, Labels, content_id
-from burnish.engine.splits import draw, units_of
+from burnish.engine.jobs.splits import draw, units_of
 from burnish.errors import DataError
 from burnish.plan import SplitSpec
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.engine.statistics import MOST_UNITS, Bootstrap, Ratio, fold, holm, interval, p_value
+from burnish.engine.jobs.statistics import MOST_UNITS, Bootstrap, Ratio, fold, holm, interval, p_value
 
 
 def _ratio(rng, replicates=4, units=6):

@@ -11,11 +11,11 @@ import pytest
 import towers_plugin
 
 from burnish.data import Classes
-from burnish.engine.execute import Options
-from burnish.engine.predictors import load_predictor
+from burnish.engine.jobs.task import prompts_of
+from burnish.engine.predict.saved import load_predictor
+from burnish.engine.runner import Options
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
-from burnish.engine.tasks import prompts_of
 from burnish.errors import ConfigError, DataError, PluginError
 from burnish.manager import Manager
 from burnish.plan import build_plan

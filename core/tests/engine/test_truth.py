@@ -15,7 +15,7 @@ from cheats import COMPONENT, RATE, STRATEGIES, item_key
 from burnish.contracts.noise import Evidence
 from burnish.data import Classes, Labels, content_id, stack_ids, uniforms
 from burnish.engine import seeds
-from burnish.engine.cache import FeatureCache
+from burnish.engine.features.cache import FeatureCache
 from burnish.engine.inputs import Inputs
 from burnish.engine.progress import Silent
 from burnish.manager import Manager

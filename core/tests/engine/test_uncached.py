@@ -9,7 +9,7 @@ import torch
 from fake_extraction import SPEC, FakeReader, run
 
 from burnish.data import Classes, Dataset, Labels, content_id
-from burnish.engine import extract
+from burnish.engine.features import extract
 from burnish.errors import DataError, ItemError
 
 GIVEN = replace(SPEC, modality="features")

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from burnish.engine.folder import PLAN, STORE
+from burnish.engine.jobs.summarise import summarise
 from burnish.engine.store import Record, Store, StoredMeasure
-from burnish.engine.summarise import summarise
 from burnish.plan import Cell, Numeric, Part, Plan, ReportSpec, SelectSpec, SplitSpec
 
 SHIFTS = ("blur", "noise", "contrast", "rotation", "inversion", "background")

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from burnish.engine.jobs.summarise import summarise
 from burnish.engine.store import Store
-from burnish.engine.summarise import summarise
 from burnish.errors import RecipeError
 from burnish.plan import Plan, ReportSpec
 from burnish.report import figures, pictures

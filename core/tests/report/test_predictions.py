@@ -7,8 +7,8 @@ import pytest
 
 from burnish.contracts.scores import Scores
 from burnish.data import Classes
-from burnish.engine.loaded_predictor import ScoredCell
-from burnish.engine.new_items import NewItem
+from burnish.engine.predict.loaded import ScoredCell
+from burnish.engine.predict.new_items import NewItem
 from burnish.report.predictions import Layout, answers, written
 
 CLASSES = Classes.of(["cat", "dog", "=fox"])

@@ -7,8 +7,8 @@ import numpy as np
 import points_plugin
 import pytest
 
-from burnish.engine.execute import Options
-from burnish.engine.predictors import load_predictor
+from burnish.engine.predict.saved import load_predictor
+from burnish.engine.runner import Options
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.errors import RecipeError

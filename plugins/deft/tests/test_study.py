@@ -12,8 +12,8 @@ import pytest
 from pretrained import pretrained
 
 from burnish.blocks.lease import frozen_digest
-from burnish.engine.execute import Options
-from burnish.engine.predictors import load_predictor
+from burnish.engine.predict.saved import load_predictor
+from burnish.engine.runner import Options
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.manager import Manager

@@ -7,9 +7,9 @@ import pytest
 import scripted_plugin
 from scripted_plugin import Model
 
-from burnish.engine.execute import Options
-from burnish.engine.new_items import NewItem
-from burnish.engine.predictors import load_predictor
+from burnish.engine.predict.new_items import NewItem
+from burnish.engine.predict.saved import load_predictor
+from burnish.engine.runner import Options
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.errors import BurnishError, FitError, ItemError

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from burnish.engine.execute import Options
+from burnish.engine.runner import Options
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.manager import Manager

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from burnish.blocks.batches import batch_rows
-from burnish.blocks.threads import intra_op_threads
 from burnish.contracts.tuner import Task
 from burnish.errors import ConfigError, FitError
+from burnish.heads.batches import batch_rows
+from burnish.heads.threads import intra_op_threads
 from burnish.testing.data import practice
 from burnish_fedclip import FedAvgHeadConfig, FedCLIPConfig, LocalHeadConfig
 from burnish_fedclip.local import LocalTraining, Part, Table, client_batches, train_clients

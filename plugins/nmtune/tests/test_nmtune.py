@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from burnish.blocks import Batch, Fit, HeadJob, Outputs
-from burnish.blocks.heads import MLPHead
-from burnish.blocks.stacked import fit_heads, signature
 from burnish.contracts.loss import LossValue, Targets
 from burnish.contracts.tuner import Run
 from burnish.data import Classes
+from burnish.heads.modules import MLPHead
+from burnish.heads.stacked import fit_heads, signature
 from burnish_nmtune import NMTuneConfig, views
 from burnish_nmtune.nmtune import NMTune
 
@@ -195,7 +195,7 @@ def test_a_step_against_torch_and_full_decompositions():
 
     The latter uses `torch.linalg.svd` and the D x D matrix.
     """
-    from burnish.blocks.batches import batch_rows
+    from burnish.heads.batches import batch_rows
 
     config = NMTuneConfig(epochs=2, batch=32, lam=1.0, schedule="constant")
     trial, x, y = job(NMTune(config))

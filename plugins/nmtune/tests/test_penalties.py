@@ -6,12 +6,12 @@ import torch
 from torch.func import vmap
 
 from burnish.blocks import HeadJob, HeadTuner, weighted_mean
-from burnish.blocks.heads import MLPHead
-from burnish.blocks.stacked import fit_heads
 from burnish.contracts.loss import LossInput, Targets
 from burnish.contracts.tuner import Run
 from burnish.data import Classes
 from burnish.errors import FitError
+from burnish.heads.modules import MLPHead
+from burnish.heads.stacked import fit_heads
 from burnish.options import HeadConfig
 from burnish_nmtune import PenaltyConfig, SpectrumPenaltyConfig
 from burnish_nmtune.penalties import ConsistencyPenalty, CovariancePenalty, SpectrumPenalty

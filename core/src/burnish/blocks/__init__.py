@@ -2,11 +2,13 @@
 
 Authors import from here: `HeadTuner` and what its methods are given.
 
-The engine trains heads through `burnish.blocks.stacked`.
+The engine trains heads through `burnish.heads.stacked`.
 """
 
-from burnish.blocks.dropout import Dropout
-from burnish.blocks.head import (
+from burnish.blocks.lease import Lease, frozen_digest
+from burnish.blocks.text_classifier import TextClassifier, ensemble, in_chunks
+from burnish.heads.dropout import Dropout
+from burnish.heads.head import (
     Batch,
     Fit,
     HeadJob,
@@ -16,10 +18,8 @@ from burnish.blocks.head import (
     Term,
     TrainingData,
 )
-from burnish.blocks.lease import Lease, frozen_digest
-from burnish.blocks.predictor import HeadPredictor
-from burnish.blocks.tensors import class_means, one_hot, weighted_mean
-from burnish.blocks.text_classifier import TextClassifier, ensemble, in_chunks
+from burnish.heads.predictor import HeadPredictor
+from burnish.heads.tensors import class_means, one_hot, weighted_mean
 
 __all__ = [
     "Batch",

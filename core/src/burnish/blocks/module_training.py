@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from burnish.blocks.batches import batch_rows
-from burnish.blocks.optimisers import schedule_factor
-from burnish.blocks.sgd import SGD
 from burnish.errors import FitError
+from burnish.heads.batches import batch_rows
+from burnish.heads.optimisers import schedule_factor
+from burnish.heads.sgd import SGD
 from burnish.numeric import physical_cores
 from burnish.options import ModuleConfig
 

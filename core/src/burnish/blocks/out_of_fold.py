@@ -10,9 +10,9 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from burnish.blocks.tensors import one_hot
-from burnish.blocks.threads import thread_pool
 from burnish.errors import FitError
+from burnish.heads.tensors import one_hot
+from burnish.heads.threads import thread_pool
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

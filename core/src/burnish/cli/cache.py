@@ -19,9 +19,9 @@ from burnish.manager import Manager, get_manager
 from burnish.plan import Cell, Plan, build_plan
 
 if TYPE_CHECKING:
-    from burnish.engine.answers_care import AnswersInfo
-    from burnish.engine.cache import FeatureSpec
-    from burnish.engine.cache_care import EntryInfo, Why
+    from burnish.engine.answers.care import AnswersInfo
+    from burnish.engine.features.cache import FeatureSpec
+    from burnish.engine.features.care import EntryInfo, Why
 
 _SHORT: Final = 12
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -41,9 +41,9 @@ def command() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List what is cached, the last used first."""
-    from burnish.engine.answers_care import list_answers
-    from burnish.engine.cache import cache_bound, cache_folder
-    from burnish.engine.cache_care import list_entries
+    from burnish.engine.answers.care import list_answers
+    from burnish.engine.features.cache import cache_bound, cache_folder
+    from burnish.engine.features.care import list_entries
 
     entries, total, answers = list_entries(cache_folder()), cache_bound(), list_answers(cache_folder())
     if as_json:
@@ -67,9 +67,9 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
     What is damaged is set aside, and made again when it is needed.
     """
-    from burnish.engine.answers_care import verify_answers
-    from burnish.engine.cache import cache_folder
-    from burnish.engine.cache_care import verify as verify_all
+    from burnish.engine.answers.care import verify_answers
+    from burnish.engine.features.cache import cache_folder
+    from burnish.engine.features.care import verify as verify_all
 
     (shards, damaged), (files, broken) = verify_all(cache_folder()), verify_answers(cache_folder())
     whole, damaged = shards + files, damaged + broken
@@ -101,10 +101,10 @@ def prune(
 
     Features that a running process uses stay. Answers are removed by --older-than, --entry and --all alone.
     """
-    from burnish.engine.answers_care import list_answers, prune_answers
-    from burnish.engine.cache import cache_bound, cache_folder, parse_size
-    from burnish.engine.cache_care import find_entry
-    from burnish.engine.cache_care import prune as prune_entries
+    from burnish.engine.answers.care import list_answers, prune_answers
+    from burnish.engine.features.cache import cache_bound, cache_folder, parse_size
+    from burnish.engine.features.care import find_entry
+    from burnish.engine.features.care import prune as prune_entries
 
     if entry and not any(info.key.startswith(entry) for info in list_answers(cache_folder())):
         find_entry(cache_folder(), entry)
@@ -135,8 +135,8 @@ def why(as_json: bool, **values: Any) -> None:
 
     Where none are: in what the nearest entry differs. RECIPE and the options are those of `burnish run`.
     """
-    from burnish.engine.cache import cache_folder
-    from burnish.engine.cache_care import why as why_of
+    from burnish.engine.features.cache import cache_folder
+    from burnish.engine.features.care import why as why_of
 
     manager = get_manager()
     plan = build_plan(read_options(values, manager), manager)
@@ -155,7 +155,7 @@ def why(as_json: bool, **values: Any) -> None:
 
 def _specs(plan: Plan, manager: Manager) -> list[FeatureSpec]:
     """Return the feature specs of a plan, each once."""
-    from burnish.engine.cache import FeatureSpec
+    from burnish.engine.features.cache import FeatureSpec
 
     specs: dict[str, FeatureSpec] = {}
     for cell in plan.cells:

@@ -74,9 +74,9 @@ def command(model: Path, data: str, out: str, form: Format | None, **values: Any
     file, or a data source such as digits. The answers come in the order of the inputs; a file is written
     whole or not at all.
     """
-    from burnish.engine.files import write_atomic
-    from burnish.engine.new_items import new_items
-    from burnish.engine.predictors import load_predictor
+    from burnish.engine.predict.new_items import new_items
+    from burnish.engine.predict.saved import load_predictor
+    from burnish.files import write_atomic
     from burnish.manager import get_manager
     from burnish.numeric import detect
     from burnish.report.predictions import Layout, written

@@ -26,7 +26,7 @@ from burnish.plan import Plan, build_plan
 
 if TYPE_CHECKING:
     from burnish.api import Study
-    from burnish.engine.execute import Options
+    from burnish.engine.runner import Options
 
 
 @click.command()
@@ -76,7 +76,7 @@ def _run(plan: Plan, out: Path | None, values: dict[str, Any]) -> Study:
     shown = progress(values["quiet"])
 
     def options() -> Options:
-        from burnish.engine.execute import Options as RunOptions
+        from burnish.engine.runner import Options as RunOptions
 
         return RunOptions(values["workers"], values["offline"], values["save"], values["limit"], shown)
 

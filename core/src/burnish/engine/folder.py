@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.engine.files import ensure_folder, translate_os_errors, write_atomic
 from burnish.engine.store import Store
 from burnish.errors import StoreError
+from burnish.files import ensure_folder, translate_os_errors, write_atomic
 
 if TYPE_CHECKING:
     from burnish.plan import Plan
@@ -120,7 +120,7 @@ def claim(store: Store, plan: Plan, folder: Path, plan_text: str) -> str:
         )
     if state != "resume" or store.meta("plan") != plan_text:
         if set(wanted) <= store.finished():
-            from burnish.engine.summarise import check_names
+            from burnish.engine.jobs.summarise import check_names
 
             # Before the folder is told what to show: it can still show what it did.
             check_names(plan.report, store.records(wanted).values())

@@ -14,15 +14,15 @@ from burnish.contracts.backbone import Runtime
 from burnish.contracts.tuner import Adapted, Prompted, Tell, untold
 from burnish.data import Classes, Dataset, Split, Supervision
 from burnish.data.checks import require_usable
-from burnish.engine.answers import AnswerCache, AnswerSpec, ask, item_seeds
-from burnish.engine.assess import apply, assess
-from burnish.engine.cache import FeatureCache, FeatureSpec
-from burnish.engine.corrupt import Corrupted, corrupt, study_salt
-from burnish.engine.extract import Extracted, ExtractRun, extract
+from burnish.engine.answers.answers import AnswerCache, AnswerSpec, ask, item_seeds
+from burnish.engine.features.cache import FeatureCache, FeatureSpec
+from burnish.engine.features.extract import Extracted, ExtractRun, extract
+from burnish.engine.jobs.assess import apply, assess
+from burnish.engine.jobs.corrupt import Corrupted, corrupt, study_salt
+from burnish.engine.jobs.splits import draw, units_of
+from burnish.engine.jobs.task import TaskSource, embed_classes, texts_at
 from burnish.engine.parts import component_of, config_of, make
 from burnish.engine.progress import Progress
-from burnish.engine.splits import draw, units_of
-from burnish.engine.tasks import TaskSource, embed_classes, texts_at
 from burnish.errors import DataError, FitError, ItemError, PluginError, RecipeError
 
 if TYPE_CHECKING:

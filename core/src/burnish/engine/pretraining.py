@@ -13,11 +13,11 @@ from burnish.config import from_options
 from burnish.contracts.backbone import PretrainTask, Runtime
 from burnish.data import Dataset, Labels, Split
 from burnish.data.checks import require_usable
-from burnish.engine.corrupt import Corrupted, corrupt
 from burnish.engine.environment import environment
 from burnish.engine.folder import locked
+from burnish.engine.jobs.corrupt import Corrupted, corrupt
+from burnish.engine.jobs.splits import Splits
 from burnish.engine.parts import component_of, make
-from burnish.engine.splits import Splits
 from burnish.errors import DataError, ItemError
 from burnish.numeric import verify
 from burnish.plan import Numeric, Part

@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from burnish.engine.files import translate_os_errors
 from burnish.errors import MachineError, StoreError, one_line
+from burnish.files import translate_os_errors
 
 if TYPE_CHECKING:
     from burnish.contracts.evaluator import Curve, Measure, Table

@@ -14,7 +14,7 @@ from burnish.engine.store import Store
 from burnish.errors import FitError
 
 if TYPE_CHECKING:
-    from burnish.engine.execute import Options
+    from burnish.engine.runner import Options
     from burnish.manager import Manager
     from burnish.plan import Plan
 
@@ -53,7 +53,7 @@ def run_study(
         state = claim(store, plan, folder, plan_text)
         if state == "resume" and store.summary(plan.key()) is not None:
             return folder, "complete"
-        from burnish.engine.execute import Execution
+        from burnish.engine.runner import Execution
 
         how = options()
         if state == "extend":

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from burnish.errors import BurnishError, CombinedError, PluginError, RecipeError, raise_all
 from burnish.installed import code_identity, first_party
 from burnish.manager import Manager, get_manager
-from burnish.plan import settings
+from burnish.plan import keys as settings
 from burnish.plan.model import Cell
 from burnish.plan.normal import write_axis, write_numeric, write_part
 from burnish.plan.parts import NO_PART, ResolvedPart, Resolver

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from burnish.engine.files import write_atomic
 from burnish.engine.folder import PLAN, REPORT
 from burnish.engine.store import Record
 from burnish.errors import one_line
+from burnish.files import write_atomic
 from burnish.report import figures, pictures
 from burnish.report.answer import answer, leaders
 from burnish.report.figures import Picture

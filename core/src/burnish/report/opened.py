@@ -91,7 +91,7 @@ class OpenedStudy:
                 else f"is no {shown.lines} of the study. {suggestion(baseline, lines)}".strip()
             )
             raise RecipeError(f"{baseline!r} {which}", where="results", possible=", ".join(meant or lines))
-        from burnish.engine.summarise import compare_again
+        from burnish.engine.jobs.summarise import compare_again
 
         panels = {name: list(splits) for name, splits in shown.panels.items()}
         content = {**self.content, "panels": panels}

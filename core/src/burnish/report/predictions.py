@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from burnish.engine.loaded_predictor import ScoredCell
+from burnish.engine.predict.loaded import ScoredCell
 from burnish.errors import RecipeError
 from burnish.report.exports import write_csv
 

@@ -1,4 +1,4 @@
-"""A typed view of a study's summary, the JSON that `burnish.engine.summarise` makes. Light: no numpy."""
+"""A typed view of a study's summary, the JSON that `burnish.engine.jobs.summarise` makes. Light: no numpy."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Summary:
-    """A study's summary; see `burnish.engine.summarise.summarise` for what each part is."""
+    """A study's summary; see `burnish.engine.jobs.summarise.summarise` for what each part is."""
 
     measure: str
     panels: Mapping[str, tuple[str, ...]]

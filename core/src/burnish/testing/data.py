@@ -29,7 +29,7 @@ from burnish.data import (
     uniforms,
 )
 from burnish.engine import seeds
-from burnish.engine.outcome import TrialOutcome
+from burnish.engine.jobs.outcome import TrialOutcome
 from burnish.errors import BurnishError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from burnish.contracts.tuner import Run, Task
 from burnish.data import Labels, Split, Supervision, Texts
 from burnish.engine import seeds
-from burnish.engine.answers import ask, item_seeds
+from burnish.engine.answers.answers import ask, item_seeds
 from burnish.errors import BurnishError
 from burnish.testing.data import Practice, class_names, items_of
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 import torch
 
-from burnish.blocks.head import HeadTuner
 from burnish.blocks.lease import frozen_digest
-from burnish.blocks.stacked import fit_heads, head_job
 from burnish.config import to_options
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Run
 from burnish.data import MultiLabels
 from burnish.errors import BurnishError, FitError, ModelFileError
+from burnish.heads.head import HeadTuner
+from burnish.heads.stacked import fit_heads, head_job
 from burnish.testing.checks import expect, global_randomness_untouched, nothing_written, refused
 from burnish.testing.contract import PluginContract, manager_of
 from burnish.testing.data import Practice, practice, practice_on_pictures
@@ -30,7 +30,7 @@ from burnish.testing.stand_ins import CrossEntropy
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from burnish.blocks.predictor import HeadPredictor
+    from burnish.heads.predictor import HeadPredictor
 
 _fitted: dict[type, tuple[Practice, Any]] = {}
 """The usual task of each contract and its predictor: most tests only look at them."""

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from burnish.blocks import class_means
-from burnish.blocks.batches import batch_rows, rows_in_last_batch, steps_per_epoch
-from burnish.blocks.predictor import check_state
 from burnish.blocks.text_classifier import scale_of
-from burnish.blocks.threads import intra_op_threads
 from burnish.data import Labels
 from burnish.errors import FitError, ModelFileError
+from burnish.heads.batches import batch_rows, rows_in_last_batch, steps_per_epoch
+from burnish.heads.predictor import check_state
+from burnish.heads.threads import intra_op_threads
 from burnish_candle import CandleConfig
 from burnish_candle.model import CandleModel, log_prior, threads_for, total_loss
 from burnish_candle.predictor import CandlePredictor

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from burnish.blocks.tensors import weighted_mean
 from burnish.contracts.noise import Assessment, Evidence
+from burnish.heads.tensors import weighted_mean
 from burnish_deft import SmallLossConfig
 from burnish_deft import objective as o
 from burnish_deft.items import judged, task_of

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from burnish.api import plan_of
 from burnish.blocks.text_classifier import ensemble, scale_of
-from burnish.engine.cache import FeatureCache
-from burnish.engine.fits import Fits
+from burnish.engine.features.cache import FeatureCache
 from burnish.engine.inputs import Inputs
+from burnish.engine.jobs.fit import Fits
 from burnish.engine.progress import Plain
 from burnish.errors import BurnishError
 from burnish.manager import get_manager

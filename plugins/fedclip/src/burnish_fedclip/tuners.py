@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from burnish.blocks.text_classifier import ensemble, scale_of
-from burnish.blocks.trial import finite_rows
 from burnish.data import Labels
 from burnish.errors import ConfigError, FitError
+from burnish.heads.member import finite_rows
 from burnish_fedclip import (
     ClientsConfig,
     FedAvgHeadConfig,

@@ -12,10 +12,10 @@ from torch import Tensor
 from burnish.blocks.adapters import require_reached
 from burnish.blocks.lease import Lease
 from burnish.blocks.module_training import ModuleBatch, prepared, train_module
-from burnish.blocks.targets import class_prior, target_arrays
 from burnish.blocks.text_classifier import ensemble
 from burnish.data import Labels
 from burnish.errors import FitError, ModelFileError, PluginError
+from burnish.heads.targets import class_prior, target_arrays
 from burnish_lift import LiftConfig
 from burnish_lift.classifier import Cosine, Linear, from_class_means, from_text, random_directions
 from burnish_lift.losses import LongTailLoss

@@ -17,10 +17,10 @@ from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_mod
 from open_clip.tokenizer import HFTokenizer
 from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 
-from burnish.blocks.openclip import OpenClip
 from burnish.errors import MissingExtraError, ModelFileError
 from burnish.hub import download
 from burnish_openclip.places import CONFIG, OTHER_WEIGHTS, SAFE_WEIGHTS, TOKENIZER, Place, in_folder, local
+from burnish_openclip.towers import OpenClip
 from burnish_openclip.weights import fill, read_state
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import open_clip
 import torch
 from safetensors import SafetensorError
 
-from burnish.blocks.openclip import OpenClip
 from burnish.errors import ModelFileError
+from burnish_openclip.towers import OpenClip
 from burnish_tiny_clip.files import FILES, REINSTALL, folder_of
 
 if TYPE_CHECKING:

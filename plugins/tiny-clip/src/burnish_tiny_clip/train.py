@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from burnish.engine.files import ensure_folder
 from burnish.errors import BurnishError
+from burnish.files import ensure_folder
 from burnish_tiny_clip.backbone import open_folder
 from burnish_tiny_clip.training import captions, data, vocabulary
 from burnish_tiny_clip.training.evaluation import accuracies

@@ -8,8 +8,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from burnish.engine.files import write_atomic
 from burnish.errors import ModelFileError
+from burnish.files import write_atomic
 from burnish_tiny.network import TinyResNet
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from burnish.data import Labels
-from burnish.engine.files import write_json
 from burnish.errors import DataError, StoreError
+from burnish.files import write_json
 from burnish_tiny.files import load_network, save_network
 from burnish_tiny.inputs import prepare_images
 from burnish_tiny.network import SIDE

@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional
 
-from burnish.engine.files import ensure_folder, write_atomic, write_json
 from burnish.errors import FitError, StoreError
+from burnish.files import ensure_folder, write_atomic, write_json
 from burnish_tiny.network import DIM, TinyResNet, build, normalise
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from burnish.blocks import HeadTuner
-from burnish.blocks.heads import MLPHead, linear_head
+from burnish.heads.modules import MLPHead, linear_head
 from burnish_basics._tuners import LinearConfig, MLPConfig
 
 

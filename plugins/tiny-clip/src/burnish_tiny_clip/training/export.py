@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.torch import save
 
-from burnish.engine.files import ensure_folder, write_atomic, write_json
+from burnish.files import ensure_folder, write_atomic, write_json
 from burnish_tiny_clip.files import CONFIG, FILES, PROVENANCE, WEIGHTS
 from burnish_tiny_clip.training.model import MODEL, PREPROCESS
 from burnish_tiny_clip.training.vocabulary import tokenizer_files

@@ -1,0 +1,1 @@
+"""Answers of language models: asked for once, kept, looked after."""

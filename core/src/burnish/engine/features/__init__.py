@@ -1,0 +1,1 @@
+"""Features: extracted once through a frozen backbone, kept in the cache, looked after."""

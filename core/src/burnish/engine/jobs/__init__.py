@@ -1,0 +1,1 @@
+"""One module a job kind: from values to a value."""

@@ -1,0 +1,1 @@
+"""Predictors: saved, loaded again, and what they read of items."""
