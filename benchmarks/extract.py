@@ -9,9 +9,9 @@ is that of the plugin `tiny` (32 x 32 pixels), which is so light that everything
 are noise, saved as JPEG.
 
     bare      encode on cells that are ready, one after another, each on all cores; results copied to the host
-    lanes     the same cells encoded as ours does it: one a core, side by side (`burnish.engine.features.lanes`)
-    decode    read and prepare all cells in the same threads as ours, no encode
-    memory    ours, from uint8 arrays, into an empty cache, written and synced
+    lanes     the same cells encoded as ours does it: one a core, side by side
+    (`burnish.engine.features.lanes`) decode    read and prepare all cells in the same threads as ours, no
+    encode memory    ours, from uint8 arrays, into an empty cache, written and synced
     jpeg      ours, from JPEG bytes; held against 1 / (1/decode + 1/lanes), for decoding and encoding share
     the cores warm      ours again, everything cached, against `memory`
     resumed   ours, half of it cached, against `memory`

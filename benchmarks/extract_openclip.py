@@ -8,8 +8,8 @@ with the same threads; ratios are medians over pairs.
 
     bare      the library's encode_image on normalised tensors of 64 images, one after another, each on all
     cores; results copied to the host lanes     prepared pictures of the same cells, encoded as ours does it
-    (`burnish.engine.features.lanes`); normalisation is part of it memory    ours, from uint8 arrays, into an empty
-    cache, written and synced decode    read and prepare all cells from JPEG bytes, no encode
+    (`burnish.engine.features.lanes`); normalisation is part of it memory    ours, from uint8 arrays, into an
+    empty cache, written and synced decode    read and prepare all cells from JPEG bytes, no encode
     jpeg      ours, from JPEG bytes; held against 1 / (1/decode + 1/lanes), for decoding and encoding share
     the cores
 """

@@ -101,7 +101,7 @@ def test_a_study_that_a_server_breaks_off_goes_on_with_what_is_kept(tmp_path, mo
         with Store(tmp_path / "study" / "study.sqlite") as store:
             records = list(store.records().values())
         assert [record.error for record in records] == [""] * 6
-        found = {(r.labels["tuner"], r.replicate): {m.name: m.value for m in r.measures} for r in records}
+        found = {(r.axes["tuner"], r.replicate): {m.name: m.value for m in r.measures} for r in records}
         for replicate in range(2):
             plain, stimulus = (found[name, replicate] for name in (PLAIN, STIMULUS))
             assert plain["exact-match"] < stimulus["exact-match"] == 1

@@ -62,7 +62,7 @@ def test_a_row_that_cannot_be_trained_ends_no_other(tmp_path):
         tune={"budget": 2, "space": {"tuner.lr": [0.01, 0.05]}},
     )
     errors = {
-        record.labels["loss"]: record.error for record in made.trials() if record.labels["tuner"] != "nothing"
+        record.axes["loss"]: record.error for record in made.trials() if record.axes["tuner"] != "nothing"
     }
     assert not errors["ce"]
     assert "no setting could be tuned" in errors["consistency:base=none"]
@@ -98,7 +98,7 @@ def test_a_study_is_extended_by_rows_and_refused_where_a_setting_changed(tmp_pat
 
 def test_a_kept_predictor_gives_the_accuracy_of_the_table(tmp_path):
     made = study(tmp_path)
-    (record,) = [r for r in made.trials() if r.labels["tuner"].startswith("linear")]
+    (record,) = [r for r in made.trials() if r.axes["tuner"].startswith("linear")]
     predictor = made.predictor(record)
     from sklearn.datasets import load_digits
 
@@ -151,14 +151,14 @@ def test_data_in_files_of_one_name_are_compared_each_with_itself(tmp_path):
         report={"baseline": "nothing"},
     )
     value = {
-        (row["labels"]["data"], row["line"]): row["numbers"]["accuracy"]["test"]["value"]
+        (row["axes"]["data"], row["line"]): row["numbers"]["accuracy"]["test"]["value"]
         for row in made.summary()["rows"]
     }
     assert {data for data, _ in value} == {"npz:path=easy/day.npz", "npz:path=hard/day.npz"}
-    found = {c["labels"]["data"]: c["difference"] for c in made.summary()["comparisons"] if c["labels"]}
+    found = {c["axes"]["data"]: c["difference"] for c in made.summary()["comparisons"] if c["axes"]}
     assert found == {data: pytest.approx(value[data, "knn"] - value[data, "nothing"]) for data in found}
     again = open_study(made.folder).against("nothing").summary.comparisons
-    assert {c.labels["data"]: c.difference for c in again if c.labels} == found
+    assert {c.axes["data"]: c.difference for c in again if c.axes} == found
 
 
 def test_a_study_in_which_nothing_can_be_trained_fails_each_time_and_ties_the_folder_to_nothing(tmp_path):
@@ -167,7 +167,7 @@ def test_a_study_in_which_nothing_can_be_trained_fails_each_time_and_ties_the_fo
             study(tmp_path, tuner=QUICK, loss="consistency:base=none")
     made = study(tmp_path, tuner=QUICK, loss="ce")
     assert made.complete
-    assert [(record.labels["loss"], record.error) for record in made.trials()] == [("ce", "")]
+    assert [(record.axes["loss"], record.error) for record in made.trials()] == [("ce", "")]
 
 
 def test_what_another_plan_left_does_not_count(tmp_path):
@@ -199,7 +199,7 @@ def test_trials_are_labelled_as_the_rows_after_an_extension(tmp_path):
     )
     study(tmp_path, data=[easy], tuner="knn", evaluate=["accuracy"])
     made = study(tmp_path, data=[easy, hard], tuner="knn", evaluate=["accuracy"])
-    assert [record.labels["data"] for record in made.trials()] == [
+    assert [record.axes["data"] for record in made.trials()] == [
         "npz:path=easy/day.npz",
         "npz:path=hard/day.npz",
     ]

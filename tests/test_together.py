@@ -102,7 +102,7 @@ def test_every_recipe_is_a_plan_that_reads_back_as_itself(manager, tmp_path, mon
         },
     )
     plan = build_plan(recipe, manager)
-    assert plan.cells
+    assert plan.rows
     again = build_plan(parse_recipe(to_yaml(plan), "plan.yaml", name=name, base=tmp_path), manager)
     assert again.key() == plan.key()
 

@@ -82,7 +82,7 @@ NUMBER = {
     "note": "",
 }
 ROW = {
-    "labels": {
+    "axes": {
         "data": "rows",
         "backbone": "features",
         "noise": "none",
@@ -148,7 +148,7 @@ def finished_study(folder: Path) -> None:
 
     folder.mkdir()
     with Store(folder / "study.sqlite") as store:
-        store.add([Record("k", ROW["labels"], 0)])  # type: ignore[arg-type]
+        store.add([Record("k", ROW["axes"], 0)])  # type: ignore[arg-type]
         store.set_meta(
             {
                 "trials": '["k"]',

@@ -219,7 +219,7 @@ def test_why(capsys, cache, tmp_path, monkeypatch):
         "numeric": "fp32",
     }
     plan = build_plan(make_recipe(values), get_manager())
-    spec = FeatureSpec(plan.cells[0].backbone, "image", None, plan.numeric)
+    spec = FeatureSpec(plan.rows[0].backbone, "image", None, plan.numeric)
     with FeatureCache(cache) as opened:
         opened.open(spec).add(np.zeros((5, 32), np.uint8), np.ones((5, 4), np.float32))
     key = spec.key()[:12]

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from burnish.config import REQUIRED, describe, expand, from_options, label, make_config, say_value, to_options
+from burnish.config import (
+    REQUIRED,
+    describe,
+    expand,
+    from_options,
+    make_config,
+    part_text,
+    say_value,
+    to_options,
+)
 from burnish.errors import CombinedError, ConfigError, PluginError, RecipeError
 from burnish.notation.part_text import Raw, Use, parse_text, parse_value, quote, read_use
 from burnish.plan import Part
@@ -318,16 +327,16 @@ def test_options_survive_json(config):
 @given(configs)
 def test_a_label_reads_back(config):
     config = Options(**{**vars(config), "path": None})
-    assert make_config(Options, parse_text(label("x", config)).options) == config
+    assert make_config(Options, parse_text(part_text("x", config)).options) == config
 
 
 def test_a_label_shows_what_differs_from_the_defaults():
-    assert label("x", Options()) == "x"
+    assert part_text("x", Options()) == "x"
     assert (
-        label("x", Options(lr=1.0, flag=True, widths=(3,), path=Path("/data/photos"), inner=Inner(9)))
+        part_text("x", Options(lr=1.0, flag=True, widths=(3,), path=Path("/data/photos"), inner=Inner(9)))
         == "x:lr=1,flag=true,path=photos,widths=[3],inner.size=9"
     )
-    assert label("x", Options(lr=1e-5, limit=7, text="a,b")) == "x:lr=1e-05,text='a,b',limit=7"
+    assert part_text("x", Options(lr=1e-5, limit=7, text="a,b")) == "x:lr=1e-05,text='a,b',limit=7"
 
 
 def test_values_in_the_short_notation():
@@ -378,11 +387,11 @@ def test_a_word_in_quotes_is_a_text_where_the_option_can_be_one(text, value):
     config = make_config(Named, parse_text(f"named:name={text}").options)
     assert config.name == value
     assert type(config.name) in {str, type(None)}
-    written = label("named", config)
+    written = part_text("named", config)
     assert make_config(Named, parse_text(written).options) == config
     # The label of a tuned part is read and written again.
     tuned = Part("tuner", "p", "named", to_options(config), "", "", written).with_options({"limit": 2})
-    assert make_config(Named, parse_text(tuned.label).options) == Named(value, 2)
+    assert make_config(Named, parse_text(tuned.text).options) == Named(value, 2)
 
 
 def test_quotes_around_none_are_nothing_to_an_option_that_can_be_no_text():

@@ -190,7 +190,7 @@ def test_only_who_uses_an_ambiguous_name_is_asked_to_qualify_it(site):
         " (burnish-two). Write one of these."
     )
     assert manager.get("loss", "two/gce").plugin.name == "two"
-    assert [manager.label(c) for c in manager.components("loss")] == ["one/gce", "two/gce", "sce"]
+    assert [manager.text(c) for c in manager.components("loss")] == ["one/gce", "two/gce", "sce"]
 
 
 def test_two_distributions_with_one_plugin_name_are_both_set_aside(site):

@@ -9,7 +9,7 @@ import pytest
 from burnish.errors import BurnishError, CombinedError, RecipeError
 from burnish.manager import Manager
 from burnish.numeric import Numeric
-from burnish.plan import Cell, Part, ReportSpec, SelectSpec, SplitSpec, TuneSpec, build_plan, to_yaml
+from burnish.plan import Part, ReportSpec, Row, SelectSpec, SplitSpec, TuneSpec, build_plan, to_yaml
 from burnish.plan.parts import guess_source, read_part
 from burnish.recipe import make_recipe, parse_recipe, with_options, with_settings
 from burnish.testing.dists import write_dist
@@ -33,14 +33,14 @@ def fails(study, settings=(), **values):
 
 def test_every_default_is_filled_in(study):
     made = plan(study)
-    assert len(made.cells) == 1
-    cell = made.cells[0]
-    assert (cell.noise, cell.assess, cell.views, cell.loss.label) == ((), None, 1, "ce")
+    assert len(made.rows) == 1
+    row = made.rows[0]
+    assert (row.noise, row.assess, row.views, row.loss.text) == ((), None, 1, "ce")
     assert [part.name for part in made.evaluators] == ["accuracy"]
     assert (made.replicates, made.on_bad_input, made.tune) == (5, "error", None)
     assert (made.split, made.select, made.report) == (SplitSpec(), SelectSpec(), ReportSpec())
     assert made.numeric == Numeric("cpu", "float32", 2, made.numeric.torch)
-    assert cell.tuner.options == {
+    assert row.tuner.options == {
         "lr": 1e-3,
         "weight_decay": 1e-4,
         "epochs": 30,
@@ -59,8 +59,8 @@ def test_rows_are_the_product_of_the_axes_in_order(study):
         tuner=["linear:lr=[0.1,0.2]", "nothing"],
         loss=["ce", "gce"],
     )
-    assert len(made.cells) == 3 * 2 * 2 * (2 * 2 + 1)
-    assert [tuple(cell.labels().values()) for cell in made.cells[:6]] == [
+    assert len(made.rows) == 3 * 2 * 2 * (2 * 2 + 1)
+    assert [tuple(row.axes().values()) for row in made.rows[:6]] == [
         ("pictures", "small", "long-tail + symmetric:rate=0.4", "none", "linear:lr=0.1", "ce"),
         ("pictures", "small", "long-tail + symmetric:rate=0.4", "none", "linear:lr=0.1", "gce"),
         ("pictures", "small", "long-tail + symmetric:rate=0.4", "none", "linear:lr=0.2", "ce"),
@@ -68,32 +68,34 @@ def test_rows_are_the_product_of_the_axes_in_order(study):
         ("pictures", "small", "long-tail + symmetric:rate=0.4", "none", "nothing", "own"),
         ("pictures", "small", "long-tail + symmetric:rate=0.4", "joint", "linear:lr=0.1", "ce"),
     ]
-    assert [cell.labels()["backbone"] for cell in made.cells[::20]] == [
+    assert [row.axes()["backbone"] for row in made.rows[::20]] == [
         "small",
         "small:noise=0.1",
         "small:noise=0.3",
     ]
-    assert made.cells[-1].noise == ()
+    assert made.rows[-1].noise == ()
 
 
 def test_a_row_that_is_written_twice_is_one(study):
-    assert len(plan(study, tuner=["linear", "linear", {"use": "study/linear"}]).cells) == 1
+    assert len(plan(study, tuner=["linear", "linear", {"use": "study/linear"}]).rows) == 1
 
 
 def test_evaluators_are_a_set_not_an_axis(study):
     made = plan(study, evaluate=["accuracy", "worst:k=[1,2]", "worst", "accuracy"])
-    assert [part.label for part in made.evaluators] == ["accuracy", "worst", "worst:k=2"]
-    assert len(made.cells) == 1
+    assert [part.text for part in made.evaluators] == ["accuracy", "worst", "worst:k=2"]
+    assert len(made.rows) == 1
 
 
 def test_views_are_the_tuners_unless_the_recipe_forces_them(study):
+    assert [row.views for row in plan(study, tuner=["linear", "viewed", "viewed:variant=released"]).rows] == [
+        1,
+        1,
+        2,
+    ]
     assert [
-        cell.views for cell in plan(study, tuner=["linear", "viewed", "viewed:variant=released"]).cells
-    ] == [1, 1, 2]
-    assert [
-        cell.views for cell in plan(study, tuner=["linear", "viewed:variant=released"], views="fixed:3").cells
+        row.views for row in plan(study, tuner=["linear", "viewed:variant=released"], views="fixed:3").rows
     ] == [3, 3]
-    assert [cell.views for cell in plan(study, views=["fixed:1", "fixed:2"]).cells] == [1, 2]
+    assert [row.views for row in plan(study, views=["fixed:1", "fixed:2"]).rows] == [1, 2]
     assert (
         fails(study, views="online")
         == "views: 'online' are no views. Possible: fixed:1, fixed:2, ... Leave views out to give every tuner"
@@ -104,7 +106,7 @@ def test_views_are_the_tuners_unless_the_recipe_forces_them(study):
 def test_given_features_need_no_backbone(study):
     values = {key: value for key, value in BASE.items() if key != "backbone"}
     made = build_plan(make_recipe({**values, "data": "rows"}), study)
-    assert made.cells[0].backbone.name == "features"
+    assert made.rows[0].backbone.name == "features"
     with pytest.raises(RecipeError) as caught:
         build_plan(make_recipe(values), study)
     assert (
@@ -255,7 +257,7 @@ def test_impossible_combinations_print_the_difference(study):
         == "tuner: tuner prompts needs text-tower; data pictures with backbone small provides features,"
         " image, labels. Backbones that provide it: clip."
     )
-    assert plan(study, tuner="prompts", backbone="clip").cells[0].tuner.name == "prompts"
+    assert plan(study, tuner="prompts", backbone="clip").rows[0].tuner.name == "prompts"
     assert (
         fails(study, data="rows")
         == "backbone: backbone small needs image; data rows provides features, labels. Backbones for this"
@@ -266,7 +268,7 @@ def test_impossible_combinations_print_the_difference(study):
         == "evaluate: evaluator detection needs assessment; data pictures with backbone small provides"
         " features, image, labels. Name an assessor under assess:."
     )
-    assert plan(study, evaluate="detection", assess="joint").cells[0].assess.name == "joint"
+    assert plan(study, evaluate="detection", assess="joint").rows[0].assess.name == "joint"
 
 
 def test_a_tuner_cannot_have_the_truth(site):
@@ -293,14 +295,14 @@ def test_settings_change_every_part_that_has_the_option(study):
         ["tuner.ratio=8", "tuner.lr=[0.1, 0.2]", "backbone.noise=0.5"],
         tuner=["mlp", "linear", "nothing"],
     )
-    assert [cell.labels()["tuner"] for cell in made.cells] == [
+    assert [row.axes()["tuner"] for row in made.rows] == [
         "mlp:lr=0.1,ratio=8",
         "mlp:lr=0.2,ratio=8",
         "linear:lr=0.1",
         "linear:lr=0.2",
         "nothing",
     ]
-    assert made.cells[0].option("backbone.noise") == 0.5
+    assert made.rows[0].option("backbone.noise") == 0.5
     assert (
         fails(study, ["tuner.width=8"])
         == "-s tuner.width=8: no part under tuner has an option 'width'. See burnish show."
@@ -327,8 +329,8 @@ def test_a_path_is_read_by_the_source_that_can(study, tmp_path):
     (tmp_path / "photos" / "a.txt").write_text("a")
     (tmp_path / "notes.xyz").write_text("x")
     recipe = make_recipe({**BASE, "data": "./photos"}, base=tmp_path)
-    part = build_plan(recipe, study).cells[0].data
-    assert (part.name, part.options["path"], part.label, part.paths) == (
+    part = build_plan(recipe, study).rows[0].data
+    assert (part.name, part.options["path"], part.text, part.paths) == (
         "files",
         str(tmp_path / "photos"),
         "files:path=photos",
@@ -359,13 +361,13 @@ def test_paths_on_the_command_line_start_from_the_current_folder(study, tmp_path
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     recipe = make_recipe({**BASE, "data": "files:path=photos"}, base=tmp_path / "base")
-    assert build_plan(recipe, study).cells[0].data.options["path"] == str(tmp_path / "base" / "photos")
-    assert build_plan(with_options(recipe, {"data": ["files:path=photos"]}), study).cells[0].data.options[
+    assert build_plan(recipe, study).rows[0].data.options["path"] == str(tmp_path / "base" / "photos")
+    assert build_plan(with_options(recipe, {"data": ["files:path=photos"]}), study).rows[0].data.options[
         "path"
     ] == str(tmp_path / "here" / "photos")
-    assert build_plan(with_settings(recipe, ["data.path=photos"]), study).cells[0].data.options[
-        "path"
-    ] == str(tmp_path / "here" / "photos")
+    assert build_plan(with_settings(recipe, ["data.path=photos"]), study).rows[0].data.options["path"] == str(
+        tmp_path / "here" / "photos"
+    )
 
 
 def test_data_is_known_by_its_contents_not_by_its_place(study, tmp_path):
@@ -385,9 +387,9 @@ def test_data_in_files_of_one_name_are_told_apart_by_their_folders(study, tmp_pa
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "a.txt").write_text(str(number))
     paths = [str(tmp_path / folder) for folder in ("old/day", "new/day", "new/night")]
-    labels = [cell.labels()["data"] for cell in plan(study, data=paths).cells]
+    labels = [row.axes()["data"] for row in plan(study, data=paths).rows]
     assert labels == ["files:path=old/day", "files:path=new/day", "files:path=night"]
-    assert {cell.labels()["data"] for cell in plan(study, data=paths[0]).cells} == {"files:path=day"}
+    assert {row.axes()["data"] for row in plan(study, data=paths[0]).rows} == {"files:path=day"}
 
 
 def test_one_part_outside_of_a_recipe(study, tmp_path):
@@ -414,18 +416,18 @@ def test_every_tuner_gets_the_same_budget_over_the_options_it_has(study):
         type(setting["tuner.lr"]) is float and type(setting["tuner.ratio"]) is int
         for setting in made.settings[2]
     )
-    assert [choice.label for choice in made.choices()] == [
+    assert [choice.text for choice in made.choices()] == [
         "linear, small",
         "mlp, small",
         "linear, small:noise=0.3",
         "mlp, small:noise=0.3",
     ]
-    assert made.choice_of(made.cells[0]) is None
-    trial = made.trials_of(made.cells[1])[2]
+    assert made.choice_of(made.rows[0]) is None
+    trial = made.trials_of(made.rows[1])[2]
     assert (trial.replicate, trial.tuned) == (2, made.choices()[0].key)
     options, trials = made.choices()[1].candidates[0]
     assert [t.replicate for t in trials] == [0]
-    assert trials[0].cell.option("tuner.lr") == options["tuner.lr"]
+    assert trials[0].row.option("tuner.lr") == options["tuner.lr"]
     assert trials[0].tuned == ""
 
 
@@ -448,15 +450,15 @@ def test_one_choice_for_a_tuner_over_all_its_rows(study):
         backbone=["small", "small:noise=0.3"],
         tune={**TUNE, "per": "tuner", "replicates": 2},
     )
-    assert [choice.label for choice in made.choices()] == ["linear", "mlp"]
+    assert [choice.text for choice in made.choices()] == ["linear", "mlp"]
     _, trials = made.choices()[0].candidates[0]
-    assert [(t.cell.labels()["backbone"], t.replicate) for t in trials] == [
+    assert [(t.row.axes()["backbone"], t.replicate) for t in trials] == [
         ("small", 0),
         ("small", 1),
         ("small:noise=0.3", 0),
         ("small:noise=0.3", 1),
     ]
-    assert made.choice_of(made.cells[0]) is made.choice_of(made.cells[2])
+    assert made.choice_of(made.rows[0]) is made.choice_of(made.rows[2])
 
 
 def test_a_loss_can_be_tuned_and_one_of_a_closed_form_is_not(study):
@@ -467,7 +469,7 @@ def test_a_loss_can_be_tuned_and_one_of_a_closed_form_is_not(study):
         study, tuner="linear", assess="joint", tune={"budget": 2, "space": {"assess.rate": [0.1, 0.2]}}
     )
     assert made.settings[0] == ()
-    assert tuned.choices()[0].candidates[1][1][0].cell.assess.options["rate"] == 0.2
+    assert tuned.choices()[0].candidates[1][1][0].row.assess.options["rate"] == 0.2
 
 
 @pytest.mark.parametrize(
@@ -520,29 +522,29 @@ def test_options_of_a_part_can_be_changed():
     part = Part("tuner", "p", "mlp", {"lr": 0.1, "inner": {"size": 3}}, "c", "", "mlp:lr=0.1")
     other = part.with_options({"lr": 0.2, "inner.size": 4})
     assert other.options == {"lr": 0.2, "inner": {"size": 4}}
-    assert other.label == "mlp:lr=0.2,inner.size=4"
+    assert other.text == "mlp:lr=0.2,inner.size=4"
     assert part.options == {"lr": 0.1, "inner": {"size": 3}}
-    assert part.with_options({"lr": 0.2}, "named").label == "named"
+    assert part.with_options({"lr": 0.2}, "named").text == "named"
     assert (
         other.option("inner.size"),
         other.option("nope"),
         other.has("inner.size"),
         other.has("inner"),
     ) == (4, None, True, False)
-    assert hash(part) != hash(replace(part, label="x"))
-    assert Part(**part.record(), label=part.label) == part
+    assert hash(part) != hash(replace(part, text="x"))
+    assert Part(**part.record(), text=part.text) == part
 
 
 def test_cells_can_be_changed_by_dotted_options(study):
-    cell = plan(study, tuner="mlp").cells[0]
-    other = cell.with_options({"tuner.lr": 0.5, "tuner.ratio": 8})
-    assert (other.tuner.label, other.option("tuner.ratio"), cell.option("tuner.ratio")) == (
+    row = plan(study, tuner="mlp").rows[0]
+    other = row.with_options({"tuner.lr": 0.5, "tuner.ratio": 8})
+    assert (other.tuner.text, other.option("tuner.ratio"), row.option("tuner.ratio")) == (
         "mlp:lr=0.5,ratio=8",
         8,
         4,
     )
-    assert isinstance(other, Cell)
-    assert cell.option("loss.q") is None
+    assert isinstance(other, Row)
+    assert row.option("loss.q") is None
 
 
 # -- normal form ---------------------------------------------------------------------------------------------
@@ -577,7 +579,7 @@ def test_a_plan_file_can_be_run_again_and_has_the_same_keys(study, tmp_path):
     assert again.key() == made.key()
     assert again.recipe == made.recipe
     assert to_yaml(again) == text
-    assert [cell.labels() for cell in again.cells] == [cell.labels() for cell in made.cells]
+    assert [row.axes() for row in again.rows] == [row.axes() for row in made.rows]
     assert text.startswith("# A plan of burnish 0.1.0, torch ")
 
 

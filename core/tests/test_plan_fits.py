@@ -117,7 +117,7 @@ def fails(manager, **values):
 )
 def test_the_default_loss_follows_the_supervision(fits, data, backbone, loss):
     made = plan(fits, data=data, backbone=backbone)
-    assert made.cells[0].loss.name == loss
+    assert made.rows[0].loss.name == loss
     again = build_plan(parse_recipe(to_yaml(made), "plan.yaml", name="study", base=Path()), fits)
     assert again.key() == made.key()
 
@@ -168,7 +168,7 @@ def test_both_kinds_of_labels_allow_both(fits):
         len(
             plan(
                 fits, data="either", loss=["ce", "bce", "any"], noise=["flip", "missing"], assess="joint"
-            ).cells
+            ).rows
         )
         == 6
     )
@@ -190,7 +190,7 @@ def test_views_need_a_backbone_that_makes_them(fits):
     assert fails(fits, data="rows", backbone=None, tuner="double").endswith(
         "makes none. No installed backbone makes views of this data."
     )
-    assert plan(fits, backbone="still", views="fixed:1").cells[0].views == 1
+    assert plan(fits, backbone="still", views="fixed:1").rows[0].views == 1
 
 
 def test_a_missing_backbone_is_named_by_what_the_data_are(fits, site, monkeypatch):
@@ -228,14 +228,14 @@ def test_a_missing_backbone_is_named_by_what_the_data_are(fits, site, monkeypatc
 
 def test_views_are_labels_where_the_recipe_compares_them(fits):
     made = plan(fits, tuner=["linear", "double"], views=["fixed:1", "fixed:2"])
-    assert [(cell.labels()["tuner"], cell.labels()["views"]) for cell in made.cells] == [
+    assert [(row.axes()["tuner"], row.axes()["views"]) for row in made.rows] == [
         ("linear", "fixed:1"),
         ("linear", "fixed:2"),
         ("double", "fixed:1"),
         ("double", "fixed:2"),
     ]
-    assert len({tuple(cell.labels().items()) for cell in made.cells}) == len(made.cells)
-    assert list(made.cells[0].labels()) == ["data", "backbone", "views", "noise", "assess", "tuner", "loss"]
+    assert len({tuple(row.axes().items()) for row in made.rows}) == len(made.rows)
+    assert list(made.rows[0].axes()) == ["data", "backbone", "views", "noise", "assess", "tuner", "loss"]
 
 
 def test_a_number_of_views_that_a_tuner_asks_for_is_no_axis(fits):
@@ -243,12 +243,12 @@ def test_a_number_of_views_that_a_tuner_asks_for_is_no_axis(fits):
         plan(fits, tuner=["linear", "double"]),
         plan(fits, tuner=["linear", "double"], views="fixed:2"),
     ):
-        assert all("views" not in cell.labels() for cell in made.cells)
+        assert all("views" not in row.axes() for row in made.rows)
 
 
 def test_rows_of_equal_views_are_one_whoever_asked_for_them(fits):
     made = plan(fits, tuner=["linear", "double"], views=[None, "fixed:2"])
-    assert [(cell.labels()["tuner"], cell.labels()["views"]) for cell in made.cells] == [
+    assert [(row.axes()["tuner"], row.axes()["views"]) for row in made.rows] == [
         ("linear", "fixed:1"),
         ("linear", "fixed:2"),
         ("double", "fixed:2"),
@@ -256,7 +256,7 @@ def test_rows_of_equal_views_are_one_whoever_asked_for_them(fits):
 
 
 def test_the_label_of_views_identifies_nothing(fits):
-    alone, among = plan(fits, views="fixed:2").cells[0], plan(fits, views=["fixed:1", "fixed:2"]).cells[1]
+    alone, among = plan(fits, views="fixed:2").rows[0], plan(fits, views=["fixed:1", "fixed:2"]).rows[1]
     assert alone.digest == among.digest
     assert dataclasses.replace(alone, views_vary=True) == among
 

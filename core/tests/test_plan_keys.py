@@ -55,7 +55,7 @@ def test_shared_jobs_are_one_and_inputs_come_first(study):
         seen.add(job.key)
     assert len(seen) == len(jobs)
     assert {made.measure_key(trial) for trial in made.trials()} <= seen
-    assert {made.row_key(cell) for cell in made.cells} <= seen
+    assert {made.row_key(row) for row in made.rows} <= seen
     assert {choice.key for choice in made.choices()} <= seen
 
 
@@ -90,7 +90,7 @@ def changed_part(part, name):
 
 PART_FIELDS = dict.fromkeys(
     ("plugin", "name", "options", "code", "fingerprint", "kind"), True
-) | dict.fromkeys(("label", "paths", "running"), False)
+) | dict.fromkeys(("text", "paths", "running"), False)
 
 
 @pytest.fixture
@@ -114,33 +114,33 @@ def test_the_fields_of_a_part_are_all_decided():
 @pytest.mark.parametrize("name", PART_FIELDS)
 @pytest.mark.parametrize("key", ["data", "backbone", "noise", "assess", "tuner", "loss"])
 def test_whatever_changes_a_number_is_in_the_fit_key(whole, key, name):
-    cell = whole.cells[0]
-    part = getattr(cell, key)
+    row = whole.rows[0]
+    part = getattr(row, key)
     other = replace(
-        cell, **{key: (changed_part(part[0], name),) if key == "noise" else changed_part(part, name)}
+        row, **{key: (changed_part(part[0], name),) if key == "noise" else changed_part(part, name)}
     )
-    assert (whole.fit_key(Trial(cell, 0)) != whole.fit_key(Trial(other, 0))) is PART_FIELDS[name]
+    assert (whole.fit_key(Trial(row, 0)) != whole.fit_key(Trial(other, 0))) is PART_FIELDS[name]
 
 
 def test_what_a_job_does_not_read_is_not_in_its_key(whole):
-    cell = whole.cells[0]
+    row = whole.rows[0]
     other = {
-        key: replace(cell, **{key: changed_part(getattr(cell, key), "options")})
+        key: replace(row, **{key: changed_part(getattr(row, key), "options")})
         for key in ("backbone", "assess", "tuner", "loss")
     }
-    noisy = replace(cell, noise=())
+    noisy = replace(row, noise=())
     for change in (*other.values(), noisy):
-        assert whole.data_key(change) == whole.data_key(cell)
+        assert whole.data_key(change) == whole.data_key(row)
     for change in (other["assess"], other["tuner"], other["loss"], noisy):
-        assert whole.features_key(change, None) == whole.features_key(cell, None)
+        assert whole.features_key(change, None) == whole.features_key(row, None)
     for change in other.values():
-        assert whole.corrupt_key(change, 0) == whole.corrupt_key(cell, 0)
+        assert whole.corrupt_key(change, 0) == whole.corrupt_key(row, 0)
     for change in (other["tuner"], other["loss"]):
-        assert whole.assess_key(change, 0) == whole.assess_key(cell, 0)
-    assert whole.features_key(other["backbone"], None) != whole.features_key(cell, None)
-    assert whole.corrupt_key(noisy, 0) != whole.corrupt_key(cell, 0) != whole.corrupt_key(cell, 1)
-    assert whole.assess_key(other["backbone"], 0) != whole.assess_key(cell, 0)
-    assert len({whole.features_key(cell, view) for view in (None, 0, 1)}) == 3
+        assert whole.assess_key(change, 0) == whole.assess_key(row, 0)
+    assert whole.features_key(other["backbone"], None) != whole.features_key(row, None)
+    assert whole.corrupt_key(noisy, 0) != whole.corrupt_key(row, 0) != whole.corrupt_key(row, 1)
+    assert whole.assess_key(other["backbone"], 0) != whole.assess_key(row, 0)
+    assert len({whole.features_key(row, view) for view in (None, 0, 1)}) == 3
 
 
 PLAN_FIELDS = {
@@ -158,24 +158,24 @@ PLAN_FIELDS = {
     "advice": (("No do-nothing row.",), False, False),
     "evaluators": ((), True, True),
     "settings": ((({"tuner.lr": 5.0},),), True, True),
-    "cells": ((), False, True),
+    "rows": ((), False, True),
     "_known": (None, False, False),
 }
 
 
 def test_every_field_of_a_plan_is_on_its_side_of_the_key(whole):
     assert {item.name for item in dataclasses.fields(Plan)} == set(PLAN_FIELDS)
-    cell = whole.cells[0]
+    row = whole.rows[0]
 
     def trial_key(made):
-        choice = made.choice_of(cell)
-        return made.measure_key(Trial(cell, 0, choice.key if choice else ""))
+        choice = made.choice_of(row)
+        return made.measure_key(Trial(row, 0, choice.key if choice else ""))
 
     for name, (value, in_trial, in_plan) in PLAN_FIELDS.items():
         if name == "_known":
             continue
         other = replace(whole, **{name: value})
-        if name != "cells":
+        if name != "rows":
             assert (trial_key(other) != trial_key(whole)) is in_trial, name
         assert (other.key() != whole.key()) is in_plan, name
 
@@ -193,10 +193,10 @@ def test_every_field_of_the_numeric_mode_is_in_features_and_fits(whole, name):
     other = replace(
         whole, numeric=replace(whole.numeric, **{name: value + 1 if isinstance(value, int) else value + "x"})
     )
-    cell = whole.cells[0]
-    assert other.features_key(cell, None) != whole.features_key(cell, None)
-    assert other.fit_key(Trial(cell, 0)) != whole.fit_key(Trial(cell, 0))
-    assert other.corrupt_key(cell, 0) == whole.corrupt_key(cell, 0)
+    row = whole.rows[0]
+    assert other.features_key(row, None) != whole.features_key(row, None)
+    assert other.fit_key(Trial(row, 0)) != whole.fit_key(Trial(row, 0))
+    assert other.corrupt_key(row, 0) == whole.corrupt_key(row, 0)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_tuning_decides_what_is_fitted(study, whole, name, value):
 
 def test_the_loss_of_a_tuner_with_its_own_is_in_no_key(study):
     first, second = (plan(study, tuner="nothing", loss=loss) for loss in ("ce", "gce"))
-    assert first.cells[0].loss is None
+    assert first.rows[0].loss is None
     assert first.key() == second.key()
 
 

@@ -36,8 +36,8 @@ __all__ = [
     "describe",
     "expand",
     "from_options",
-    "label",
     "make_config",
+    "part_text",
     "paths",
     "range_words",
     "running",
@@ -267,7 +267,7 @@ def paths(config: object, prefix: str = "") -> dict[str, Path | tuple[Path, ...]
     return found
 
 
-def label(name: str, config: object) -> str:
+def part_text(name: str, config: object) -> str:
     """Return a part as a person would write it: the options that differ from their defaults.
 
     Of paths only the last name.

@@ -140,7 +140,7 @@ class Backbone(Descriptor):
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseModel(Descriptor):
-    """How labels go wrong (`corrupt`), or an opinion on which ones did (`assess`); at least one of the two.
+    """How labels go wrong (`corrupt`), or which ones did (`assess`); at least one of the two.
 
     The two are separate targets with separate instances, so that nothing that has seen the truth reaches an
     assessor.

@@ -160,7 +160,7 @@ class Manager:
         possible = ", ".join(dict.fromkeys(c.name for c in known)) or f"no {kind} is installed"
         return PluginError(what, where=where, possible=possible, todo=". ".join(reasons))
 
-    def label(self, component: Component) -> str:
+    def text(self, component: Component) -> str:
         """Return the shortest name that finds a component again.
 
         Bare, or ``plugin/name`` where the bare one is ambiguous.

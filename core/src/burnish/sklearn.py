@@ -126,7 +126,7 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             self.device,
         )
         self._predictor = make(tuner.part, manager).fit(task)
-        self.part_ = tuner.part.record() | {"label": tuner.part.label}
+        self.part_ = tuner.part.record() | {"text": tuner.part.text}
         self.state_ = {
             name: tensor.detach().cpu().numpy().copy() for name, tensor in self._predictor.state().items()
         }
@@ -179,12 +179,12 @@ class BurnishClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
                 c.name for c in manager.components("tuner") if c.descriptor.needs <= {"features", "labels"}
             )
             raise ConfigError(
-                f"{tuner.part.label} needs {needs}, and here are features alone", where="tuner", possible=able
+                f"{tuner.part.text} needs {needs}, and here are features alone", where="tuner", possible=able
             )
         views = tuner.component.descriptor.views
         if views and manager.call(tuner.component, views, tuner.config) > 1:
             raise ConfigError(
-                f"{tuner.part.label} needs several views of each image, and here are features alone",
+                f"{tuner.part.text} needs several views of each image, and here are features alone",
                 where="tuner",
                 todo="Choose another variant",
             )

@@ -113,9 +113,9 @@ def test_answers_are_listed_verified_and_removed_only_when_asked_to(kept):
     for cache, prompts in ((kept, [["p"], ["q"]]), (other, [["p"]])):
         ask(lambda: Model(), prompts, GREEDY, [0] * len(prompts), cache)
     found = {info.key: info for info in list_answers(kept.folder)}
-    assert {key: (info.label, info.answers, info.damaged) for key, info in found.items()} == {
-        kept.spec.key(): (kept.spec.backbone.label, 2, False),
-        other.spec.key(): (other.spec.backbone.label, 1, False),
+    assert {key: (info.text, info.answers, info.damaged) for key, info in found.items()} == {
+        kept.spec.key(): (kept.spec.backbone.text, 2, False),
+        other.spec.key(): (other.spec.backbone.text, 1, False),
     }
     assert found[kept.spec.key()].size == kept.path.stat().st_size
     assert verify_answers(kept.folder) == (2, [])

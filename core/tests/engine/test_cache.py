@@ -71,7 +71,7 @@ def test_whatever_changes_a_feature_changes_the_key():
 
 
 def test_how_a_part_is_written_is_in_no_key():
-    assert replace(SPEC, backbone=replace(SPEC.backbone, label="another")).key() == SPEC.key()
+    assert replace(SPEC, backbone=replace(SPEC.backbone, text="another")).key() == SPEC.key()
 
 
 def test_libraries_that_decode_are_in_the_key_of_images(monkeypatch):
@@ -277,7 +277,7 @@ def test_list(tmp_path):
     filled(tmp_path, 4, replace(SPEC, view=1))
     used(tmp_path, SPEC, 100)
     view, plain = cache_care.list_entries(tmp_path)
-    assert (plain.key, plain.label, plain.view, plain.items, plain.dim, plain.shards) == (
+    assert (plain.key, plain.text, plain.view, plain.items, plain.dim, plain.shards) == (
         SPEC.key(),
         "fake:size=1",
         None,
@@ -294,7 +294,7 @@ def test_an_entry_that_lost_its_description_is_listed_and_used(tmp_path):
     data = filled(tmp_path)
     for content in ("", "[]", "{"):
         (tmp_path / "features" / SPEC.key() / "spec.json").write_text(content)
-        assert cache_care.list_entries(tmp_path)[0].label == "?"
+        assert cache_care.list_entries(tmp_path)[0].text == "?"
         assert run(data, tmp_path)[0].encoded == 0
 
 

@@ -73,9 +73,7 @@ def test_rows_are_paired_by_every_other_label_and_corrected_within_their_table()
         )
     ]
     found = compare(rows, ["in"], lines="tuner", baseline="mlp")
-    assert [
-        (e["line"], e["over"], e["labels"].get("backbone"), round(e["difference"], 6)) for e in found
-    ] == [
+    assert [(e["line"], e["over"], e["axes"].get("backbone"), round(e["difference"], 6)) for e in found] == [
         ("a", "2 rows", None, 0.1),
         ("c", "1 row", None, -0.3),
         ("a", "1 row", "b0", 0.1),
@@ -96,7 +94,7 @@ def test_a_tuner_with_its_own_loss_is_compared_with_the_baseline_under_every_los
         row(labels("nothing", loss="own"), [0.1]),
     ]
     found = compare(rows, ["in"], lines="tuner", baseline="mlp")
-    assert [(e["line"], round(e["difference"], 6)) for e in found if not e["labels"]] == [("nothing", -0.5)]
+    assert [(e["line"], round(e["difference"], 6)) for e in found if not e["axes"]] == [("nothing", -0.5)]
 
 
 def test_rows_without_a_value_are_left_out() -> None:
@@ -105,7 +103,7 @@ def test_rows_without_a_value_are_left_out() -> None:
         Compared(labels("a", "b1"), {"in": [np.nan]}, {"in": np.full(200, np.nan)}),
     ]
     found = compare(rows, ["in", "out"], lines="tuner", baseline="mlp")
-    assert [(e["over"], round(e["difference"], 6)) for e in found if not e["labels"]] == [("1 row", 0.1)]
+    assert [(e["over"], round(e["difference"], 6)) for e in found if not e["axes"]] == [("1 row", 0.1)]
     assert compare(rows, ["in"], lines="tuner", baseline="absent") == []
 
 
@@ -153,7 +151,7 @@ def test_a_baseline_is_named_with_or_without_plugin_and_options() -> None:
 
 def test_the_baseline_is_the_row_of_that_label_and_no_other_of_the_component() -> None:
     rows = [row(labels(t), [v]) for t, v in (("linear", 0.9), ("linear:epochs=1", 0.4), ("nothing", 0.1))]
-    found = [e for e in compare(rows, ["in"], lines="tuner", baseline="linear") if not e["labels"]]
+    found = [e for e in compare(rows, ["in"], lines="tuner", baseline="linear") if not e["axes"]]
     assert [(e["line"], round(e["difference"], 6)) for e in found] == [
         ("linear:epochs=1", -0.5),
         ("nothing", -0.8),

@@ -100,7 +100,7 @@ def test_a_store_of_another_format_is_refused(tmp_path):
     with sqlite3.connect(path) as db:
         db.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
     with pytest.raises(
-        StoreError, match=r"the store has format 99\. Possible: format 1\. Use the burnish that made it"
+        StoreError, match=r"the store has format 99\. Possible: format 2\. Use the burnish that made it"
     ):
         Store(path)
 

@@ -84,10 +84,10 @@ def test_a_tuner_inside_the_backbone_is_measured_on_what_it_made_of_it_and_predi
 def test_an_opinion_is_a_stage_of_its_own_and_tells_how_far_it_is(manager, tmp_path):
     heard = Heard()
     study(manager, tmp_path / "study", "shift", lambda: Options(progress=heard), assess="training")
-    assert heard.stages["assessing: 2 opinions"] == [0.25, 1, 1.25, 2]
+    assert heard.stages["assessing: 2 assessments"] == [0.25, 1, 1.25, 2]
     assert heard.stages["trials: 2 trials"][-1] == 2
     study(manager, tmp_path / "other", "shift", lambda: Options(progress=heard))
-    assert list(heard.stages).count("assessing: 2 opinions") == 1
+    assert list(heard.stages).count("assessing: 2 assessments") == 1
 
 
 def test_replicates_that_no_setting_can_be_trained_in_do_not_decide_about_the_others(manager, tmp_path):

@@ -48,11 +48,11 @@ def honest(tmp_path_factory):
         plan = build_plan(make_recipe({**parts, "replicates": SEEDS}), manager)
         with FeatureCache() as cache:
             inputs = Inputs(plan, manager, cache, Silent())
-            (cell,) = plan.cells
-            inputs.prepare([cell])
+            (row,) = plan.rows
+            inputs.prepare([row])
             found = {name: [] for name in STRATEGIES}
             for replicate in range(SEEDS):
-                seen = inputs.seen(cell, replicate)
+                seen = inputs.seen(row, replicate)
                 wrong = seen.corrupted.changed[seen.assessment.index]
                 assert wrong.mean() == pytest.approx(RATE, abs=0.001)
                 for name, table in seen.assessment.tables.items():

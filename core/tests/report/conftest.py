@@ -14,7 +14,7 @@ import pytest
 from burnish.engine.folder import PLAN, STORE
 from burnish.engine.jobs.summarise import summarise
 from burnish.engine.store import Record, Store, StoredMeasure
-from burnish.plan import Cell, Numeric, Part, Plan, ReportSpec, SelectSpec, SplitSpec
+from burnish.plan import Numeric, Part, Plan, ReportSpec, Row, SelectSpec, SplitSpec
 
 SHIFTS = ("blur", "noise", "contrast", "rotation", "inversion", "background")
 SPLITS = ("test", *(f"test:{shift}" for shift in SHIFTS))
@@ -46,8 +46,8 @@ def make_plan(
     backbones = [part("backbone", "tiny", noise=n, seed=s) for n in noises for s in seeds] or [
         part("backbone", "features")
     ]
-    cells = [
-        Cell(
+    rows = [
+        Row(
             part("data", data),
             backbone,
             noise,
@@ -66,7 +66,7 @@ def make_plan(
     return Plan(
         "noisy-pretraining",
         {"data": data},
-        tuple(cells),
+        tuple(rows),
         evaluators,
         replicates,
         SplitSpec(),
@@ -96,22 +96,22 @@ def make_records(
     rng = np.random.default_rng(seed)
     easy = rng.normal(0, 0.08, groups)
     hard = rng.normal(0, 0.06, len(classes))
-    for number, cell in enumerate(plan.cells):
-        noise, start = float(cell.backbone.options.get("noise", 0)), int(cell.backbone.options.get("seed", 0))
+    for number, row in enumerate(plan.rows):
+        noise, start = float(row.backbone.options.get("noise", 0)), int(row.backbone.options.get("seed", 0))
         backbone = rng.normal(0, 0.006)
-        for trial in plan.trials_of(cell):
+        for trial in plan.trials_of(row):
             shift = rng.normal(0, 0.01)
             measures, tables, curves = [], [], []
             for split in SPLITS:
                 level = (
-                    LEVEL.get(cell.tuner.name, 0.7)
-                    - 0.25 * noise * (cell.tuner.name != "nothing")
+                    LEVEL.get(row.tuner.name, 0.7)
+                    - 0.25 * noise * (row.tuner.name != "nothing")
                     + 0.01 * start
                     + backbone
                     + shift
                 )
-                robust = 0.75 if cell.tuner.name == "nmtune" else 1.0
-                level = level if cell.tuner.name == "nothing" else level - DROP[split] * robust
+                robust = 0.75 if row.tuner.name == "nmtune" else 1.0
+                level = level if row.tuner.name == "nothing" else level - DROP[split] * robust
                 right = rng.binomial(items, np.clip(level + easy, 0.02, 0.99)).astype(np.float64)
                 terms = np.stack([np.arange(groups), right, np.full(groups, items)]).astype("<f8")
                 total = groups * items
@@ -154,15 +154,15 @@ def make_records(
                         curves.append(
                             {"name": "spectrum", "split": split, "x": x, "y": _spectrum(dim, 18 - 30 * noise)}
                         )
-                        if cell.tuner.name in ("mlp", "nmtune"):
-                            y = _spectrum(dim, 30 if cell.tuner.name == "nmtune" else 10)
+                        if row.tuner.name in ("mlp", "nmtune"):
+                            y = _spectrum(dim, 30 if row.tuner.name == "nmtune" else 10)
                             curves.append({"name": "tuner-spectrum", "split": split, "x": x, "y": y})
             key = plan.measure_key(trial)
             records[key] = Record(
                 key,
-                cell.labels(),
+                row.axes(),
                 trial.replicate,
-                {"tuner.lr": 1e-3} if cell.tuner.name in ("linear", "mlp", "nmtune") else {},
+                {"tuner.lr": 1e-3} if row.tuner.name in ("linear", "mlp", "nmtune") else {},
                 {"made": "1.0", "basics": "0.1.0"},
                 "",
                 tuple(measures),
@@ -248,11 +248,11 @@ def number(
     return plain | rest | other
 
 
-def summary_of(cells: dict[tuple[Any, int, str], dict[str, dict[str, Any]]], **other: Any) -> dict[str, Any]:
-    """Return a summary as JSON: cells are (noise, seed, tuner) -> panel -> number of accuracy."""
+def summary_of(rows: dict[tuple[Any, int, str], dict[str, dict[str, Any]]], **other: Any) -> dict[str, Any]:
+    """Return a summary as JSON: rows are (noise, seed, tuner) -> panel -> number of accuracy."""
     rows = [
         {
-            "labels": {
+            "axes": {
                 "data": "signs",
                 "backbone": f"tiny:noise={x},seed={seed}",
                 "noise": "none",
@@ -268,7 +268,7 @@ def summary_of(cells: dict[tuple[Any, int, str], dict[str, dict[str, Any]]], **o
             "seconds": 1.0,
             "numbers": {"accuracy": dict(places)},
         }
-        for (x, seed, tuner), places in cells.items()
+        for (x, seed, tuner), places in rows.items()
     ]
     panels = {"in": ["test"], "out": ["test:blur", "test:noise"]}
     head = {
@@ -284,10 +284,10 @@ def summary_of(cells: dict[tuple[Any, int, str], dict[str, dict[str, Any]]], **o
 
 
 def difference(
-    line: str, panel: str, value: float, low: float, high: float, p: float = 0.01, **labels: str
+    line: str, panel: str, value: float, low: float, high: float, p: float = 0.01, **axes: str
 ) -> dict[str, Any]:
     """Return a comparison as JSON."""
-    over = {"over": "1 row" if labels else "2 rows", "labels": labels}
+    over = {"over": "1 row" if axes else "2 rows", "axes": axes}
     return {
         "line": line,
         "panel": panel,

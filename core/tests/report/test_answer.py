@@ -14,12 +14,12 @@ from burnish.report.summary import Difference, Summary
 def said(made: Any, values: dict[str, float], comparisons: list[Any] | None = None, **other: Any) -> str:
     better = other.pop("better", "up")
     unit = other.pop("unit", "fraction")
-    cells = {
+    rows = {
         (x, 0, tuner): {"in": made.number(value - x / 10, 0.0, 1.0, better=better, unit=unit)}
         for tuner, value in values.items()
         for x in (0, 0.3)
     }
-    return " ".join(answer(Summary.of(made.summary_of(cells, comparisons=comparisons or [], **other))))
+    return " ".join(answer(Summary.of(made.summary_of(rows, comparisons=comparisons or [], **other))))
 
 
 def test_a_difference_that_excludes_zero_is_said(made: Any) -> None:
@@ -36,12 +36,12 @@ def test_a_difference_that_excludes_zero_is_said(made: Any) -> None:
 
 
 def test_words_on_the_axis_are_no_way_from_one_to_the_other(made: Any) -> None:
-    cells = {
+    rows = {
         (x, 0, tuner): {"in": made.number(value)}
         for tuner, value in (("mlp", 0.8), ("nmtune", 0.9))
         for x in ("solid", "sketch")
     }
-    text = " ".join(answer(Summary.of(made.summary_of(cells))))
+    text = " ".join(answer(Summary.of(made.summary_of(rows))))
     assert "has the highest mean" in text
     assert "From" not in text
 
@@ -100,11 +100,11 @@ def test_lower_may_be_better_and_no_direction_has_no_best(made: Any) -> None:
 
 
 def test_panels_with_different_leaders_are_told_apart(made: Any) -> None:
-    cells = {
+    rows = {
         (0, 0, t): {"in": made.number(a), "out": made.number(b)}
         for t, a, b in (("mlp", 0.9, 0.5), ("nmtune", 0.8, 0.6))
     }
-    text = " ".join(answer(Summary.of(made.summary_of(cells))))
+    text = " ".join(answer(Summary.of(made.summary_of(rows))))
     assert (
         "depends on the test data: in “in” it is `mlp` (90.0 points) and in “out” it is `nmtune` (60.0"
         " points)" in text
@@ -112,8 +112,8 @@ def test_panels_with_different_leaders_are_told_apart(made: Any) -> None:
 
 
 def test_incomplete_lines_are_not_ranked(made: Any) -> None:
-    cells = {(x, 0, t): {"in": made.number(v)} for t, v in (("mlp", 0.5), ("nmtune", 0.9)) for x in (0, 0.3)}
-    summary = made.summary_of(cells)
+    rows = {(x, 0, t): {"in": made.number(v)} for t, v in (("mlp", 0.5), ("nmtune", 0.9)) for x in (0, 0.3)}
+    summary = made.summary_of(rows)
     summary["rows"][-1]["numbers"] = {}
     summary["rows"][-1]["errors"] = ["loss became NaN"]
     text = " ".join(answer(Summary.of(summary)))

@@ -42,7 +42,7 @@ def noisy(made: Any) -> Plan:
         (), (), ("mlp", "nmtune"), 2, report=ReportSpec("noise.rate", "tuner", PANELS, "accuracy", "mlp")
     )
     noises = [(), (made.part("noise", "symmetric", rate=0.2),), (made.part("noise", "symmetric", rate=0.4),)]
-    return replace(plan, cells=tuple(replace(cell, noise=noise) for noise in noises for cell in plan.cells))
+    return replace(plan, rows=tuple(replace(row, noise=noise) for noise in noises for row in plan.rows))
 
 
 def test_rows_without_x_have_a_column_of_their_own(made: Any, noisy: Plan) -> None:
@@ -73,9 +73,9 @@ def test_rows_without_x_have_a_column_of_their_own(made: Any, noisy: Plan) -> No
 
 
 def test_a_study_in_which_one_row_has_x_shows_the_others(made: Any, noisy: Plan) -> None:
-    content = summarise(replace(noisy, cells=noisy.cells[2:3] + noisy.cells[:1]), {})
+    content = summarise(replace(noisy, rows=noisy.rows[2:3] + noisy.rows[:1]), {})
     assert Summary.of(content).xs == [0.2, None]
-    without = summarise(replace(noisy, cells=noisy.cells[:2]), {})
+    without = summarise(replace(noisy, rows=noisy.rows[:2]), {})
     assert Summary.of(without).xs == []
 
 
@@ -98,8 +98,8 @@ def viewed(made: Any, tmp_path: Path) -> tuple[Plan, Path]:
         (), (), ("mlp", "nmtune"), 2, report=ReportSpec("", "tuner", PANELS, "accuracy", "mlp")
     )
     first = made.make_records(plan, groups=4, dim=4)
-    cells = tuple(replace(cell, views=views, views_vary=True) for views in (1, 2) for cell in plan.cells)
-    wider = replace(plan, cells=cells)
+    rows = tuple(replace(row, views=views, views_vary=True) for views in (1, 2) for row in plan.rows)
+    wider = replace(plan, rows=rows)
     later = made.make_records(wider, groups=4, dim=4)
     records = {key: first.get(key, record) for key, record in later.items()}
     return wider, made.write_study(tmp_path / "viewed", wider, records)
@@ -110,16 +110,16 @@ def test_rows_are_compared_at_equal_views(viewed: tuple[Plan, Path]) -> None:
     with Store(folder / "study.sqlite", create=False) as store:
         content = summarise(plan, store.records(terms=True))
     value = {
-        (r["line"], r["labels"]["views"]): r["numbers"]["accuracy"]["in"]["value"] for r in content["rows"]
+        (r["line"], r["axes"]["views"]): r["numbers"]["accuracy"]["in"]["value"] for r in content["rows"]
     }
     assert len(value) == 4
     single = {
-        c["labels"]["views"]: c["difference"]
+        c["axes"]["views"]: c["difference"]
         for c in content["comparisons"]
-        if c["labels"] and c["panel"] == "in"
+        if c["axes"] and c["panel"] == "in"
     }
     assert single == {v: pytest.approx(value["nmtune", v] - value["mlp", v]) for v in ("fixed:1", "fixed:2")}
-    overall = [c for c in content["comparisons"] if not c["labels"] and c["panel"] == "in"]
+    overall = [c for c in content["comparisons"] if not c["axes"] and c["panel"] == "in"]
     assert [c["over"] for c in overall] == ["2 rows"]
     assert overall[0]["difference"] == pytest.approx(sum(single.values()) / 2)
 
@@ -143,15 +143,13 @@ def test_trials_from_before_the_axis_belong_to_their_rows(viewed: tuple[Plan, Pa
     plan, folder = viewed
     study = open_study(folder)
     with Store(folder / "study.sqlite", create=False) as store:
-        assert sum("views" not in record.labels for record in store.records().values()) == 4
-    assert [record.labels for record in study.records()] == [trial.cell.labels() for trial in plan.trials()]
+        assert sum("views" not in record.axes for record in store.records().values()) == 4
+    assert [record.axes for record in study.records()] == [trial.row.axes() for trial in plan.trials()]
     again = study.against("nmtune")
-    assert {c.line: c.over for c in again.summary.comparisons if not c.labels} == {"mlp": "2 rows"}
-    there = {(c.panel, c.labels["views"]): c.difference for c in study.summary.comparisons if c.labels}
+    assert {c.line: c.over for c in again.summary.comparisons if not c.axes} == {"mlp": "2 rows"}
+    there = {(c.panel, c.axes["views"]): c.difference for c in study.summary.comparisons if c.axes}
     assert there == {
-        (c.panel, c.labels["views"]): pytest.approx(-c.difference)
-        for c in again.summary.comparisons
-        if c.labels
+        (c.panel, c.axes["views"]): pytest.approx(-c.difference) for c in again.summary.comparisons if c.axes
     }
     assert "fixed:2" in comparisons_to_csv(again.summary)
     found = pictures.per_class(study.summary, study.records(extras=True), "recall")

@@ -58,7 +58,7 @@ def test_against_another_baseline(made_study: Path) -> None:
     stored = {
         (c["line"], c["panel"]): c["difference"]
         for c in json.loads(run(made_study, "--json").output)["comparisons"]
-        if not c["labels"]
+        if not c["axes"]
     }
     lines = list(
         csv.DictReader(io.StringIO(run(made_study, "--against", "linear", "--format", "csv").output))

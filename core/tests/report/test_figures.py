@@ -119,7 +119,7 @@ def test_curves_are_means_by_x_for_the_backbone_and_by_line_for_the_tuner(made: 
     mine = [
         c["y"]
         for r in records.values()
-        if "noise=0.3" in r.labels["backbone"]
+        if "noise=0.3" in r.axes["backbone"]
         for c in r.curves
         if (c["name"], c["split"]) == ("spectrum", "test")
     ]
@@ -135,7 +135,7 @@ def test_classes_are_means_over_rows_replicates_and_splits(made_study: Path) -> 
     slow = [
         table["columns"]["recall"][table["columns"]["class"].index("3")]
         for record in records
-        if record.labels["tuner"] == "mlp"
+        if record.axes["tuner"] == "mlp"
         for table in record.tables
         if table["split"].startswith("test:")
     ]
@@ -145,7 +145,7 @@ def test_classes_are_means_over_rows_replicates_and_splits(made_study: Path) -> 
 
 def test_seconds_are_per_trial(made_study: Path) -> None:
     opened = open_study(made_study)
-    mine = [record.seconds for record in opened.records() if record.labels["tuner"] == "linear"]
+    mine = [record.seconds for record in opened.records() if record.axes["tuner"] == "linear"]
     assert pictures.seconds(opened.summary)["linear"] == pytest.approx(sum(mine) / len(mine))
 
 

@@ -171,7 +171,7 @@ def test_failed_trials_are_named_and_never_drawn(study: Callable[..., Path]) -> 
         keys = [
             key
             for key, record in records.items()
-            if record.labels["tuner"] == "nmtune" and "0.3" in record.labels["backbone"]
+            if record.axes["tuner"] == "nmtune" and "0.3" in record.axes["backbone"]
         ]
         return records | {
             key: replace(records[key], measures=(), tables=(), curves=(), error="loss became NaN at step 3")

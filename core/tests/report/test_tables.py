@@ -23,7 +23,7 @@ from burnish.report.tables import render
 NUMERIC = {"device": "cpu", "dtype": "float32", "threads": 2, "torch": "2.15.0"}
 CHOICES = {
     "k": {
-        "label": "mlp",
+        "text": "mlp",
         "options": {"tuner.lr": 0.001},
         "candidates": [{"options": {"tuner.lr": lr}, "value": 0.5, "error": ""} for lr in (3e-4, 1e-3)],
     }
@@ -281,10 +281,10 @@ def test_lines_take_up_axes_that_vary_within_them_alone(made: Any) -> None:
         {(0, 0, tuner): {"in": made.number(0.5)} for tuner in ("nothing", "mlp", "linear")}
     )
     for row, loss in zip(summary["rows"], ("own", "ce", "ce"), strict=True):
-        row["labels"]["loss"] = loss
+        row["axes"]["loss"] = loss
     assert Summary.of(summary).all_series == ["nothing", "mlp", "linear"]
     other = json.loads(json.dumps(summary["rows"][1]))
-    other["labels"]["loss"] = "gce:q=0.7"
+    other["axes"]["loss"] = "gce:q=0.7"
     assert Summary.of({**summary, "rows": [*summary["rows"], other]}).all_series == [
         "nothing, loss own",
         "mlp, loss ce",
@@ -308,7 +308,7 @@ def test_x_may_be_an_option_of_the_lines(made: Any) -> None:
         {(lr, 0, f"mlp:lr={lr},width=8"): {"in": made.number(0.5)} for lr in (0.1, 0.2)}, x="tuner.lr"
     )
     for row in summary["rows"]:
-        row["labels"]["backbone"] = "tiny"
+        row["axes"]["backbone"] = "tiny"
     view = Summary.of(summary)
     assert view.all_series == ["mlp:width=8"]
     assert view.xs == [0.1, 0.2]

@@ -121,10 +121,10 @@ def test_equal_to_plain_loops(kind, seed, m, c):
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.full(c, 0.5), size=m).astype(np.float32).astype(np.float64)
     y = np.where(rng.random(m) < 0.7, p.argmax(axis=1), rng.integers(c, size=m))
-    opinion = ConfidentJoint(ConfidentJointConfig(filter=kind)).assess(evidence(y, p))
-    assert set(np.flatnonzero(~opinion.keep)) == slow(y.tolist(), p.tolist(), kind)
-    assert opinion.clean_probability.dtype == np.float32
-    assert np.array_equal(opinion.clean_probability, p[np.arange(m), y].astype(np.float32))
+    assessment = ConfidentJoint(ConfidentJointConfig(filter=kind)).assess(evidence(y, p))
+    assert set(np.flatnonzero(~assessment.keep)) == slow(y.tolist(), p.tolist(), kind)
+    assert assessment.clean_probability.dtype == np.float32
+    assert np.array_equal(assessment.clean_probability, p[np.arange(m), y].astype(np.float32))
 
 
 def test_of_equal_remainders_the_first_is_rounded_up():
@@ -157,15 +157,15 @@ def test_it_finds_most_errors(kind, score):
     from sklearn.metrics import f1_score, roc_auc_score
 
     truth, y, p = noisy()
-    opinion = ConfidentJoint(ConfidentJointConfig(filter=kind, score=score)).assess(evidence(y, p))
-    assert f1_score(y != truth, ~opinion.keep) > 0.8
-    assert roc_auc_score(y != truth, 1 - opinion.clean_probability) > 0.93
+    assessment = ConfidentJoint(ConfidentJointConfig(filter=kind, score=score)).assess(evidence(y, p))
+    assert f1_score(y != truth, ~assessment.keep) > 0.8
+    assert roc_auc_score(y != truth, 1 - assessment.clean_probability) > 0.93
 
 
 def test_the_tables_estimate_the_noise():
     truth, y, p = noisy(n=20_000)
-    opinion = ConfidentJoint(ConfidentJointConfig()).assess(evidence(y, p))
-    joint, rates = opinion.tables["confident-joint"], opinion.tables["noise-rates"]
+    assessment = ConfidentJoint(ConfidentJointConfig()).assess(evidence(y, p))
+    joint, rates = assessment.tables["confident-joint"], assessment.tables["noise-rates"]
     assert sum(joint.columns["items"]) == pytest.approx(20_000)
     assert sum(joint.columns["share"]) == pytest.approx(1)
     off = sum(
@@ -184,10 +184,10 @@ def test_the_tables_estimate_the_noise():
 def test_it_speaks_only_of_labelled_items_and_of_their_positions():
     y = np.where(np.arange(8) == 2, -1, Y)
     index = np.arange(8) * 10
-    opinion = ConfidentJoint(ConfidentJointConfig()).assess(evidence(y, P, index))
-    assert opinion.index.tolist() == [0, 10, 30, 40, 50, 60, 70]
-    assert opinion.keep.shape == opinion.clean_probability.shape == (7,)
-    assert np.isfinite(opinion.clean_probability).all()
+    assessment = ConfidentJoint(ConfidentJointConfig()).assess(evidence(y, P, index))
+    assert assessment.index.tolist() == [0, 10, 30, 40, 50, 60, 70]
+    assert assessment.keep.shape == assessment.clean_probability.shape == (7,)
+    assert np.isfinite(assessment.clean_probability).all()
 
 
 def test_clean_and_confident_labels_have_no_issue():

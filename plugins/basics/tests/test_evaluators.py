@@ -380,11 +380,11 @@ def test_multi_labels_leave_unknown_entries_out():
 
 
 def detected(keep, clean, wrong, judged=None):
-    opinion = Assessment(np.arange(len(wrong)), clean_probability=clean, keep=keep)
+    assessment = Assessment(np.arange(len(wrong)), clean_probability=clean, keep=keep)
     outcome = Given(
         scores_of(np.eye(2)),
         labels_of([0, 1]),
-        assessment=opinion,
+        assessment=assessment,
         is_wrong=np.asarray(wrong),
         is_judged=judged,
     )

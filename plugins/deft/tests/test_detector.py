@@ -27,12 +27,12 @@ from burnish_deft.small_loss import SmallLoss
 QUICK = DeFTConfig(context=1, visual=2, epochs=24, batch=16)
 
 
-def found(opinion, shown, wrong):
+def found(assessment, shown, wrong):
     """Return the mean AUROC within each observed class, so that no class needs a threshold of its own."""
-    places = np.searchsorted(shown.index, opinion.index)
+    places = np.searchsorted(shown.index, assessment.index)
     w, y = wrong[places], shown.supervision.y[places]
     return np.mean(
-        [auroc(-opinion.clean_probability[y == c].astype(np.float64), w[y == c]) for c in range(CLASSES)]
+        [auroc(-assessment.clean_probability[y == c].astype(np.float64), w[y == c]) for c in range(CLASSES)]
     )
 
 
@@ -42,9 +42,9 @@ def found(opinion, shown, wrong):
 @pytest.mark.parametrize("config", [QUICK, replace(QUICK, variant="released"), replace(QUICK, noise="real")])
 def test_wrong_labels_are_found_in_a_model_that_knows_its_classes(config):
     shown, wrong = evidence(wrong=0.2, unknown=0.1)
-    opinion = DeFT(config).assess(shown)
-    assert found(opinion, shown, wrong) > 0.85
-    table = opinion.tables["deft"].columns
+    assessment = DeFT(config).assess(shown)
+    assert found(assessment, shown, wrong) > 0.85
+    table = assessment.tables["deft"].columns
     assert table["epoch"] == list(range(1, 25))
     assert table["dual prompt loss"][-1] < table["dual prompt loss"][0]
 
@@ -55,12 +55,12 @@ def test_the_baselines_find_them_too():
         SmallLoss(SmallLossConfig(context=1, visual=2, epochs=8, batch=16, rate=0.25)),
         LabelMatch(LabelMatchConfig(templates=("photo of {}.",), scale=30)),
     ):
-        opinion = assessor.assess(shown)
-        assert found(opinion, shown, wrong) > 0.9
-        w = wrong[np.searchsorted(shown.index, opinion.index)]
-        assert opinion.keep[~w].mean() > 0.8 > 0.3 > opinion.keep[w].mean()
+        assessment = assessor.assess(shown)
+        assert found(assessment, shown, wrong) > 0.9
+        w = wrong[np.searchsorted(shown.index, assessment.index)]
+        assert assessment.keep[~w].mean() > 0.8 > 0.3 > assessment.keep[w].mean()
         if isinstance(assessor, SmallLoss):
-            assert opinion.keep.sum() == int(0.75 * len(opinion.index))
+            assert assessment.keep.sum() == int(0.75 * len(assessment.index))
 
 
 # -- how it is trained ---------------------------------------------------------------------------------------
@@ -240,8 +240,8 @@ def test_classes_without_training_items_are_no_candidates():
     assert items.classes.names == ("a", "c", "d")
     assert items.columns.tolist() == [0, 2, 3]
     assert set(items.y) == {0, 1, 2}
-    opinion = LabelMatch(LabelMatchConfig(templates=("photo of {}.",))).assess(replace(shown, task=task))
-    assert opinion.keep[items.y < 2].mean() > 0.9
+    assessment = LabelMatch(LabelMatchConfig(templates=("photo of {}.",))).assess(replace(shown, task=task))
+    assert assessment.keep[items.y < 2].mean() > 0.9
 
 
 def test_what_cannot_be_assessed_is_refused():

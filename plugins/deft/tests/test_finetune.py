@@ -75,9 +75,9 @@ def test_an_assessor_that_kept_nothing_is_named():
     task = given().task
     index = task.splits["train"].index
     nothing = replace(task, splits={**task.splits, "train": replace(task.splits["train"], index=index[:0])})
-    opinion = Assessment(index, keep=np.zeros(len(index), dtype=bool))
+    assessment = Assessment(index, keep=np.zeros(len(index), dtype=bool))
     with pytest.raises(FitError, match=f"the assessor kept none of {len(index)} items"):
-        FullFineTune(QUICK).fit(replace(nothing, assessment=opinion))
+        FullFineTune(QUICK).fit(replace(nothing, assessment=assessment))
     with pytest.raises(FitError, match="no training item has a label"):
         FullFineTune(QUICK).fit(nothing)
 

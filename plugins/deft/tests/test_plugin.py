@@ -50,14 +50,14 @@ def test_the_papers_numbers_are_the_defaults():
 def test_the_study():
     plan = build_plan(find_recipe("deft", get_manager()))
     assert plan.replicates == 5
-    assert [cell.assess.name if cell.assess else "none" for cell in plan.cells[::2]] == [
+    assert [row.assess.name if row.assess else "none" for row in plan.rows[::2]] == [
         "none",
         "confident-joint",
         "label-match",
         "small-loss",
         "deft",
     ]
-    assert {cell.labels()["tuner"] for cell in plan.cells} == {"zero-shot", "linear"}
+    assert {row.axes()["tuner"] for row in plan.rows} == {"zero-shot", "linear"}
 
 
 @needs_openclip
@@ -71,7 +71,7 @@ def test_the_full_study_asks_for_the_weights(tmp_path):
     plan = build_plan(
         with_settings(recipe, [f"data.path={tmp_path}", "backbone.model=ViT-B-16", "backbone.random_seed=0"])
     )
-    assert {cell.tuner.name for cell in plan.cells} == {"zero-shot", "linear", "full-finetune"}
+    assert {row.tuner.name for row in plan.rows} == {"zero-shot", "linear", "full-finetune"}
     # The released script for real noise: five epochs, and a schedule that is never stepped.
-    assert plan.cells[-1].labels()["tuner"] == "full-finetune:epochs=5,schedule=constant"
-    assert plan.cells[-1].assess.label == "deft:noise=real"
+    assert plan.rows[-1].axes()["tuner"] == "full-finetune:epochs=5,schedule=constant"
+    assert plan.rows[-1].assess.text == "deft:noise=real"

@@ -52,7 +52,7 @@ def test_a_study_of_both_phases(manager, tmp_path):
     for record in records:
         found = {m.name: m.value for m in record.measures}
         assert found["accuracy"] > 0.6
-        if record.labels["assess"].startswith("label-match"):
+        if record.axes["assess"].startswith("label-match"):
             assert found["wrong dropped"] > 0.8 > 0.2 > found["right dropped"]
     dataset = pictures_plugin.Pictures(None).load()
     test = dataset.assigned["test"]

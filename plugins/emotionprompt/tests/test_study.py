@@ -43,7 +43,7 @@ def manager(tmp_path, monkeypatch):
 def run(recipe, manager, folder):
     run_study(build_plan(make_recipe(recipe), manager), folder, "plan", lambda: manager, Options)
     with Store(folder / "study.sqlite") as store:
-        return {(r.labels["tuner"], r.replicate): r for r in store.records().values()}
+        return {(r.axes["tuner"], r.replicate): r for r in store.records().values()}
 
 
 def values(record):

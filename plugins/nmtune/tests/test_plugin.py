@@ -71,8 +71,8 @@ def test_wrong_options(options, message):
 @needs_others
 def test_the_study():
     plan = build_plan(find_recipe("noisy-pretraining", get_manager()))
-    assert (len(plan.cells), plan.replicates) == (50, 10)
-    assert [cell.labels()["tuner"] for cell in plan.cells[:5]] == [
+    assert (len(plan.rows), plan.replicates) == (50, 10)
+    assert [row.axes()["tuner"] for row in plan.rows[:5]] == [
         "nothing",
         "nearest-class-mean",
         "linear",
@@ -94,4 +94,4 @@ def test_the_study_on_a_folder_of_ones_own(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "one.png").write_bytes(b"no image, but planning reads none")
     plan = build_plan(with_settings(recipe, [f"data.path={tmp_path}"]))
-    assert len(plan.cells) == 50
+    assert len(plan.rows) == 50

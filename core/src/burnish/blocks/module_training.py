@@ -25,7 +25,7 @@ from burnish.options import ModuleConfig
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from burnish.contracts.backbone import Inputs
+    from burnish.contracts.backbone import Prepared
     from burnish.contracts.tuner import Run, SplitInputs
 
 _MOST_READERS = 8
@@ -43,7 +43,7 @@ class ModuleBatch:
 
     epoch: int
     at: NDArray[np.int64]
-    inputs: Inputs
+    inputs: Prepared
 
 
 def orders(n: int, batch: int, order: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -61,7 +61,7 @@ def orders(n: int, batch: int, order: int, epoch: int) -> list[NDArray[np.int64]
 
 def prepared(
     items: SplitInputs, rows: NDArray[np.int64], batches: Iterable[NDArray[np.int64]], draw: int | None = None
-) -> Iterator[tuple[NDArray[np.int64], Inputs]]:
+) -> Iterator[tuple[NDArray[np.int64], Prepared]]:
     """Yield batches with their prepared inputs, in order, while threads prepare the next ones.
 
     Args:
@@ -74,7 +74,7 @@ def prepared(
         burnish.errors.ItemError: an item cannot be read.
     """
     readers, rest = min(_MOST_READERS, physical_cores()), iter(batches)
-    waiting: deque[tuple[NDArray[np.int64], Future[Inputs]]] = deque()
+    waiting: deque[tuple[NDArray[np.int64], Future[Prepared]]] = deque()
     pool = ThreadPoolExecutor(readers, thread_name_prefix="burnish-read")
     try:
         while True:

@@ -107,7 +107,7 @@ class Commands(click.Group):
 
 def _typed(component: Component) -> str:
     """Return what to type for a plugin's command: the full name where core has a command of that name."""
-    return component.full_name if component.name in CORE_COMMANDS else get_manager().label(component)
+    return component.full_name if component.name in CORE_COMMANDS else get_manager().text(component)
 
 
 def _unknown(name: str, known: Sequence[str]) -> PluginError:

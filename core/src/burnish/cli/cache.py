@@ -16,7 +16,7 @@ from burnish.cli.text import echo, echo_json, table
 from burnish.config import say_value
 from burnish.errors import ConfigError, one_line
 from burnish.manager import Manager, get_manager
-from burnish.plan import Cell, Plan, build_plan
+from burnish.plan import Plan, Row, build_plan
 
 if TYPE_CHECKING:
     from burnish.engine.answers.care import AnswersInfo
@@ -144,7 +144,7 @@ def why(as_json: bool, **values: Any) -> None:
     if as_json:
         echo_json(
             [
-                {"backbone": spec.backbone.label, "view": spec.view, "cached": spec.cached, **asdict(answer)}
+                {"backbone": spec.backbone.text, "view": spec.view, "cached": spec.cached, **asdict(answer)}
                 for spec, answer in answers
             ]
         )
@@ -158,22 +158,22 @@ def _specs(plan: Plan, manager: Manager) -> list[FeatureSpec]:
     from burnish.engine.features.cache import FeatureSpec
 
     specs: dict[str, FeatureSpec] = {}
-    for cell in plan.cells:
-        for view in [None] if cell.views <= 1 else [None, *range(cell.views)]:
-            spec = FeatureSpec(cell.backbone, _modality(cell, manager), view, plan.numeric)
+    for row in plan.rows:
+        for view in [None] if row.views <= 1 else [None, *range(row.views)]:
+            spec = FeatureSpec(row.backbone, _modality(row, manager), view, plan.numeric)
             specs.setdefault(spec.key(), spec)
     return list(specs.values())
 
 
-def _modality(cell: Cell, manager: Manager) -> str:
+def _modality(row: Row, manager: Manager) -> str:
     """Return what the backbone reads."""
-    needs = manager.get("backbone", f"{cell.backbone.plugin}/{cell.backbone.name}").descriptor.needs
+    needs = manager.get("backbone", f"{row.backbone.plugin}/{row.backbone.name}").descriptor.needs
     reads = [word for word in _MODALITIES if word in needs]
     return reads[0] if reads else "features"
 
 
 def _explanation(spec: FeatureSpec, answer: Why) -> Iterator[str]:
-    name = spec.backbone.label + ("" if spec.view is None else f", view {spec.view}")
+    name = spec.backbone.text + ("" if spec.view is None else f", view {spec.view}")
     if not spec.cached:
         yield f"{name}: given features are not cached; they are read from the data each time"
         return
@@ -203,7 +203,7 @@ def _listing(entries: list[EntryInfo]) -> Iterator[str]:
     rows = [
         (
             info.key[:_SHORT],
-            one_line(info.label),
+            one_line(info.text),
             "-" if info.view is None else str(info.view),
             str(info.items),
             str(info.dim),
@@ -223,7 +223,7 @@ def _answers_listing(answers: list[AnswersInfo]) -> Iterator[str]:
     rows = [
         (
             info.key[:_SHORT],
-            one_line(info.label or "?"),
+            one_line(info.text or "?"),
             f"{info.answers:,}",
             _size(info.size),
             _ago(now - info.used),

@@ -32,7 +32,7 @@ def command(kind: str | None, as_json: bool) -> None:
                 click.echo(name)
             echo(
                 table(
-                    [(manager.label(c), c.plugin.name, c.descriptor.summary) for c in components],
+                    [(manager.text(c), c.plugin.name, c.descriptor.summary) for c in components],
                     indent=0 if kind else 2,
                 )
             )

@@ -93,9 +93,9 @@ def command(
 def _pretrainable(name: str, manager: Manager) -> Component:
     component = manager.get("backbone", name, "BACKBONE")
     if not component.descriptor.pretrain:
-        able = ", ".join(manager.label(c) for c in manager.components("backbone") if c.descriptor.pretrain)
+        able = ", ".join(manager.text(c) for c in manager.components("backbone") if c.descriptor.pretrain)
         raise PluginError(
-            f"{manager.label(component)} cannot be pre-trained",
+            f"{manager.text(component)} cannot be pre-trained",
             where="BACKBONE",
             possible=able or "no installed backbone can",
         )
@@ -117,5 +117,5 @@ def _name(component: Component, data: Part, noise: Sequence[Part], seed: int) ->
     """Return a folder name that tells what is pre-trained on what."""
     return "-".join(
         re.sub(r"[^A-Za-z0-9.]+", "-", part).strip("-.")
-        for part in [component.name, data.name, *(p.label for p in noise), f"seed-{seed}"]
+        for part in [component.name, data.name, *(p.text for p in noise), f"seed-{seed}"]
     )

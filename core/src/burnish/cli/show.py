@@ -89,7 +89,7 @@ def examples(component: Component) -> list[str]:
         text = ",".join(f"{option.name}={_value(option)}" for option in needed)
         if key == component.kind and component.descriptor.example:
             text = component.descriptor.example
-        name = get_manager().label(component)
+        name = get_manager().text(component)
         notation = f"{name}:{text}" if text else name
         lines.append(f"{key}: {notation}" if key in PARTS else f"{key} {name}")
     return lines

@@ -57,10 +57,10 @@ def job_counts(plan: Plan) -> dict[str, int]:
 
 def summary(plan: Plan) -> Iterator[str]:
     """Yield a plan in a few lines for people."""
-    rows, trials = len(plan.cells), len(plan.cells) * plan.replicates
+    rows, trials = len(plan.rows), len(plan.rows) * plan.replicates
     yield f"{plan.name}: {rows} row{'s' * (rows != 1)} x {plan.replicates} replicates = {trials} trials"
     yield from table([(key, values) for key, values in _axes(plan)])
-    yield f"evaluate: {', '.join(part.label for part in plan.evaluators)}"
+    yield f"evaluate: {', '.join(part.text for part in plan.evaluators)}"
     numeric = plan.numeric
     yield (
         f"numeric: {numeric.dtype} on {numeric.device}, {numeric.threads} threads, torch"
@@ -72,12 +72,12 @@ def summary(plan: Plan) -> Iterator[str]:
             ", ".join(f"{name}={say_value(value)}" for name, value in options.items())
             for options, _ in choice.candidates
         )
-        yield f"tune {choice.label}: {len(choice.candidates)} settings ({tried})"
+        yield f"tune {choice.text}: {len(choice.candidates)} settings ({tried})"
 
 
 def _axes(plan: Plan) -> Iterator[tuple[str, str]]:
-    for key in plan.cells[0].labels():
-        values = list(dict.fromkeys(cell.labels()[key] for cell in plan.cells))
+    for key in plan.rows[0].axes():
+        values = list(dict.fromkeys(row.axes()[key] for row in plan.rows))
         if values != ["none"]:
             yield key, ", ".join(values)
 
@@ -86,13 +86,13 @@ def _record(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.name,
         "key": plan.key(),
-        "rows": [cell.labels() for cell in plan.cells],
+        "rows": [row.axes() for row in plan.rows],
         "replicates": plan.replicates,
-        "trials": len(plan.cells) * plan.replicates,
+        "trials": len(plan.rows) * plan.replicates,
         "jobs": job_counts(plan),
         "numeric": plan.numeric.record(),
         "choices": [
-            {"label": c.label, "candidates": [dict(options) for options, _ in c.candidates]}
+            {"label": c.text, "candidates": [dict(options) for options, _ in c.candidates]}
             for c in plan.choices()
         ],
         "plan": plan.recipe,

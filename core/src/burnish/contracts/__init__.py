@@ -3,7 +3,7 @@
 Importing it does not import torch.
 """
 
-from burnish.contracts.backbone import Encodes, Inputs, Pretrainer, PretrainTask, Runtime, View
+from burnish.contracts.backbone import Encodes, Prepared, Pretrainer, PretrainTask, Runtime, View
 from burnish.contracts.evaluator import Answers, Curve, Evaluator, Measure, Measures, Outcome, Table, Terms
 from burnish.contracts.language import Decoding, Generates, ScoresText
 from burnish.contracts.loss import Loss, LossInput, LossValue, Targets
@@ -39,7 +39,6 @@ __all__ = [
     "Evidence",
     "Generates",
     "HasTextTower",
-    "Inputs",
     "Loss",
     "LossInput",
     "LossValue",
@@ -48,6 +47,7 @@ __all__ = [
     "Measures",
     "Outcome",
     "Predictor",
+    "Prepared",
     "PretrainTask",
     "Pretrainer",
     "Projects",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from burnish.data import Classes, Dataset, Item, Labels
 
-Inputs = Mapping[str, "NDArray[Any]"]
+Prepared = Mapping[str, "NDArray[Any]"]
 """Prepared inputs of B items: arrays with leading dimension B, ready to be moved to the device."""
 
 
@@ -81,7 +81,7 @@ class Encodes(Protocol):
     views: bool
     """Whether `prepare` can make augmented views."""
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Decode and preprocess B items exactly as the model was trained.
 
         Called from several threads at once.
@@ -95,7 +95,7 @@ class Encodes(Protocol):
             burnish.errors.ItemError: an item cannot be decoded.
         """
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return (B, D) float32 features in evaluation mode without gradient, on the runtime's device.
 
         The result for an item must not depend on the other items of the batch. On a CPU it is called from

@@ -1,4 +1,4 @@
-"""Noise models: corruptors make labels wrong for a study, assessors give an opinion on which labels are.
+"""Noise models: corruptors make labels wrong for a study, assessors give an assessment on which labels are.
 
 The two are separate objects. A corruptor sees the clean targets; an assessor and a tuner see what it left.
 This guards against accidents, not against malice: plugins run in the same process.
@@ -121,7 +121,7 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Assessment:
-    """An opinion on M items, applied in this order: corrected, keep, weight. What is missing is no opinion.
+    """Thoughts on M items, applied in this order: corrected, keep, weight. What is missing is not said.
 
     Attributes:
         index: (M,) int64 the positions it speaks of.
@@ -144,4 +144,4 @@ class Assessor(Protocol):
     """Says which targets are probably wrong, once, before the fit."""
 
     def assess(self, evidence: Evidence) -> Assessment:
-        """Return the opinion on the items of the evidence."""
+        """Return the assessment on the items of the evidence."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from burnish.contracts.backbone import Encodes, Inputs
+    from burnish.contracts.backbone import Encodes, Prepared
 
 
 class HasTextTower(Protocol):
@@ -71,7 +71,7 @@ class ComposesText(Protocol):
 class Tokens(Protocol):
     """``tokens``: the tokens of a transformer, before pooling."""
 
-    def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, T, w) tokens after block `layer`, a class token first where there is one.
 
         Gradient is kept if it is on.
@@ -81,7 +81,7 @@ class Tokens(Protocol):
 class Maps(Protocol):
     """``maps``: the feature maps of a convolutional network."""
 
-    def maps(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def maps(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, K, h, w) maps after stage `layer`; gradient is kept if it is on."""
 
 
@@ -148,7 +148,7 @@ class Attachable(Protocol):
     text_sites: Sites | None
     """Of the text tower, where there is one."""
 
-    def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
+    def forward(self, inputs: Prepared, *, projected: bool = True) -> Tensor:
         """Return what `Encodes.encode` gives, with gradient.
 
         (B, D) float32, or (B, w) before the projection where `projected` is False.

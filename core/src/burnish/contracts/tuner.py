@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts.backbone import Encodes, Inputs
+    from burnish.contracts.backbone import Encodes, Prepared
     from burnish.contracts.language import Decoding
     from burnish.contracts.loss import Loss
     from burnish.contracts.noise import Assessment
@@ -52,7 +52,7 @@ class SplitInputs(Protocol):
     def __len__(self) -> int:
         """Return the number M of items."""
 
-    def prepared(self, rows: NDArray[Any], draw: int | None = None) -> Inputs:
+    def prepared(self, rows: NDArray[Any], draw: int | None = None) -> Prepared:
         """Return prepared inputs of items of the split.
 
         Args:
@@ -88,7 +88,7 @@ class Task:
         splits: ``train`` and, where there are any, ``validation``, ``calibration``, ``pool``, ``reference``;
             never a test set.
         supervision: of all N items as observed; items of test sets are unknown in it.
-        assessment: the opinion of the recipe's assessor, already applied to `supervision` and its weights.
+        assessment: the assessment of the recipe's assessor, already applied to `supervision` and its weights.
         loss: the recipe's loss.
         groups: further columns (N,), such as ``"group"``.
         features: ``features(split name) -> (M, V, D) float32``; V views for train, 1 for the others.

@@ -2,7 +2,7 @@
 
 One process at a time. Light.
 
-The same plan resumes, a plan that only adds cells extends, anything else is refused with what differs.
+The same plan resumes, a plan that only adds rows extends, anything else is refused with what differs.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def locked(folder: Path) -> Iterator[None]:
 def identity(plan: Plan) -> dict[str, Any]:
     """Return what decides whether a folder belongs to a plan, flat: dotted name -> value."""
     parts: dict[str, Any] = {"code of burnish": plan.core}
-    for cell in plan.cells:
-        for part in (cell.data, cell.backbone, *cell.noise, cell.assess, cell.tuner, cell.loss):
+    for row in plan.rows:
+        for part in (row.data, row.backbone, *row.noise, row.assess, row.tuner, row.loss):
             if part is not None:
                 parts[f"code of {part.plugin}"] = part.code
                 if part.fingerprint:
-                    parts[f"files of {part.kind} {part.label}"] = part.fingerprint
+                    parts[f"files of {part.kind} {part.text}"] = part.fingerprint
     return (
         _flat(plan.recipe)
         | {f"numeric.{name}": value for name, value in plan.numeric.record().items()}

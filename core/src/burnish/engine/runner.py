@@ -81,9 +81,9 @@ class Execution:
         missing = [trial for trial in self.plan.trials() if self.plan.measure_key(trial) not in finished]
         if missing:
             self.store.set_meta({"environment": json.dumps(environment(self.plan.numeric))})
-            # All cells, not only the missing ones: stacks are formed from the whole plan, as they were before
+            # All rows, not only the missing ones: stacks are formed from the whole plan, as they were before
             # a kill.
-            self.inputs.prepare(self.plan.cells)
+            self.inputs.prepare(self.plan.rows)
             self._keep_notes()
             self._check_set_aside()
             self._choose()
@@ -161,16 +161,14 @@ class Execution:
         usable = [row for row in table if math.isfinite(row["value"])]
         if not usable:
             reasons = "; ".join(sorted({str(row["error"]) for row in table}))
-            self.store.add_choice(
-                choice.key, choice.label, {}, table, f"no setting could be tuned: {reasons}"
-            )
-            self.options.progress.say(f"tuned {choice.label}: no setting could be trained: {reasons}")
+            self.store.add_choice(choice.key, choice.text, {}, table, f"no setting could be tuned: {reasons}")
+            self.options.progress.say(f"tuned {choice.text}: no setting could be trained: {reasons}")
             return
         sign = -1.0 if directions == {"down"} else 1.0
         best = max(usable, key=lambda row: sign * row["value"])
-        self.store.add_choice(choice.key, choice.label, best["options"], table)
+        self.store.add_choice(choice.key, choice.text, best["options"], table)
         shown = ", ".join(f"{name}={value}" for name, value in best["options"].items())
-        self.options.progress.say(f"tuned {choice.label}: {shown}")
+        self.options.progress.say(f"tuned {choice.text}: {shown}")
 
     # -- trials ----------------------------------------------------------------------------------------------
 
@@ -180,7 +178,7 @@ class Execution:
         lost = [t for t in self.plan.trials() if t.tuned in failed and self.plan.measure_key(t) in missing]
         if lost:
             self.store.add(
-                [self.measuring.record(Fitted(t, t.cell, {}, None, failed[t.tuned], 0.0, 1)) for t in lost]
+                [self.measuring.record(Fitted(t, t.row, {}, None, failed[t.tuned], 0.0, 1)) for t in lost]
             )
         chosen = {key: choice["options"] for key, choice in choices.items()}
         trials: list[tuple[Trial, Mapping[str, Any]]] = [
@@ -206,11 +204,8 @@ class Execution:
 
         Then the first ones tell which names the report can have.
         """
-        cells = self.plan.cells
-        return (
-            len({cell.data.digest for cell in cells}) == 1
-            and len({cell.assess is None for cell in cells}) == 1
-        )
+        rows = self.plan.rows
+        return len({row.data.digest for row in rows}) == 1 and len({row.assess is None for row in rows}) == 1
 
     def _save(self, fitted: Fitted) -> None:
         wanted = self.options.save == "all" or (self.options.save == "first" and fitted.trial.replicate == 0)
@@ -220,14 +215,14 @@ class Execution:
                 self.folder,
                 key,
                 fitted.predictor,
-                fitted.cell,
+                fitted.row,
                 self.plan.numeric,
                 self.manager,
-                self.inputs.dataset(fitted.cell),
+                self.inputs.dataset(fitted.row),
             )
 
     def _summarise(self) -> None:
         key = self.plan.key()
         if self.store.summary(key) is None:
-            with self.options.progress.stage("summary", len(self.plan.cells), "rows"):
+            with self.options.progress.stage("summary", len(self.plan.rows), "rows"):
                 self.store.set_summary(key, summarise(self.plan, self.store.records(terms=True)))

@@ -21,17 +21,17 @@ from burnish.files import translate_os_errors
 if TYPE_CHECKING:
     from burnish.contracts.evaluator import Curve, Measure, Table
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE choices (
-    key TEXT PRIMARY KEY, label TEXT NOT NULL, options TEXT NOT NULL, candidates TEXT NOT NULL,
+    key TEXT PRIMARY KEY, text TEXT NOT NULL, options TEXT NOT NULL, candidates TEXT NOT NULL,
     error TEXT NOT NULL
 ) STRICT;
 CREATE TABLE candidates (key TEXT PRIMARY KEY, value REAL, better TEXT NOT NULL, error TEXT NOT NULL) STRICT;
 CREATE TABLE trials (
-    key TEXT PRIMARY KEY, labels TEXT NOT NULL, replicate INTEGER NOT NULL, options TEXT NOT NULL,
+    key TEXT PRIMARY KEY, axes TEXT NOT NULL, replicate INTEGER NOT NULL, options TEXT NOT NULL,
     versions TEXT NOT NULL, error TEXT NOT NULL
 ) STRICT;
 CREATE TABLE measures (
@@ -109,7 +109,7 @@ class Record:
 
     Attributes:
         key: its measure key.
-        labels: label of every axis.
+        axes: text of every axis.
         replicate: its replicate.
         options: the tuned options it was fitted with.
         versions: plugin and version of every part.
@@ -122,7 +122,7 @@ class Record:
     """
 
     key: str
-    labels: Mapping[str, str]
+    axes: Mapping[str, str]
     replicate: int
     options: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -257,34 +257,34 @@ class Store:
             self._db.executemany("INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, ?)", rows)
 
     def choices(self) -> dict[str, dict[str, Any]]:
-        """Return what was chosen, by choice key: ``{label, options, candidates, error}``.
+        """Return what was chosen, by choice key: ``{text, options, candidates, error}``.
 
         An error where no candidate could be trained.
         """
         with self._errors():
             rows = self._db.execute(
-                "SELECT key, label, options, candidates, error FROM choices ORDER BY rowid"
+                "SELECT key, text, options, candidates, error FROM choices ORDER BY rowid"
             ).fetchall()
         return {
             key: {
-                "label": label,
+                "text": text,
                 "options": json.loads(options),
                 "candidates": json.loads(tried),
                 "error": error,
             }
-            for key, label, options, tried, error in rows
+            for key, text, options, tried, error in rows
         }
 
     def add_choice(
         self,
         key: str,
-        label: str,
+        text: str,
         options: Mapping[str, Any],
         candidates: Sequence[Mapping[str, Any]],
         error: str = "",
     ) -> None:
         """Write what was chosen, or why nothing could be."""
-        row = (key, label, _json(options), _json(candidates), error)
+        row = (key, text, _json(options), _json(candidates), error)
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO choices VALUES (?, ?, ?, ?, ?)", row)
 
@@ -345,7 +345,7 @@ class Store:
     def _add(self, record: Record) -> None:
         row = (
             record.key,
-            _json(record.labels),
+            _json(record.axes),
             record.replicate,
             _json(record.options),
             _json(record.versions),
@@ -390,7 +390,7 @@ class Store:
         wanted = None if keys is None else set(keys)
         with self._errors():
             heads = self._db.execute(
-                "SELECT key, labels, replicate, options, versions, error, seconds, stack FROM trials JOIN"
+                "SELECT key, axes, replicate, options, versions, error, seconds, stack FROM trials JOIN"
                 " costs ON trial = key ORDER BY trials.rowid"
             ).fetchall()
             heads = [head for head in heads if wanted is None or head[0] in wanted]
@@ -400,7 +400,7 @@ class Store:
         return {
             key: Record(
                 key,
-                json.loads(labels),
+                json.loads(axes),
                 replicate,
                 json.loads(options),
                 json.loads(versions),
@@ -414,7 +414,7 @@ class Store:
                 seconds,
                 stack,
             )
-            for key, labels, replicate, options, versions, error, seconds, stack in heads
+            for key, axes, replicate, options, versions, error, seconds, stack in heads
         }
 
     def _grouped(self, query: str, *values: str) -> dict[str, list[Any]]:
@@ -443,7 +443,7 @@ class Store:
         Trials, measures, tables, curves and choices; no costs.
         """
         queries = (
-            "SELECT key, labels, replicate, options, error FROM trials ORDER BY key",
+            "SELECT key, axes, replicate, options, error FROM trials ORDER BY key",
             (
                 "SELECT trial, position, name, split, value, unit, better, n, how, hex(terms) FROM measures"
                 " ORDER BY trial, position"

@@ -31,12 +31,12 @@ class Trained(NamedTuple):
 class StackTraining:
     """Trains members at once. No number of one member depends on another, or on how many there are.
 
-    A member whose loss becomes NaN or infinite, or for which a decomposition fails, dies: it leaves the stack,
-    with its reason, and the others go on with the bits they would have had.
+    A member whose loss becomes NaN or infinite, or for which a decomposition fails, dies: it leaves the
+    stack, with its reason, and the others go on with the bits they would have had.
 
     Args:
-        members: members of one signature and of equal shapes; those of equal learning rate and weight decay are
-            best neighbours.
+        members: members of one signature and of equal shapes; those of equal learning rate and weight decay
+            are best neighbours.
         step: their objective.
         table: (R, V, D) float32 features that `Member.positions` point into.
         least: how many members the stack always holds; the last living one stands there more than once where

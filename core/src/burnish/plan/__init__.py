@@ -9,12 +9,12 @@ from burnish.numeric import Numeric
 from burnish.plan.build import build_plan
 from burnish.plan.model import (
     FORMAT,
-    Cell,
     Choice,
     Job,
     JobKind,
     Part,
     ReportSpec,
+    Row,
     SelectSpec,
     SplitSpec,
     Trial,
@@ -26,7 +26,6 @@ from burnish.plan.plan import Plan
 
 __all__ = [
     "FORMAT",
-    "Cell",
     "Choice",
     "Job",
     "JobKind",
@@ -34,6 +33,7 @@ __all__ = [
     "Part",
     "Plan",
     "ReportSpec",
+    "Row",
     "SelectSpec",
     "SplitSpec",
     "Trial",

@@ -12,7 +12,7 @@ from burnish.errors import BurnishError, CombinedError, PluginError, RecipeError
 from burnish.installed import code_identity, first_party
 from burnish.manager import Manager, get_manager
 from burnish.plan import keys as settings
-from burnish.plan.model import Cell
+from burnish.plan.model import Row
 from burnish.plan.normal import write_axis, write_numeric, write_part
 from burnish.plan.parts import NO_PART, ResolvedPart, Resolver
 from burnish.plan.plan import Plan
@@ -60,10 +60,10 @@ class _Axes:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A cell and the resolved parts it is made of."""
+class _ResolvedRow:
+    """A row and the resolved parts it is made of."""
 
-    cell: Cell
+    row: Row
     data: ResolvedPart
     backbone: ResolvedPart
     noise: tuple[ResolvedPart, ...]
@@ -100,12 +100,14 @@ class _Build:
         axes, evaluators = self._axes(), self._evaluators()
         raise_all(self.errors)
         self._check_size(axes, replicates)
-        rows = list(self._rows(axes))
-        self._check_needs(rows, evaluators)
-        cells = tuple(row.cell for row in rows)
-        settings.check_report(report, cells, recipe.where("report"))
+        resolved = list(self._rows(axes))
+        self._check_needs(resolved, evaluators)
+        rows = tuple(row.row for row in resolved)
+        settings.check_report(report, rows, recipe.where("report"))
         tried = (
-            settings.settings_of(tune, [row.tunable() for row in rows], recipe.where("tune")) if tune else ()
+            settings.settings_of(tune, [row.tunable() for row in resolved], recipe.where("tune"))
+            if tune
+            else ()
         )
         normal = (
             {"name": recipe.name}
@@ -125,7 +127,7 @@ class _Build:
         return Plan(
             recipe.name,
             {key: value for key, value in normal.items() if value not in (None, [])},
-            cells,
+            rows,
             tuple(p.part for p in evaluators),
             replicates,
             split,
@@ -191,7 +193,7 @@ class _Build:
             return self.resolver.axis("backbone", DEFAULT_FEATURES_BACKBONE) if data else []
         given = frozenset.intersection(*(part.provides for part in data))
         able = [
-            self.manager.label(c) for c in self.manager.components("backbone") if c.descriptor.needs <= given
+            self.manager.text(c) for c in self.manager.components("backbone") if c.descriptor.needs <= given
         ]
         what, todo = f"backbone is missing, and data {_labels(data)} gives no features", ""
         if not able:
@@ -211,7 +213,7 @@ class _Build:
 
     # -- rows ------------------------------------------------------------------------------------------------
 
-    def _rows(self, axes: _Axes) -> Iterator[_Row]:
+    def _rows(self, axes: _Axes) -> Iterator[_ResolvedRow]:
         """Yield the rows in the recipe's order, each once."""
         seen: set[str] = set()
         for data, backbone, noise, assess, tuner in itertools.product(
@@ -219,7 +221,7 @@ class _Build:
         ):
             losses: Sequence[ResolvedPart | None] = [None] if _provides_loss(tuner) else axes.loss
             for loss, views in itertools.product(losses, axes.views):
-                cell = Cell(
+                row = Row(
                     data.part,
                     backbone.part,
                     tuple(p.part for p in noise),
@@ -229,9 +231,9 @@ class _Build:
                     views or self._views(tuner),
                     views_vary=len(set(axes.views)) > 1,
                 )
-                if cell.digest not in seen:
-                    seen.add(cell.digest)
-                    yield _Row(cell, data, backbone, noise, assess, tuner, loss)
+                if row.digest not in seen:
+                    seen.add(row.digest)
+                    yield _ResolvedRow(row, data, backbone, noise, assess, tuner, loss)
 
     def _check_size(self, axes: _Axes, replicates: int) -> None:
         sizes = {item.name: max(1, len(getattr(axes, item.name))) for item in fields(axes)}
@@ -260,7 +262,7 @@ class _Build:
 
         No plan gets rows that its recipe does not name.
         """
-        together = dict.fromkeys(part.part.label for part in tuners if "transductive" in part.provides)
+        together = dict.fromkeys(part.part.text for part in tuners if "transductive" in part.provides)
         found = (
             [
                 "Transductive, an item's scores depend on the items it is predicted with:"
@@ -269,9 +271,7 @@ class _Build:
             if together
             else []
         )
-        elsewhere = dict.fromkeys(
-            part.part.label for part in backbones if "not-reproducible" in part.provides
-        )
+        elsewhere = dict.fromkeys(part.part.text for part in backbones if "not-reproducible" in part.provides)
         if elsewhere:
             found.append(
                 "Not reproducible, others run the model and may change it without notice:"
@@ -279,7 +279,7 @@ class _Build:
             )
         if not any("control" in part.provides for part in tuners):
             able = [
-                self.manager.label(c)
+                self.manager.text(c)
                 for c in self.manager.components("tuner")
                 if "control" in _fixed(c.descriptor.provides)
             ]
@@ -292,7 +292,7 @@ class _Build:
 
     # -- needs -----------------------------------------------------------------------------------------------
 
-    def _check_needs(self, rows: Sequence[_Row], evaluators: Sequence[ResolvedPart]) -> None:
+    def _check_needs(self, rows: Sequence[_ResolvedRow], evaluators: Sequence[ResolvedPart]) -> None:
         found: dict[str, BurnishError] = {}
         # An evaluator of assessments measures the rows that have one; the other rows leave it out.
         assessed = {"assessment"} if any(row.assess for row in rows) else set[str]()
@@ -301,10 +301,10 @@ class _Build:
             both = data | row.backbone.provides
             seen = both | ({"assessment"} if row.assess else set())
             origin, origins = (
-                f"data {row.data.part.label}",
-                f"data {row.data.part.label} with backbone {row.backbone.part.label}",
+                f"data {row.data.part.text}",
+                f"data {row.data.part.text} with backbone {row.backbone.part.text}",
             )
-            told = f"{origins} and assess {row.assess.part.label}" if row.assess else origins
+            told = f"{origins} and assess {row.assess.part.text}" if row.assess else origins
             checks = [
                 (row.backbone, data, origin),
                 *((noise, data, origin) for noise in row.noise),
@@ -328,22 +328,22 @@ class _Build:
                 for evaluator in evaluators
                 if (missing := evaluator.needs - given)
             ]
-            if row.cell.views > 1 and not row.backbone.component.descriptor.views:
+            if row.row.views > 1 and not row.backbone.component.descriptor.views:
                 wrong.append(self._lacks_views(row))
             for error in wrong:
                 found.setdefault(str(error), error)
         raise_all(list(found.values()))
 
-    def _lacks_views(self, row: _Row) -> RecipeError:
+    def _lacks_views(self, row: _ResolvedRow) -> RecipeError:
         forced = self.recipe.values.get("views") is not None
         wants = (
-            f"views is fixed:{row.cell.views}"
+            f"views is fixed:{row.row.views}"
             if forced
-            else f"tuner {row.tuner.part.label} needs {row.cell.views} views of each item"
+            else f"tuner {row.tuner.part.text} needs {row.row.views} views of each item"
         )
-        what = f"{wants}; backbone {row.backbone.part.label} makes none"
+        what = f"{wants}; backbone {row.backbone.part.text} makes none"
         able = [
-            self.manager.label(c)
+            self.manager.text(c)
             for c in self.manager.components("backbone")
             if c.descriptor.views and c.descriptor.needs <= row.data.provides
         ]
@@ -361,7 +361,7 @@ class _Build:
         todo = f"Take another {key}"
         if key == "backbone":
             able = [
-                self.manager.label(c)
+                self.manager.text(c)
                 for c in self.manager.components("backbone")
                 if c.descriptor.needs <= have
             ]
@@ -376,18 +376,18 @@ class _Build:
                 for c in self.manager.components(PARTS[key])
                 if key in c.descriptor.configs() or key not in {"noise", "assess"}
             ]
-            able = [self.manager.label(c) for c in known if c.descriptor.needs <= have]
+            able = [self.manager.text(c) for c in known if c.descriptor.needs <= have]
             todo = f"{todo}: {', '.join(able)}" if able else todo
         elif key != "noise":
             able = [
-                self.manager.label(c)
+                self.manager.text(c)
                 for c in self.manager.components("backbone")
                 if _fixed(c.descriptor.provides) >= missing
             ]
             todo = f"Backbones that provide it: {', '.join(able)}" if able else todo
             todo = "Name an assessor under assess:" if missing == {"assessment"} else todo
         what = (
-            f"{PARTS[key]} {part.part.label} needs {words}; {by} provides"
+            f"{PARTS[key]} {part.part.text} needs {words}; {by} provides"
             f" {', '.join(sorted(have - {'truth'})) or 'nothing'}"
         )
         return RecipeError(what, where=self.recipe.where(key), todo=todo)
@@ -425,4 +425,4 @@ def _fixed(provides: Any) -> frozenset[str]:
 
 
 def _labels(parts: Sequence[ResolvedPart]) -> str:
-    return ", ".join(dict.fromkeys(part.part.label for part in parts))
+    return ", ".join(dict.fromkeys(part.part.text for part in parts))

@@ -18,7 +18,7 @@ from burnish.errors import BurnishError, RecipeError, raise_all, suggestion
 from burnish.installed.requirements import unmet
 from burnish.notation.part_text import called
 from burnish.numeric import Numeric, detect
-from burnish.plan.model import Cell, ReportSpec, SelectSpec, SplitSpec, TuneSpec, merkle
+from burnish.plan.model import ReportSpec, Row, SelectSpec, SplitSpec, TuneSpec, merkle
 from burnish.plan.parts import ResolvedPart
 from burnish.recipe import Recipe, axis, empty_list
 
@@ -164,20 +164,20 @@ def read_report(recipe: Recipe) -> ReportSpec:
     return ReportSpec(spec.x, spec.lines, groups or None, spec.measure, spec.baseline)
 
 
-def check_report(report: ReportSpec, cells: Sequence[Cell], where: str) -> None:
+def check_report(report: ReportSpec, rows: Sequence[Row], where: str) -> None:
     """Check that what the report names is in the plan.
 
     Raises:
         RecipeError: it is not.
     """
     key, _, option = report.x.partition(".")
-    if report.x and not any(part.has(option) for cell in cells for part in cell.parts().get(key, ())):
+    if report.x and not any(part.has(option) for row in rows for part in row.parts().get(key, ())):
         raise RecipeError(
             f"nothing in the plan has {report.x!r}",
             where=where,
             todo="x is a key and an option, such as backbone.noise",
         )
-    lines = dict.fromkeys(cell.labels()[report.lines] for cell in cells)
+    lines = dict.fromkeys(row.axes()[report.lines] for row in rows)
     meant = called(report.baseline, lines)
     if report.baseline and len(meant) != 1:
         which = (
@@ -257,16 +257,16 @@ def read_tune(recipe: Recipe) -> TuneSpec | None:
 
 
 def settings_of(
-    tune: TuneSpec, cells: Sequence[Mapping[str, ResolvedPart]], where: str
+    tune: TuneSpec, rows: Sequence[Mapping[str, ResolvedPart]], where: str
 ) -> tuple[tuple[Mapping[str, Any], ...], ...]:
-    """Return the options that each cell's candidates try.
+    """Return the options that each row's candidates try.
 
     All settings of the options it has, where the budget allows; else a draw without replacement, the same for
     equal spaces.
 
     Args:
         tune: what is tuned.
-        cells: the tunable parts of each cell, by recipe key.
+        rows: the tunable parts of each row, by recipe key.
         where: of the recipe's ``tune``, for errors.
 
     Raises:
@@ -275,9 +275,9 @@ def settings_of(
     """
     for name in tune.space:
         key, _, option = name.partition(".")
-        if not any(parts[key].part.has(option) for parts in cells if key in parts):
+        if not any(parts[key].part.has(option) for parts in rows if key in parts):
             known = dict.fromkeys(
-                f"{key}.{n}" for parts in cells if key in parts for n in parts[key].part.options
+                f"{key}.{n}" for parts in rows if key in parts for n in parts[key].part.options
             )
             hint = suggestion(name, known)
             raise RecipeError(
@@ -287,7 +287,7 @@ def settings_of(
             )
     known_settings: dict[tuple[str, ...], tuple[Mapping[str, Any], ...]] = {}
     found = []
-    for parts in cells:
+    for parts in rows:
         identity = tuple(parts[key].part.digest if key in parts else "" for key in TUNABLE)
         if identity not in known_settings:
             known_settings[identity] = _settings(tune, parts, where)
@@ -330,7 +330,7 @@ def _canonical(
         names = [name for name in setting if name.partition(".")[0] == key]
         resolved = parts[key]
         part = resolved.part.with_options({name.partition(".")[2]: setting[name] for name in names}, "")
-        config = from_options(type(resolved.config), part.options, f"{where}, {resolved.part.label}")
+        config = from_options(type(resolved.config), part.options, f"{where}, {resolved.part.text}")
         checked = resolved.part.with_options(to_options(config), "")
         canonical |= {name: checked.option(name.partition(".")[2]) for name in names}
     return {name: canonical[name] for name in setting}

@@ -38,7 +38,7 @@ class Part:
         code: identity of the code: version of an installed wheel, hash of the package's files where it is
             editable or a local file.
         fingerprint: hash of the files and weights it reads; empty where it reads none.
-        label: as a person would write it, with the options that differ from their defaults.
+        text: as a person would write it, with the options that differ from their defaults.
         paths: dotted names of the options that are paths. What lies there is in the fingerprint; where it
             lies identifies nothing.
         running: names of the options that say how it runs, such as a timeout, and change no number: they
@@ -51,12 +51,12 @@ class Part:
     options: Mapping[str, Any] = field(hash=False)
     code: str
     fingerprint: str
-    label: str
+    text: str
     paths: tuple[str, ...] = ()
     running: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Return what makes the part again, as JSON: everything but the label."""
+        """Return what makes the part again, as JSON: everything but the text."""
         return {
             "kind": self.kind,
             "plugin": self.plugin,
@@ -79,20 +79,20 @@ class Part:
         """Hash of the identity."""
         return merkle("part", self.identity())
 
-    def with_options(self, options: Mapping[str, Any], label: str | None = None) -> Part:
+    def with_options(self, options: Mapping[str, Any], text: str | None = None) -> Part:
         """Return the part with some options changed, by dotted name.
 
         Args:
             options: JSON values.
-            label: the new label; None for the old one with these options.
+            text: the new text; None for the old one with these options.
         """
         changed = dict(self.options)
         for dotted, value in options.items():
             _set(changed, dotted.split("."), value)
-        return replace(self, options=changed, label=self._label_with(options) if label is None else label)
+        return replace(self, options=changed, text=self._text_with(options) if text is None else text)
 
-    def _label_with(self, options: Mapping[str, Any]) -> str:
-        use = parse_text(self.label)
+    def _text_with(self, options: Mapping[str, Any]) -> str:
+        use = parse_text(self.text)
         shown = {**_flat(use.options), **options}
         return (
             f"{use.name}:" + ",".join(f"{name}={say_value(value)}" for name, value in shown.items())
@@ -100,14 +100,14 @@ class Part:
             else use.name
         )
 
-    def label_with_folders(self, depth: int) -> str:
-        """Return the label with that many last parts of every path in it.
+    def text_with_folders(self, depth: int) -> str:
+        """Return the text with that many last parts of every path in it.
 
-        They stand where the label has the file's or folder's name alone.
+        They stand where the text has the file's or folder's name alone.
         """
-        shown = _flat(parse_text(self.label).options)
+        shown = _flat(parse_text(self.text).options)
         tails = {name: _tail(self.option(name), depth) for name in self.paths if name in shown}
-        return self._label_with(tails) if tails else self.label
+        return self._text_with(tails) if tails else self.text
 
     def option(self, dotted: str) -> Any:
         """Return an option by its dotted name; None where there is no such option."""
@@ -229,7 +229,7 @@ class ReportSpec:
         panels: named groups of splits, such as ``{"in": ("test",), "out": ("test:blur", "test:noise")}``; a
             group is averaged, over those of its splits that a row has.
         measure: the measure of tables and figures; empty for the first evaluator's first.
-        baseline: label or name of the line that the others are compared with; empty for none.
+        baseline: text or name of the line that the others are compared with; empty for none.
     """
 
     x: str = ""
@@ -251,12 +251,12 @@ class ReportSpec:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Row:
     """One row of the result table: all axes but the replicate.
 
     Attributes:
         views: fixed augmented views of each training item; 1 is the evaluation view alone.
-        views_vary: whether the recipe compares numbers of views, which are then among the labels. It
+        views_vary: whether the recipe compares numbers of views, which are then among the axes. It
             identifies nothing.
     """
 
@@ -270,7 +270,7 @@ class Cell:
     views_vary: bool = False
 
     def record(self) -> dict[str, Any]:
-        """Return what makes the cell again, as JSON."""
+        """Return what makes the row again, as JSON."""
         return {
             "data": self.data.record(),
             "backbone": self.backbone.record(),
@@ -285,7 +285,7 @@ class Cell:
     def digest(self) -> str:
         """Hash of the identities of all parts."""
         named = {key: [part.digest for part in parts] for key, parts in self.parts().items()}
-        return merkle("cell", named, self.views)
+        return merkle("row", named, self.views)
 
     def parts(self) -> dict[str, tuple[Part, ...]]:
         """Return the parts by recipe key."""
@@ -298,17 +298,17 @@ class Cell:
             "loss": (self.loss,) if self.loss else (),
         }
 
-    def labels(self) -> dict[str, str]:
-        """Return the label of every axis by recipe key; of ``views`` where they vary."""
+    def axes(self) -> dict[str, str]:
+        """Return the text of every axis by recipe key; of ``views`` where they vary."""
         views = {"views": f"fixed:{self.views}"} if self.views_vary else {}
         return (
-            {"data": self.data.label, "backbone": self.backbone.label}
+            {"data": self.data.text, "backbone": self.backbone.text}
             | views
             | {
-                "noise": " + ".join(p.label for p in self.noise) or "none",
-                "assess": self.assess.label if self.assess else "none",
-                "tuner": self.tuner.label,
-                "loss": self.loss.label if self.loss else "own",
+                "noise": " + ".join(p.text for p in self.noise) or "none",
+                "assess": self.assess.text if self.assess else "none",
+                "tuner": self.tuner.text,
+                "loss": self.loss.text if self.loss else "own",
             }
         )
 
@@ -320,8 +320,8 @@ class Cell:
         key, _, name = dotted.partition(".")
         return next((part.option(name) for part in self.parts().get(key, ()) if part.has(name)), None)
 
-    def with_options(self, options: Mapping[str, Any]) -> Cell:
-        """Return the cell with options of its tuner, loss or assessor changed, such as ``{"tuner.lr".
+    def with_options(self, options: Mapping[str, Any]) -> Row:
+        """Return the row with options of its tuner, loss or assessor changed, such as ``{"tuner.lr".
 
         1e-3}``.
         """
@@ -335,16 +335,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Trial:
-    """A cell in one replicate.
+    """A row in one replicate.
 
     Attributes:
-        cell: the cell; for a candidate of tuning, with the candidate's options.
+        row: the row; for a candidate of tuning, with the candidate's options.
         replicate: 0, 1, ...
         tuned: key of the choice that fills in the tuner's options before the fit; empty where nothing is
             tuned, and for candidates.
     """
 
-    cell: Cell
+    row: Row
     replicate: int
     tuned: str = ""
 
@@ -356,12 +356,12 @@ class Choice:
     Attributes:
         key: key of the choice.
         candidates: options, such as ``{"tuner.lr": 1e-3}``, with the trials that try them.
-        label: what is tuned, for people.
+        text: what is tuned, for people.
     """
 
     key: str
     candidates: tuple[tuple[Mapping[str, Any], tuple[Trial, ...]], ...]
-    label: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -374,4 +374,4 @@ class Job:
     kind: JobKind
     key: str
     inputs: tuple[str, ...]
-    label: str
+    text: str

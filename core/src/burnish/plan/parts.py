@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish import fingerprint
-from burnish.config import describe, expand, label, make_config, paths, running, to_options
+from burnish.config import describe, expand, make_config, part_text, paths, running, to_options
 from burnish.descriptors import Backbone, Source
 from burnish.errors import BurnishError, CombinedError, RecipeError, suggestion
 from burnish.manager import Component, Manager
@@ -37,11 +37,11 @@ class ResolvedPart:
     config: Any
     provides: frozenset[str]
 
-    def relabelled(self, labels: Mapping[str, str]) -> ResolvedPart:
-        """Return the part with its label among those, by digest; the same where it has none there."""
+    def renamed(self, texts: Mapping[str, str]) -> ResolvedPart:
+        """Return the part with its text among those, by digest; the same where it has none there."""
         return (
-            replace(self, part=replace(self.part, label=labels[self.part.digest]))
-            if self.part.digest in labels
+            replace(self, part=replace(self.part, text=texts[self.part.digest]))
+            if self.part.digest in texts
             else self
         )
 
@@ -80,8 +80,8 @@ class Resolver:
         for position, item in axis(value) if value is not None else ():
             found += self._collected(key, item, address if position is None else (key, position))
         self._check_overrides(key)
-        labels = told_apart(found)
-        return [part.relabelled(labels) for part in found]
+        texts = told_apart(found)
+        return [part.renamed(texts) for part in found]
 
     def chains(self, key: str) -> list[tuple[ResolvedPart, ...]]:
         """Return the values along an axis where a list inside is one value, applied in order.
@@ -102,8 +102,8 @@ class Resolver:
                 chains = [(*chain, *added) for chain in chains for added in link]
             found += chains
         self._check_overrides(key)
-        labels = told_apart(part for chain in found for part in chain)
-        return [tuple(part.relabelled(labels) for part in chain) for chain in found]
+        texts = told_apart(part for chain in found for part in chain)
+        return [tuple(part.renamed(texts) for part in chain) for chain in found]
 
     def _given(self, key: str) -> Any:
         value = self.recipe.values.get(key)
@@ -137,7 +137,7 @@ class Resolver:
         component = self.manager.get(PARTS[key], use.name, where)
         cls = _config_class(component, key, where)
         options = self._overridden(key, component, cls, use.options)
-        named = f"{where}, {self.manager.label(component)}" if where else self.manager.label(component)
+        named = f"{where}, {self.manager.text(component)}" if where else self.manager.text(component)
         for combination in expand(cls, options, named):
             config = make_config(cls, combination, where=named, base=base)
             yield self._resolved(key, component, config, named)
@@ -150,7 +150,7 @@ class Resolver:
             options=to_options(config),
             code=self._code_of(component),
             fingerprint=self._fingerprint(component, config, where),
-            label=label(self.manager.label(component), config),
+            text=part_text(self.manager.text(component), config),
             paths=tuple(paths(config)),
             running=running(config),
         )
@@ -201,25 +201,25 @@ class Resolver:
 
 
 def told_apart(parts: Iterable[ResolvedPart]) -> dict[str, str]:
-    """Return labels, by digest, for those parts of an axis whose label others have, too.
+    """Return texts, by digest, for those parts of an axis whose text others have, too.
 
     Their paths with as many folders as it takes.
 
-    Rows are paired and drawn by their labels, so two data sets in files of one name must not share one.
+    Rows are paired and drawn by their texts, so two data sets in files of one name must not share one.
     """
     by_label: dict[str, dict[str, Part]] = {}
     for resolved in parts:
-        by_label.setdefault(resolved.part.label, {})[resolved.part.digest] = resolved.part
-    labels: dict[str, str] = {}
+        by_label.setdefault(resolved.part.text, {})[resolved.part.digest] = resolved.part
+    texts: dict[str, str] = {}
     for alike in by_label.values():
         if len(alike) > 1:
             deepest = max(str(part.options).count("/") for part in alike.values())
             tried = (
-                {digest: part.label_with_folders(depth) for digest, part in alike.items()}
+                {digest: part.text_with_folders(depth) for digest, part in alike.items()}
                 for depth in range(2, deepest + 2)
             )
-            labels |= next((found for found in tried if len(set(found.values())) == len(alike)), {})
-    return labels
+            texts |= next((found for found in tried if len(set(found.values())) == len(alike)), {})
+    return texts
 
 
 def _config_class(component: Component, key: str, where: str) -> type[Any]:
@@ -274,7 +274,7 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
         component, options = next(iter(guesses.items()))
         return Use(component.full_name, options)
     if guesses:
-        names = ", ".join(sorted(manager.label(c) for c in guesses))
+        names = ", ".join(sorted(manager.text(c) for c in guesses))
         raise RecipeError(
             f"several sources read {str(path)!r}",
             where=where,
@@ -282,7 +282,7 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
             todo="Name one, such as folder:path=DIR",
         )
     able = (
-        ", ".join(manager.label(c) for c in sources if c.descriptor.guess)
+        ", ".join(manager.text(c) for c in sources if c.descriptor.guess)
         or "no installed source guesses: pip install burnish-basics"
     )
     raise RecipeError(

@@ -19,12 +19,12 @@ from typing import Any, Literal
 
 from burnish.numeric import Numeric
 from burnish.plan.model import (
-    Cell,
     Choice,
     Job,
     JobKind,
     Part,
     ReportSpec,
+    Row,
     SelectSpec,
     SplitSpec,
     Trial,
@@ -40,7 +40,7 @@ class Plan:
     Attributes:
         name: of the recipe, for the study folder and titles.
         recipe: the recipe in normal form, every default filled in, as JSON: what ``plan.yaml`` holds.
-        cells: the rows, in the recipe's order.
+        rows: the rows, in the recipe's order.
         evaluators: the evaluators.
         replicates: replicates a row.
         split: how splits are drawn.
@@ -49,7 +49,7 @@ class Plan:
         report: how it is drawn.
         numeric: the numeric mode.
         on_bad_input: whether an unreadable item ends the run or is set aside and listed.
-        settings: for every cell the options its candidates try, such as ``{"tuner.lr": 1e-3}``; none where
+        settings: for every row the options its candidates try, such as ``{"tuner.lr": 1e-3}``; none where
             nothing is tuned.
         core: identity of burnish's own code.
         advice: sentences for those who read its results: what the plan lacks to be judged by, and which rows
@@ -58,7 +58,7 @@ class Plan:
 
     name: str
     recipe: Mapping[str, Any]
-    cells: tuple[Cell, ...]
+    rows: tuple[Row, ...]
     evaluators: tuple[Part, ...]
     replicates: int
     split: SplitSpec
@@ -81,50 +81,50 @@ class Plan:
 
     # -- keys ------------------------------------------------------------------------------------------------
 
-    def data_key(self, cell: Cell) -> str:
+    def data_key(self, row: Row) -> str:
         """Return the key of the data as loaded."""
-        return self._key(("data", cell.data.digest), "data", cell.data.digest, self.on_bad_input)
+        return self._key(("data", row.data.digest), "data", row.data.digest, self.on_bad_input)
 
-    def features_key(self, cell: Cell, view: int | None) -> str:
+    def features_key(self, row: Row, view: int | None) -> str:
         """Return the key of a features job; `view` is None for the evaluation view."""
-        name = ("features", cell.data.digest, cell.backbone.digest, view)
+        name = ("features", row.data.digest, row.backbone.digest, view)
         return self._known.get(name) or self._key(
-            name, "features", self.data_key(cell), cell.backbone.digest, view, self.numeric.record()
+            name, "features", self.data_key(row), row.backbone.digest, view, self.numeric.record()
         )
 
-    def corrupt_key(self, cell: Cell, replicate: int) -> str:
+    def corrupt_key(self, row: Row, replicate: int) -> str:
         """Return the key of a corrupt job.
 
         Split and noise of one replicate, whatever the backbone and the tuner.
         """
-        noise = tuple(part.digest for part in cell.noise)
-        name = ("corrupt", cell.data.digest, noise, replicate)
+        noise = tuple(part.digest for part in row.noise)
+        name = ("corrupt", row.data.digest, noise, replicate)
         return self._known.get(name) or self._key(
-            name, "corrupt", self.data_key(cell), self.split.record(), noise, self.core, replicate
+            name, "corrupt", self.data_key(row), self.split.record(), noise, self.core, replicate
         )
 
-    def assess_key(self, cell: Cell, replicate: int) -> str:
+    def assess_key(self, row: Row, replicate: int) -> str:
         """Return the key of an assess job; empty where nothing assesses."""
-        if cell.assess is None:
+        if row.assess is None:
             return ""
-        inputs = (self.features_key(cell, None), self.corrupt_key(cell, replicate))
+        inputs = (self.features_key(row, None), self.corrupt_key(row, replicate))
         return self._key(
-            ("assess", inputs, cell.assess.digest), "assess", inputs, cell.assess.digest, self.core, replicate
+            ("assess", inputs, row.assess.digest), "assess", inputs, row.assess.digest, self.core, replicate
         )
 
     def fit_key(self, trial: Trial) -> str:
         """Return the key of a fit job."""
-        cell, replicate = trial.cell, trial.replicate
-        name = ("fit", cell.digest, replicate, trial.tuned)
+        row, replicate = trial.row, trial.replicate
+        name = ("fit", row.digest, replicate, trial.tuned)
         if name in self._known:
             return self._known[name]
-        inputs = [*self._views(cell), self.corrupt_key(cell, replicate), self.assess_key(cell, replicate)]
-        loss = cell.loss.digest if cell.loss else None
+        inputs = [*self._views(row), self.corrupt_key(row, replicate), self.assess_key(row, replicate)]
+        loss = row.loss.digest if row.loss else None
         return self._key(
             name,
             "fit",
             inputs,
-            cell.tuner.digest,
+            row.tuner.digest,
             loss,
             self.numeric.record(),
             self.core,
@@ -132,8 +132,8 @@ class Plan:
             trial.tuned,
         )
 
-    def _views(self, cell: Cell) -> list[str]:
-        return [self.features_key(cell, view) for view in ([None] if cell.views <= 1 else range(cell.views))]
+    def _views(self, row: Row) -> list[str]:
+        return [self.features_key(row, view) for view in ([None] if row.views <= 1 else range(row.views))]
 
     def measure_key(self, trial: Trial) -> str:
         """Return the key of a measure job: it names the trial in the store."""
@@ -163,10 +163,10 @@ class Plan:
         named = tuple(part for part in self.evaluators if part.name == self.select.measure)
         return named or self.evaluators
 
-    def row_key(self, cell: Cell) -> str:
+    def row_key(self, row: Row) -> str:
         """Return the key of a summarise job: a row over its replicates."""
         return self._key(
-            ("row", cell.digest), "summarise", [self.measure_key(trial) for trial in self.trials_of(cell)]
+            ("row", row.digest), "summarise", [self.measure_key(trial) for trial in self.trials_of(row)]
         )
 
     def key(self) -> str:
@@ -180,55 +180,55 @@ class Plan:
 
     # -- trials ----------------------------------------------------------------------------------------------
 
-    def trials_of(self, cell: Cell) -> list[Trial]:
+    def trials_of(self, row: Row) -> list[Trial]:
         """Return the final trials of a row, in replicate order."""
-        choice = self.choice_of(cell)
-        return [Trial(cell, replicate, choice.key if choice else "") for replicate in range(self.replicates)]
+        choice = self.choice_of(row)
+        return [Trial(row, replicate, choice.key if choice else "") for replicate in range(self.replicates)]
 
     def trials(self) -> Iterator[Trial]:
         """Yield every final trial."""
-        for cell in self.cells:
-            yield from self.trials_of(cell)
+        for row in self.rows:
+            yield from self.trials_of(row)
 
     def choices(self) -> tuple[Choice, ...]:
         """Return every decision of tuning."""
         return tuple({choice.key: choice for choice in self._choices.values()}.values())
 
-    def choice_of(self, cell: Cell) -> Choice | None:
-        """Return the decision that fills in a cell's options, or None."""
-        return self._choices.get(cell.digest)
+    def choice_of(self, row: Row) -> Choice | None:
+        """Return the decision that fills in a row's options, or None."""
+        return self._choices.get(row.digest)
 
     @cached_property
     def _choices(self) -> dict[str, Choice]:
-        """Every tuned cell's decision, by the cell's digest."""
+        """Every tuned row's decision, by the row's digest."""
         if self.tune is None:
             return {}
         groups: dict[object, list[int]] = {}
-        for index, cell in enumerate(self.cells):
+        for index, row in enumerate(self.rows):
             if index < len(self.settings) and self.settings[index]:
                 shared = (
-                    cell.tuner.digest,
-                    cell.loss and cell.loss.digest,
-                    cell.assess and cell.assess.digest,
-                    cell.views,
+                    row.tuner.digest,
+                    row.loss and row.loss.digest,
+                    row.assess and row.assess.digest,
+                    row.views,
                 )
                 groups.setdefault(shared if self.tune.per == "tuner" else index, []).append(index)
         found: dict[str, Choice] = {}
         for indices in groups.values():
             choice = self._choice(
-                [self.cells[index] for index in indices], self.settings[indices[0]], self.tune
+                [self.rows[index] for index in indices], self.settings[indices[0]], self.tune
             )
-            found |= {self.cells[index].digest: choice for index in indices}
+            found |= {self.rows[index].digest: choice for index in indices}
         return found
 
-    def _choice(self, cells: list[Cell], settings: tuple[Mapping[str, Any], ...], tune: TuneSpec) -> Choice:
+    def _choice(self, rows: list[Row], settings: tuple[Mapping[str, Any], ...], tune: TuneSpec) -> Choice:
         candidates = []
         for options in settings:
-            tried = [cell.with_options(options) for cell in cells]
+            tried = [row.with_options(options) for row in rows]
             candidates.append(
                 (
                     options,
-                    tuple(Trial(cell, replicate) for cell in tried for replicate in range(tune.replicates)),
+                    tuple(Trial(row, replicate) for row in tried for replicate in range(tune.replicates)),
                 )
             )
         key = merkle(
@@ -238,16 +238,16 @@ class Plan:
                 for options, trials in candidates
             ],
         )
-        return Choice(key, tuple(candidates), self._choice_label(cells[0], tune.per))
+        return Choice(key, tuple(candidates), self._choice_text(rows[0], tune.per))
 
-    def _choice_label(self, cell: Cell, per: str) -> str:
-        """Return the tuner's label and those of the axes that tell it from the other choices."""
+    def _choice_text(self, row: Row, per: str) -> str:
+        """Return the tuner's text and those of the axes that tell it from the other choices."""
         telling = (
             {"views", "assess", "loss"}
             if per == "tuner"
             else {"data", "backbone", "views", "noise", "assess", "loss"}
         )
-        shown = cell.labels()
+        shown = row.axes()
         return ", ".join(
             [shown["tuner"], *(shown[axis] for axis in shown if axis in telling & self._varying)]
         )
@@ -255,12 +255,12 @@ class Plan:
     @cached_property
     def _varying(self) -> frozenset[str]:
         """Axes that have more than one value."""
-        labels = [cell.labels() for cell in self.cells]
+        all_axes = [row.axes() for row in self.rows]
         return frozenset(
             axis
-            for shown in labels[:1]
+            for shown in all_axes[:1]
             for axis in shown
-            if len({other[axis] for other in labels} - {"own"}) > 1
+            if len({other[axis] for other in all_axes} - {"own"}) > 1
         )
 
     # -- graph -----------------------------------------------------------------------------------------------
@@ -270,10 +270,10 @@ class Plan:
         graph = _Graph(self)
         for choice in self.choices():
             measures = [graph.validation(trial) for _, trials in choice.candidates for trial in trials]
-            graph.add("summarise", choice.key, measures, f"choose {choice.label}")
-        for cell in self.cells:
-            measures = [graph.measure(trial) for trial in self.trials_of(cell)]
-            graph.add("summarise", self.row_key(cell), measures, ", ".join(cell.labels().values()))
+            graph.add("summarise", choice.key, measures, f"choose {choice.text}")
+        for row in self.rows:
+            measures = [graph.measure(trial) for trial in self.trials_of(row)]
+            graph.add("summarise", self.row_key(row), measures, ", ".join(row.axes().values()))
         return tuple(graph.jobs.values())
 
 
@@ -303,33 +303,29 @@ class _Graph:
         )
 
     def fit(self, trial: Trial) -> str:
-        key, cell, plan = self.plan.fit_key(trial), trial.cell, self.plan
+        key, row, plan = self.plan.fit_key(trial), trial.row, self.plan
         if key in self.jobs:
             return key
-        evaluation = self.features(cell, None)
-        inputs = (
-            [evaluation] if cell.views <= 1 else [self.features(cell, view) for view in range(cell.views)]
-        )
-        corrupt = plan.corrupt_key(cell, trial.replicate)
-        noise = cell.labels()["noise"]
+        evaluation = self.features(row, None)
+        inputs = [evaluation] if row.views <= 1 else [self.features(row, view) for view in range(row.views)]
+        corrupt = plan.corrupt_key(row, trial.replicate)
+        noise = row.axes()["noise"]
         inputs.append(
-            self.add("corrupt", corrupt, [], f"{cell.data.label}, {noise}, replicate {trial.replicate}")
+            self.add("corrupt", corrupt, [], f"{row.data.text}, {noise}, replicate {trial.replicate}")
         )
-        if cell.assess is not None:
-            label = f"{cell.assess.label} on {cell.backbone.label}, {noise}, replicate {trial.replicate}"
+        if row.assess is not None:
+            label = f"{row.assess.text} on {row.backbone.text}, {noise}, replicate {trial.replicate}"
             inputs.append(
-                self.add("assess", plan.assess_key(cell, trial.replicate), [evaluation, corrupt], label)
+                self.add("assess", plan.assess_key(row, trial.replicate), [evaluation, corrupt], label)
             )
         if trial.tuned:
             inputs.append(trial.tuned)
         return self.add("fit", key, inputs, self._label(trial))
 
-    def features(self, cell: Cell, view: int | None) -> str:
-        label = f"{cell.data.label} through {cell.backbone.label}" + (
-            "" if view is None else f", view {view}"
-        )
-        return self.add("features", self.plan.features_key(cell, view), [], label)
+    def features(self, row: Row, view: int | None) -> str:
+        label = f"{row.data.text} through {row.backbone.text}" + ("" if view is None else f", view {view}")
+        return self.add("features", self.plan.features_key(row, view), [], label)
 
     @staticmethod
     def _label(trial: Trial) -> str:
-        return f"{trial.cell.tuner.label} on {trial.cell.backbone.label}, replicate {trial.replicate}"
+        return f"{trial.row.tuner.text} on {trial.row.backbone.text}, replicate {trial.replicate}"

@@ -101,7 +101,7 @@ def _best(summary: Summary, sample: Number) -> list[str]:
 
 def _against(summary: Summary) -> list[str]:
     """Say which lines differ from the baseline, and which do not, panel by panel."""
-    overall = [c for c in summary.comparisons if not c.labels]
+    overall = [c for c in summary.comparisons if not c.axes]
     lines = []
     for panel in distinct(c.panel for c in overall):
         here = [c for c in overall if c.panel == panel]
@@ -129,7 +129,7 @@ def _mixed(summary: Summary, panel: str) -> list[str]:
 
     They are above the baseline in some rows and below it in others.
     """
-    single = [c for c in summary.comparisons if c.labels and c.panel == panel]
+    single = [c for c in summary.comparisons if c.axes and c.panel == panel]
     parts = []
     for line in distinct(c.line for c in single):
         verdicts = [c.verdict for c in single if c.line == line]

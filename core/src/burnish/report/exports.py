@@ -27,7 +27,7 @@ def to_csv(summary: Summary) -> str:
 
     Values are as measured (fractions stay fractions); a cell is empty where a value is not defined.
     """
-    axes = distinct(key for row in summary.rows for key in row.labels)
+    axes = distinct(key for row in summary.rows for key in row.axes)
     head = [
         *axes,
         summary.x or "x",
@@ -43,7 +43,7 @@ def to_csv(summary: Summary) -> str:
     ]
     lines = [
         [
-            *(row.labels.get(axis, "") for axis in axes),
+            *(row.axes.get(axis, "") for axis in axes),
             "" if row.x is None else _x(row.x),
             measure,
             place,
@@ -67,7 +67,7 @@ def comparisons_to_csv(summary: Summary) -> str:
 
     Over all rows first, then row by row with the row's labels.
     """
-    axes = distinct(key for difference in summary.comparisons for key in difference.labels)
+    axes = distinct(key for difference in summary.comparisons for key in difference.axes)
     head = [
         summary.lines,
         "baseline",
@@ -91,7 +91,7 @@ def comparisons_to_csv(summary: Summary) -> str:
                     summary.measure,
                     c.panel,
                     c.over,
-                    *(c.labels.get(axis, "") for axis in axes),
+                    *(c.axes.get(axis, "") for axis in axes),
                     c.difference,
                     c.low,
                     c.high,

@@ -247,7 +247,7 @@ def _at(number: Number, unit: str) -> Point:
 
 def differences(summary: Summary) -> list[Picture]:
     """Return the differences from the baseline over all rows with their intervals, a picture a panel."""
-    overall = [c for c in summary.comparisons if not c.labels and math.isfinite(c.difference)]
+    overall = [c for c in summary.comparisons if not c.axes and math.isfinite(c.difference)]
     scale = _scale(summary.unit)
     look = {row.line: looks(summary.all_series)[summary.series(row)] for row in summary.rows}
     with drawing():

@@ -119,7 +119,7 @@ def _subtitle(study: OpenedStudy, records: Sequence[Record]) -> str:
 def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
     """Return, for each panel, the line with the best mean and how far it is from the baseline."""
     summary = study.summary
-    overall = {(c.line, c.panel): c for c in summary.comparisons if not c.labels}
+    overall = {(c.line, c.panel): c for c in summary.comparisons if not c.axes}
     tiles = []
     for panel, (name, value) in list(leaders(summary).items())[:4] if len(summary.all_series) > 1 else ():
         line = next((row.line for row in summary.rows if summary.series(row) == name), name)
@@ -241,15 +241,15 @@ def _svg(text: str) -> Markup:
 
 def _comparisons_by_row(study: OpenedStudy) -> list[tuple[str, ...]]:
     summary = study.summary
-    single = [c for c in summary.comparisons if c.labels]
+    single = [c for c in summary.comparisons if c.axes]
     varying = [axis for axis in summary.axes if axis != summary.lines]
-    if len({tuple(c.labels.items()) for c in single}) < 2:
+    if len({tuple(c.axes.items()) for c in single}) < 2:
         return []
     return [
         (
             c.line,
             c.panel,
-            ", ".join(c.labels.get(axis, "") for axis in varying),
+            ", ".join(c.axes.get(axis, "") for axis in varying),
             signed(c.difference, summary.unit),
             interval(c, summary.unit),
             probability(c.p_holm),
@@ -264,7 +264,7 @@ def _candidates(study: OpenedStudy) -> list[dict[str, Any]]:
 
     return [
         {
-            "label": choice["label"],
+            "text": choice["text"],
             "candidates": [
                 {
                     "settings": settings(candidate["options"]),
@@ -285,7 +285,7 @@ def _number(value: float | None) -> float:
 def _roles(study: OpenedStudy) -> list[tuple[str, str, str]]:
     """Return who saw which labels: (split, its labels, what it was used for)."""
     summary = study.summary
-    models = list(dict.fromkeys(row.labels.get("noise", "none") for row in summary.rows))
+    models = list(dict.fromkeys(row.axes.get("noise", "none") for row in summary.rows))
     noisy = [model for model in models if model != "none"]
     labels = (
         f"as observed: with {', '.join(noisy)}"

@@ -70,9 +70,7 @@ class OpenedStudy:
         # A trial that was there before the study got another axis has a label less than its row.
         rows, each = self.content["rows"], self.content["replicates"]
         return [
-            replace(found[key], labels=rows[i // each]["labels"])
-            for i, key in enumerate(keys)
-            if key in found
+            replace(found[key], axes=rows[i // each]["axes"]) for i, key in enumerate(keys) if key in found
         ]
 
     def against(self, baseline: str) -> OpenedStudy:

@@ -79,11 +79,11 @@ def curves(summary: Summary, records: Sequence[Record]) -> list[Curves]:
     By line for a tuner's embeddings, else by x, or by backbone where there is no x.
     """
     group_of = {
-        _key(row.labels): (summary.series(row), _group(summary, row.x, row.labels)) for row in summary.rows
+        _key(row.axes): (summary.series(row), _group(summary, row.x, row.axes)) for row in summary.rows
     }
     gathered: dict[tuple[str, str, str], list[tuple[Sequence[float], Sequence[float]]]] = {}
     for record in records:
-        groups = group_of.get(_key(record.labels))
+        groups = group_of.get(_key(record.axes))
         for curve in record.curves if groups else ():
             line = (
                 groups[0] if groups and str(curve["name"]).startswith(TUNER) else groups[1] if groups else ""
@@ -109,10 +109,10 @@ def per_class(
 
     The values are means over rows, replicates and the panel's splits.
     """
-    series_of = {_key(row.labels): summary.series(row) for row in summary.rows}
+    series_of = {_key(row.axes): summary.series(row) for row in summary.rows}
     gathered: dict[str, dict[str, dict[str, list[float]]]] = {panel: {} for panel in summary.shown()}
     for record in records:
-        series = series_of.get(_key(record.labels))
+        series = series_of.get(_key(record.axes))
         for table in record.tables:
             if series is None or table["name"] != "per-class" or column not in table["columns"]:
                 continue
@@ -144,14 +144,12 @@ def _panels_of(summary: Summary, split: str) -> list[str]:
     return [panel for panel in summary.shown() if split in summary.panels.get(panel, (panel,))]
 
 
-def _group(summary: Summary, x: object, labels: Mapping[str, str]) -> str:
-    return (
-        x_name(x) if any(key_of(x) == key_of(known) for known in summary.xs) else labels.get("backbone", "")
-    )
+def _group(summary: Summary, x: object, axes: Mapping[str, str]) -> str:
+    return x_name(x) if any(key_of(x) == key_of(known) for known in summary.xs) else axes.get("backbone", "")
 
 
-def _key(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(labels.items()))
+def _key(axes: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(axes.items()))
 
 
 def _mean_curve(

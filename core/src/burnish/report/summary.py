@@ -77,7 +77,7 @@ class Row:
     `x` is None where it has no such option, `numbers` is measure -> split or panel -> number.
     """
 
-    labels: Mapping[str, str]
+    axes: Mapping[str, str]
     x: Any
     line: str
     options: Mapping[str, Any]
@@ -95,10 +95,10 @@ class Row:
             for name, places in content["numbers"].items()
         }
         plain = {name: content[name] for name in ("x", "line", "options", "finished", "seconds")}
-        labels = {key: content["labels"][key] for key in sorted(content["labels"], key=_AXES.index)}
+        axes = {key: content["axes"][key] for key in sorted(content["axes"], key=_AXES.index)}
         return cls(
             **plain,
-            labels=labels,
+            axes=axes,
             errors=tuple(content["errors"]),
             numbers=numbers,
             views=content.get("views", 1),
@@ -123,7 +123,7 @@ class Row:
 class Difference:
     """A paired difference from the baseline.
 
-    Over all rows where `labels` is empty, else of the row with these labels.
+    Over all rows where `axes` is empty, else of the row with these axes.
     """
 
     line: str
@@ -134,7 +134,7 @@ class Difference:
     p: float
     p_holm: float
     over: str
-    labels: Mapping[str, str]
+    axes: Mapping[str, str]
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
@@ -144,7 +144,7 @@ class Difference:
             line=content["line"],
             panel=content["panel"],
             over=content["over"],
-            labels=content["labels"],
+            axes=content["axes"],
             **numbers,
         )
 
@@ -239,9 +239,9 @@ class Summary:
 
         Not the loss where it goes with the tuner, because some tuners have their own.
         """
-        keys = distinct(key for row in self.rows for key in row.labels)
-        varying = [key for key in keys if len({row.labels.get(key) for row in self.rows}) > 1]
-        tuners = {(row.labels.get("tuner"), row.labels.get("loss")) for row in self.rows}
+        keys = distinct(key for row in self.rows for key in row.axes)
+        varying = [key for key in keys if len({row.axes.get(key) for row in self.rows}) > 1]
+        tuners = {(row.axes.get("tuner"), row.axes.get("loss")) for row in self.rows}
         goes_with_it = len({tuner for tuner, _ in tuners}) == len(tuners) > 1
         return [key for key in varying if key != "loss" or self.lines == "loss" or not goes_with_it]
 
@@ -258,8 +258,8 @@ class Summary:
 
     def series(self, row: Row) -> str:
         """Return the name of the line a row belongs to; with x, whatever else differs is part of it."""
-        others = [key for key in self._beside if key in row.labels]
-        return ", ".join([self._line(row), *(f"{key} {row.labels[key]}" for key in others)])
+        others = [key for key in self._beside if key in row.axes]
+        return ", ".join([self._line(row), *(f"{key} {row.axes[key]}" for key in others)])
 
     def _line(self, row: Row) -> str:
         axis, _, option = self.x.partition(".")
@@ -281,7 +281,7 @@ class Summary:
         return [
             key
             for key in others
-            if any(len({row.labels.get(key) for row in rows}) > 1 for rows in lines.values())
+            if any(len({row.axes.get(key) for row in rows}) > 1 for rows in lines.values())
         ]
 
     @cached_property
@@ -368,11 +368,11 @@ def key_of(x: object) -> object:
     return tuple(map(key_of, x)) if isinstance(x, list) else x
 
 
-def options_of(label: str) -> dict[str, str]:
+def options_of(text: str) -> dict[str, str]:
     """Return the options written in a label, as text."""
     from burnish.notation.part_text import split
 
-    items = (item.partition("=") for item in split(label.partition(":")[2], "")) if ":" in label else ()
+    items = (item.partition("=") for item in split(text.partition(":")[2], "")) if ":" in text else ()
     return {key.strip(): value.strip() for key, _, value in items}
 
 

@@ -142,7 +142,7 @@ def by_row(summary: Summary) -> Sheet:
     found = [[row.number(summary.measure, place) for place in places] for row in summary.rows]
     rows = [
         (
-            *(row.labels.get(axis, row.line) for axis in axes),
+            *(row.axes.get(axis, row.line) for axis in axes),
             *(from_to(number) if number else "-" for number in numbers),
         )
         for row, numbers in zip(summary.rows, found, strict=True)
@@ -204,7 +204,7 @@ def _footnotes(numbers: Sequence[Number], *, empty: bool) -> tuple[str, ...]:
 
 def comparison(summary: Summary) -> Sheet | None:
     """Return paired differences from the baseline over all rows, or None where nothing is compared."""
-    overall = [c for c in summary.comparisons if not c.labels and c.panel in summary.shown()]
+    overall = [c for c in summary.comparisons if not c.axes and c.panel in summary.shown()]
     if not overall:
         return None
     unit = summary.unit
@@ -241,7 +241,7 @@ def tuning(choices: Mapping[str, Mapping[str, Any]]) -> Sheet | None:
         return None
     rows = [
         (
-            choice["label"],
+            choice["text"],
             " ".join(settings(candidate["options"]) for candidate in choice["candidates"]),
             settings(choice["options"]),
         )
@@ -283,7 +283,7 @@ def failures(summary: Summary) -> Sheet | None:
 
 def row_name(summary: Summary, row: Row) -> str:
     """Return the axes that tell a row from the others."""
-    return ", ".join(row.labels.get(axis, "") for axis in summary.axes) or row.line
+    return ", ".join(row.axes.get(axis, "") for axis in summary.axes) or row.line
 
 
 # -- caption -------------------------------------------------------------------------------------------------
@@ -396,7 +396,7 @@ def repeated(summary: Summary) -> list[str]:
     names: list[str] = []
     for series in summary.all_series:
         for x in summary.xs:
-            labels = [row.labels.get(key, "") for row in summary.behind(series, x)]
+            labels = [row.axes.get(key, "") for row in summary.behind(series, x)]
             options = [options_of(label) for label in labels]
             names += [
                 name

@@ -41,7 +41,7 @@ class AssessorContract(PluginContract):
         return evidence(**options)
 
     def assess(self, folder: Path, shown: Evidence) -> Assessment:
-        """Return the opinion of a fresh assessor."""
+        """Return the assessment of a fresh assessor."""
         result: Assessment = self.make(folder).assess(shown)
         return result
 
@@ -56,11 +56,11 @@ class AssessorContract(PluginContract):
     def test_it_finds_wrong_labels(self, tmp_path: Path) -> None:
         """On an easy data set, wrong labels are less likely to be right than others."""
         shown, wrong = self.evidence(unknown=0.1)
-        opinion = self.assess(tmp_path, shown)
-        if not self.finds or opinion.clean_probability is None:
+        assessment = self.assess(tmp_path, shown)
+        if not self.finds or assessment.clean_probability is None:
             return
-        judged = wrong[np.searchsorted(shown.index, opinion.index)]
-        found = auroc(-np.asarray(opinion.clean_probability, dtype=np.float64), judged)
+        judged = wrong[np.searchsorted(shown.index, assessment.index)]
+        found = auroc(-np.asarray(assessment.clean_probability, dtype=np.float64), judged)
         expect(
             found >= self.least_auroc,
             f"wrong labels of an easy data set are ranked with AUROC {found:.3f}, less than"
@@ -98,7 +98,7 @@ class AssessorContract(PluginContract):
     def test_hard_cases_are_assessed_or_refused(self, tmp_path: Path) -> None:
         """Two classes, one class, no wrong label, few items.
 
-        An opinion, or a DataError or FitError in one line.
+        An assessment, or a DataError or FitError in one line.
         """
         cases: dict[str, dict[str, Any]] = {
             "two classes": {"classes": 2},
@@ -110,15 +110,15 @@ class AssessorContract(PluginContract):
         for what, options in cases.items():
             shown, _ = self.evidence(**options)
             try:
-                opinion = self.assess(tmp_path, shown)
+                assessment = self.assess(tmp_path, shown)
             except (DataError, FitError):
                 continue
             except Exception as error:
                 raise AssertionError(
-                    f"{what}: {type(error).__name__}: {error}. Give an opinion, or raise"
+                    f"{what}: {type(error).__name__}: {error}. Give an assessment, or raise"
                     " burnish.errors.FitError"
                 ) from error
-            _check(opinion, shown)
+            _check(assessment, shown)
 
     def test_the_frozen_weights_stay_what_they_are(self, tmp_path: Path) -> None:
         """A backbone has the same bits after an assessment, and after one that broke off."""
@@ -164,34 +164,34 @@ def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     return float((rankdata(score)[positive].sum() - n * (n + 1) / 2) / (n * (len(positive) - n)))
 
 
-def _check(opinion: Assessment, shown: Evidence) -> None:
+def _check(assessment: Assessment, shown: Evidence) -> None:
     expect(
-        isinstance(opinion, Assessment),
-        f"assess returns {type(opinion).__name__}, not burnish.contracts.noise.Assessment",
+        isinstance(assessment, Assessment),
+        f"assess returns {type(assessment).__name__}, not burnish.contracts.noise.Assessment",
     )
-    index = np.asarray(opinion.index)
+    index = np.asarray(assessment.index)
     inside = bool(np.isin(index, shown.index).all()) and len(np.unique(index)) == len(index)
     expect(
         inside,
-        "the opinion speaks of positions that were not shown, or twice of one: give evidence.index, not row"
-        " numbers",
+        "the assessment speaks of positions that were not shown, or twice of one: give evidence.index, not"
+        " row numbers",
     )
     for what in ("clean_probability", "keep", "weight"):
-        array = getattr(opinion, what)
+        array = getattr(assessment, what)
         if array is not None:
             expect(array.shape == index.shape, f"{what} has the shape {array.shape} for {len(index)} items")
             expect(bool(np.isfinite(array).all()), f"{what} has values that are not finite")
     expect(
-        opinion.keep is None or opinion.keep.dtype == np.bool_,
-        f"keep is {getattr(opinion.keep, 'dtype', '')}, not bool",
+        assessment.keep is None or assessment.keep.dtype == np.bool_,
+        f"keep is {getattr(assessment.keep, 'dtype', '')}, not bool",
     )
-    expect(opinion.weight is None or bool((opinion.weight >= 0).all()), "a weight is negative")
-    if isinstance(opinion.corrected, Labels):
-        y = opinion.corrected.y
+    expect(assessment.weight is None or bool((assessment.weight >= 0).all()), "a weight is negative")
+    if isinstance(assessment.corrected, Labels):
+        y = assessment.corrected.y
         expect(
             len(y) == len(index) and int(y.max(initial=-1)) < len(shown.classes),
             "corrected is not one label in range an item",
         )
-    for name, table in opinion.tables.items():
+    for name, table in assessment.tables.items():
         lengths = {len(column) for column in table.columns.values()}
         expect(len(lengths) <= 1, f"table {name!r} has columns of different lengths")

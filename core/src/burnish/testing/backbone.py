@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from burnish.config import to_options
-from burnish.contracts.backbone import Inputs, Runtime, View
+from burnish.contracts.backbone import Prepared, Runtime, View
 from burnish.data import Item
 from burnish.errors import ItemError
 from burnish.testing.checks import expect, global_randomness_untouched, nothing_written, refused
@@ -307,5 +307,5 @@ class _OnPurposeError(Exception):
     pass
 
 
-def _same_inputs(one: Inputs, other: Mapping[str, NDArray[Any]]) -> bool:
+def _same_inputs(one: Prepared, other: Mapping[str, NDArray[Any]]) -> bool:
     return set(one) == set(other) and all(np.array_equal(array, other[name]) for name, array in one.items())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -393,17 +393,17 @@ class Fixed:
         self, logits: NDArray[np.float32], classes: Classes, *, meaning: str = "logits", sigmoid: bool = False
     ) -> None:
         self.classes, self._logits = classes, logits
-        self._meaning, self._activation = meaning, "sigmoid" if sigmoid else "softmax"
+        self._meaning = meaning
+        self._activation: Literal["softmax", "sigmoid"] = "sigmoid" if sigmoid else "softmax"
 
     def predict(self, features: NDArray[Any]) -> Scores:
         """Return the rows' scores."""
         rows = self._logits[features[:, 0].astype(np.int64)]
-        logits: Any = Scores("logits", rows, self.classes, self._activation)  # type: ignore[arg-type]
+        logits = Scores("logits", rows, self.classes, self._activation)
         if self._meaning == "logits":
-            return logits  # type: ignore[no-any-return]
-        return Scores(
-            "probabilities", logits.probabilities().astype(np.float32), self.classes, self._activation
-        )  # type: ignore[arg-type]
+            return logits
+        values = logits.probabilities().astype(np.float32)
+        return Scores("probabilities", values, self.classes, self._activation)
 
     def embed(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """Return the rows' logits, as if the last layer read them."""
@@ -460,7 +460,7 @@ def outcome(
         [np.arange(n), n + (np.arange(n) if order is None else np.random.default_rng(order).permutation(n))]
     )
     truth = _targets(y[place], positive[place], multi)
-    opinion = _opinion(answers, (observed != y)[:n])
+    assessment = _opinion(answers, (observed != y)[:n])
     return TrialOutcome(
         predictor=Fixed(logits.astype(np.float32), class_names(classes), meaning=meaning, sigmoid=multi),
         classes=class_names(classes),
@@ -470,7 +470,7 @@ def outcome(
         shown=truth,
         unit=unit[place].astype(np.int64),
         train_counts=truth.take(np.arange(n, dtype=np.int64)).counts(classes),
-        assessment=opinion,
+        assessment=assessment,
         truth=truth,
         judged_items=np.ones(2 * n, dtype=bool),
         observed=_targets(observed[place], positive[place], multi),

@@ -50,7 +50,7 @@ class RecipeContract(PluginContract):
                 " under `requires:`"
             )
             raise AssertionError(text) from error
-        expect(bool(plan.cells), f"recipe {self.name} plans nothing")
+        expect(bool(plan.rows), f"recipe {self.name} plans nothing")
 
 
 class CommandContract(PluginContract):

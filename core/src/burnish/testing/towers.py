@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from burnish.contracts.backbone import Inputs, View
+from burnish.contracts.backbone import Prepared, View
 from burnish.contracts.towers import Block, Sites
 from burnish.data.images import open_rgb
 from burnish.errors import DataError
@@ -97,7 +97,7 @@ class PracticeTowers:
 
     # -- images ----------------------------------------------------------------------------------------------
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Return pictures as uint8 (B, 16, 16, 3).
 
         An augmented view is shifted by a pixel or two, as its seed says.
@@ -112,7 +112,7 @@ class PracticeTowers:
             )
         return {"pixels": pixels}
 
-    def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, 17, w)."""
         module: Any = self.module
         x: Tensor = torch.from_numpy(np.array(inputs["pixels"])).float() / 127.5 - 1
@@ -123,13 +123,13 @@ class PracticeTowers:
             x = block(x)
         return x
 
-    def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
+    def forward(self, inputs: Prepared, *, projected: bool = True) -> Tensor:
         """Return (B, D), or (B, w) before the projection, of the first token."""
         module: Any = self.module
         pooled: Tensor = module.image.norm(self.tokens(inputs)[:, 0])
         return pooled @ self.projection if projected else pooled
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return (B, D) float32 without gradient."""
         with torch.no_grad():
             return self.forward(inputs)
@@ -175,7 +175,7 @@ class PracticeText:
         """Return token ids (B, L)."""
         return {"ids": self._towers.tokenise([item.payload for item in items]).numpy()}
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return (B, D) float32 without gradient."""
         ids = torch.from_numpy(np.array(inputs["ids"]))
         with torch.no_grad():

@@ -250,7 +250,7 @@ class Judge(Faulty):
             case "writes":
                 evidence.probabilities[:] = 0
             case "writes files":
-                Path("opinion.txt").write_text("x")
+                Path("assessment.txt").write_text("x")
             case "crashes" if len(evidence.classes) == 1:
                 raise IndexError("one class")
         return Assessment(index, clean_probability=clean, keep=clean if self.fault == "keep" else clean > 0.2)

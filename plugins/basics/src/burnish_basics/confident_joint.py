@@ -27,15 +27,15 @@ _WHERE = "assess confident-joint"
 class ConfidentJoint:
     """Flags probable label errors and says how likely each label is right.
 
-    The opinion covers the items that have a label. `keep` is False for a label issue, `clean_probability` is
-    the score.
+    The assessment covers the items that have a label. `keep` is False for a label issue, `clean_probability`
+    is the score.
     """
 
     def __init__(self, config: ConfidentJointConfig) -> None:
         self.config = config
 
     def assess(self, evidence: Evidence) -> Assessment:
-        """Return the opinion, with the tables ``confident-joint`` and ``noise-rates``.
+        """Return the assessment, with the tables ``confident-joint`` and ``noise-rates``.
 
         Raises:
             DataError: the targets are no labels, or none is known.

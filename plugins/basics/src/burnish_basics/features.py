@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from burnish import NoConfig
-from burnish.contracts.backbone import Inputs, Runtime, View
+from burnish.contracts.backbone import Prepared, Runtime, View
 from burnish.errors import ItemError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Features:
         self.dim = 0
         """Width D of the rows; 0 until the first ones were prepared."""
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Return ``{"x": (B, D) float32}``.
 
         Args:
@@ -61,6 +61,6 @@ class Features:
                 raise ItemError(item.position, f"feature {bad[0]} is {row[bad[0]]}")
         return {"x": np.stack(rows)}
 
-    def encode(self, inputs: Inputs) -> torch.Tensor:
+    def encode(self, inputs: Prepared) -> torch.Tensor:
         """Return the rows, (B, D) float32 on the runtime's device."""
         return torch.as_tensor(inputs["x"], dtype=torch.float32, device=self.runtime.device)

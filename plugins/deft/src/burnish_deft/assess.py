@@ -14,15 +14,15 @@ _WHERE = "assess deft"
 class DeFT:
     """Trains the detector on the labelled training items and says which of them have a wrong label.
 
-    The opinion covers these items: `keep` is the selection for phase two, `clean_probability` is p_yes of the
-    label.
+    The assessment covers these items: `keep` is the selection for phase two, `clean_probability` is p_yes of
+    the label.
     """
 
     def __init__(self, config: DeFTConfig) -> None:
         self.config = config
 
     def assess(self, evidence: Evidence) -> Assessment:
-        """Return the opinion, with the course of the training as the table ``deft``.
+        """Return the assessment, with the course of the training as the table ``deft``.
 
         Raises:
             burnish.errors.DataError: there is no task, the targets are no labels, the data has one class, or

@@ -27,7 +27,7 @@ from burnish_deft import FullFineTuneConfig
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from burnish.contracts.backbone import Encodes, Inputs, View
+    from burnish.contracts.backbone import Encodes, Prepared, View
     from burnish.contracts.tuner import Task
     from burnish.data import Classes, Item
 
@@ -200,12 +200,12 @@ class Pooled:
         self._backbone, self.dim = backbone, width
         self.modality, self.views = str(backbone.modality), bool(backbone.views)
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Prepare items as the backbone does."""
-        prepared: Inputs = self._backbone.prepare(items, view, ids)
+        prepared: Prepared = self._backbone.prepare(items, view, ids)
         return prepared
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return (B, w) float32."""
         with torch.inference_mode():
             features: Tensor = self._backbone.forward(inputs, projected=False)
@@ -226,12 +226,17 @@ def linear_head(width: int, classes: int, generator: torch.Generator) -> nn.Line
 
 def _require_kept(task: Task) -> None:
     """Say that it was the assessor where it left nothing to train on."""
-    opinion, known = task.assessment, task.supervision.take(task.splits["train"].index).known
-    if opinion is not None and opinion.keep is not None and not opinion.keep.any() and not known.any():
+    assessment, known = task.assessment, task.supervision.take(task.splits["train"].index).known
+    if (
+        assessment is not None
+        and assessment.keep is not None
+        and not assessment.keep.any()
+        and not known.any()
+    ):
         raise FitError(
-            f"the assessor kept none of {len(opinion.keep)} items",
+            f"the assessor kept none of {len(assessment.keep)} items",
             where=_WHERE,
-            todo="See its opinion in the report",
+            todo="See its assessment in the report",
         )
 
 

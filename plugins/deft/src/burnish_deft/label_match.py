@@ -24,7 +24,7 @@ class LabelMatch:
         self.config = config
 
     def assess(self, evidence: Evidence) -> Assessment:
-        """Return the opinion on the labelled training items.
+        """Return the assessment on the labelled training items.
 
         `clean_probability` is the zero-shot probability of the label.
 

@@ -19,7 +19,7 @@ from burnish_deft import DeFTConfig, SmallLossConfig
 from burnish_deft.items import Judged
 
 if TYPE_CHECKING:
-    from burnish.contracts.backbone import Inputs
+    from burnish.contracts.backbone import Prepared
     from burnish.contracts.tuner import Task
 
 
@@ -72,7 +72,7 @@ class Prompted:
                 todo="Give visual=0, which learns prompts of the text tower alone",
             ) from error
 
-    def image(self, inputs: Inputs) -> Tensor:
+    def image(self, inputs: Prepared) -> Tensor:
         """Return features of images (B, D)."""
         features: Tensor = self._backbone.forward(inputs)
         return features

@@ -39,7 +39,7 @@ class SmallLoss:
         self.config = config
 
     def assess(self, evidence: Evidence) -> Assessment:
-        """Return the opinion on the labelled training items.
+        """Return the assessment on the labelled training items.
 
         `clean_probability` is the softmax of z+ at the label.
 

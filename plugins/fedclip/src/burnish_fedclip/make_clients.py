@@ -45,8 +45,8 @@ def task_of(data: str, backbone: str) -> Task:
     recipe = {"data": data, "backbone": backbone, "tuner": "fedclip/fedclip", "replicates": 1}
     plan = plan_of({key: value for key, value in recipe.items() if value})
     inputs = Inputs(plan, manager, FeatureCache(), Plain(sys.stderr))
-    inputs.prepare(plan.cells)
-    return Fits(inputs, plan.numeric.device).task(plan.cells[0], 0)
+    inputs.prepare(plan.rows)
+    return Fits(inputs, plan.numeric.device).task(plan.rows[0], 0)
 
 
 def make(task: Task, config: FedCLIPConfig, number: int | None, out: Path) -> tuple[Group, int]:

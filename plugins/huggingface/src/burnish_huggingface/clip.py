@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Inputs, Runtime, View
+    from burnish.contracts import Prepared, Runtime, View
     from burnish.data import Item
 
 _NO_TEXT: Final = "It has no text tower: use hf-vision, or a whole model"
@@ -83,7 +83,7 @@ class Clip:
             self._tower = TextTower(self.module, self._loaded, self._runtime, truncate=self._truncate)
         return self._tower
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Decode B images and resize them as the model's image processor does.
 
         See `burnish_huggingface.images.Images.prepare`.
@@ -91,11 +91,11 @@ class Clip:
         return self._images.prepare(items, view, ids)
 
     @torch.inference_mode()
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return image features (B, D) float32, on the runtime's device."""
         return self.forward(inputs)
 
-    def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
+    def forward(self, inputs: Prepared, *, projected: bool = True) -> Tensor:
         """Return image features (B, D) float32 with gradient, or pooled ones (B, w) before the projection."""
         pixels = self._images.normalised(on_device(inputs["pixels"], self._runtime))
         with computing(self._runtime):
@@ -105,7 +105,7 @@ class Clip:
             self.module.visual_projection(pooled.float()) if projected and self._projects else pooled.float()
         )
 
-    def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, T, w) float32 tokens of the vision tower after a block.
 
         CLIP's class token is the first.
@@ -136,7 +136,7 @@ class TextTower:
         self._length = int(loaded.config.text_config.max_position_embeddings)
         self.dim = int(_projection(module).shape[1])
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Return ``{"input_ids": (B, L) int64}`` of B texts, padded to the context's L tokens.
 
         Raises:
@@ -148,7 +148,7 @@ class TextTower:
         return {"input_ids": self._texts.prepare(items, length=self._length)["input_ids"]}
 
     @torch.inference_mode()
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return text features (B, D) float32, on the runtime's device."""
         ids = on_device(inputs["input_ids"], self._runtime)
         with computing(self._runtime):

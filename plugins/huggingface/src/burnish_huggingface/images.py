@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Inputs, View
+    from burnish.contracts import Prepared, View
     from burnish.data import Item
 
 PROCESSOR: Final = "preprocessor_config.json"
@@ -101,7 +101,7 @@ class Images:
         height, width = sizes.pop()
         return height, width
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Return ``{"pixels": (B, 3, H, W) uint8}``.
 
         Args:

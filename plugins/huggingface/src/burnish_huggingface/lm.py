@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Inputs, Runtime, View
+    from burnish.contracts import Prepared, Runtime, View
     from burnish.contracts.language import Decoding
     from burnish.data import Item
 
@@ -89,7 +89,7 @@ class LanguageModel:
 
     # -- features --------------------------------------------------------------------------------------------
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Return ``{"input_ids": (B, T) int64, "attention_mask".
 
         (B, T) int64}`` of B texts, padded on the right to the longest.
@@ -103,7 +103,7 @@ class LanguageModel:
         return self._texts.prepare(items)
 
     @torch.inference_mode()
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return features (B, D) float32, on the runtime's device."""
         ids, mask = (on_device(inputs[name], self._runtime) for name in ("input_ids", "attention_mask"))
         inner = self.module.get_encoder() if self._two else self.module.base_model

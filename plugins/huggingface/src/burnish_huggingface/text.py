@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Inputs, Runtime, View
+    from burnish.contracts import Prepared, Runtime, View
     from burnish.data import Item
 
 _WITH_POOLER = ("bert", "roberta", "xlm-roberta", "camembert", "mpnet")
@@ -60,7 +60,7 @@ class Text:
         """Itself."""
         return self
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Return ``{"input_ids": (B, T) int64, "attention_mask".
 
         (B, T) int64}`` of B texts, padded to the longest.
@@ -74,11 +74,11 @@ class Text:
         return self._texts.prepare(items)
 
     @torch.inference_mode()
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return features (B, D) float32, on the runtime's device."""
         return self.forward(inputs)
 
-    def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
+    def forward(self, inputs: Prepared, *, projected: bool = True) -> Tensor:
         """Return features (B, D) float32 with gradient.
 
         There is no projection, so that `projected` changes nothing.
@@ -89,7 +89,7 @@ class Text:
             tokens: Tensor = self.module(input_ids=ids, attention_mask=mask).last_hidden_state
         return pool(tokens, mask, self._pooling)
 
-    def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, T, w) float32 tokens after a block, those of the padding among them."""
         return after_block(self.module, self.sites, layer, lambda: self.forward(inputs))
 

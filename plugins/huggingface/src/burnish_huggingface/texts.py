@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from burnish.contracts import Inputs
+    from burnish.contracts import Prepared
     from burnish.data import Item
 
 VOCABULARIES: Final = (
@@ -80,7 +80,7 @@ class Texts:
             )["input_ids"]
         return cut
 
-    def prepare(self, items: Sequence[Item], *, length: int | None = None) -> Inputs:
+    def prepare(self, items: Sequence[Item], *, length: int | None = None) -> Prepared:
         """Return ``{"input_ids": (B, T) int64, "attention_mask": (B, T) int64}``, padded on the right.
 
         Args:
@@ -105,7 +105,7 @@ class Texts:
                 rows[at] = self._cut(item.payload)
         return self.padded(rows, length=length)
 
-    def encode(self, texts: Sequence[str], *, length: int | None = None) -> Inputs:
+    def encode(self, texts: Sequence[str], *, length: int | None = None) -> Prepared:
         """As `prepare`, of texts that are no items.
 
         Raises:

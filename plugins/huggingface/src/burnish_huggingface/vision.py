@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Encodes, Inputs, Runtime, View
+    from burnish.contracts import Encodes, Prepared, Runtime, View
     from burnish.data import Item
 
 _ELSEWHERE: Final = dict.fromkeys(CLIP_TYPES, "Use hf-clip for it")
@@ -72,7 +72,7 @@ class Vision:
             possible="hf-clip, with a CLIP or SigLIP model",
         )
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Decode B images and resize them as the model's image processor does.
 
         See `burnish_huggingface.images.Images.prepare`.
@@ -80,11 +80,11 @@ class Vision:
         return self._images.prepare(items, view, ids)
 
     @torch.inference_mode()
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return features (B, D) float32, on the runtime's device."""
         return self.forward(inputs)
 
-    def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
+    def forward(self, inputs: Prepared, *, projected: bool = True) -> Tensor:
         """Return features (B, D) float32 with gradient.
 
         There is no projection, so that `projected` changes nothing.
@@ -96,7 +96,7 @@ class Vision:
             features = tokens[:, 0] if self._pooling == "cls" else tokens[:, self.sites.prefix :].mean(1)
         return features.float()
 
-    def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, T, w) float32 tokens after a block, the class token first.
 
         Next come further ones that are no patches.

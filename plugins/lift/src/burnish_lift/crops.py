@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from burnish.contracts.backbone import Inputs
+    from burnish.contracts.backbone import Prepared
 
 CROPS: Final = 5
 
@@ -59,14 +59,14 @@ class FeaturesBeforeProjection:
         self.dim = width * crops
         self._share = 1.0 if crops == 1 else _share(backbone, expand)
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Return what the backbone makes of B images, or of their crops: arrays (B, ...) or (B, 5, ...).
 
         Raises:
             burnish.errors.ItemError: an image cannot be decoded.
         """
         if self._crops == 1:
-            inputs: Inputs = self._backbone.prepare(items, view, ids)
+            inputs: Prepared = self._backbone.prepare(items, view, ids)
             return inputs
         parts = [Item(item.position, part) for item in items for part in self._cut(open_rgb(item))]
         prepared = self._backbone.prepare(parts, view, np.repeat(ids, CROPS, axis=0))
@@ -75,7 +75,7 @@ class FeaturesBeforeProjection:
     def _cut(self, image: Image.Image) -> list[NDArray[np.uint8]]:
         return [np.asarray(image.crop(box)) for box in boxes(*image.size, self._share)]
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return (B, w) or (B, 5 w) float32, crop after crop: features before the projection."""
         with torch.no_grad():
             if self._crops == 1:
@@ -86,14 +86,14 @@ class FeaturesBeforeProjection:
             )
 
 
-def _crop(inputs: Inputs, k: int) -> Mapping[str, NDArray[Any]]:
+def _crop(inputs: Prepared, k: int) -> Mapping[str, NDArray[Any]]:
     return {name: np.ascontiguousarray(array[:, k]) for name, array in inputs.items()}
 
 
 def _share(backbone: Any, expand: int | None) -> float:
     """Return s / (s + e): the side of a crop over that of the image.
 
-    Inputs have s x s pixels, and e = `expand`.
+    Prepared have s x s pixels, and e = `expand`.
     """
     blank = backbone.prepare(
         [Item(0, np.zeros((64, 64, 3), dtype=np.uint8))], View(), np.zeros((1, 32), dtype=np.uint8)

@@ -25,7 +25,7 @@ from burnish_lift.predictor import LiftPredictor, restored
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from burnish.contracts.backbone import Inputs
+    from burnish.contracts.backbone import Prepared
     from burnish.contracts.tuner import Task
     from burnish.data import Classes
 
@@ -91,7 +91,7 @@ class Lift:
             state = lease.state()
         return LiftPredictor(state, {"start": start, "at once": at_once}, self.config, task.classes)
 
-    def _tried(self, backbone: Any, inputs: Inputs) -> Tensor:
+    def _tried(self, backbone: Any, inputs: Prepared) -> Tensor:
         """Return features of the model with its parts in.
 
         Raises:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Inputs, View
+    from burnish.contracts import Prepared, View
     from burnish.data import Item
 
 _SHOWN = 60
@@ -93,7 +93,7 @@ class OpenClipText:
 
     # -- Encodes ---------------------------------------------------------------------------------------------
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Tokenise B texts.
 
         Args:
@@ -119,7 +119,7 @@ class OpenClipText:
                 raise ItemError(item.position, self._too_long(item.payload, count))
         return {"tokens": self._tokenised(texts).numpy()}
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return ``encode_text`` of the model, not normalised: (B, D) float32 on the runtime's device.
 
         Args:

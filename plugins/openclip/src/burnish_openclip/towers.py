@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from burnish.contracts import Inputs, Runtime, View
+    from burnish.contracts import Prepared, Runtime, View
     from burnish.contracts.towers import Sites
     from burnish.data import Item
 
@@ -85,7 +85,7 @@ class OpenClip:
 
     # -- Encodes ---------------------------------------------------------------------------------------------
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Decode B images and bring them to the model's size, with open_clip's own steps.
 
         Args:
@@ -101,7 +101,7 @@ class OpenClip:
         """
         return {"image": self._images.prepare(items, view, ids)}
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return ``encode_image`` of the model, not normalised: (B, D) float32 on the runtime's device.
 
         Args:
@@ -110,7 +110,7 @@ class OpenClip:
         with torch.inference_mode():
             return self.forward(inputs)
 
-    def _pixels(self, inputs: Inputs) -> Tensor:
+    def _pixels(self, inputs: Prepared) -> Tensor:
         return self._images.normalise(inputs["image"]).to(self._dtype)
 
     # -- HasTextTower ----------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class OpenClip:
 
     # -- Tokens, Maps, Attachable ----------------------------------------------------------------------------
 
-    def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, T, w) float32 tokens after block `layer` of a vision transformer, the class token first.
 
         Raises:
@@ -196,7 +196,7 @@ class OpenClip:
         tokens: Tensor = found[0].float()
         return tokens
 
-    def maps(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def maps(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, K, h, w) float32 maps after stage `layer` of the four of a residual network.
 
         Raises:
@@ -224,7 +224,7 @@ class OpenClip:
         """Where parts can be put into the text tower; None where it is not open_clip's own."""
         return text_sites(self.module)
 
-    def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
+    def forward(self, inputs: Prepared, *, projected: bool = True) -> Tensor:
         """Return what `encode` gives, with gradient where it is on.
 
         Args:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Inputs, Runtime, View
+    from burnish.contracts import Prepared, Runtime, View
     from burnish.data import Item
     from burnish_sentence_transformers import SentenceConfig
 
@@ -66,7 +66,7 @@ class SentenceEncoder:
         """The encoder itself (`burnish.contracts.towers.HasTextTower`)."""
         return self
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Tokenise B texts, with the model's prompt before each and cut at its `max_seq_length`.
 
         Args:
@@ -81,7 +81,7 @@ class SentenceEncoder:
         del view, ids
         return self._tokenise([str(item.payload) for item in items])[0]
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return the model's vectors (B, D) float32 on the runtime's device.
 
         They have length 1 where the model ends with a normalisation.
@@ -122,7 +122,7 @@ def _prompt(model: Any, given: str | None) -> str | None:
 
 
 def _by_length(
-    inputs: Inputs, *, on_the_left: bool
+    inputs: Prepared, *, on_the_left: bool
 ) -> Iterator[tuple[NDArray[np.int64], dict[str, NDArray[Any]]]]:
     """Yield rows of texts of about the same length, and their inputs without what no text of them reaches.
 

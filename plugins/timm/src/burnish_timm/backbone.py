@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Inputs, Runtime, View
+    from burnish.contracts import Prepared, Runtime, View
     from burnish.contracts.towers import Sites
     from burnish.data import Item
     from burnish_timm import TimmConfig
@@ -91,7 +91,7 @@ class Timm:
 
     # -- Encodes ---------------------------------------------------------------------------------------------
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Decode B images and bring them to the model's size by the steps of timm's evaluation transform.
 
         Args:
@@ -107,7 +107,7 @@ class Timm:
         """
         return {"image": self._images.prepare(items, view, ids)}
 
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return the features (B, D) float32 before the classifier, on the runtime's device.
 
         They are ``forward_head(forward_features(x), pre_logits=True)``.
@@ -118,7 +118,7 @@ class Timm:
         with torch.inference_mode():
             return self.forward(inputs)
 
-    def forward(self, inputs: Inputs, *, projected: bool = True) -> Tensor:
+    def forward(self, inputs: Prepared, *, projected: bool = True) -> Tensor:
         """Return what `encode` gives, with gradient where it is on.
 
         There is no projection, so `projected` changes nothing.
@@ -129,12 +129,12 @@ class Timm:
             pooled: Tensor = model.forward_head(model.forward_features(self._pixels(inputs)), pre_logits=True)
         return pooled.float()
 
-    def _pixels(self, inputs: Inputs) -> Tensor:
+    def _pixels(self, inputs: Prepared) -> Tensor:
         return self._images.normalise(inputs["image"])
 
     # -- Tokens, Maps, Attachable ----------------------------------------------------------------------------
 
-    def tokens(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, T, w) float32 tokens after block `layer`, class and register tokens first.
 
         Raises:
@@ -158,7 +158,7 @@ class Timm:
         tokens: Tensor = torch.cat([found[1], found[0]], dim=1) if prefixed else found
         return tokens.float()
 
-    def maps(self, inputs: Inputs, layer: int = -1) -> Tensor:
+    def maps(self, inputs: Prepared, layer: int = -1) -> Tensor:
         """Return (B, K, h, w) float32 maps after stage `layer` of the four.
 
         Raises:

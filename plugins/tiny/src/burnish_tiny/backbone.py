@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from burnish.contracts import Inputs, Runtime, View
+    from burnish.contracts import Prepared, Runtime, View
     from burnish.data import Item
     from burnish_tiny import TinyConfig
 
@@ -44,7 +44,7 @@ class Tiny:
         self._device = torch.device(runtime.device)
         self._dtype = _DTYPES[runtime.dtype]
 
-    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Inputs:
+    def prepare(self, items: Sequence[Item], view: View, ids: NDArray[Any]) -> Prepared:
         """Decode B images and bring them to 32 x 32.
 
         The evaluation view has no randomness; a numbered view is flipped and shifted by up to 4 pixels, as in
@@ -65,7 +65,7 @@ class Tiny:
         return {"image": images if view.number is None else jitter(images, view.seeds(ids))}
 
     @torch.inference_mode()
-    def encode(self, inputs: Inputs) -> Tensor:
+    def encode(self, inputs: Prepared) -> Tensor:
         """Return features (B, 96) float32, at least 0 (they follow a ReLU), on the runtime's device.
 
         Args:

@@ -134,12 +134,12 @@ class AnswerCache:
                     " ROWID"
                 )
                 db.execute(
-                    "CREATE TABLE IF NOT EXISTS model (one INTEGER PRIMARY KEY CHECK (one = 0), label TEXT"
+                    "CREATE TABLE IF NOT EXISTS model (one INTEGER PRIMARY KEY CHECK (one = 0), text TEXT"
                     " NOT NULL)"
                 )
                 if db.execute("SELECT 1 FROM model").fetchone() is None:
                     with db:
-                        db.execute("INSERT OR IGNORE INTO model VALUES (0, ?)", (self.spec.backbone.label,))
+                        db.execute("INSERT OR IGNORE INTO model VALUES (0, ?)", (self.spec.backbone.text,))
                 yield db
         except sqlite3.DatabaseError as error:
             _checked.discard(path)

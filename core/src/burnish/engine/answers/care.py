@@ -28,7 +28,7 @@ class AnswersInfo:
     Attributes:
         file: name of the file.
         key: the spec's key.
-        label: the model as a person would write it; empty where the file does not say.
+        text: the model as a person would write it; empty where the file does not say.
         answers: how many there are; 0 where the file is damaged.
         size: bytes on disk.
         used: when an answer was last added, seconds since 1970.
@@ -37,7 +37,7 @@ class AnswersInfo:
 
     file: str
     key: str
-    label: str
+    text: str
     answers: int
     size: int
     used: float
@@ -54,13 +54,13 @@ def list_answers(folder: Path) -> list[AnswersInfo]:
     for path in _files(folder):
         with suppress(FileNotFoundError):  # removed just now
             stat = path.stat()
-            label, count = _read(path)
+            text, count = _read(path)
             damaged = path.name.endswith(DAMAGED) or count is None
             found.append(
                 AnswersInfo(
                     path.name,
                     path.name.split(".")[0],
-                    label,
+                    text,
                     count or 0,
                     stat.st_size,
                     stat.st_mtime,
@@ -135,7 +135,7 @@ def _read(path: Path) -> tuple[str, int | None]:
     """Return whose answers they are and how many; None where that cannot be read."""
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
-            ((count, label),) = db.execute("SELECT (SELECT COUNT(*) FROM answers), (SELECT label FROM model)")
-            return str(label or ""), int(count)
+            ((count, text),) = db.execute("SELECT (SELECT COUNT(*) FROM answers), (SELECT text FROM model)")
+            return str(text or ""), int(count)
     except sqlite3.DatabaseError:
         return "", None

@@ -1,9 +1,9 @@
 """The feature cache: what a backbone made of an item, kept under what decides it.
 
 ``<cache>/features/<spec key>/`` holds ``spec.json`` (the spec in plain words) and immutable shards
-(`burnish.engine.features.shards`). The spec is everything but the item: backbone with its options, code and weights,
-libraries that decode, view, numeric mode. Inside a spec an item is found by its content id, so neither data
-set nor split plays a part, and a data set that grows by an item encodes one item.
+(`burnish.engine.features.shards`). The spec is everything but the item: backbone with its options, code and
+weights, libraries that decode, view, numeric mode. Inside a spec an item is found by its content id, so
+neither data set nor split plays a part, and a data set that grows by an item encodes one item.
 
 What is made of given features (modality ``"features"``) is not kept: they are in the data already, where
 reading them costs no more.
@@ -393,7 +393,7 @@ class Entry:
         if not self.added:
             ensure_folder(self.folder)
             remove_leftovers(self.folder)
-            describe = {"label": self.spec.backbone.label, "key": self.key, "spec": self.spec.record()}
+            describe = {"text": self.spec.backbone.text, "key": self.key, "spec": self.spec.record()}
             if not (self.folder / SPEC_FILE).exists():
                 write_json(self.folder / SPEC_FILE, describe)
         path = write_shard(

@@ -29,7 +29,7 @@ class EntryInfo:
 
     Attributes:
         key: the spec's key.
-        label: the backbone as a person would write it.
+        text: the backbone as a person would write it.
         view: None for the evaluation view, else the number of the fixed view.
         items: items encoded.
         dim: width of the features, 0 where nothing is there.
@@ -41,7 +41,7 @@ class EntryInfo:
     """
 
     key: str
-    label: str
+    text: str
     view: int | None
     items: int
     dim: int
@@ -90,7 +90,7 @@ def _info(folder: Path, entry: Path) -> EntryInfo:
         in_use = not free
     return EntryInfo(
         key=entry.name,
-        label=str(said.get("label", "?")),
+        text=str(said.get("text", "?")),
         view=spec.get("view"),
         items=sum(header.count for header in headers),
         dim=headers[0].dim if headers else 0,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from burnish.contracts.backbone import Encodes, Inputs, View
+from burnish.contracts.backbone import Encodes, Prepared, View
 from burnish.data.dataset import Dataset, Item
 from burnish.engine.features.cache import FeatureSpec
 from burnish.errors import DataError, ItemError, MachineError, PluginError
@@ -50,7 +50,7 @@ class Cell:
     """
 
     positions: NDArray[np.int64]
-    inputs: Inputs | None
+    inputs: Prepared | None
     bad: tuple[Bad, ...]
 
 
@@ -132,7 +132,7 @@ class Preparer:
         good = np.array([item.position for item in items], dtype=np.int64)
         return Cell(good, inputs, tuple(sorted(bad, key=lambda item: item.position)))
 
-    def _inputs(self, items: list[Item]) -> Inputs | None:
+    def _inputs(self, items: list[Item]) -> Prepared | None:
         if not items:
             return None
         prepared = self._backbone.prepare(
@@ -142,7 +142,7 @@ class Preparer:
             if len(array) != len(items):
                 raise PluginError(
                     f"prepare returned {len(array)} rows of {name!r} for {len(items)} items",
-                    where=self._spec.backbone.label,
+                    where=self._spec.backbone.text,
                 )
         if len(items) == self._grid:
             return prepared
@@ -166,7 +166,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _size(inputs: Inputs | None) -> int:
+def _size(inputs: Prepared | None) -> int:
     return sum(array.nbytes for array in inputs.values()) if inputs else 0
 
 

@@ -159,11 +159,11 @@ def _enforce_bound(cache: FeatureCache, entry: Entry) -> None:
 def _checked(backbone: Encodes, dataset: Dataset, spec: FeatureSpec) -> Encodes:
     if backbone.modality != dataset.modality:
         raise RecipeError(
-            f"{spec.backbone.label} reads {backbone.modality}, {dataset.name} holds {dataset.modality}",
+            f"{spec.backbone.text} reads {backbone.modality}, {dataset.name} holds {dataset.modality}",
             where="backbone",
         )
     if spec.view is not None and not backbone.views:
-        raise RecipeError(f"{spec.backbone.label} makes no augmented views", where="views")
+        raise RecipeError(f"{spec.backbone.text} makes no augmented views", where="views")
     return backbone
 
 
@@ -191,14 +191,14 @@ def _constant(array: NDArray[np.float32], positions: NDArray[np.int64], spec: Fe
     if constant.all():
         return (
             (
-                f"{spec.backbone.label}: all {len(positions)} items have the same features; nothing can be"
+                f"{spec.backbone.text}: all {len(positions)} items have the same features; nothing can be"
                 " learnt from them"
             ),
         )
     if constant.mean() > 0.5:
         return (
             (
-                f"{spec.backbone.label}: {int(constant.sum())} of {len(first)} features are the same for all"
+                f"{spec.backbone.text}: {int(constant.sum())} of {len(first)} features are the same for all"
                 f" {len(positions)} items"
             ),
         )

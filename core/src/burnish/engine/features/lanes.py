@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from burnish.contracts.backbone import Encodes, Inputs
+from burnish.contracts.backbone import Encodes, Prepared
 from burnish.engine.features.cache import FeatureSpec
 from burnish.engine.features.cells import Cell
 from burnish.errors import MachineError, PluginError
@@ -103,7 +103,7 @@ class Lanes:
             features = self._alone(cell.inputs)
         return cell, features.cpu().numpy()[: len(cell.positions)]
 
-    def _forward(self, inputs: Inputs | None) -> Tensor:
+    def _forward(self, inputs: Prepared | None) -> Tensor:
         if inputs is None:
             nothing: Tensor = self._torch.empty(0, self._backbone.dim)
             return nothing
@@ -113,12 +113,12 @@ class Lanes:
         if tuple(features.shape) != wanted or features.dtype != self._torch.float32:
             raise PluginError(
                 f"encode returned {features.dtype} {tuple(features.shape)}",
-                where=self._spec.backbone.label,
+                where=self._spec.backbone.text,
                 possible=f"torch.float32 {wanted}",
             )
         return features
 
-    def _alone(self, inputs: Inputs | None) -> Tensor:
+    def _alone(self, inputs: Prepared | None) -> Tensor:
         """Encode a cell with no other in flight.
 
         Cells stay what they are, for their size is part of the numbers.
@@ -136,7 +136,7 @@ class Lanes:
             raise MachineError(
                 f"out of memory with a single cell of {self._spec.numeric.grid} items on"
                 f" {self._spec.numeric.device}",
-                where=self._spec.backbone.label,
+                where=self._spec.backbone.text,
                 todo="Choose a smaller backbone, or close other programs on the device",
             ) from error
 

@@ -1,4 +1,4 @@
-"""Features that are not kept beyond the run: what `burnish.engine.features.cache.Entry` is to those that are."""
+"""Features not kept beyond the run: what `burnish.engine.features.cache.Entry` is to those that are."""
 
 from __future__ import annotations
 

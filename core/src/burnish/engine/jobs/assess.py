@@ -1,4 +1,4 @@
-"""The assess job: an assessor's opinion on the training items, and what a tuner sees once it is applied."""
+"""The assess job: an assessment of the training items, and what a tuner sees once it is applied."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def assess(
     replicate: int,
     task: Task | None = None,
 ) -> Assessment:
-    """Return the opinion of an assessor on the items of the roles it may see.
+    """Return the assessment of an assessor on the items of the roles it may see.
 
     Args:
         name: of the component, for messages.
@@ -48,7 +48,7 @@ def assess(
 
     Raises:
         DataError: the supervision is not of a kind that out-of-fold probabilities can be made for, or the
-            opinion is malformed.
+            assessment is malformed.
     """
     index = np.sort(
         np.concatenate([s.index for s in corrupted.splits.splits.values() if s.role in ASSESSED_ROLES])
@@ -72,31 +72,31 @@ def assess(
     evidence = Evidence(
         index, supervision, dataset.classes, rows, probabilities, seeds.generator("assess", replicate), task
     )
-    opinion = assessor.assess(evidence)
-    _check(name, opinion, index)
-    return opinion
+    assessment = assessor.assess(evidence)
+    _check(name, assessment, index)
+    return assessment
 
 
 def apply(
-    opinion: Assessment, supervision: Supervision, splits: Mapping[str, Split]
+    assessment: Assessment, supervision: Supervision, splits: Mapping[str, Split]
 ) -> tuple[Supervision, dict[str, Split]]:
-    """Return supervision and splits with an opinion applied in its order: corrected, keep, weight."""
-    if opinion.corrected is not None:
-        supervision = _corrected(supervision, opinion.corrected, opinion.index)
+    """Return supervision and splits with an assessment applied in its order: corrected, keep, weight."""
+    if assessment.corrected is not None:
+        supervision = _corrected(supervision, assessment.corrected, assessment.index)
     parts = dict(splits)
-    if opinion.keep is not None:
-        dropped = opinion.index[~opinion.keep]
+    if assessment.keep is not None:
+        dropped = assessment.index[~assessment.keep]
         parts = {
             n: Split(n, np.setdiff1d(s.index, dropped)) if s.role in ASSESSED_ROLES else s
             for n, s in parts.items()
         }
-    if opinion.weight is not None:
+    if assessment.weight is not None:
         weights = (
             np.ones(len(supervision), dtype=np.float32)
             if supervision.weights is None
             else supervision.weights.copy()
         )
-        weights[opinion.index] *= opinion.weight.astype(np.float32)
+        weights[assessment.index] *= assessment.weight.astype(np.float32)
         supervision = supervision.with_weights(weights)
     return supervision, parts
 
@@ -109,22 +109,24 @@ def _corrected(supervision: Supervision, corrected: Supervision, index: NDArray[
     return replace(supervision, y=y)
 
 
-def _check(name: str, opinion: Assessment, index: NDArray[np.int64]) -> None:
+def _check(name: str, assessment: Assessment, index: NDArray[np.int64]) -> None:
     where = f"assess {name}"
-    if not np.isin(opinion.index, index).all() or len(np.unique(opinion.index)) != len(opinion.index):
-        raise DataError("gave an opinion on items it was not shown, or twice on one", where=where)
-    if opinion.keep is not None and opinion.keep.dtype != np.bool_:
-        raise DataError(f"keep is an array of {opinion.keep.dtype}", where=where, possible="bool")
-    if opinion.corrected is not None and len(opinion.corrected) != len(opinion.index):
+    if not np.isin(assessment.index, index).all() or len(np.unique(assessment.index)) != len(
+        assessment.index
+    ):
+        raise DataError("gave an assessment on items it was not shown, or twice on one", where=where)
+    if assessment.keep is not None and assessment.keep.dtype != np.bool_:
+        raise DataError(f"keep is an array of {assessment.keep.dtype}", where=where, possible="bool")
+    if assessment.corrected is not None and len(assessment.corrected) != len(assessment.index):
         raise DataError(
-            f"corrected {len(opinion.corrected)} targets of {len(opinion.index)} items", where=where
+            f"corrected {len(assessment.corrected)} targets of {len(assessment.index)} items", where=where
         )
-    probability = opinion.clean_probability
+    probability = assessment.clean_probability
     if probability is not None and ((probability < 0) | (probability > 1)).any():
         raise DataError("a clean_probability is outside [0, 1]", where=where)
     for what in ("clean_probability", "keep", "weight"):
-        array = getattr(opinion, what)
-        if array is not None and (array.shape != opinion.index.shape or not np.isfinite(array).all()):
+        array = getattr(assessment, what)
+        if array is not None and (array.shape != assessment.index.shape or not np.isfinite(array).all()):
             raise DataError(f"{what} is not one finite number an item", where=where)
-    if opinion.weight is not None and (opinion.weight < 0).any():
+    if assessment.weight is not None and (assessment.weight < 0).any():
         raise DataError("gave a negative weight", where=where)

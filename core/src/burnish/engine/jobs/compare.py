@@ -26,14 +26,14 @@ class Compared:
     """A row as comparisons see it.
 
     Attributes:
-        labels: label of every axis.
+        axes: text of every axis.
         values: by panel, (R,) the row's value in each replicate, NaN where it is missing.
         draws: by panel, (draws,) its bootstrap draws, the same for all rows.
         units: by panel, how many test groups were resampled beside the replicates; none where a panel is not
             in it. Few of either bound what a p-value can say.
     """
 
-    labels: Mapping[str, str]
+    axes: Mapping[str, str]
     values: Mapping[str, Sequence[float]]
     draws: Mapping[str, NDArray[np.float64]]
     units: Mapping[str, int] = field(default_factory=dict)
@@ -48,7 +48,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Return the differences of every line from the baseline.
 
-    A row is paired with the baseline's row that has the same labels on all other axes. The loss does not
+    A row is paired with the baseline's row that has the same axes on all other axes. The loss does not
     count for a tuner that has its own: such a row is paired with the baseline under every loss, and their
     mean is what it differs from. Rows without any value are left out.
 
@@ -56,21 +56,21 @@ def compare(
         rows: the rows of the plan.
         panels: the panels to compare in.
         lines: recipe key whose values are compared.
-        baseline: label or component name of the line the others are compared with.
+        baseline: text or component name of the line the others are compared with.
 
     Returns:
-        ``{line, panel, difference, low, high, p, p_holm, over, labels}``: those over all rows first (no
-        labels), then those of single rows.
+        ``{line, panel, difference, low, high, p, p_holm, over, axes}``: those over all rows first (no
+        axes), then those of single rows.
     """
-    meant = called(baseline, (row.labels.get(lines, "") for row in rows))
-    base = [row for row in rows if row.labels.get(lines, "") in meant]
-    others = dict.fromkeys(row.labels.get(lines, "") for row in rows if row not in base)
+    meant = called(baseline, (row.axes.get(lines, "") for row in rows))
+    base = [row for row in rows if row.axes.get(lines, "") in meant]
+    others = dict.fromkeys(row.axes.get(lines, "") for row in rows if row not in base)
     overall, by_row = [], []
     for line in others:
         mine = [
-            (row, [b for b in base if _paired(row.labels, b.labels, lines)])
+            (row, [b for b in base if _paired(row.axes, b.axes, lines)])
             for row in rows
-            if row.labels.get(lines, "") == line
+            if row.axes.get(lines, "") == line
         ]
         for panel in panels:
             pairs = [
@@ -90,14 +90,14 @@ def compare(
                 _difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0), min(leasts))
                 | {
                     "over": over,
-                    "labels": {},
+                    "axes": {},
                 }
             )
             by_row += [
                 _difference(line, panel, point, drawn, least)
                 | {
                     "over": "1 row",
-                    "labels": {k: v for k, v in row.labels.items() if k != lines},
+                    "axes": {k: v for k, v in row.axes.items() if k != lines},
                 }
                 for (row, _), point, drawn, least in zip(pairs, points, draws, leasts, strict=True)
             ]

@@ -21,7 +21,7 @@ from burnish.heads.targets import target_arrays
 
 if TYPE_CHECKING:
     from burnish.engine.progress import Advance
-    from burnish.plan import Cell, Part, Trial
+    from burnish.plan import Part, Row, Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Fitted:
 
     Attributes:
         trial: the trial, as planned.
-        cell: its cell with the tuned options filled in.
+        row: its row with the tuned options filled in.
         options: the tuned options.
         predictor: the result; None where it could not be trained.
         error: why not.
@@ -39,7 +39,7 @@ class Fitted:
     """
 
     trial: Trial
-    cell: Cell
+    row: Row
     options: Mapping[str, Any]
     predictor: Predictor | None
     error: str
@@ -73,28 +73,28 @@ class Fits:
             wanted: whether a trial is still to be fitted.
             name: of the stage, for the progress line.
         """
-        resolved = [(trial, trial.cell.with_options(options), options) for trial, options in trials]
+        resolved = [(trial, trial.row.with_options(options), options) for trial, options in trials]
         total = sum(wanted(trial) for trial, _ in trials)
         heads: list[tuple[int, HeadJob]] = []
         done = 0
         self._assess(
             [
-                (cell, trial.replicate)
-                for trial, cell, _ in resolved
-                if wanted(trial) or isinstance(self._object(cell.tuner), HeadTuner)
+                (row, trial.replicate)
+                for trial, row, _ in resolved
+                if wanted(trial) or isinstance(self._object(row.tuner), HeadTuner)
             ]
         )
         with self.inputs.progress.stage(name, total, "trials") as advance:
-            for number, (trial, cell, options) in enumerate(resolved):
+            for number, (trial, row, options) in enumerate(resolved):
                 job: HeadJob | FitError | None
                 try:
-                    job = self._job(cell, trial.replicate)
+                    job = self._job(row, trial.replicate)
                 except FitError as error:
                     job = error
                 if isinstance(job, HeadJob):
                     heads.append((number, job))
                 elif wanted(trial):
-                    yield [self._alone(trial, cell, options, job, partial(_part, advance, done, 1))]
+                    yield [self._alone(trial, row, options, job, partial(_part, advance, done, 1))]
                     done += 1
                     advance(done)
             for members in stacks([job for _, job in heads], self.limits):
@@ -117,22 +117,22 @@ class Fits:
                 done += len(chosen)
                 advance(done)
 
-    def _assess(self, cells: Sequence[tuple[Cell, int]]) -> None:
-        """Form the opinions that fits are going to ask for.
+    def _assess(self, rows: Sequence[tuple[Row, int]]) -> None:
+        """Form the assessments that fits are going to ask for.
 
         Assessors may train for longer than tuners, and the time is theirs.
         """
         waiting = {
             self.inputs.seen_key(*one): one
-            for one in cells
+            for one in rows
             if one[0].assess is not None and not self.inputs.has_seen(*one)
         }
         if not waiting:
             return
-        with self.inputs.progress.stage("assessing", len(waiting), "opinions") as advance:
-            for done, (cell, replicate) in enumerate(waiting.values()):
-                with suppress(FitError):  # the trials that ask for this opinion meet the error themselves
-                    self.inputs.seen(cell, replicate, partial(_part, advance, done, 1))
+        with self.inputs.progress.stage("assessing", len(waiting), "assessments") as advance:
+            for done, (row, replicate) in enumerate(waiting.values()):
+                with suppress(FitError):  # the trials that ask for this assessment meet the error themselves
+                    self.inputs.seen(row, replicate, partial(_part, advance, done, 1))
                 advance(done + 1)
 
     def _object(self, part: Part) -> Any:
@@ -141,25 +141,25 @@ class Fits:
             self._objects[part.digest] = make(part, self.inputs.manager)
         return self._objects[part.digest]
 
-    def _job(self, cell: Cell, replicate: int) -> HeadJob | None:
+    def _job(self, row: Row, replicate: int) -> HeadJob | None:
         """Return the head job of a trial; None where its tuner trains by itself."""
-        tuner = self._object(cell.tuner)
+        tuner = self._object(row.tuner)
         if not isinstance(tuner, HeadTuner):
             return None
-        seen = self.inputs.seen(cell, replicate)
+        seen = self.inputs.seen(row, replicate)
         rows = seen.splits["train"].index
-        dataset = self.inputs.dataset(cell)
+        dataset = self.inputs.dataset(row)
         supervision = seen.supervision.take(rows)
         where = f"{dataset.name}, replicate {replicate}"
-        if not len(rows) and cell.assess is not None:
-            raise FitError(f"{cell.assess.label} keeps no training item", where=where)
+        if not len(rows) and row.assess is not None:
+            raise FitError(f"{row.assess.text} keeps no training item", where=where)
         if not supervision.known.any():
             raise FitError("no training item has a label", where=where)
         targets, weights = target_arrays(supervision, len(dataset.classes))
         return HeadJob(
             tuner=tuner,
-            loss=self._object(cell.loss) if cell.loss and tuner.uses_loss else None,
-            features=self.inputs.training_features(cell),
+            loss=self._object(row.loss) if row.loss and tuner.uses_loss else None,
+            features=self.inputs.training_features(row),
             rows=rows,
             targets=targets,
             weights=weights,
@@ -172,24 +172,24 @@ class Fits:
         )
 
     def _alone(
-        self, trial: Trial, cell: Cell, options: Mapping[str, Any], problem: FitError | None, tell: Tell
+        self, trial: Trial, row: Row, options: Mapping[str, Any], problem: FitError | None, tell: Tell
     ) -> Fitted:
         start = time.monotonic()
         predictor, error = None, str(problem) if problem else ""
         if problem is None:
             try:
-                predictor = self._object(cell.tuner).fit(self.task(cell, trial.replicate, tell))
+                predictor = self._object(row.tuner).fit(self.task(row, trial.replicate, tell))
             except FitError as failure:
                 error = str(failure)
             finally:
-                self.inputs.require_frozen(f"tuner {cell.tuner.label}")
-        return Fitted(trial, cell, options, predictor, error, time.monotonic() - start, 1)
+                self.inputs.require_frozen(f"tuner {row.tuner.text}")
+        return Fitted(trial, row, options, predictor, error, time.monotonic() - start, 1)
 
-    def task(self, cell: Cell, replicate: int, tell: Tell = untold) -> Task:
+    def task(self, row: Row, replicate: int, tell: Tell = untold) -> Task:
         """Return what a tuner that trains by itself is given: nothing of a test set, and no truth."""
-        seen = self.inputs.seen(cell, replicate)
-        loss = self._object(cell.loss) if cell.loss else None
-        return self.inputs.tasks(cell, replicate, seen).task("fit", seen.assessment, loss, tell)
+        seen = self.inputs.seen(row, replicate)
+        loss = self._object(row.loss) if row.loss else None
+        return self.inputs.tasks(row, replicate, seen).task("fit", seen.assessment, loss, tell)
 
 
 def _part(advance: Advance, before: int, size: int, steps: int, of: int) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from burnish.contracts.evaluator import Evaluator, Measure, Measures
     from burnish.contracts.tuner import Predictor
     from burnish.data import Split, Supervision
-    from burnish.plan import Cell, Part, Plan, Trial
+    from burnish.plan import Part, Plan, Row, Trial
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Measuring:
 
     def _named(self, part: Part) -> _Named:
         return _Named(
-            part.label,
+            part.text,
             component_of(part, self.inputs.manager).descriptor.needs,
             make(part, self.inputs.manager),
         )
@@ -63,16 +63,16 @@ class Measuring:
         Raises:
             RecipeError: two evaluators give a measure of one name, of which the report could show only one.
         """
-        trial, cell = fitted.trial, fitted.cell
+        trial, row = fitted.trial, fitted.row
         measures: list[Measures] = []
         error = fitted.error
         if fitted.predictor is not None:
-            seen = self.inputs.seen(cell, trial.replicate)
+            seen = self.inputs.seen(row, trial.replicate)
             tests = {
                 name: split for name, split in seen.splits.items() if split.role == "test" and len(split)
             }
             try:
-                outcome = self._outcome(fitted.predictor, cell, trial.replicate, tests, seen.corrupted.truth)
+                outcome = self._outcome(fitted.predictor, row, trial.replicate, tests, seen.corrupted.truth)
                 outcome = replace(outcome, truth=seen.corrupted.truth, judged_items=seen.corrupted.judged)
                 able = [
                     named for named in self._evaluators if "assessment" not in named.needs or seen.assessment
@@ -83,10 +83,10 @@ class Measuring:
                 measures, error = [], str(problem)
         return Record(
             key=self.plan.measure_key(trial),
-            labels=trial.cell.labels(),
+            axes=trial.row.axes(),
             replicate=trial.replicate,
             options=fitted.options,
-            versions=self._versions(cell),
+            versions=self._versions(row),
             error=error,
             measures=tuple(StoredMeasure.of(m) for ms in measures for m in (*ms.scalars,))
             + tuple(self._rates(trial)),
@@ -107,7 +107,7 @@ class Measuring:
         """
         if fitted.predictor is None:
             return Candidate(math.nan, error=fitted.error)
-        seen = self.inputs.seen(fitted.cell, fitted.trial.replicate)
+        seen = self.inputs.seen(fitted.row, fitted.trial.replicate)
         split = seen.splits.get(self.plan.select.split)
         if split is None or not len(split):
             raise DataError(
@@ -117,7 +117,7 @@ class Measuring:
             )
         try:
             outcome = self._outcome(
-                fitted.predictor, fitted.cell, fitted.trial.replicate, {split.name: split}, seen.supervision
+                fitted.predictor, fitted.row, fitted.trial.replicate, {split.name: split}, seen.supervision
             )
             measure = self._selected(outcome, split.name)
         except DataError as problem:
@@ -150,20 +150,20 @@ class Measuring:
         return named.evaluator.measure(outcome if "truth" in named.needs else outcome.without_truth())
 
     def _outcome(
-        self, predictor: Predictor, cell: Cell, replicate: int, parts: Mapping[str, Split], shown: Supervision
+        self, predictor: Predictor, row: Row, replicate: int, parts: Mapping[str, Split], shown: Supervision
     ) -> TrialOutcome:
-        seen = self.inputs.seen(cell, replicate)
+        seen = self.inputs.seen(row, replicate)
         table: NDArray[np.float32] | None = (
-            self.inputs.features(cell) if self.inputs.has_features(cell) else None
+            self.inputs.features(row) if self.inputs.has_features(row) else None
         )
         positions = np.unique(np.concatenate([split.index for split in parts.values()]))
         read: NDArray[Any]
         if isinstance(predictor, Adapted):
-            read = self.inputs.adapted_table(cell, predictor, positions)
+            read = self.inputs.adapted_table(row, predictor, positions)
         elif isinstance(predictor, Prompted):
-            read = self.inputs.answer_table(cell, predictor, positions)
+            read = self.inputs.answer_table(row, predictor, positions)
         else:
-            read = self.inputs.features(cell)
+            read = self.inputs.features(row)
         return TrialOutcome(
             predictor=predictor,
             classes=seen.classes,
@@ -171,20 +171,20 @@ class Measuring:
             table=table,
             read=read,
             shown=shown,
-            unit=self.inputs.units(cell),
+            unit=self.inputs.units(row),
             train_counts=seen.supervision.take(seen.splits["train"].index)
             .with_weights(None)
             .counts(len(seen.classes)),
             assessment=seen.assessment,
             observed=seen.corrupted.supervision,
-            embed=lambda templates: self.inputs.class_embeddings(cell, seen.classes, templates),
+            embed=lambda templates: self.inputs.class_embeddings(row, seen.classes, templates),
         )
 
     def _rates(self, trial: Trial) -> Sequence[StoredMeasure]:
         """Return the realised noise rate of each role, where there is noise."""
-        if not trial.cell.noise:
+        if not trial.row.noise:
             return []
-        corrupted = self.inputs.corrupted(trial.cell, trial.replicate)
+        corrupted = self.inputs.corrupted(trial.row, trial.replicate)
         sizes: dict[str, int] = {split.role: len(split) for split in corrupted.splits.splits.values()}
         rates = sorted(corrupted.rates.items())
         return [
@@ -192,14 +192,14 @@ class Measuring:
             for role, rate in rates
         ]
 
-    def _versions(self, cell: Cell) -> dict[str, Any]:
+    def _versions(self, row: Row) -> dict[str, Any]:
         parts = [
-            cell.data,
-            cell.backbone,
-            *cell.noise,
-            cell.assess,
-            cell.tuner,
-            cell.loss,
+            row.data,
+            row.backbone,
+            *row.noise,
+            row.assess,
+            row.tuner,
+            row.loss,
             *self.plan.evaluators,
         ]
         return {p.plugin: component_of(p, self.inputs.manager).plugin.version for p in parts if p is not None}

@@ -36,7 +36,7 @@ class TrialOutcome:
         shown: the targets evaluators compare with: the truth on test sets, labels as observed on validation.
         unit: (N,) resampling unit of every item.
         train_counts: (C,) training items per class as observed.
-        assessment: the opinion of the recipe's assessor.
+        assessment: the assessment of the recipe's assessor.
         truth: clean targets of all items, for evaluators that declare it; None hides them.
         judged_items: (N,) bool, the clean target is known; the others are neither right nor wrong.
         observed: targets of all items as observed.

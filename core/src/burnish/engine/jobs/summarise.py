@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from burnish.engine.store import Record, StoredMeasure
-    from burnish.plan import Cell, Plan, ReportSpec
+    from burnish.plan import Plan, ReportSpec, Row
 
 Place = tuple[str, str]
 """A measure's name and its split."""
@@ -61,7 +61,7 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
         records: finished trials by key, with terms.
 
     Returns:
-        ``measure`` (the table's), ``panels`` (name -> splits), ``rows`` (per cell: labels, x, line, views,
+        ``measure`` (the table's), ``panels`` (name -> splits), ``rows`` (per planned: axes, x, line, views,
         tuned options, seconds, errors, ``numbers``: measure name -> split or panel -> number with value, low,
         high, per-replicate values, how), ``comparisons`` (per panel and line: paired difference from the
         baseline over all rows, and per row), ``advice`` (the plan's), ``units`` and ``draws``.
@@ -69,7 +69,9 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
     Raises:
         RecipeError: the report names a measure or a split that no trial has.
     """
-    rows = [[records.get(plan.measure_key(trial)) for trial in plan.trials_of(cell)] for cell in plan.cells]
+    rows = [
+        [records.get(plan.measure_key(trial)) for trial in plan.trials_of(planned)] for planned in plan.rows
+    ]
     measured = [m for row in rows for record in row if record for m in record.measures]
     check_names(plan.report, (record for row in rows for record in row if record))
     boot, column = _bootstrap(plan.replicates, measured)
@@ -77,12 +79,12 @@ def summarise(plan: Plan, records: Mapping[str, Record]) -> dict[str, Any]:
     measure = plan.report.measure or next((m.name for m in measured), "")
     described: list[dict[str, Any]] = []
     kept: list[Compared] = []
-    for cell, row in zip(plan.cells, rows, strict=True):
+    for planned, row in zip(plan.rows, rows, strict=True):
         drawn = _row(row, boot, column)
         _add_panels(drawn, panels)
-        described.append(_describe(plan, cell, row, drawn))
+        described.append(_describe(plan, planned, row, drawn))
         # Only what comparisons need is kept: the draws of a whole study would be hundreds of megabytes.
-        kept.append(_compared(cell.labels(), drawn, measure, panels))
+        kept.append(_compared(planned.axes(), drawn, measure, panels))
     return {
         "measure": measure,
         "panels": {name: list(splits) for name, splits in panels.items()},
@@ -138,22 +140,22 @@ def compare_again(
         summary: the study's summary; its panels are compared.
         records: the study's trials, with terms.
         measure: which measure.
-        baseline: label or component name of the line the others are compared with.
+        baseline: text or component name of the line the others are compared with.
     """
-    by_labels: dict[tuple[tuple[str, str], ...], list[Record | None]] = {}
+    by_axes: dict[tuple[tuple[str, str], ...], list[Record | None]] = {}
     measured = []
     for record in records:
         measured += list(record.measures)
-        row = by_labels.setdefault(tuple(sorted(record.labels.items())), [None] * summary["replicates"])
+        row = by_axes.setdefault(tuple(sorted(record.axes.items())), [None] * summary["replicates"])
         row[record.replicate] = replace(
             record, measures=tuple(m for m in record.measures if m.name == measure)
         )
     boot, column = _bootstrap(summary["replicates"], measured)
     panels, rows = summary["panels"], []
     for described in summary["rows"]:
-        drawn = _row(by_labels.get(tuple(sorted(described["labels"].items())), []), boot, column)
+        drawn = _row(by_axes.get(tuple(sorted(described["axes"].items())), []), boot, column)
         _add_panels(drawn, panels)
-        rows.append(_compared(described["labels"], drawn, measure, panels))
+        rows.append(_compared(described["axes"], drawn, measure, panels))
     return compare(rows, list(panels), lines=summary["lines"], baseline=baseline)
 
 
@@ -163,14 +165,14 @@ def _bootstrap(replicates: int, measured: Sequence[StoredMeasure]) -> tuple[Boot
 
 
 def _compared(
-    labels: Mapping[str, str], drawn: Mapping[Place, _Drawn], measure: str, panels: Iterable[str]
+    axes: Mapping[str, str], drawn: Mapping[Place, _Drawn], measure: str, panels: Iterable[str]
 ) -> Compared:
     there = {panel: drawn[measure, panel] for panel in panels if (measure, panel) in drawn}
     values, draws = (
         {panel: n.values for panel, n in there.items()},
         {panel: n.draws for panel, n in there.items()},
     )
-    return Compared(labels, values, draws, {panel: n.units for panel, n in there.items()})
+    return Compared(axes, values, draws, {panel: n.units for panel, n in there.items()})
 
 
 def _terms(measure: StoredMeasure) -> NDArray[np.float64]:
@@ -271,17 +273,17 @@ def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]])
 
 
 def _describe(
-    plan: Plan, cell: Cell, row: Sequence[Record | None], drawn: Mapping[Place, _Drawn]
+    plan: Plan, planned: Row, row: Sequence[Record | None], drawn: Mapping[Place, _Drawn]
 ) -> dict[str, Any]:
     numbers: dict[str, dict[str, Any]] = {}
     for (name, split), number in drawn.items():
         numbers.setdefault(name, {})[split] = number.number()
     done = [record for record in row if record]
     return {
-        "labels": cell.labels(),
-        "x": cell.option(plan.report.x) if plan.report.x else None,
-        "line": cell.labels().get(plan.report.lines, ""),
-        "views": cell.views,
+        "axes": planned.axes(),
+        "x": planned.option(plan.report.x) if plan.report.x else None,
+        "line": planned.axes().get(plan.report.lines, ""),
+        "views": planned.views,
         "options": dict(done[0].options) if done else {},
         "finished": len(done),
         "errors": sorted({record.error for record in done if record.error}),

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.contracts.backbone import Encodes, View
-from burnish.contracts.backbone import Inputs as Prepared
+from burnish.contracts.backbone import Encodes, Prepared, View
 from burnish.contracts.tuner import Run, Task, Tell, untold
 from burnish.data import Classes, Dataset, Labels, Split, Supervision, content_id
 from burnish.engine import seeds
@@ -36,7 +35,7 @@ NAME, DESCRIPTION = "{}", "{description}"
 
 @dataclass(frozen=True, eq=False)
 class TaskSource:
-    """Where the tasks of one replicate of a cell come from.
+    """Where the tasks of one replicate of a row come from.
 
     Attributes:
         dataset: the items.
@@ -70,7 +69,7 @@ class TaskSource:
 
         Args:
             role: who is asking, ``"fit"`` or ``"assess"``: its randomness is its own.
-            assessment: the opinion that is applied already.
+            assessment: the assessment that is applied already.
             loss: the recipe's loss.
             tell: is told how far the fit is.
         """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from burnish.contracts.backbone import Encodes, Inputs, Runtime, View
+from burnish.contracts.backbone import Encodes, Prepared, Runtime, View
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Adapted, Prompted
 from burnish.data import Classes, Dataset, Item, content_id, stack_ids
@@ -195,7 +195,7 @@ class LoadedPredictor:
                 bad,
             )
 
-    def _inputs(self, payloads: Sequence[Any], padded: bool = True) -> Inputs | None:
+    def _inputs(self, payloads: Sequence[Any], padded: bool = True) -> Prepared | None:
         """Return prepared inputs of at most one extraction cell, which is padded as it was in training."""
         if not payloads or self._encoder is None:
             return None
@@ -218,7 +218,7 @@ class LoadedPredictor:
             self._encoder.encode(cell.inputs).float().cpu().numpy()[: len(cell.good)]
         )
         if not np.isfinite(features).all():
-            raise DataError("the backbone gave features that are not finite", where=self.backbone.label)
+            raise DataError("the backbone gave features that are not finite", where=self.backbone.text)
         return self.predictor.predict(features)
 
     def _asked(self, cell: _Cell, predictor: Prompted) -> _Cell:

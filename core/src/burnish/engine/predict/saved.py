@@ -24,9 +24,9 @@ from burnish.plan.parts import read_part
 if TYPE_CHECKING:
     from burnish.contracts.tuner import Predictor
     from burnish.manager import Manager
-    from burnish.plan import Cell
+    from burnish.plan import Row
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MODEL, META = "model.safetensors", "predictor.json"
 _MOST_JSON = 64 * 2**20
 
@@ -35,7 +35,7 @@ def save_predictor(
     study: Path,
     key: str,
     predictor: Predictor,
-    cell: Cell,
+    row: Row,
     numeric: Numeric,
     manager: Manager,
     dataset: Dataset,
@@ -46,7 +46,7 @@ def save_predictor(
         study: the study's folder.
         key: the trial's measure key.
         predictor: what was trained.
-        cell: its cell, with the options it was trained with.
+        row: its row, with the options it was trained with.
         numeric: the numeric mode of its features.
         manager: gives the versions of its plugins.
         dataset: what it was trained on.
@@ -57,8 +57,8 @@ def save_predictor(
     meta = {
         "format": FORMAT,
         "trial": key,
-        "tuner": _component(cell.tuner, manager),
-        "backbone": _component(cell.backbone, manager),
+        "tuner": _component(row.tuner, manager),
+        "backbone": _component(row.backbone, manager),
         "modality": dataset.modality,
         "numeric": numeric.record(),
         "classes": {
@@ -67,7 +67,7 @@ def save_predictor(
             "known": predictor.classes.known.tolist(),
         },
         "info": dict(predictor.info()),
-        "trained on": {"data": cell.data.label, "noise": [part.label for part in cell.noise]},
+        "trained on": {"data": row.data.text, "noise": [part.text for part in row.noise]},
     }
     write_atomic(
         folder / MODEL,
@@ -79,7 +79,7 @@ def save_predictor(
 
 
 def _component(part: Part, manager: Manager) -> dict[str, Any]:
-    return part.record() | {"version": component_of(part, manager).plugin.version, "label": part.label}
+    return part.record() | {"version": component_of(part, manager).plugin.version, "text": part.text}
 
 
 def load_predictor(
@@ -170,10 +170,10 @@ def _read_tensors(path: Path) -> Mapping[str, Any]:
 def _part(record: Mapping[str, Any]) -> Part:
     if record["kind"] not in ("tuner", "backbone") or not isinstance(record["options"], dict):
         raise ValueError("kind")
-    kind, plugin, name, code, fingerprint, label = (
-        str(record[key]) for key in ("kind", "plugin", "name", "code", "fingerprint", "label")
+    kind, plugin, name, code, fingerprint, text = (
+        str(record[key]) for key in ("kind", "plugin", "name", "code", "fingerprint", "text")
     )
-    return Part(kind, plugin, name, record["options"], code, fingerprint, label)
+    return Part(kind, plugin, name, record["options"], code, fingerprint, text)
 
 
 def _check_versions(meta: Mapping[str, Any], manager: Manager, where: str) -> None:
@@ -209,15 +209,15 @@ def _check_weights(backbone: Part, manager: Manager, where: str) -> None:
         ).part
     except CombinedError as several:
         raise ModelFileError(
-            f"its backbone {backbone.label} cannot be used: {several.errors[0].what}", where=where
+            f"its backbone {backbone.text} cannot be used: {several.errors[0].what}", where=where
         ) from several
     except BurnishError as error:
         raise ModelFileError(
-            f"its backbone {backbone.label} cannot be used: {error.what}", where=where, todo=error.todo
+            f"its backbone {backbone.text} cannot be used: {error.what}", where=where, todo=error.todo
         ) from error
     if found.fingerprint != backbone.fingerprint:
         raise ModelFileError(
-            f"the weights of {backbone.label} have the fingerprint {found.fingerprint[:16]}, and it was"
+            f"the weights of {backbone.text} have the fingerprint {found.fingerprint[:16]}, and it was"
             f" trained with {backbone.fingerprint[:16]}",
             where=where,
             todo="Put the old weights back, or train it again",

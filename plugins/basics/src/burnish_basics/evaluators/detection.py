@@ -25,16 +25,16 @@ class Detection:
 
         They belong to no split.
         """
-        opinion = outcome.assessment
-        if opinion is None:
+        assessment = outcome.assessment
+        if assessment is None:
             return Measures()
         judged = np.asarray(outcome.judged(), dtype=bool)
         wrong = np.asarray(outcome.wrong(), dtype=bool)[judged]
-        flagged = None if opinion.keep is None else ~opinion.keep[judged]
+        flagged = None if assessment.keep is None else ~assessment.keep[judged]
         suspicion = (
             None
-            if opinion.clean_probability is None
-            else -np.asarray(opinion.clean_probability, dtype=np.float64)[judged]
+            if assessment.clean_probability is None
+            else -np.asarray(assessment.clean_probability, dtype=np.float64)[judged]
         )
         hidden = int((~judged).sum())
         note = f"; label or truth of {hidden} items is unknown" if hidden else ""
