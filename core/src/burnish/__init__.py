@@ -1,11 +1,12 @@
 """burnish adapts pre-trained models to a task when the data is imperfect.
 
 What a plugin's entry-point module needs is imported here at once and is light: no torch, no numpy. What runs
-things (`run`, `load`, `audit`, ...) is imported on first use.
+things (`run`, `load`, `task`, ...) is imported on first use.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from burnish._version import __version__
@@ -25,6 +26,7 @@ from burnish.options import HeadConfig, ModuleConfig
 
 if TYPE_CHECKING:
     from burnish.api import Study, load, run
+    from burnish.values import assess, features, task
 
 __all__ = [
     "API_VERSION",
@@ -41,17 +43,30 @@ __all__ = [
     "Study",
     "Tuner",
     "__version__",
+    "assess",
+    "features",
     "hookimpl",
     "load",
     "run",
+    "task",
 ]
 
-_LAZY = frozenset({"Study", "load", "run"})
+_LAZY = {
+    "Study": "burnish.api",
+    "load": "burnish.api",
+    "run": "burnish.api",
+    "assess": "burnish.values",
+    "features": "burnish.values",
+    "task": "burnish.values",
+}
+"""What is imported on first use, and where it is."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'burnish' has no attribute {name!r}")
-    from burnish import api
+    return getattr(import_module(_LAZY[name]), name)
 
-    return getattr(api, name)
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -17,7 +17,7 @@ from burnish.recipe import find_recipe, make_recipe, with_numeric, with_options,
 
 if TYPE_CHECKING:
     from burnish.engine.predict.loaded import LoadedPredictor
-    from burnish.engine.runner import Options
+    from burnish.engine.runner import RunOptions
 
 RUNS = "runs"
 """Folder that studies are put into where `out` is not given."""
@@ -160,7 +160,7 @@ def run(
     device: str | None = None,
     threads: int | None = None,
     fresh: bool = False,
-    options: Options | None = None,
+    options: RunOptions | None = None,
 ) -> Study:
     """Run a recipe and return its study; a study that is already there is resumed, or returned at once.
 
@@ -179,8 +179,8 @@ def run(
     """
     plan = plan_of(recipe, settings=settings, numeric=numeric, device=device, threads=threads)
 
-    def how() -> Options:
-        from burnish.engine.runner import Options as RunOptions
+    def how() -> RunOptions:
+        from burnish.engine.runner import RunOptions
 
         return options or RunOptions()
 

@@ -24,9 +24,8 @@ except ImportError as missing:  # also a scikit-learn that is too old
         todo="Install it: pip install 'burnish[sklearn]'",
     ) from missing
 
-from burnish.contracts.tuner import Run, Task
+from burnish.contracts.tuner import FeaturesAlone, Run, Task
 from burnish.data import Classes, Labels, Split
-from burnish.engine import seeds
 from burnish.engine.parts import make
 from burnish.manager import get_manager
 from burnish.notation.part_text import read_use
@@ -239,18 +238,6 @@ def _task(
 ) -> Task:
     """Return the task of training on all rows."""
     index = np.arange(len(features), dtype=np.int64)
-    table = features[:, None, :]
-
-    def rows(split: str) -> NDArray[np.float32]:
-        if split != "train":
-            raise ConfigError(
-                f"there is no split {split!r}",
-                where="tuner",
-                possible="train",
-                todo="Use a tuner that needs no other",
-            )
-        return table
-
     return Task(
         classes=classes,
         splits={"train": Split("train", index)},
@@ -258,8 +245,7 @@ def _task(
         assessment=None,
         loss=loss,
         groups={},
-        features=rows,
-        generator=lambda role: seeds.generator(f"fit {role}", seed),
-        seed=seeds.seed("init", seed),
+        reads=FeaturesAlone(features),
+        replicate=seed,
         run=Run(device),
     )

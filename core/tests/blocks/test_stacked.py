@@ -12,7 +12,7 @@ from torch import nn
 
 from burnish.blocks import Dropout, Outputs, Term
 from burnish.contracts.loss import LossValue
-from burnish.contracts.tuner import Run, Task
+from burnish.contracts.tuner import FeaturesAlone, Run, Task
 from burnish.data import Labels, MultiLabels, Split
 from burnish.errors import FitError
 from burnish.heads.batches import batch_rows, rows_in_last_batch
@@ -388,9 +388,7 @@ def task_of(job, supervision, features):
         assessment=None,
         loss=job.loss,
         groups={},
-        features=lambda name: features,
-        generator=lambda role: np.random.default_rng(len(role)),
-        seed=job.seed,
+        reads=FeaturesAlone(features),
         run=RUN,
     )
 

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from burnish.data import content_id, stack_ids, uniforms
-from burnish.engine import seeds
+from burnish.data import content_id, seeds, stack_ids, uniforms
 
 RATE, COMPONENT = 0.3, "flip"
 KNOWN = {"index", "supervision", "classes", "features", "probabilities", "rng"}

@@ -10,13 +10,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from burnish.engine.inputs import Inputs
 from cheats import COMPONENT, RATE, STRATEGIES, item_key
 
 from burnish.contracts.noise import Evidence
-from burnish.data import Classes, Labels, content_id, stack_ids, uniforms
-from burnish.engine import seeds
+from burnish.data import Classes, Labels, content_id, seeds, stack_ids, uniforms
 from burnish.engine.features.cache import FeatureCache
-from burnish.engine.inputs import Inputs
 from burnish.engine.progress import Silent
 from burnish.manager import Manager
 from burnish.plan import build_plan

@@ -200,7 +200,7 @@ class Fickle:
         import numpy as np
 
         from burnish.contracts.noise import Assessment
-        from burnish.engine import seeds
+        from burnish.data import seeds
         from burnish.errors import FitError
 
         replicate = next(r for r in range(9) if seeds.seed("init", r) == evidence.task.seed)

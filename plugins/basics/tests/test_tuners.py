@@ -12,7 +12,7 @@ import torch
 from burnish import HeadConfig, NoConfig
 from burnish.blocks import TrainingData
 from burnish.contracts.loss import Targets
-from burnish.contracts.tuner import Run, Task
+from burnish.contracts.tuner import FeaturesAlone, Run, Task
 from burnish.data import Classes, Labels, MultiLabels, Split
 from burnish.errors import DataError, FitError, ModelFileError
 from burnish.testing.data import practice
@@ -243,9 +243,7 @@ def task_of(x, supervision, classes, views=1):
     run = Run("cpu", lambda *steps: done.append(steps))
     names = Classes.of([f"c{k}" for k in range(classes)])
     features = np.repeat(x[:, None], views, axis=1)
-    return Task(
-        names, {"train": split}, supervision, None, None, {}, lambda _: features, lambda _: None, 0, run
-    )
+    return Task(names, {"train": split}, supervision, None, None, {}, FeaturesAlone(features), run=run)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

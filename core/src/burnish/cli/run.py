@@ -26,7 +26,7 @@ from burnish.plan import Plan, build_plan
 
 if TYPE_CHECKING:
     from burnish.api import Study
-    from burnish.engine.runner import Options
+    from burnish.engine.runner import RunOptions
 
 
 @click.command()
@@ -75,8 +75,8 @@ def _run(plan: Plan, out: Path | None, values: dict[str, Any]) -> Study:
 
     shown = progress(values["quiet"])
 
-    def options() -> Options:
-        from burnish.engine.runner import Options as RunOptions
+    def options() -> RunOptions:
+        from burnish.engine.runner import RunOptions
 
         return RunOptions(values["workers"], values["offline"], values["save"], values["limit"], shown)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
-from burnish.errors import FitError
+import numpy as np
+
+from burnish.data import seeds
+from burnish.errors import BurnishError, FitError, PluginError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
     from burnish.data import Classes, Split, Supervision
 
 
-Tell = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
-def untold(done: int, total: int) -> None:
-    """Tell nobody."""
+def no_progress(done: int, total: int) -> None:
+    """Show nothing."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Run:
     """
 
     device: str = "cpu"
-    progress: Tell = untold
+    progress: Progress = no_progress
 
 
 class SplitInputs(Protocol):
@@ -65,18 +68,62 @@ class SplitInputs(Protocol):
         """
 
 
-class ClassEmbeddings(Protocol):
-    """What a backbone's text tower makes of class names (`Task.class_embeddings`)."""
+class Reads:
+    """How the items of a task are read: one object a row of a study, which its replicates share.
 
-    def __call__(self, templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Return (P, C, D) float32.
+    Positions are those of the data set. What a subclass cannot read it leaves as it is here: refused.
+    """
 
-        (P, K, D) of the K classes at `at` alone, of which alone a template may then ask for a description.
+    def features(self, training: bool) -> NDArray[Any]:
+        """Return (N, V, D) float32 of all items: V training views, or (N, 1, D) of the evaluation view.
+
+        The same array each time, so that trials which train together share it.
         """
+        raise self._refused("features")
+
+    def backbone(self) -> Any:
+        """Return the backbone itself."""
+        raise self._refused("a backbone to run")
+
+    def inputs(self, index: NDArray[Any], replicate: int) -> SplitInputs:
+        """Return the items at positions `index`, prepared when they are asked for."""
+        raise self._refused("items to run a backbone on")
+
+    def texts(self, index: NDArray[Any]) -> Sequence[str]:
+        """Return the items at positions `index` as texts."""
+        raise self._refused("texts")
+
+    def class_embeddings(self, classes: Classes, templates: Sequence[str]) -> NDArray[Any]:
+        """Return (P, C, D) float32 text features of the names of classes in P templates."""
+        raise self._refused("a text tower")
+
+    def logit_scale(self) -> float | None:
+        """Return what the backbone multiplies cosine similarities of images and texts with, if it says."""
+        return None
+
+    def ask(
+        self, index: NDArray[Any], prompts: Sequence[Sequence[str]], decoding: Decoding, seed: int
+    ) -> NDArray[Any]:
+        """Return (M, P) answers to P prompts for each of the M items at positions `index`."""
+        raise self._refused("a language model to ask")
+
+    def _refused(self, what: str) -> FitError:
+        return FitError(f"this task has no {what}", where="tuner", todo="Declare it in the tuner's needs")
 
 
-def _none(*_: object, **__: object) -> NoReturn:
-    raise FitError("this task has features alone, and no backbone to run", where="tuner")
+class FeaturesAlone(Reads):
+    """Reads features that are there already, and nothing else.
+
+    Args:
+        table: (N, V, D) or (N, D) float32.
+    """
+
+    def __init__(self, table: NDArray[Any]) -> None:
+        self.table = table if table.ndim == 3 else table[:, None, :]
+
+    def features(self, training: bool) -> NDArray[Any]:
+        """Return the table; its first view is the evaluation view."""
+        return self.table if training else self.table[:, :1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,27 +135,13 @@ class Task:
         splits: ``train`` and, where there are any, ``validation``, ``calibration``, ``pool``, ``reference``;
             never a test set.
         supervision: of all N items as observed; items of test sets are unknown in it.
-        assessment: the assessment of the recipe's assessor, already applied to `supervision` and its weights.
+        assessment: of the recipe's assessor, already applied to `supervision`, its weights and the splits.
         loss: the recipe's loss.
         groups: further columns (N,), such as ``"group"``.
-        features: ``features(split name) -> (M, V, D) float32``; V views for train, 1 for the others.
-        generator: ``generator(role) -> numpy Generator`` of this replicate.
-        seed: seed of initialisation, from the replicate alone, so that two tuners of one replicate are
-            paired.
+        reads: how the items are read; the methods below ask it.
+        replicate: whose randomness.
+        role: who is asking, ``"fit"`` or ``"assess"``: its randomness is its own.
         run: device and progress.
-        class_embeddings: ``class_embeddings(templates, at=None) -> (P, C, D) float32``: features that the
-            backbone's text tower gives the name of every class in every template, as they come, not
-            normalised; ``{}`` in a template stands for the name, ``{description}`` for its first description.
-            ``at`` asks for some classes alone. For tuners that need ``text-tower``.
-        logit_scale: ``logit_scale()``: what the backbone multiplies cosine similarities of images and texts
-            with; None where it says nothing of it.
-        backbone: ``backbone()``: the backbone itself, of the protocols that the tuner's needs name; shared,
-            so what is put into its module goes through a `burnish.blocks.lease.Lease`.
-        inputs: ``inputs(split name)``: the items to run it on. For tuners that need ``module``.
-        texts: ``texts(split name)``: the M items of a split as texts. For tuners that need ``text``.
-        ask: ``ask(split name, prompts, decoding) -> (M, P) object array of str``: what the backbone answers P
-            prompts for each of the M items of a split; each item has its seed, and the engine keeps the
-            answers. For tuners that need ``generate``.
     """
 
     classes: Classes
@@ -117,16 +150,71 @@ class Task:
     assessment: Assessment | None
     loss: Loss | None
     groups: Mapping[str, NDArray[Any]]
-    features: Callable[[str], NDArray[Any]]
-    generator: Callable[[str], Any]
-    seed: int
-    run: Run
-    class_embeddings: ClassEmbeddings = _none
-    logit_scale: Callable[[], float | None] = lambda: None
-    backbone: Callable[[], Any] = _none
-    inputs: Callable[[str], SplitInputs] = _none
-    texts: Callable[[str], Sequence[str]] = _none
-    ask: Callable[[str, Sequence[Sequence[str]], Decoding], NDArray[Any]] = _none
+    reads: Reads
+    replicate: int = 0
+    role: str = "fit"
+    run: Run = field(default_factory=Run)
+
+    @property
+    def seed(self) -> int:
+        """Seed of initialisation: from the replicate alone, so that its tuners are paired."""
+        return seeds.seed("init", self.replicate)
+
+    def generator(self, what: str) -> np.random.Generator:
+        """Return a numpy Generator of this replicate and role for what is drawn, such as ``"order"``."""
+        return seeds.generator(f"{self.role} {what}", self.replicate)
+
+    def features(self, split: str) -> NDArray[Any]:
+        """Return (M, V, D) float32 of a split: V views for train, one for the others."""
+        table = self.reads.features(training=split == "train")
+        return np.asarray(table[self._index(split)])
+
+    def backbone(self) -> Any:
+        """Return the backbone itself, of the protocols that the tuner's needs name.
+
+        It is shared, so what is put into its module goes through a `burnish.blocks.Lease`.
+        """
+        return self.reads.backbone()
+
+    def inputs(self, split: str) -> SplitInputs:
+        """Return the items of a split to run the backbone on. For tuners that need ``module``."""
+        return self.reads.inputs(self._index(split), self.replicate)
+
+    def texts(self, split: str) -> Sequence[str]:
+        """Return the M items of a split as texts. For tuners that need ``text``."""
+        return self.reads.texts(self._index(split))
+
+    def class_embeddings(self, templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return (P, C, D) float32 of class names in P templates, as the text tower gives them.
+
+        They are not normalised. For tuners that need ``text-tower``.
+
+        Args:
+            templates: ``{}`` stands for the name of a class, ``{description}`` for its first description.
+            at: some classes alone, of which alone a template may then ask for a description.
+        """
+        classes = self.classes if at is None else self.classes.subset(at)
+        return self.reads.class_embeddings(classes, templates)
+
+    def logit_scale(self) -> float | None:
+        """Return what the backbone multiplies cosine similarities of images and texts with, if it says."""
+        return self.reads.logit_scale()
+
+    def ask(self, split: str, prompts: Sequence[Sequence[str]], decoding: Decoding) -> NDArray[Any]:
+        """Return what the backbone answers P prompts for each of the M items of a split.
+
+        (M, P) object array of str; each item has its seed, and answers are kept. For tuners that need
+        ``generate``.
+        """
+        index = self._index(split)
+        if len(prompts) != len(index):
+            raise PluginError(f"prompts for {len(prompts)} items of a split of {len(index)}", where="tuner")
+        return self.reads.ask(index, prompts, decoding, self.seed)
+
+    def _index(self, split: str) -> NDArray[np.int64]:
+        if split not in self.splits:
+            raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(self.splits))
+        return self.splits[split].index
 
 
 class Tuner(Protocol):

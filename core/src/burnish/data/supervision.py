@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 import scipy.sparse as sp
 
-from burnish.errors import DataError
+from burnish.errors import DataError, PluginError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,6 +72,45 @@ class Supervision(ABC):
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """Return every array of the record by name, for the fingerprint."""
 
+    @abstractmethod
+    def hide(self, positions: NDArray[np.int64]) -> Self:
+        """Return the supervision with nothing known of the items at `positions` (M,) int64.
+
+        The engine hides test items so from all that is shown to tuners and assessors: a record that keeps
+        anything of them, such as votes, gives it away.
+        """
+
+    @abstractmethod
+    def differs(self, other: Supervision) -> NDArray[np.bool_]:
+        """Return (N,) bool: what is said of the item is not the same in the two.
+
+        Raises:
+            DataError: they are of different kinds or lengths.
+        """
+
+    def corrected(self, other: Supervision, index: NDArray[np.int64]) -> Self:
+        """Return the supervision with what `other` says of the M items at `index` (M,) int64.
+
+        Raises:
+            DataError: it cannot stand in the place of this kind.
+        """
+        raise DataError(f"{other.word} cannot replace {self.word}", where="assess")
+
+    def _require_own_hide(self, kind: type[Supervision]) -> None:
+        """Refuse to hide a record that says more than its kind does: the rest would stay in sight."""
+        more = {item.name for item in fields(self)} - {item.name for item in fields(kind)}
+        if more:
+            what = f"{type(self).__name__} has {', '.join(sorted(more))} beside what {kind.__name__} has"
+            todo = "Write its `hide`, so that nothing of a test item is left in it"
+            raise PluginError(what, where="supervision", todo=todo)
+
+    def _require_like(self, other: Supervision) -> None:
+        """Refuse to compare with another kind or another number of items."""
+        if len(self) != len(other):
+            raise DataError(f"{len(other)} targets for {len(self)} items")
+        if not isinstance(other, type(self)):
+            raise DataError(f"{other.word} in the place of {self.word}")
+
     def with_weights(self, weights: NDArray[np.float32] | None) -> Self:
         """Return the same supervision with other weights (N,) float32."""
         return replace(self, weights=weights)
@@ -126,6 +165,27 @@ class Labels(Supervision):
     def take(self, index: NDArray[np.int64]) -> Labels:
         """Return the supervision of the M items at `index` (M,) int64."""
         return Labels(y=self.y[index], weights=None if self.weights is None else self.weights[index])
+
+    def hide(self, positions: NDArray[np.int64]) -> Self:
+        """Return the labels with those at `positions` unknown."""
+        self._require_own_hide(Labels)
+        y = self.y.copy()
+        y[positions] = UNKNOWN
+        return replace(self, y=y)
+
+    def differs(self, other: Supervision) -> NDArray[np.bool_]:
+        """Return (N,) bool: the label is another one."""
+        self._require_like(other)
+        changed: NDArray[np.bool_] = self.y != cast("Labels", other).y
+        return changed
+
+    def corrected(self, other: Supervision, index: NDArray[np.int64]) -> Self:
+        """Return the labels with those of `other` at `index`."""
+        if not isinstance(other, Labels):
+            return super().corrected(other, index)
+        y = self.y.copy()
+        y[index] = other.y
+        return replace(self, y=y)
 
     def counts(self, classes: int) -> NDArray[np.float64]:
         """Return (C,) float64 weighted counts per class; unknown items count nowhere."""
@@ -186,6 +246,31 @@ class MultiLabels(Supervision):
             weights=None if self.weights is None else self.weights[index],
         )
 
+    def hide(self, positions: NDArray[np.int64]) -> Self:
+        """Return the labels with every entry at `positions` unknown."""
+        self._require_own_hide(MultiLabels)
+        shown = np.ones((len(self), 1), dtype=bool)
+        shown[positions] = False
+        keep = sp.csr_array(shown)
+        observed = self._observed().multiply(keep)
+        return replace(self, positive=self.positive.multiply(keep), observed=observed)
+
+    def differs(self, other: Supervision) -> NDArray[np.bool_]:
+        """Return (N,) bool: an entry is present in one alone, or known in one alone."""
+        self._require_like(other)
+        others = cast("MultiLabels", other)
+        changed = np.diff((self.positive != others.positive).tocsr().indptr) > 0
+        if self.observed is not None or others.observed is not None:
+            known = self._observed() != others._observed()
+            changed |= np.diff(known.tocsr().indptr) > 0
+        return np.asarray(changed)
+
+    def _observed(self) -> sp.csr_array:
+        """Return the observed entries, written out where all are."""
+        if self.observed is not None:
+            return self.observed
+        return sp.csr_array(np.ones(self.positive.shape, dtype=bool))
+
     def counts(self, classes: int) -> NDArray[np.float64]:
         """Return (C,) float64 weighted counts of observed positives per class."""
         weights = np.ones(len(self)) if self.weights is None else self.weights.astype(np.float64)
@@ -241,6 +326,19 @@ class Texts(Supervision):
         """Return the supervision of the M items at `index` (M,) int64."""
         references = tuple(self.references[int(at)] for at in index)
         return Texts(references=references, weights=None if self.weights is None else self.weights[index])
+
+    def hide(self, positions: NDArray[np.int64]) -> Self:
+        """Return the texts without those at `positions`."""
+        self._require_own_hide(Texts)
+        gone = set(positions.tolist())
+        shown = tuple(() if row in gone else texts for row, texts in enumerate(self.references))
+        return replace(self, references=shown)
+
+    def differs(self, other: Supervision) -> NDArray[np.bool_]:
+        """Return (N,) bool: the acceptable texts are others."""
+        self._require_like(other)
+        pairs = zip(self.references, cast("Texts", other).references, strict=True)
+        return np.array([mine != theirs for mine, theirs in pairs], dtype=bool)
 
     def counts(self, classes: int) -> NDArray[np.float64]:
         """Return (C,) zeros: texts are no classes."""

@@ -15,7 +15,7 @@ Advance = Callable[[float], None]
 """Called with how much of the stage is done so far, in the stage's own units."""
 
 
-class Progress(Protocol):
+class Display(Protocol):
     """Where the engine says what it is doing."""
 
     @contextmanager
@@ -106,7 +106,7 @@ class Bars:
         self.console.print(line, markup=False)
 
 
-def progress(quiet: bool = False) -> Progress:
+def progress(quiet: bool = False) -> Display:
     """Return bars on a terminal, plain lines elsewhere, or silence; always on standard error."""
     if quiet:
         return Silent()

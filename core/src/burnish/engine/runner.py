@@ -1,38 +1,49 @@
-"""Running a plan: choices of tuning first, then the trials, stack by stack, then the summary.
+"""Running a plan's jobs, backbone by backbone. Whatever is finished is kept.
 
-Whatever is finished is kept.
+A value that several trials share is let go after its last use, and the features of a backbone once its rows
+are done. Trials that can be trained together are: a stack is the unit of commit.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from burnish.engine.environment import environment
-from burnish.engine.features.cache import FeatureCache
-from burnish.engine.inputs import Inputs
-from burnish.engine.jobs.fit import Fits, Fitted
-from burnish.engine.jobs.measure import Measuring
+from burnish.engine.fitting import Fitting, Planned, Stack
+from burnish.engine.jobs.choose import Chosen, choose
+from burnish.engine.jobs.data import Data
+from burnish.engine.jobs.features import Features, are_kept
+from burnish.engine.jobs.fit import Fitted
+from burnish.engine.jobs.measure import failed_record, measure, validate
 from burnish.engine.jobs.summarise import check_names, summarise
 from burnish.engine.predict.saved import save_predictor
-from burnish.engine.progress import Progress, Silent
-from burnish.engine.store import Candidate, Store
-from burnish.errors import StoreError
+from burnish.engine.progress import Display, Silent
+from burnish.engine.store import Candidate, Record, Store
+from burnish.engine.tools import Tools
+from burnish.engine.values import Executor, Values
+from burnish.errors import FitError
 from burnish.numeric import verify
+from burnish.plan.graph import Graph
 
 if TYPE_CHECKING:
     from burnish.manager import Manager
-    from burnish.plan import Choice, Plan, Trial
+    from burnish.plan import Choice, Plan, Row, Trial
 
 Save = Literal["first", "all", "none"]
 
+Place = tuple[str, str]
+
+TABLES_BYTES: Final = 256 << 20
+"""Features that may lie side by side, so that trials of several backbones share stacks."""
+
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How a plan is run. None of it changes a number, and none of it is in a key.
 
     Attributes:
@@ -40,17 +51,23 @@ class Options:
         offline: no hub is asked.
         save: which predictors are kept: of replicate 0 of every row, of all trials, or none.
         limit: stop after about this many trials; the study can be resumed. 0 for no limit.
-        progress: where to say what is going on.
+        display: where to show what is going on.
+        executor: runs the jobs; None for this process.
     """
 
     workers: int = 0
     offline: bool = False
     save: Save = "first"
     limit: int = 0
-    progress: Progress = field(default_factory=Silent)
+    display: Display = field(default_factory=Silent)
+    executor: Executor | None = None
 
 
-class Execution:
+class LimitReached(Exception):  # noqa: N818 - no error: what was asked for is done
+    """As many trials as were asked for are finished."""
+
+
+class Runner:
     """One run of a plan into a study folder that this process holds.
 
     Args:
@@ -61,14 +78,14 @@ class Execution:
         options: how to run.
     """
 
-    def __init__(self, plan: Plan, store: Store, folder: Path, manager: Manager, options: Options) -> None:
+    def __init__(self, plan: Plan, store: Store, folder: Path, manager: Manager, options: RunOptions) -> None:
         self.plan, self.store, self.folder, self.options = plan, store, folder, options
-        self.manager = manager
-        self.inputs = Inputs(
-            plan, manager, FeatureCache(), options.progress, workers=options.workers, offline=options.offline
-        )
-        self.measuring = Measuring(plan, self.inputs)
-        self.fits = Fits(self.inputs, plan.numeric.device)
+        how = {"display": options.display, "workers": options.workers, "offline": options.offline}
+        self.tools = Tools.of(plan, manager, **how)
+        self.graph = Graph(plan).add_all()
+        self.values = Values(self.graph, self.tools, store, options.executor)
+        self.fitting = Fitting(plan, self.values, store)
+        self._written = 0
 
     def run(self) -> None:
         """Do what is not done yet.
@@ -77,127 +94,158 @@ class Execution:
             MachineError: the machine is not the one the plan was made for.
         """
         verify(self.plan.numeric)
-        finished = self.store.finished()
-        missing = [trial for trial in self.plan.trials() if self.plan.measure_key(trial) not in finished]
-        if missing:
+        if self._missing():
             self.store.set_meta({"environment": json.dumps(environment(self.plan.numeric))})
-            # All rows, not only the missing ones: stacks are formed from the whole plan, as they were before
-            # a kill.
-            self.inputs.prepare(self.plan.rows)
-            self._keep_notes()
-            self._check_set_aside()
-            self._choose()
-            self._trials({self.plan.measure_key(trial) for trial in missing})
-            self._keep_notes()
-            self.inputs.release()
-        if {self.plan.measure_key(trial) for trial in self.plan.trials()} <= self.store.finished():
+            try:
+                self._work()
+            except LimitReached:
+                done = f"stopped after {self._written} trials (--limit); the same command without it goes on"
+                self.options.display.say(done)
+            finally:
+                self._keep_notes()
+        if not self._missing():
             self._summarise()
 
-    def _check_set_aside(self) -> None:
-        """Refuse to put rows beside others that were measured on other items."""
-        now, before = self.inputs.set_aside(), self.store.meta("set aside")
-        if before is not None and before != now and self.store.finished():
-            what = "other items are set aside as unusable than when its rows were measured"
-            raise StoreError(
-                what,
-                where=str(self.folder),
-                todo="Run with --fresh, so that all rows are measured on the same items",
-            )
-        self.store.set_meta({"set aside": now})
+    def _missing(self) -> list[Trial]:
+        finished = self.store.finished()
+        return [trial for trial in self.plan.trials() if self.plan.measure_key(trial) not in finished]
 
-    def _keep_notes(self) -> None:
-        for kind in {kind for kind, _ in self.inputs.notes}:
-            self.store.note(kind, [text for k, text in self.inputs.notes if k == kind])
+    def _work(self) -> None:
+        """Fit and measure candidates of tuning and trials until none is left.
 
-    # -- tuning ----------------------------------------------------------------------------------------------
-
-    def _choose(self) -> None:
-        made = self.store.choices()
-        open_choices = [choice for choice in self.plan.choices() if choice.key not in made]
-        if not open_choices:
-            return
-        tried = self.store.candidates()
-        trials = list(
-            {
-                self.plan.validation_key(t): t
-                for choice in open_choices
-                for _, ts in choice.candidates
-                for t in ts
-            }.values()
-        )
-        for stack in self.fits.run(
-            [(t, {}) for t in trials],
-            lambda t: self.plan.validation_key(t) not in tried,
-            "tuning on validation",
-        ):
-            self.store.add_candidates(
-                {
-                    self.plan.validation_key(fitted.trial): self.measuring.validation(fitted)
-                    for fitted in stack
-                }
-            )
-        tried = self.store.candidates()
-        for choice in open_choices:
-            self._decide(choice, tried)
-
-    def _decide(self, choice: Choice, tried: Mapping[str, Candidate]) -> None:
-        """Store the candidate with the best mean validation measure; the first one where several are equal.
-
-        A trial that no candidate could be trained in, such as one whose assessor kept nothing, says nothing
-        about any of them.
+        A choice over several backbones is made once all of them are through; its trials come after that.
         """
-        tried_here = [
-            [tried[self.plan.validation_key(trial)] for trial in trials] for _, trials in choice.candidates
-        ]
-        there = [any(math.isfinite(one.value) for one in column) for column in zip(*tried_here, strict=True)]
-        table: list[dict[str, Any]] = []
-        directions: set[str] = set()
-        for (options, _), row in zip(choice.candidates, tried_here, strict=True):
-            found = [one for one, kept in zip(row, there, strict=True) if kept or not any(there)]
-            directions |= {one.better for one in found if one.better}
-            mean = sum(one.value for one in found) / len(found)
-            error = next((one.error for one in found if one.error), "")
-            table.append({"options": dict(options), "value": mean, "trials": len(found), "error": error})
-        usable = [row for row in table if math.isfinite(row["value"])]
-        if not usable:
-            reasons = "; ".join(sorted({str(row["error"]) for row in table}))
-            self.store.add_choice(choice.key, choice.text, {}, table, f"no setting could be tuned: {reasons}")
-            self.options.progress.say(f"tuned {choice.text}: no setting could be trained: {reasons}")
-            return
-        sign = -1.0 if directions == {"down"} else 1.0
-        best = max(usable, key=lambda row: sign * row["value"])
-        self.store.add_choice(choice.key, choice.text, best["options"], table)
-        shown = ", ".join(f"{name}={value}" for name, value in best["options"].items())
-        self.options.progress.say(f"tuned {choice.text}: {shown}")
+        self._decide()
+        open_ = [*self._candidates(), *self._trials()]
+        for one in open_:
+            self.values.expect(self.values.reads(one.row, one.trial.replicate))
+        while open_:
+            for batch in self._batches(open_):
+                tried = [one for one in self._candidates() if _place(one.row) in batch]
+                self._fit(tried, "tuning on validation")
+                self._decide()
+                self._fit([one for one in self._ready() if _place(one.row) in batch], "trials")
+                self._drop_tables(batch)
+                self._keep_notes()
+            open_ = self._trials()
 
-    # -- trials ----------------------------------------------------------------------------------------------
+    # -- what is to be done ----------------------------------------------------------------------------------
 
-    def _trials(self, missing: set[str]) -> None:
-        choices = self.store.choices()
-        failed = {key: choice["error"] for key, choice in choices.items() if choice["error"]}
-        lost = [t for t in self.plan.trials() if t.tuned in failed and self.plan.measure_key(t) in missing]
-        if lost:
-            self.store.add(
-                [self.measuring.record(Fitted(t, t.row, {}, None, failed[t.tuned], 0.0, 1)) for t in lost]
+    def _candidates(self) -> list[Planned]:
+        """Return the candidates of open choices that are not tried yet."""
+        made, tried = self.store.choices(), self.store.candidates()
+        found: dict[str, Planned] = {}
+        for choice in self.plan.choices():
+            for _, trials in choice.candidates if choice.key not in made else ():
+                for trial in trials:
+                    key = self.plan.validation_key(trial)
+                    if key not in tried:
+                        found[key] = Planned(key, trial, trial.row, {}, "validation")
+        return list(found.values())
+
+    def _trials(self) -> list[Planned]:
+        """Return the trials that are not finished; with their tuned options, where these are chosen."""
+        made = self.store.choices()
+        found = []
+        for trial in self._missing():
+            chosen = made.get(trial.tuned, {"options": {}, "error": ""})
+            row, key = trial.row.with_options(chosen["options"]), self.plan.measure_key(trial)
+            found.append(Planned(key, trial, row, chosen["options"], "test", chosen["error"]))
+        return found
+
+    def _ready(self) -> list[Planned]:
+        """Return the trials that can be fitted now."""
+        made = self.store.choices()
+        return [one for one in self._trials() if not one.trial.tuned or one.trial.tuned in made]
+
+    def _batches(self, planned: Sequence[Planned]) -> Iterator[set[Place]]:
+        """Yield the backbones, in the order of the plan, whose trials are fitted next.
+
+        Those whose features are kept already come together as long as their tables fit; one whose features
+        have to be made comes alone, so that its rows are there before the next one's features are.
+        """
+        rows: dict[Place, list[Row]] = {}
+        for one in planned:
+            rows.setdefault(_place(one.row), []).append(one.row)
+        batch: set[Place] = set()
+        size = last = 0
+        for place, here in rows.items():
+            if batch and (size + last > TABLES_BYTES or not self._are_kept(here)):
+                yield batch
+                batch, size = set(), 0
+            batch.add(place)
+            last = self._load_tables(here)
+            size += last
+        if batch:
+            yield batch
+
+    def _load_tables(self, rows: Iterable[Row]) -> int:
+        """Load or make the features of rows; return how many bytes they are."""
+        found = [self.values.get(key) for key in self._table_keys(rows)]
+        return sum(one.table.nbytes for one in found if isinstance(one, Features))
+
+    def _are_kept(self, rows: Iterable[Row]) -> bool:
+        views = {
+            (row, view) for row in {row.digest: row for row in rows}.values() for view in row.feature_views()
+        }
+        data = [self.values.get(self.graph.data(row)) for row, _ in views]
+        return all(
+            isinstance(given, Data) and are_kept(self.tools, row.backbone, view, given)
+            for given, (row, view) in zip(data, views, strict=True)
+        )
+
+    def _drop_tables(self, batch: set[Place]) -> None:
+        for key in self._table_keys(row for row in self.plan.rows if _place(row) in batch):
+            self.values.drop(key)
+
+    def _table_keys(self, rows: Iterable[Row]) -> list[str]:
+        return list(dict.fromkeys(key for row in rows for key in self.graph.tables(row)))
+
+    # -- doing it --------------------------------------------------------------------------------------------
+
+    def _fit(self, planned: Sequence[Planned], name: str) -> None:
+        """Fit, measure and commit, a stack at a time."""
+        for stack in self.fitting.run(planned, name) if planned else ():
+            if stack[0][0].role == "validation":
+                self.store.add_candidates({one.key: self._validated(one, fitted) for one, fitted in stack})
+            else:
+                self._commit(self.fitting.commit(stack))
+            for one, _ in stack:
+                self.values.done(self.values.reads(one.row, one.trial.replicate))
+            if 0 < self.options.limit <= self._written:
+                raise LimitReached
+
+    def _validated(self, one: Planned, fitted: Fitted) -> Candidate:
+        measuring = self.fitting.measuring(one)
+        if isinstance(measuring, FitError):
+            return Candidate(math.nan, error=str(measuring))
+        return validate(self.plan, fitted, measuring)
+
+    def _commit(self, stack: Stack) -> None:
+        """Measure fits and store what came out."""
+        records = [self._measured(one, fitted) for one, fitted in stack]
+        self.store.add(records)
+        if not self._written and self._alike():
+            check_names(self.plan.report, records)
+        self._written += len(records)
+
+    def _measured(self, one: Planned, fitted: Fitted) -> Record:
+        measuring = self.fitting.measuring(one)
+        if isinstance(measuring, FitError):
+            return failed_record(self.plan, one.trial, str(measuring), self.tools)
+        record = measure(self.plan, one.trial, fitted, one.options, measuring)
+        wanted = {"all": True, "first": one.trial.replicate == 0, "none": False}[self.options.save]
+        if wanted and fitted.predictor is not None:
+            save_predictor(
+                self.folder,
+                one.key,
+                fitted.predictor,
+                one.row,
+                self.plan.numeric,
+                self.tools.manager,
+                measuring.given.dataset,
             )
-        chosen = {key: choice["options"] for key, choice in choices.items()}
-        trials: list[tuple[Trial, Mapping[str, Any]]] = [
-            (t, chosen.get(t.tuned, {})) for t in self.plan.trials() if t.tuned not in failed
-        ]
-        written = 0
-        for stack in self.fits.run(trials, lambda trial: self.plan.measure_key(trial) in missing, "trials"):
-            records = [self.measuring.record(fitted) for fitted in stack]
-            for fitted in stack:
-                self._save(fitted)
-            self.store.add(records)
-            if not written and self._alike():
-                check_names(self.plan.report, records)
-            written += len(records)
-            if 0 < self.options.limit <= written:
-                self.options.progress.say(
-                    f"stopped after {written} trials (--limit); the same command without it goes on"
-                )
-                return
+        return record
 
     def _alike(self) -> bool:
         """Return whether every trial has the same measures and test sets.
@@ -207,22 +255,35 @@ class Execution:
         rows = self.plan.rows
         return len({row.data.digest for row in rows}) == 1 and len({row.assess is None for row in rows}) == 1
 
-    def _save(self, fitted: Fitted) -> None:
-        wanted = self.options.save == "all" or (self.options.save == "first" and fitted.trial.replicate == 0)
-        if wanted and fitted.predictor is not None:
-            key = self.plan.measure_key(fitted.trial)
-            save_predictor(
-                self.folder,
-                key,
-                fitted.predictor,
-                fitted.row,
-                self.plan.numeric,
-                self.manager,
-                self.inputs.dataset(fitted.row),
-            )
+    def _decide(self) -> None:
+        """Make the choices whose candidates are all tried."""
+        made, tried = self.store.choices(), self.store.candidates()
+        for choice in self.plan.choices():
+            keys = [[self.plan.validation_key(t) for t in trials] for _, trials in choice.candidates]
+            if choice.key not in made and all(key in tried for row in keys for key in row):
+                reached = [[tried[key] for key in row] for row in keys]
+                options = [options for options, _ in choice.candidates]
+                chosen = choose(list(zip(options, reached, strict=True)))
+                self.store.add_choice(choice.key, choice.text, chosen.options, chosen.tried, chosen.error)
+                self.options.display.say(_said(choice, chosen))
+
+    def _keep_notes(self) -> None:
+        for kind in {kind for kind, _ in self.tools.notes}:
+            self.store.note(kind, [text for k, text in self.tools.notes if k == kind])
 
     def _summarise(self) -> None:
         key = self.plan.key()
         if self.store.summary(key) is None:
-            with self.options.progress.stage("summary", len(self.plan.rows), "rows"):
+            with self.options.display.stage("summary", len(self.plan.rows), "rows"):
                 self.store.set_summary(key, summarise(self.plan, self.store.records(terms=True)))
+
+
+def _place(row: Row) -> Place:
+    """Return what rows have in common that read the same features, but for views."""
+    return row.data.digest, row.backbone.digest
+
+
+def _said(choice: Choice, chosen: Chosen) -> str:
+    if chosen.error:
+        return f"tuned {choice.text}: {chosen.error.replace('could be tuned', 'could be trained', 1)}"
+    return f"tuned {choice.text}: " + ", ".join(f"{name}={value}" for name, value in chosen.options.items())

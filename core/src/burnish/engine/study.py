@@ -14,7 +14,7 @@ from burnish.engine.store import Store
 from burnish.errors import FitError
 
 if TYPE_CHECKING:
-    from burnish.engine.runner import Options
+    from burnish.engine.runner import RunOptions
     from burnish.manager import Manager
     from burnish.plan import Plan
 
@@ -24,7 +24,7 @@ def run_study(
     folder: Path,
     plan_text: str,
     manager: Callable[[], Manager],
-    options: Callable[[], Options],
+    options: Callable[[], RunOptions],
     *,
     fresh: bool = False,
     command: str = "",
@@ -53,14 +53,14 @@ def run_study(
         state = claim(store, plan, folder, plan_text)
         if state == "resume" and store.summary(plan.key()) is not None:
             return folder, "complete"
-        from burnish.engine.runner import Execution
+        from burnish.engine.runner import Runner
 
         how = options()
         if state == "extend":
-            how.progress.say(f"{folder} is extended with new rows; what is there is kept")
+            how.display.say(f"{folder} is extended with new rows; what is there is kept")
         if command:
             store.set_meta({"command": command})
-        Execution(plan, store, folder, manager(), how).run()
+        Runner(plan, store, folder, manager(), how).run()
         errors = [record.error for record in store.records(map(plan.measure_key, plan.trials())).values()]
         if errors and all(errors):
             raise FitError(f"no trial could be trained: {errors[0]}", where=str(folder))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import Any
 
-import numpy as np
 import torch
 
 from burnish.contracts.tuner import Run, Task
@@ -98,9 +97,9 @@ def fit_task(tuner: HeadTuner[Any], task: Task) -> HeadPredictor:
 
 def head_job(tuner: HeadTuner[Any], task: Task) -> HeadJob:
     """Return the trial that fitting a tuner to a task is."""
-    features = task.features("train")
-    targets, weights = target_arrays(task.supervision.take(task.splits["train"].index), len(task.classes))
-    rows = np.arange(len(features), dtype=np.int64)
+    rows = task.splits["train"].index
+    features = task.reads.features(training=True)
+    targets, weights = target_arrays(task.supervision.take(rows), len(task.classes))
     order = int(task.generator("order").integers(2**63))
     return HeadJob(
         tuner,

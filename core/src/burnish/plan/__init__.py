@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from burnish.numeric import Numeric
 from burnish.plan.build import build_plan
+from burnish.plan.graph import Job, JobKind
 from burnish.plan.model import (
     FORMAT,
     Choice,
-    Job,
-    JobKind,
     Part,
     ReportSpec,
     Row,

@@ -14,7 +14,7 @@ from burnish.manager import Manager, get_manager
 from burnish.plan import keys as settings
 from burnish.plan.model import Row
 from burnish.plan.normal import write_axis, write_numeric, write_part
-from burnish.plan.parts import NO_PART, ResolvedPart, Resolver
+from burnish.plan.parts import NO_PART, ResolvedPart, Resolver, no_tuner
 from burnish.plan.plan import Plan
 from burnish.recipe import PARTS, Recipe
 
@@ -32,18 +32,19 @@ MAX_TRIALS = 1_000_000
 ValueT = TypeVar("ValueT")
 
 
-def build_plan(recipe: Recipe, manager: Manager | None = None) -> Plan:
+def build_plan(recipe: Recipe, manager: Manager | None = None, *, trials: bool = True) -> Plan:
     """Return the plan of a recipe.
 
     Args:
         recipe: the recipe.
         manager: finds components; None for the process's.
+        trials: False for a plan of features, splits and assessments alone, whose recipe names no tuner.
 
     Raises:
         BurnishError: the recipe is wrong; a `CombinedError` where it is so in several places.
         MachineError: it asks for a device that is not there.
     """
-    return _Build(recipe, manager or get_manager()).plan()
+    return _Build(recipe, manager or get_manager(), trials).plan()
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class _ResolvedRow:
 
 
 class _Build:
-    def __init__(self, recipe: Recipe, manager: Manager) -> None:
-        self.recipe, self.manager = recipe, manager
+    def __init__(self, recipe: Recipe, manager: Manager, trials: bool) -> None:
+        self.recipe, self.manager, self.trials = recipe, manager, trials
         self.resolver = Resolver(recipe, manager)
         self.errors = self.resolver.errors
 
@@ -100,7 +101,7 @@ class _Build:
         axes, evaluators = self._axes(), self._evaluators()
         raise_all(self.errors)
         self._check_size(axes, replicates)
-        resolved = list(self._rows(axes))
+        resolved = list(self._rows(axes, evaluators))
         self._check_needs(resolved, evaluators)
         rows = tuple(row.row for row in resolved)
         settings.check_report(report, rows, recipe.where("report"))
@@ -157,7 +158,7 @@ class _Build:
     # -- axes ------------------------------------------------------------------------------------------------
 
     def _axes(self) -> _Axes:
-        for key, example in (("data", "./photos"), ("tuner", "linear")):
+        for key, example in (("data", "./photos"), ("tuner", "linear"))[: 2 if self.trials else 1]:
             if self.recipe.values.get(key) in (None, []):
                 self.errors.append(
                     RecipeError(
@@ -166,7 +167,8 @@ class _Build:
                         todo=f"Write for instance {key}: {example}",
                     )
                 )
-        data, tuner = self.resolver.axis("data"), self.resolver.axis("tuner")
+        data = self.resolver.axis("data")
+        tuner = self.resolver.axis("tuner") if self.trials else [no_tuner()]
         own = [_provides_loss(part) for part in tuner]
         loss = self.resolver.axis("loss", None if own and all(own) else _default_loss(data))
         noise, assess = self.resolver.chains("noise"), self.resolver.chains("assess")
@@ -208,12 +210,14 @@ class _Build:
         return []
 
     def _evaluators(self) -> list[ResolvedPart]:
+        if not self.trials:
+            return []
         parts = self.resolver.axis("evaluate", list(DEFAULT_EVALUATORS))
         return list({part.part.digest: part for part in parts}.values())
 
     # -- rows ------------------------------------------------------------------------------------------------
 
-    def _rows(self, axes: _Axes) -> Iterator[_ResolvedRow]:
+    def _rows(self, axes: _Axes, evaluators: Sequence[ResolvedPart]) -> Iterator[_ResolvedRow]:
         """Yield the rows in the recipe's order, each once."""
         seen: set[str] = set()
         for data, backbone, noise, assess, tuner in itertools.product(
@@ -230,6 +234,7 @@ class _Build:
                     loss.part if loss else None,
                     views or self._views(tuner),
                     views_vary=len(set(axes.views)) > 1,
+                    reads_features=_reads_features(backbone, assess, tuner, evaluators),
                 )
                 if row.digest not in seen:
                     seen.add(row.digest)
@@ -408,6 +413,19 @@ def _normal_axes(axes: _Axes) -> dict[str, Any]:
     if any(axes.views):
         normal["views"] = write_axis([f"fixed:{count}" if count else None for count in axes.views])
     return normal
+
+
+def _reads_features(
+    backbone: ResolvedPart,
+    assess: ResolvedPart | None,
+    tuner: ResolvedPart,
+    evaluators: Sequence[ResolvedPart],
+) -> bool:
+    """Return whether a row has features: its backbone makes them, and something reads them."""
+    if "features" not in backbone.provides:
+        return False
+    asks_alone = assess is None and "generate" in tuner.needs
+    return not asks_alone or any("features" in evaluator.needs for evaluator in evaluators)
 
 
 def _default_loss(data: Sequence[ResolvedPart]) -> str:

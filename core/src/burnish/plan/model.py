@@ -12,8 +12,6 @@ from typing import Any, Final, Literal
 from burnish.config import say_value
 from burnish.notation.part_text import parse_text
 
-JobKind = Literal["features", "corrupt", "assess", "fit", "measure", "summarise"]
-
 FORMAT: Final = 1
 """Version of keys and plan files: raising it makes every earlier key another one."""
 
@@ -258,6 +256,8 @@ class Row:
         views: fixed augmented views of each training item; 1 is the evaluation view alone.
         views_vary: whether the recipe compares numbers of views, which are then among the axes. It
             identifies nothing.
+        reads_features: whether anything reads features of the backbone: not where a language model is only
+            asked. It follows from the parts.
     """
 
     data: Part
@@ -268,6 +268,13 @@ class Row:
     loss: Part | None
     views: int
     views_vary: bool = False
+    reads_features: bool = True
+
+    def feature_views(self) -> list[int | None]:
+        """Return the views whose features the row reads, the evaluation view (None) first."""
+        if not self.reads_features:
+            return []
+        return [None] if self.views <= 1 else [None, *range(self.views)]
 
     def record(self) -> dict[str, Any]:
         """Return what makes the row again, as JSON."""
@@ -361,17 +368,4 @@ class Choice:
 
     key: str
     candidates: tuple[tuple[Mapping[str, Any], tuple[Trial, ...]], ...]
-    text: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """A node of the graph.
-
-    Its key is a Merkle hash of its kind, resolved parts, code identity and the keys of its inputs.
-    """
-
-    kind: JobKind
-    key: str
-    inputs: tuple[str, ...]
     text: str

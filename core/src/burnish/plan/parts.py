@@ -10,8 +10,9 @@ from typing import Any
 
 from burnish import fingerprint
 from burnish.config import describe, expand, make_config, part_text, paths, running, to_options
-from burnish.descriptors import Backbone, Source
+from burnish.descriptors import Backbone, Source, Tuner
 from burnish.errors import BurnishError, CombinedError, RecipeError, suggestion
+from burnish.installed.discovery import PluginInfo
 from burnish.manager import Component, Manager
 from burnish.notation.part_text import Use, read_use, set_option
 from burnish.plan.model import Part
@@ -49,6 +50,14 @@ class ResolvedPart:
     def needs(self) -> frozenset[str]:
         """What it needs."""
         return frozenset(self.component.descriptor.needs)
+
+
+def no_tuner() -> ResolvedPart:
+    """Return what stands in the place of a tuner where a plan has no trials."""
+    provides = frozenset({"own-loss", "control"})
+    descriptor = Tuner(name=NO_PART, target="", summary="No tuner: features, splits and assessments alone.")
+    part = Part("tuner", "burnish", NO_PART, {}, code="", fingerprint="", text=NO_PART)
+    return ResolvedPart(part, Component(PluginInfo("burnish"), descriptor), None, provides)
 
 
 class Resolver:

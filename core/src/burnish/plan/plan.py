@@ -2,10 +2,6 @@
 
 Nothing here imports torch or numpy: a study that is already complete is recognised from keys alone.
 
-Job kinds: ``features`` (data, backbone, view), ``corrupt`` (data, split, noise, replicate), ``assess``,
-``fit``, ``measure``, ``summarise`` (a row over its replicates; choosing tuned options is a summary of
-validation measures).
-
 Every key is a Merkle hash over resolved options, code identities and the keys of inputs. Whatever changes a
 number is in one; throughput settings (workers, stack size, verbosity, folder) are in none.
 """
@@ -18,10 +14,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 from burnish.numeric import Numeric
+from burnish.plan.graph import Graph, Job
 from burnish.plan.model import (
     Choice,
-    Job,
-    JobKind,
     Part,
     ReportSpec,
     Row,
@@ -92,25 +87,42 @@ class Plan:
             name, "features", self.data_key(row), row.backbone.digest, view, self.numeric.record()
         )
 
+    def usable_key(self, row: Row) -> str:
+        """Return the key of the job that tells which items can be used.
+
+        It is the key of all features of the data, since an item that one backbone cannot use is set aside for
+        all of them. Empty where every item has to be usable, and features show whether it is.
+        """
+        name = ("usable", row.data.digest)
+        if name not in self._known:
+            rows = self.rows_on(row)
+            if self.on_bad_input == "error" and all(other.reads_features for other in rows):
+                self._known[name] = ""
+            else:
+                read = [[self.features_key(other, view) for view in other.feature_views()] for other in rows]
+                self._key(name, "usable", self.data_key(row), read)
+        return self._known[name]
+
     def corrupt_key(self, row: Row, replicate: int) -> str:
         """Return the key of a corrupt job.
 
-        Split and noise of one replicate, whatever the backbone and the tuner.
+        Split and noise of one replicate, whatever the tuner, and, unless items are set aside, the backbone.
         """
         noise = tuple(part.digest for part in row.noise)
         name = ("corrupt", row.data.digest, noise, replicate)
-        return self._known.get(name) or self._key(
-            name, "corrupt", self.data_key(row), self.split.record(), noise, self.core, replicate
-        )
+        if name in self._known:
+            return self._known[name]
+        usable = [self.usable_key(row)] if self.on_bad_input == "skip" else []
+        given = [self.data_key(row), *usable]
+        return self._key(name, "corrupt", given, self.split.record(), noise, self.core, replicate)
 
     def assess_key(self, row: Row, replicate: int) -> str:
         """Return the key of an assess job; empty where nothing assesses."""
         if row.assess is None:
             return ""
-        inputs = (self.features_key(row, None), self.corrupt_key(row, replicate))
-        return self._key(
-            ("assess", inputs, row.assess.digest), "assess", inputs, row.assess.digest, self.core, replicate
-        )
+        inputs = (self.features_key(row, None), *self._views(row), self.corrupt_key(row, replicate))
+        name = ("assess", inputs, row.assess.digest)
+        return self._key(name, "assess", inputs, row.assess.digest, self.core, replicate)
 
     def fit_key(self, trial: Trial) -> str:
         """Return the key of a fit job."""
@@ -177,6 +189,10 @@ class Plan:
         return self._key(
             ("plan",), "plan", [self.measure_key(trial) for trial in self.trials()], self.report.record()
         )
+
+    def rows_on(self, row: Row) -> list[Row]:
+        """Return the rows on the same data."""
+        return [other for other in self.rows if other.data.digest == row.data.digest]
 
     # -- trials ----------------------------------------------------------------------------------------------
 
@@ -267,65 +283,4 @@ class Plan:
 
     def jobs(self) -> tuple[Job, ...]:
         """Return the whole graph, inputs before what they feed, each shared job once."""
-        graph = _Graph(self)
-        for choice in self.choices():
-            measures = [graph.validation(trial) for _, trials in choice.candidates for trial in trials]
-            graph.add("summarise", choice.key, measures, f"choose {choice.text}")
-        for row in self.rows:
-            measures = [graph.measure(trial) for trial in self.trials_of(row)]
-            graph.add("summarise", self.row_key(row), measures, ", ".join(row.axes().values()))
-        return tuple(graph.jobs.values())
-
-
-class _Graph:
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.jobs = plan, dict[str, Job]()
-
-    def add(self, kind: JobKind, key: str, inputs: list[str], label: str) -> str:
-        if key not in self.jobs:
-            self.jobs[key] = Job(kind, key, tuple(dict.fromkeys(inputs)), label)
-        return key
-
-    def validation(self, trial: Trial) -> str:
-        key = self.plan.validation_key(trial)
-        return (
-            key
-            if key in self.jobs
-            else self.add("measure", key, [self.fit(trial)], f"validate {self._label(trial)}")
-        )
-
-    def measure(self, trial: Trial) -> str:
-        key = self.plan.measure_key(trial)
-        return (
-            key
-            if key in self.jobs
-            else self.add("measure", key, [self.fit(trial)], f"measure {self._label(trial)}")
-        )
-
-    def fit(self, trial: Trial) -> str:
-        key, row, plan = self.plan.fit_key(trial), trial.row, self.plan
-        if key in self.jobs:
-            return key
-        evaluation = self.features(row, None)
-        inputs = [evaluation] if row.views <= 1 else [self.features(row, view) for view in range(row.views)]
-        corrupt = plan.corrupt_key(row, trial.replicate)
-        noise = row.axes()["noise"]
-        inputs.append(
-            self.add("corrupt", corrupt, [], f"{row.data.text}, {noise}, replicate {trial.replicate}")
-        )
-        if row.assess is not None:
-            label = f"{row.assess.text} on {row.backbone.text}, {noise}, replicate {trial.replicate}"
-            inputs.append(
-                self.add("assess", plan.assess_key(row, trial.replicate), [evaluation, corrupt], label)
-            )
-        if trial.tuned:
-            inputs.append(trial.tuned)
-        return self.add("fit", key, inputs, self._label(trial))
-
-    def features(self, row: Row, view: int | None) -> str:
-        label = f"{row.data.text} through {row.backbone.text}" + ("" if view is None else f", view {view}")
-        return self.add("features", self.plan.features_key(row, view), [], label)
-
-    @staticmethod
-    def _label(trial: Trial) -> str:
-        return f"{trial.row.tuner.text} on {trial.row.backbone.text}, replicate {trial.replicate}"
+        return tuple(Graph(self).add_all().jobs.values())

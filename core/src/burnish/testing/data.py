@@ -15,7 +15,7 @@ import numpy as np
 from burnish.contracts.backbone import View
 from burnish.contracts.noise import Assessment, CorruptionInput
 from burnish.contracts.scores import Scores
-from burnish.contracts.tuner import Adapted, Run, Task
+from burnish.contracts.tuner import Adapted, FeaturesAlone, Reads, Task
 from burnish.data import (
     Classes,
     Dataset,
@@ -28,12 +28,13 @@ from burnish.data import (
     stack_ids,
     uniforms,
 )
-from burnish.engine import seeds
 from burnish.engine.jobs.outcome import TrialOutcome
-from burnish.errors import BurnishError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from burnish.contracts.tuner import SplitInputs
+    from burnish.testing.towers import PracticeTowers
 
 SENTENCES = (
     "the cat sat on the mat",
@@ -203,29 +204,16 @@ def practice(
     moved = np.stack([features] + [features + np.float32(0.01 * v) for v in range(1, views)], axis=1)
     shown = {name: split for name, split in splits.items() if name != "test"}
     asked: list[str] = []
-
-    def features_of(split: str) -> NDArray[np.float32]:
-        asked.append(split)
-        if split not in shown:
-            raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(shown))
-        return np.array(
-            moved[shown[split].index] if split == "train" else features[shown[split].index][:, None, :]
-        )
-
-    task = Task(
+    task = WatchedTask(
         classes=class_names(classes),
         splits=shown,
         supervision=Labels(y=observed),
         assessment=None,
         loss=loss,
         groups={},
-        features=features_of,
-        generator=lambda role: seeds.generator(f"fit {role}", replicate),
-        seed=seeds.seed("init", replicate),
-        run=Run(),
-        class_embeddings=lambda templates, at=None: text_features(classes, dim, templates)[
-            :, slice(None) if at is None else at
-        ],
+        reads=_Blobs(moved, class_names(classes).names),
+        replicate=replicate,
+        asked=asked,
     )
     test = splits["test"].index
     return Practice(task, features[test], y[test], asked)
@@ -250,8 +238,6 @@ def practice_on_pictures(
         relabel: what becomes of the labels of training and validation items.
         replicate: whose randomness.
     """
-    import torch
-
     from burnish.testing.towers import SIDE, PracticeTowers
 
     rng = np.random.default_rng(0)
@@ -268,41 +254,80 @@ def practice_on_pictures(
     observed[splits["test"].index] = -1
     towers, asked, names = PracticeTowers(), list[str](), class_names(classes)
 
-    def index_of(split: str) -> NDArray[np.int64]:
-        asked.append(split)
-        if split not in shown:
-            raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(shown))
-        return shown[split].index
-
     everything = towers.encode(towers.prepare(items, View(), ids)).numpy()
-
-    def embed(templates: Sequence[str], at: NDArray[Any] | None = None) -> NDArray[np.float32]:
-        asked_for = names if at is None else names.subset(at)
-        ids = towers.tokenise(
-            [template.replace("{}", name) for template in templates for name in asked_for.names]
-        )
-        with torch.no_grad():
-            return np.array(towers.encode_embedded(towers.embed_tokens(ids), ids).numpy()).reshape(
-                len(templates), len(asked_for), -1
-            )
-
-    task = Task(
+    task = WatchedTask(
         classes=names,
         splits=shown,
         supervision=Labels(y=observed),
         assessment=None,
         loss=loss,
         groups={},
-        features=lambda split: np.array(everything[index_of(split)][:, None, :]),
-        generator=lambda role: seeds.generator(f"fit {role}", replicate),
-        seed=seeds.seed("init", replicate),
-        run=Run(),
-        class_embeddings=embed,
-        backbone=lambda: towers,
-        inputs=lambda split: _Pictures(towers, items, ids, index_of(split), replicate),
+        reads=_PictureReads(towers, items, ids, everything),
+        replicate=replicate,
+        asked=asked,
     )
     test = splits["test"].index
     return Practice(task, everything[test], y[test], asked, towers, ([items[i] for i in test], ids[test]))
+
+
+@dataclass(frozen=True, eq=False)
+class WatchedTask(Task):
+    """A task that remembers which splits its tuner asked for.
+
+    Attributes:
+        asked: their names, in the order they were asked for.
+    """
+
+    asked: list[str] = field(default_factory=list)
+
+    def _index(self, split: str) -> NDArray[np.int64]:
+        self.asked.append(split)
+        return super()._index(split)
+
+
+class _Blobs(FeaturesAlone):
+    """Reads features, and makes some for class names (`burnish.contracts.tuner.Reads`)."""
+
+    def __init__(self, table: NDArray[np.float32], names: Sequence[str]) -> None:
+        super().__init__(table)
+        self.names = list(names)
+
+    def class_embeddings(self, classes: Classes, templates: Sequence[str]) -> NDArray[np.float32]:
+        """Return (P, C, D) float32."""
+        columns = [self.names.index(name) for name in classes.names]
+        return text_features(len(self.names), self.table.shape[2], templates)[:, columns]
+
+
+@dataclass(frozen=True, eq=False)
+class _PictureReads(Reads):
+    """Reads pictures and runs the practice towers (`burnish.contracts.tuner.Reads`)."""
+
+    towers: PracticeTowers
+    items: Sequence[Item]
+    ids: NDArray[np.uint8]
+    table: NDArray[np.float32]
+
+    def features(self, training: bool) -> NDArray[np.float32]:
+        """Return (N, 1, D) float32."""
+        return self.table[:, None, :]
+
+    def backbone(self) -> PracticeTowers:
+        """Return the towers."""
+        return self.towers
+
+    def inputs(self, index: NDArray[Any], replicate: int) -> SplitInputs:
+        """Return the pictures at positions `index`."""
+        return _Pictures(self.towers, self.items, self.ids, index, replicate)
+
+    def class_embeddings(self, classes: Classes, templates: Sequence[str]) -> NDArray[np.float32]:
+        """Return (P, C, D) float32 of class names in templates."""
+        import torch
+
+        texts = [template.replace("{}", name) for template in templates for name in classes.names]
+        ids = self.towers.tokenise(texts)
+        with torch.no_grad():
+            found = self.towers.encode_embedded(self.towers.embed_tokens(ids), ids).numpy()
+        return np.array(found).reshape(len(templates), len(classes), -1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from burnish.contracts.tuner import Run, Task
+from burnish.contracts.tuner import Reads
 from burnish.data import Labels, Split, Supervision, Texts
-from burnish.engine import seeds
 from burnish.engine.answers.answers import ask, item_seeds
-from burnish.errors import BurnishError
-from burnish.testing.data import Practice, class_names, items_of
+from burnish.testing.data import Practice, WatchedTask, class_names, items_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,35 +106,41 @@ def practice_on_texts(
         supervision = Texts(
             references=tuple((names.names[column],) if column >= 0 else () for column in observed)
         )
-    backbone, asked, seed = model or PracticeModel(), list[str](), seeds.seed("init", replicate)
-
-    def index_of(split: str) -> NDArray[np.int64]:
-        asked.append(split)
-        if split not in shown:
-            raise BurnishError(f"a tuner has no split {split!r}", possible=", ".join(shown))
-        return shown[split].index
-
-    def answers(split: str, prompts: Sequence[Sequence[str]], decoding: Decoding) -> NDArray[Any]:
-        return ask(lambda: backbone, prompts, decoding, item_seeds(ids[index_of(split)], seed))
-
-    def no_features(split: str) -> NDArray[np.float32]:
-        raise BurnishError(f"this backbone makes no features, also none of {split}")
-
-    task = Task(
+    backbone, asked = model or PracticeModel(), list[str]()
+    task = WatchedTask(
         classes=class_names(0) if references else names,
         splits=shown,
         supervision=supervision,
         assessment=None,
         loss=None,
         groups={},
-        features=no_features,
-        generator=lambda role: seeds.generator(f"fit {role}", replicate),
-        seed=seed,
-        run=Run(),
-        backbone=lambda: backbone,
-        texts=lambda split: [texts[row] for row in index_of(split)],
-        ask=answers,
+        reads=_TextReads(backbone, texts, ids),
+        replicate=replicate,
+        asked=asked,
     )
     test = splits["test"].index
     rows = np.zeros((len(test), 1), dtype=np.float32)
     return TextPractice(task, rows, y[test], asked, backbone, None, [texts[row] for row in test])
+
+
+@dataclass(frozen=True, eq=False)
+class _TextReads(Reads):
+    """Reads texts and asks the practice model (`burnish.contracts.tuner.Reads`)."""
+
+    model: Any
+    items: Sequence[str]
+    ids: NDArray[np.uint8]
+
+    def backbone(self) -> Any:
+        """Return the model."""
+        return self.model
+
+    def texts(self, index: NDArray[Any]) -> list[str]:
+        """Return the texts at positions `index`."""
+        return [self.items[position] for position in index]
+
+    def ask(
+        self, index: NDArray[Any], prompts: Sequence[Sequence[str]], decoding: Decoding, seed: int
+    ) -> NDArray[Any]:
+        """Return (M, P) answers."""
+        return ask(lambda: self.model, prompts, decoding, item_seeds(self.ids[index], seed))

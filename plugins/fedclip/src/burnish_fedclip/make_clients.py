@@ -16,14 +16,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from burnish.api import plan_of
+import burnish
 from burnish.blocks.text_classifier import ensemble, scale_of
-from burnish.engine.features.cache import FeatureCache
-from burnish.engine.inputs import Inputs
-from burnish.engine.jobs.fit import Fits
 from burnish.engine.progress import Plain
 from burnish.errors import BurnishError
-from burnish.manager import get_manager
 from burnish_fedclip import FedCLIPConfig
 from burnish_fedclip.models import AttentionAdapter
 from burnish_fedclip.server import Group
@@ -41,12 +37,7 @@ def task_of(data: str, backbone: str) -> Task:
 
     Features of training and validation items, and the text tower.
     """
-    manager = get_manager()
-    recipe = {"data": data, "backbone": backbone, "tuner": "fedclip/fedclip", "replicates": 1}
-    plan = plan_of({key: value for key, value in recipe.items() if value})
-    inputs = Inputs(plan, manager, FeatureCache(), Plain(sys.stderr))
-    inputs.prepare(plan.rows)
-    return Fits(inputs, plan.numeric.device).task(plan.rows[0], 0)
+    return burnish.task(data, backbone or None, display=Plain(sys.stderr))
 
 
 def make(task: Task, config: FedCLIPConfig, number: int | None, out: Path) -> tuple[Group, int]:

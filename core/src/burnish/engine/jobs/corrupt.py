@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from burnish.contracts.noise import Corruption, CorruptionInput, Corruptor
-from burnish.data import Dataset, Labels, MultiLabels, Split, Supervision, Texts, uniforms
+from burnish.data import Dataset, Labels, Split, Supervision, uniforms
 from burnish.engine.jobs.splits import Splits
 from burnish.errors import DataError
 
@@ -75,11 +74,11 @@ def corrupt(
             _check(name, given, result)
             supervision = result.supervision
             parts[split_name] = Split(split_name, np.sort(result.index))
-    changed = differs(dataset.supervision, supervision)
+    changed = dataset.supervision.differs(supervision)
     unlabelled = [split.index for split in parts.values() if split.role in ("test", "pool")]
     noisy = [split for split in parts.values() if split.role not in ("test", "pool") and len(split)]
     rates: dict[str, float] = {split.role: float(changed[split.index].mean()) for split in noisy}
-    hidden = hide(supervision, np.concatenate([*unlabelled, np.empty(0, dtype=np.int64)]))
+    hidden = supervision.hide(np.concatenate([*unlabelled, np.empty(0, dtype=np.int64)]))
     truth = _truth(dataset)
     judged = (dataset.truth or dataset.supervision).known
     return Corrupted(Splits(parts, splits.notes), hidden, truth, judged, changed, rates)
@@ -90,65 +89,6 @@ def _truth(dataset: Dataset) -> Supervision:
     if isinstance(dataset.truth, Labels) and isinstance(dataset.supervision, Labels):
         return replace(dataset.truth, y=np.where(dataset.truth.known, dataset.truth.y, dataset.supervision.y))
     return dataset.truth or dataset.supervision
-
-
-def differs(first: Supervision, second: Supervision) -> NDArray[np.bool_]:
-    """Return (N,) bool: what is said of the item is not the same in the two.
-
-    Raises:
-        DataError: they are of different kinds or lengths.
-    """
-    if len(first) != len(second):
-        raise DataError(f"{len(second)} targets for {len(first)} items")
-    if isinstance(first, Labels) and isinstance(second, Labels):
-        changed: NDArray[np.bool_] = first.y != second.y
-        return changed
-    if isinstance(first, MultiLabels) and isinstance(second, MultiLabels):
-        other = np.zeros(len(first), dtype=bool)
-        for mine, theirs in ((first.positive, second.positive), (_observed(first), _observed(second))):
-            other |= np.diff((mine != theirs).tocsr().indptr) > 0
-        return other
-    if isinstance(first, Texts) and isinstance(second, Texts):
-        return np.array(
-            [mine != theirs for mine, theirs in zip(first.references, second.references, strict=True)],
-            dtype=bool,
-        )
-    raise DataError(f"{second.word} in the place of {first.word}")
-
-
-def _observed(supervision: MultiLabels) -> sp.csr_array:
-    return (
-        sp.csr_array(np.ones(supervision.positive.shape, dtype=bool))
-        if supervision.observed is None
-        else supervision.observed
-    )
-
-
-def hide(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
-    """Return the supervision with the targets at `positions` unknown."""
-    if isinstance(supervision, Labels):
-        y = supervision.y.copy()
-        y[positions] = -1
-        return replace(supervision, y=y)
-    if isinstance(supervision, MultiLabels):
-        keep = np.ones(len(supervision), dtype=bool)
-        keep[positions] = False
-        rows = keep[:, None]
-        observed = (
-            np.ones(supervision.positive.shape, dtype=bool)
-            if supervision.observed is None
-            else supervision.observed.toarray()
-        )
-        return replace(supervision, positive=supervision.positive.toarray() & rows, observed=observed & rows)
-    if isinstance(supervision, Texts):
-        gone = set(positions.tolist())
-        return replace(
-            supervision,
-            references=tuple(
-                () if row in gone else texts for row, texts in enumerate(supervision.references)
-            ),
-        )
-    raise DataError(f"supervision of type {type(supervision).__name__} cannot be hidden")
 
 
 def study_salt(dataset: Dataset) -> str:
@@ -210,7 +150,7 @@ def _rows(dataset: Dataset, index: NDArray[np.int64]) -> Callable[[], NDArray[An
 def _check(name: str, given: CorruptionInput, result: Corruption) -> None:
     where, supervision, index = f"noise {name}", result.supervision, result.index
     try:
-        changed = differs(given.supervision, supervision)
+        changed = given.supervision.differs(supervision)
     except DataError as error:
         raise DataError(f"returned {error.what}", where=where) from error
     if not np.array_equal(changed, result.changed):

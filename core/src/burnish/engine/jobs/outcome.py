@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,6 @@ import numpy as np
 from burnish.contracts.evaluator import Answers
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Prompted
-from burnish.engine.jobs.corrupt import hide
 from burnish.errors import PluginError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class TrialOutcome:
         judged_items: (N,) bool, the clean target is known; the others are neither right nor wrong.
         observed: targets of all items as observed.
         embed: gives text features of the class names in templates; None without a text tower.
+        calls: a context for calls of the predictor, which says whose code it is that fails.
     """
 
     predictor: Predictor
@@ -56,6 +57,7 @@ class TrialOutcome:
     judged_items: NDArray[np.bool_] | None = None
     observed: Supervision | None = None
     embed: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
+    calls: Callable[[], AbstractContextManager[None]] = nullcontext
     _scores: dict[str, Scores] = field(default_factory=dict)
     _embeddings: dict[str, Any] = field(default_factory=dict)
 
@@ -82,7 +84,8 @@ class TrialOutcome:
     def scores(self, split: str) -> Scores:
         """Return scores of the split's items; each split is predicted once."""
         if split not in self._scores:
-            self._scores[split] = self.predictor.predict(self._read(split))
+            with self.calls():
+                self._scores[split] = self.predictor.predict(self._read(split))
         return self._scores[split]
 
     def targets(self, split: str) -> Supervision:
@@ -96,7 +99,8 @@ class TrialOutcome:
     def embeddings(self, split: str) -> NDArray[Any] | None:
         """Return (M, E) what the tuner's last layer reads."""
         if split not in self._embeddings:
-            self._embeddings[split] = self.predictor.embed(self._read(split))
+            with self.calls():
+                self._embeddings[split] = self.predictor.embed(self._read(split))
         embedded: NDArray[Any] | None = self._embeddings[split]
         return embedded
 
@@ -160,7 +164,7 @@ class TrialOutcome:
 
         Targets of test sets are not in it.
         """
-        hidden = hide(self.shown, np.arange(len(self.shown), dtype=np.int64))
+        hidden = self.shown.hide(np.arange(len(self.shown), dtype=np.int64))
         known = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return _Blind(**known | {"truth": None, "judged_items": None, "shown": hidden})
 

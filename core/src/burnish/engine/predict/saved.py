@@ -22,6 +22,8 @@ from burnish.plan import Numeric, Part
 from burnish.plan.parts import read_part
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from burnish.contracts.tuner import Predictor
     from burnish.manager import Manager
     from burnish.plan import Row
@@ -51,8 +53,6 @@ def save_predictor(
         manager: gives the versions of its plugins.
         dataset: what it was trained on.
     """
-    from safetensors.torch import save
-
     folder = ensure_folder(study / "predictors" / key[:16])
     meta = {
         "format": FORMAT,
@@ -69,13 +69,33 @@ def save_predictor(
         "info": dict(predictor.info()),
         "trained on": {"data": row.data.text, "noise": [part.text for part in row.noise]},
     }
-    write_atomic(
-        folder / MODEL,
-        save({name: tensor.detach().cpu().contiguous() for name, tensor in predictor.state().items()}),
-    )
+    write_atomic(folder / MODEL, as_bytes(predictor.state()))
     # The meta file last: a folder without it is no predictor.
     write_atomic(folder / META, json.dumps(meta, indent=1, ensure_ascii=False).encode())
     return folder
+
+
+def as_bytes(state: Mapping[str, Tensor]) -> bytes:
+    """Return tensors by name as the content of a safetensors file."""
+    from safetensors.torch import save
+
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+
+
+def from_bytes(content: bytes) -> Mapping[str, Tensor]:
+    """Return the tensors of a safetensors file's content.
+
+    Raises:
+        ModelFileError: it is damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors: Mapping[str, Tensor] = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise ModelFileError(f"model.safetensors is damaged: {error}") from error
+    return tensors
 
 
 def _component(part: Part, manager: Manager) -> dict[str, Any]:
@@ -152,19 +172,15 @@ def _read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def _read_tensors(path: Path) -> Mapping[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
+def _read_tensors(path: Path) -> Mapping[str, Tensor]:
     if not path.is_file():
         raise ModelFileError("model.safetensors is missing", where=str(path))
     with translate_os_errors(path):
         content = path.read_bytes()
     try:
-        tensors: Mapping[str, Any] = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise ModelFileError(f"model.safetensors is damaged: {error}", where=str(path)) from error
-    return tensors
+        return from_bytes(content)
+    except ModelFileError as error:
+        raise ModelFileError(error.what, where=str(path)) from error
 
 
 def _part(record: Mapping[str, Any]) -> Part:
