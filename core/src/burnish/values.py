@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from burnish.contracts.noise import Assessment
 
 PartText = str | Mapping[str, Any]
-"""A component with its options, as a recipe writes it: ``"tiny:noise=0.3"`` or ``{"use": ..., "with": ...}``."""
+"""A component with its options, as a recipe writes it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def features(data: PartText, backbone: PartText | None = None, **how: Any) -> Fe
         data: a source or a path, as a recipe writes it.
         backbone: a backbone; not needed where the data is features.
         how: ``settings`` such as ``["on_bad_input=skip"]``; ``numeric``, ``device`` and ``threads`` as of
-            `burnish.run`; ``workers``, threads that decode; ``offline``; ``display``, where progress is shown.
+            `burnish.run`; ``workers``, threads that decode; ``offline``; ``display``, for progress.
 
     Raises:
         BurnishError: the parts are wrong, or the data cannot be read.
@@ -216,7 +216,7 @@ def task(
     job = _job(parts, replicate, _How(**how))
     made = None if loss is None else job.tools.made(read_part("loss", loss, get_manager()).part)
     run = Run(job.tools.numeric.device)
-    return make_task(job.reads(), job.shown(), replicate, run, loss=made)
+    return make_task(job.reads(), job.shown(), job.dataset().columns, replicate, run, loss=made)
 
 
 def assess(

@@ -16,7 +16,6 @@ from burnish.contracts import Decoding, Scores
 from burnish.data import Classes, Labels, Texts, content_id, stack_ids
 from burnish.engine.answers.answers import AT_ONCE, AnswerCache, AnswerSpec, ask, item_seeds
 from burnish.engine.answers.care import list_answers, prune_answers, verify_answers
-from burnish.engine.jobs.corrupt import differs, hide
 from burnish.errors import DataError, MachineError, PluginError
 from burnish.numeric import detect
 from burnish.plan import Part
@@ -200,11 +199,11 @@ def test_texts_are_taken_and_hidden(references, data):
     taken = texts.take(index)
     assert list(taken.references) == [tuple(references[i]) for i in index]
     assert texts.known.tolist() == [bool(row) for row in references]
-    hidden = hide(texts, index)
+    hidden = texts.hide(index)
     assert [not row for row in hidden.references] == [
         i in index or not row for i, row in enumerate(references)
     ]
-    changed = differs(texts, hidden)
+    changed = texts.differs(hidden)
     assert changed.tolist() == [i in index and bool(row) for i, row in enumerate(references)]
     assert (texts.fingerprint() == hidden.fingerprint()) == (not changed.any())
 
@@ -219,7 +218,7 @@ def test_texts_are_checked():
     assert weighted.fingerprint() != weighted.with_weights(None).fingerprint()
     assert weighted.counts(0).shape == (0,)
     with pytest.raises(DataError, match="in the place of"):
-        differs(weighted, Labels(y=np.zeros(2, dtype=np.int64)))
+        weighted.differs(Labels(y=np.zeros(2, dtype=np.int64)))
 
 
 def test_scores_in_words():

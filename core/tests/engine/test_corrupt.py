@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from burnish.contracts.noise import Corruption
 from burnish.data import Classes, Dataset, Labels, MultiLabels, Split, content_id
-from burnish.engine.jobs.corrupt import corrupt, hide
+from burnish.engine.jobs.corrupt import corrupt
 from burnish.engine.jobs.splits import Splits, draw
 from burnish.errors import DataError
 from burnish.plan import SplitSpec
@@ -148,6 +148,6 @@ def test_where_the_truth_is_unknown_the_label_stands_for_it_and_nothing_is_judge
 
 def test_hidden_entries_of_multi_labels_are_unobserved():
     positive = sp.csr_array(np.array([[1, 0], [1, 1], [0, 1]], dtype=bool))
-    hidden = hide(MultiLabels(positive=positive), np.array([1]))
+    hidden = MultiLabels(positive=positive).hide(np.array([1]))
     assert hidden.known.tolist() == [True, False, True]
     assert hidden.positive.toarray().tolist() == [[True, False], [False, False], [False, True]]

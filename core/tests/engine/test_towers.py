@@ -11,7 +11,7 @@ import pytest
 import towers_plugin
 
 from burnish.data import Classes
-from burnish.engine.jobs.task import prompts_of
+from burnish.engine.features.prompts import prompts_of
 from burnish.engine.predict.saved import load_predictor
 from burnish.engine.runner import Options
 from burnish.engine.store import Store

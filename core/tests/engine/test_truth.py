@@ -10,15 +10,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from burnish.engine.inputs import Inputs
 from cheats import COMPONENT, RATE, STRATEGIES, item_key
 
 from burnish.contracts.noise import Evidence
 from burnish.data import Classes, Labels, content_id, seeds, stack_ids, uniforms
-from burnish.engine.features.cache import FeatureCache
-from burnish.engine.progress import Silent
+from burnish.engine.tools import Tools
+from burnish.engine.values import Values
 from burnish.manager import Manager
 from burnish.plan import build_plan
+from burnish.plan.graph import Graph
 from burnish.recipe import make_recipe
 from burnish.testing.assessor import auroc
 
@@ -45,17 +45,15 @@ def honest(tmp_path_factory):
             "evaluate": "never",
         }
         plan = build_plan(make_recipe({**parts, "replicates": SEEDS}), manager)
-        with FeatureCache() as cache:
-            inputs = Inputs(plan, manager, cache, Silent())
-            (row,) = plan.rows
-            inputs.prepare([row])
-            found = {name: [] for name in STRATEGIES}
-            for replicate in range(SEEDS):
-                seen = inputs.seen(row, replicate)
-                wrong = seen.corrupted.changed[seen.assessment.index]
-                assert wrong.mean() == pytest.approx(RATE, abs=0.001)
-                for name, table in seen.assessment.tables.items():
-                    found[name].append(auroc(np.array(table.columns["suspicion"]), wrong))
+        values = Values(Graph(plan), Tools.of(plan, manager))
+        (row,) = plan.rows
+        found = {name: [] for name in STRATEGIES}
+        for replicate in range(SEEDS):
+            shown = values.get(values.graph.shown(row, replicate))
+            wrong = shown.corrupted.changed[shown.assessment.index]
+            assert wrong.mean() == pytest.approx(RATE, abs=0.001)
+            for name, table in shown.assessment.tables.items():
+                found[name].append(auroc(np.array(table.columns["suspicion"]), wrong))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 

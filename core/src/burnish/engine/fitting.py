@@ -123,7 +123,8 @@ class Fitting:
         reads = RowReads(dataset, row.backbone, self.tools.backbones, measuring.tables)
         run = Run(self.tools.numeric.device, progress)
         loss = self.tools.made(row.loss) if row.loss else None
-        return dataset.name, task(reads, measuring.shown, one.trial.replicate, run, "fit", loss)
+        replicate = one.trial.replicate
+        return dataset.name, task(reads, measuring.shown, dataset.columns, replicate, run, "fit", loss)
 
     # -- fits ------------------------------------------------------------------------------------------------
 

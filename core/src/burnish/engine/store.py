@@ -134,37 +134,6 @@ class Record:
     stack: int = 1
 
 
-@dataclass(frozen=True)
-class AssessmentRecord:
-    """TEMP."""
-
-    key: str
-    axes: Mapping[str, str]
-    replicate: int
-    positions: bytes = b""
-    ids: bytes = b""
-    given: bytes | None = None
-    clean_probability: bytes | None = None
-    keep: bytes | None = None
-    weight: bytes | None = None
-    corrected: bytes | None = None
-    tables: tuple[Mapping[str, Any], ...] = ()
-    seconds: float = 0.0
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class PendingFit:
-    """TEMP."""
-
-    key: str
-    state: bytes
-    info: str
-    options: str
-    seconds: float
-    stack: int
-
-
 def extras_of(items: Iterable[Table | Curve]) -> tuple[dict[str, Any], ...]:
     """Return tables or curves as JSON values."""
     return tuple(_plain(asdict(item)) for item in items)
@@ -267,23 +236,6 @@ class Store:
         """Return (kind, line) pairs."""
         with self._errors():
             return list(self._db.execute("SELECT kind, text FROM notes ORDER BY kind, text"))
-
-    _A: Any = {}
-
-    def assessment(self, key: str) -> AssessmentRecord | None:
-        return None
-
-    def add_assessment(self, record: AssessmentRecord) -> None:
-        pass
-
-    def pending_keys(self) -> set[str]:
-        return set()
-
-    def pending_fit(self, key: str) -> PendingFit:
-        raise KeyError(key)
-
-    def add_fits(self, fits: Iterable[PendingFit]) -> None:
-        list(fits)
 
     # -- tuning ----------------------------------------------------------------------------------------------
 

@@ -37,7 +37,8 @@ def assess(
         FitError: it could not be trained.
     """
     assert row.assess is not None  # noqa: S101 - the plan makes this job only where the row has one
-    evidence = evidence_for(given, shown, reads, replicate, task(reads, shown, replicate, run, "assess"))
+    asks = task(reads, shown, given.dataset.columns, replicate, run, "assess")
+    evidence = evidence_for(given, shown, reads, replicate, asks)
     assessor: Assessor = tools.made(row.assess)
     try:
         with blamed(row.assess, tools.manager):
