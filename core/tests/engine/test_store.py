@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 from burnish.contracts.evaluator import Curve, Measure, Table, Terms
-from burnish.engine.store import Candidate, Record, Store, StoredMeasure, check_integrity, extras_of
+from burnish.contracts.noise import Assessment
+from burnish.data import Classes, Dataset, Labels, content_id
+from burnish.engine import store as store_module
+from burnish.engine.store import (
+    AssessmentRecord,
+    Candidate,
+    PendingFit,
+    Record,
+    Store,
+    StoredMeasure,
+    check_integrity,
+    extras_of,
+)
 from burnish.errors import MachineError, StoreError
 
 
@@ -100,7 +112,7 @@ def test_a_store_of_another_format_is_refused(tmp_path):
     with sqlite3.connect(path) as db:
         db.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
     with pytest.raises(
-        StoreError, match=r"the store has format 99\. Possible: format 2\. Use the burnish that made it"
+        StoreError, match=r"the store has format 99\. Possible: format 3\. Use the burnish that made it"
     ):
         Store(path)
 
@@ -113,3 +125,70 @@ def test_a_missing_study_is_said(tmp_path):
 def test_a_folder_that_cannot_be_written_is_the_machine(tmp_path):
     with pytest.raises(MachineError, match="the store cannot be used"):
         Store(tmp_path / "missing" / "study.sqlite")
+
+
+def assessment_record(key="a", seconds=1.0, kept=True):
+    rows = np.arange(12, dtype=np.float32).reshape(6, 2)
+    dataset = Dataset.build(
+        name="toy",
+        modality="features",
+        ids=[content_id("features", row) for row in rows],
+        classes=Classes.of(["cat", "dog"]),
+        supervision=Labels(y=np.array([0, 1, 0, 1, 0, 1])),
+        reader=rows.__getitem__,
+    )
+    assessment = Assessment(
+        np.array([1, 4]),
+        clean_probability=np.array([0.25, 1.0], dtype=np.float32),
+        keep=np.array([kept, True]),
+        corrected=Labels(y=np.array([1, 0])),
+        tables={"joint": Table("joint", "train", {"given": ["cat"], "cat": [0.5]})},
+    )
+    axes = {"data": "toy", "assess": "confident-joint"}
+    return AssessmentRecord.of(key, axes, 0, assessment, dataset, dataset.supervision, seconds), dataset
+
+
+def test_an_assessment_is_read_as_it_was_written(store):
+    made, dataset = assessment_record()
+    store.add_assessment(made)
+    read = store.assessment("a")
+    assert read == made
+    assert read.classes == ("cat", "dog")
+    assert np.frombuffer(read.positions, "<i8").tolist() == [1, 4]
+    assert read.ids == dataset.ids[[1, 4]].tobytes()
+    assert np.frombuffer(read.given, "<i8").tolist() == dataset.supervision.y[[1, 4]].tolist()
+    assert np.frombuffer(read.clean_probability, "<f4").tolist() == [0.25, 1.0]
+    assert (read.keep, read.weight) == (b"\x01\x01", None)
+    assert np.frombuffer(read.corrected, "<i8").tolist() == [1, 0]
+    assert read.tables[0]["columns"]["cat"] == [0.5]
+    assert store.assessment("b") is None
+    assert [record.key for record in store.assessments()] == ["a"]
+    store.clear()
+    assert store.assessments() == []
+
+
+def test_a_dump_has_assessments_and_not_how_long_they_took(tmp_path):
+    dumps = []
+    for name, seconds, kept in (("one", 1.0, True), ("two", 9.0, True), ("three", 1.0, False)):
+        with Store(tmp_path / name) as store:
+            store.add_assessment(assessment_record(seconds=seconds, kept=kept)[0])
+            dumps.append(store.dump())
+    assert dumps[0] == dumps[1] != dumps[2]
+
+
+def test_a_fit_waits_until_its_trial_is_stored(store, monkeypatch):
+    monkeypatch.setattr(store_module, "_CHUNK", 4)
+    store.add_fits([PendingFit("a", b"0123456789", "{}", "{}", 1.5, 2), PendingFit("b", b"", "{}", "{}")])
+    assert store.pending_keys() == ["a", "b"]
+    assert store.pending_fit("a") == PendingFit("a", b"0123456789", "{}", "{}", 1.5, 2)
+    assert store.pending_fit("b").state == b""
+    assert store.pending_fit("c") is None
+    store.add_fits([PendingFit("a", b"other", "{}", "{}")])
+    assert store.pending_fit("a").state == b"other"
+    with pytest.raises(StoreError, match="written twice"):
+        store.add([record("a"), record("a")])
+    assert store.pending_keys() == ["b", "a"]
+    store.add([record("a")])
+    assert store.pending_keys() == ["b"]
+    store.clear()
+    assert store.pending_keys() == []

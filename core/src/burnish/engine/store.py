@@ -9,137 +9,49 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from burnish.errors import MachineError, StoreError, one_line
-from burnish.files import translate_os_errors
+from burnish.engine.database import Database, check_integrity
+from burnish.engine.records import (
+    AssessmentRecord,
+    Candidate,
+    PendingFit,
+    Record,
+    StoredMeasure,
+    extras_of,
+    json_text,
+    plain,
+)
+from burnish.errors import StoreError, one_line
 
-if TYPE_CHECKING:
-    from burnish.contracts.evaluator import Curve, Measure, Table
+__all__ = [
+    "AssessmentRecord",
+    "Candidate",
+    "PendingFit",
+    "Record",
+    "Store",
+    "StoredMeasure",
+    "check_integrity",
+    "extras_of",
+]
 
-FORMAT: Final = "2"
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE choices (
-    key TEXT PRIMARY KEY, text TEXT NOT NULL, options TEXT NOT NULL, candidates TEXT NOT NULL,
-    error TEXT NOT NULL
-) STRICT;
-CREATE TABLE candidates (key TEXT PRIMARY KEY, value REAL, better TEXT NOT NULL, error TEXT NOT NULL) STRICT;
-CREATE TABLE trials (
-    key TEXT PRIMARY KEY, axes TEXT NOT NULL, replicate INTEGER NOT NULL, options TEXT NOT NULL,
-    versions TEXT NOT NULL, error TEXT NOT NULL
-) STRICT;
-CREATE TABLE measures (
-    trial TEXT NOT NULL REFERENCES trials(key), position INTEGER NOT NULL, name TEXT NOT NULL,
-    split TEXT NOT NULL, value REAL, unit TEXT NOT NULL, better TEXT NOT NULL, n INTEGER NOT NULL,
-    how TEXT NOT NULL, terms BLOB, PRIMARY KEY (trial, position)
-) STRICT;
-CREATE TABLE extras (
-    trial TEXT NOT NULL REFERENCES trials(key), kind TEXT NOT NULL, position INTEGER NOT NULL,
-    content TEXT NOT NULL, PRIMARY KEY (trial, kind, position)
-) STRICT;
-CREATE TABLE costs (
-    trial TEXT PRIMARY KEY REFERENCES trials(key), seconds REAL NOT NULL, stack INTEGER NOT NULL
-) STRICT;
-CREATE TABLE summaries (key TEXT PRIMARY KEY, content TEXT NOT NULL) STRICT;
-CREATE TABLE notes (
-    position INTEGER PRIMARY KEY, kind TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (kind, text)
-) STRICT;
-"""
-
+_CHUNK: Final = 64 * 2**20
+"""Bytes of a fit in one row: far from SQLite's limit of 1 GB a value."""
+_FORGOTTEN: Final = (
+    *("measures", "extras", "costs", "trials", "candidates", "choices", "summaries", "notes"),
+    *("assessments", "fit_chunks", "fits"),
+)
+"""Tables that `Store.clear` empties, those that point to others first."""
 _MEASURES = (
     "SELECT trial, name, split, value, unit, better, n, how, NULL FROM measures ORDER BY trial, position"
 )
 _MEASURES_WITH_TERMS = _MEASURES.replace("NULL", "terms")
+_ADD_ASSESSMENT = "INSERT OR REPLACE INTO assessments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _EXTRAS = "SELECT trial, content FROM extras WHERE kind = ? ORDER BY trial, position"
 
 
-@dataclass(frozen=True)
-class StoredMeasure:
-    """A measure as the store has it.
-
-    `terms` are the bytes of three float64 arrays one after the other: units, numerator, denominator.
-    """
-
-    name: str
-    split: str
-    value: float
-    unit: str
-    better: str
-    n: int
-    how: str
-    terms: bytes | None = None
-
-    @classmethod
-    def of(cls, measure: Measure) -> StoredMeasure:
-        """Return the stored form of a measure."""
-        terms = None
-        if measure.terms is not None:
-            import numpy as np
-
-            parts = (measure.terms.units, measure.terms.numerator, measure.terms.denominator)
-            terms = b"".join(np.ascontiguousarray(part, dtype="<f8").tobytes() for part in parts)
-        value, n = float(measure.value), int(measure.n)
-        return cls(measure.name, measure.split, value, measure.unit, measure.better, n, measure.how, terms)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What one trial of tuning reached on validation.
-
-    Attributes:
-        value: the selection measure; NaN where it could not be trained or measured.
-        better: ``"up"`` or ``"down"``; empty where there is no value.
-        error: why there is none.
-    """
-
-    value: float
-    better: str = ""
-    error: str = ""
-
-
-@dataclass(frozen=True)
-class Record:
-    """Everything that is stored of one finished trial.
-
-    Attributes:
-        key: its measure key.
-        axes: text of every axis.
-        replicate: its replicate.
-        options: the tuned options it was fitted with.
-        versions: plugin and version of every part.
-        error: why it could not be trained; empty where it could.
-        measures: its measures, in order.
-        tables: tables as JSON values.
-        curves: curves as JSON values.
-        seconds: its share of its stack's time.
-        stack: trials in the stack.
-    """
-
-    key: str
-    axes: Mapping[str, str]
-    replicate: int
-    options: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    error: str = ""
-    measures: tuple[StoredMeasure, ...] = ()
-    tables: tuple[Mapping[str, Any], ...] = ()
-    curves: tuple[Mapping[str, Any], ...] = ()
-    seconds: float = 0.0
-    stack: int = 1
-
-
-def extras_of(items: Iterable[Table | Curve]) -> tuple[dict[str, Any], ...]:
-    """Return tables or curves as JSON values."""
-    return tuple(_plain(asdict(item)) for item in items)
-
-
-class Store:
+class Store(Database):
     """The SQLite file of a study.
 
     Args:
@@ -149,80 +61,6 @@ class Store:
     Raises:
         StoreError: the file is no store, or of another version.
     """
-
-    def __init__(self, path: Path, *, create: bool = True) -> None:
-        self.path = path
-        with translate_os_errors(path):
-            missing = not create and not path.is_file()
-        if missing:
-            raise StoreError(
-                "there is no study here",
-                where=str(path.parent),
-                todo="Give the folder that `burnish run --out` wrote",
-            )
-        with self._errors():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.execute("PRAGMA synchronous = FULL")
-            if not self._db.execute("SELECT name FROM sqlite_master WHERE name = 'meta'").fetchone():
-                with self.transaction():
-                    for statement in _SCHEMA.split(";\n"):
-                        if statement.strip():
-                            self._db.execute(statement)
-                    self._db.execute("INSERT INTO meta VALUES ('format', ?)", (FORMAT,))
-        found = self.meta("format")
-        if found != FORMAT:
-            todo = "Use the burnish that made it, or another --out"
-            raise StoreError(
-                f"the store has format {found}", where=str(path), possible=f"format {FORMAT}", todo=todo
-            )
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            with translate_os_errors(self.path):
-                yield
-        except sqlite3.OperationalError as error:
-            todo = "Check disk space and permissions; what was finished is kept"
-            raise MachineError(
-                f"the store cannot be used: {error}", where=str(self.path), todo=todo
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"the file is damaged or no store: {error}",
-                where=str(self.path),
-                todo="Restore it, or run with --fresh",
-            ) from error
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Write all or nothing."""
-        with self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                if self._db.in_transaction:  # a full disk makes SQLite roll back by itself
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    # -- meta ------------------------------------------------------------------------------------------------
-
-    def meta(self, key: str) -> str | None:
-        """Return a meta value."""
-        with self._errors():
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
-
-    def set_meta(self, values: Mapping[str, str]) -> None:
-        """Write meta values."""
-        with self.transaction():
-            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
 
     def note(self, kind: str, texts: Iterable[str]) -> None:
         """Keep lines for the report, each once: kind is such as ``"bad item"`` or ``"warning"``."""
@@ -284,7 +122,7 @@ class Store:
         error: str = "",
     ) -> None:
         """Write what was chosen, or why nothing could be."""
-        row = (key, text, _json(options), _json(candidates), error)
+        row = (key, text, json_text(options), json_text(candidates), error)
         with self.transaction():
             self._db.execute("INSERT OR IGNORE INTO choices VALUES (?, ?, ?, ?, ?)", row)
 
@@ -310,21 +148,12 @@ class Store:
     def clear(self) -> None:
         """Forget everything: what a plan left of which nothing could be trained."""
         with self.transaction():
-            for table in (
-                "measures",
-                "extras",
-                "costs",
-                "trials",
-                "candidates",
-                "choices",
-                "summaries",
-                "notes",
-            ):
+            for table in _FORGOTTEN:
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608
             self._db.execute("DELETE FROM meta WHERE key != 'format'")
 
     def add(self, records: Iterable[Record]) -> None:
-        """Write finished trials, all or none.
+        """Write finished trials, all or none; what was kept to measure them later goes with it.
 
         Raises:
             StoreError: one of them is there already.
@@ -333,6 +162,7 @@ class Store:
             with self.transaction():
                 for record in records:
                     self._add(record)
+                    self._forget_fit(record.key)
         except StoreError as error:
             if isinstance(error.__cause__, sqlite3.IntegrityError):
                 raise StoreError(
@@ -345,10 +175,10 @@ class Store:
     def _add(self, record: Record) -> None:
         row = (
             record.key,
-            _json(record.axes),
+            json_text(record.axes),
             record.replicate,
-            _json(record.options),
-            _json(record.versions),
+            json_text(record.options),
+            json_text(record.versions),
             record.error,
         )
         self._db.execute("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -373,7 +203,7 @@ class Store:
         for kind, items in (("table", record.tables), ("curve", record.curves)):
             self._db.executemany(
                 "INSERT INTO extras VALUES (?, ?, ?, ?)",
-                [(record.key, kind, i, _json(item)) for i, item in enumerate(items)],
+                [(record.key, kind, i, json_text(item)) for i, item in enumerate(items)],
             )
         self._db.execute("INSERT INTO costs VALUES (?, ?, ?)", (record.key, record.seconds, record.stack))
 
@@ -423,6 +253,66 @@ class Store:
             groups.setdefault(trial, []).append(rest)
         return groups
 
+    # -- fits that wait to be measured -----------------------------------------------------------------------
+
+    def add_fits(self, fits: Iterable[PendingFit]) -> None:
+        """Write fits that are finished and not yet measured, all or none; one that is there is replaced."""
+        with self.transaction():
+            for fit in fits:
+                self._forget_fit(fit.key)
+                row = (fit.key, fit.info, fit.options, fit.seconds, fit.stack)
+                self._db.execute("INSERT INTO fits VALUES (?, ?, ?, ?, ?)", row)
+                state = memoryview(fit.state)
+                for position, start in enumerate(range(0, len(state), _CHUNK)):
+                    chunk = (fit.key, position, state[start : start + _CHUNK])
+                    self._db.execute("INSERT INTO fit_chunks VALUES (?, ?, ?)", chunk)
+
+    def pending_keys(self) -> list[str]:
+        """Return the keys of fits that wait to be measured."""
+        with self._errors():
+            return [key for (key,) in self._db.execute("SELECT key FROM fits ORDER BY rowid")]
+
+    def pending_fit(self, key: str) -> PendingFit | None:
+        """Return a fit that waits to be measured; None where there is none."""
+        query = "SELECT info, options, seconds, stack FROM fits WHERE key = ?"
+        chunks = "SELECT chunk FROM fit_chunks WHERE fit = ? ORDER BY position"
+        with self._errors():
+            row = self._db.execute(query, (key,)).fetchone()
+            if row is None:
+                return None
+            state = b"".join(chunk for (chunk,) in self._db.execute(chunks, (key,)))
+        return PendingFit(key, state, *row)
+
+    def _forget_fit(self, key: str) -> None:
+        self._db.execute("DELETE FROM fit_chunks WHERE fit = ?", (key,))
+        self._db.execute("DELETE FROM fits WHERE key = ?", (key,))
+
+    # -- assessments -----------------------------------------------------------------------------------------
+
+    def add_assessment(self, record: AssessmentRecord) -> None:
+        """Write an assessment; one that is there is replaced."""
+        row = (
+            *(record.key, json_text(record.axes), record.replicate, record.positions, record.ids),
+            *(record.given, record.clean_probability, record.keep, record.weight, record.corrected),
+            *(json_text(record.tables), record.seconds, record.error, json_text(record.classes)),
+        )
+        with self.transaction():
+            self._db.execute(_ADD_ASSESSMENT, row)
+
+    def assessment(self, key: str) -> AssessmentRecord | None:
+        """Return an assessment; None where there is none."""
+        found = self._assessments("WHERE key = ?", key)
+        return found[0] if found else None
+
+    def assessments(self) -> list[AssessmentRecord]:
+        """Return every assessment, in the order they were made."""
+        return self._assessments("ORDER BY rowid")
+
+    def _assessments(self, which: str, *values: str) -> list[AssessmentRecord]:
+        with self._errors():
+            rows = self._db.execute(f"SELECT * FROM assessments {which}", values).fetchall()  # noqa: S608
+        return [_assessment_of(row) for row in rows]
+
     # -- summaries -------------------------------------------------------------------------------------------
 
     def summary(self, key: str) -> dict[str, Any] | None:
@@ -433,14 +323,14 @@ class Store:
 
     def set_summary(self, key: str, content: Mapping[str, Any]) -> None:
         """Write a summary; panels and measures keep their order."""
-        text = json.dumps(_plain(content), ensure_ascii=False)
+        text = json.dumps(plain(content), ensure_ascii=False)
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO summaries VALUES (?, ?)", (key, text))
 
     def dump(self) -> str:
         """Return everything that must be equal in two runs of one plan, as text.
 
-        Trials, measures, tables, curves and choices; no costs.
+        Trials, measures, tables, curves, choices and assessments; no costs.
         """
         queries = (
             "SELECT key, axes, replicate, options, error FROM trials ORDER BY key",
@@ -450,37 +340,33 @@ class Store:
             ),
             "SELECT trial, kind, position, content FROM extras ORDER BY trial, kind, position",
             "SELECT key, options, error FROM choices ORDER BY key",
+            (
+                "SELECT key, axes, replicate, hex(positions), hex(ids), hex(given), hex(clean_probability),"
+                " hex(keep), hex(weight), hex(corrected), tables, error, classes FROM assessments"
+                " ORDER BY key"
+            ),
         )
         with self._errors():
             return "\n".join(repr(row) for query in queries for row in self._db.execute(query))
 
-    def __enter__(self) -> Store:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def check_integrity(path: Path) -> str:
-    """Return ``"ok"``, or what SQLite finds wrong with the file."""
-    with closing(sqlite3.connect(path)) as db:
-        return str(db.execute("PRAGMA integrity_check").fetchone()[0])
-
-
-def _json(value: object) -> str:
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    """Return JSON values: numpy scalars and arrays become numbers and lists, NaN becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, str) or value is None or isinstance(value, bool):
-        return value
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, int):
-        return value
-    return [_plain(item) for item in value]
+def _assessment_of(row: Sequence[Any]) -> AssessmentRecord:
+    """Return the record of a row of the table of assessments."""
+    key, axes, *plain_fields, tables, seconds, error, classes = row
+    replicate, positions, ids, given, clean_probability, keep, weight, corrected = plain_fields
+    return AssessmentRecord(
+        key=key,
+        axes=json.loads(axes),
+        replicate=replicate,
+        positions=positions,
+        ids=ids,
+        given=given,
+        clean_probability=clean_probability,
+        keep=keep,
+        weight=weight,
+        corrected=corrected,
+        tables=tuple(json.loads(tables)),
+        seconds=seconds,
+        error=error,
+        classes=tuple(json.loads(classes)),
+    )
