@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from burnish.engine.predict.saved import load_predictor
-from burnish.engine.runner import Options
+from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.errors import MachineError
@@ -77,7 +77,7 @@ def test_a_study_that_a_server_breaks_off_goes_on_with_what_is_kept(tmp_path, mo
             recipe(table(tmp_path, references), server, references, key_variable="EP_TEST_KEY"), manager
         )
         with pytest.raises(MachineError, match="503"):
-            run_study(plan, tmp_path / "study", "plan", lambda: manager, Options)
+            run_study(plan, tmp_path / "study", "plan", lambda: manager, RunOptions)
         told = len(server.requests)
         assert broken.is_set()
         broken.clear()
@@ -93,7 +93,7 @@ def test_a_study_that_a_server_breaks_off_goes_on_with_what_is_kept(tmp_path, mo
             ),
             manager,
         )
-        run_study(plan, tmp_path / "study", "plan", lambda: manager, Options)
+        run_study(plan, tmp_path / "study", "plan", lambda: manager, RunOptions)
         good = [
             (r.prompt, r.body.get("seed")) for at, r in enumerate(server.requests) if at < 48 or at >= told
         ]

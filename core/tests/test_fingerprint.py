@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from burnish import fingerprint
+from burnish import fingerprint, places
 from burnish.config import paths
 from burnish.errors import ConfigError
 
@@ -110,8 +110,8 @@ def test_paths_are_found_by_dotted_name(tmp_path):
 
 def test_the_cache_folder_is_where_the_environment_says(monkeypatch):
     monkeypatch.setenv("BURNISH_CACHE", "/some/where")
-    assert fingerprint.cache_folder() == Path("/some/where")
+    assert places.cache_folder() == Path("/some/where")
     monkeypatch.delenv("BURNISH_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     monkeypatch.setattr("sys.platform", "linux")
-    assert fingerprint.cache_folder() == Path("/xdg/burnish")
+    assert places.cache_folder() == Path("/xdg/burnish")

@@ -42,12 +42,14 @@ def test_shared_jobs_are_one_and_inputs_come_first(study):
     rows, final = 8, 24
     candidates = rows * 2
     assert counts == {
+        "data": 1,
         "features": 2 * 3,
         "corrupt": 2 * 3,
         "assess": 2 * 2 * 3,
         "fit": final + candidates,
         "measure": final + candidates,
-        "summarise": rows + 2,
+        "choose": 2,
+        "summarise": rows,
     }
     seen = set()
     for job in jobs:

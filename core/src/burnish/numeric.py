@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from burnish.errors import MachineError, RecipeError
 from burnish.installed import metadata
+from burnish.places import threads_of_environment
 
 Mode = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -62,7 +63,8 @@ def detect(numeric: Mode = "auto", device: Device = "auto", threads: int = 0) ->
         numeric: ``"auto"`` takes bfloat16 only where the device is fast in it: a CPU with AMX, an NVIDIA GPU
             of compute capability 8 or more.
         device: ``"auto"`` takes an NVIDIA GPU where one is found and torch was built for it.
-        threads: torch's intra-op threads; 0 for the physical cores this process may use.
+        threads: torch's intra-op threads; 0 for what ``OMP_NUM_THREADS`` says, else the physical cores this
+            process may use.
 
     Raises:
         RecipeError: an argument is none of the possible values.
@@ -87,7 +89,7 @@ def detect(numeric: Mode = "auto", device: Device = "auto", threads: int = 0) ->
     chosen = "cuda" if gpu and (device == "cuda" or "+cpu" not in torch) else "cpu"
     fast = gpu >= BF16_CAPABILITY if chosen == "cuda" else "amx_bf16" in cpu_flags()
     dtype = ("bfloat16" if fast else "float32") if numeric == "auto" else DTYPES[numeric]
-    return Numeric(chosen, dtype, threads or physical_cores(), torch)
+    return Numeric(chosen, dtype, threads or threads_of_environment() or physical_cores(), torch)
 
 
 def verify(numeric: Numeric) -> None:

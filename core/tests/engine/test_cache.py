@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from burnish import files
 from burnish.engine.features import care as cache_care
-from burnish.engine.features.cache import DEFAULT_SIZE, FeatureCache, cache_bound, cache_folder, parse_size
+from burnish.engine.features.cache import FeatureCache
 from burnish.engine.features.shards import IdIndex, open_shard, read_header, write_shard
 from burnish.errors import CacheError, ConfigError, MachineError
+from burnish.places import DEFAULT_SIZE, cache_bound, cache_folder, parse_size
 from burnish.plan import Numeric
 
 
@@ -322,7 +323,7 @@ def test_a_bound_is_kept_but_never_at_the_cost_of_what_is_in_use(tmp_path):
     assert [info.key for info in cache_care.list_entries(tmp_path)] == [other.key()]
     with FeatureCache(tmp_path, bound=0) as cache:
         kept = cache.open(other)
-        assert cache.enforce_bound() == []
+        assert cache_care.prune(cache.folder, max_bytes=cache.bound) == []
         assert cache_care.list_entries(tmp_path)[0].in_use
         assert len(kept.locate(data.ids)) == 10
     assert [info.key for info in cache_care.prune(tmp_path, max_bytes=0)] == [other.key()]

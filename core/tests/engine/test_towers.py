@@ -13,7 +13,7 @@ import towers_plugin
 from burnish.data import Classes
 from burnish.engine.features.prompts import prompts_of
 from burnish.engine.predict.saved import load_predictor
-from burnish.engine.runner import Options
+from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.errors import ConfigError, DataError, PluginError
@@ -44,7 +44,7 @@ class Heard:
         """Keep nothing of single lines."""
 
 
-def study(manager, folder, tuner, options=Options, **parts):
+def study(manager, folder, tuner, options=RunOptions, **parts):
     recipe = {
         "data": "pictures",
         "backbone": "towers",
@@ -83,10 +83,10 @@ def test_a_tuner_inside_the_backbone_is_measured_on_what_it_made_of_it_and_predi
 
 def test_an_opinion_is_a_stage_of_its_own_and_tells_how_far_it_is(manager, tmp_path):
     heard = Heard()
-    study(manager, tmp_path / "study", "shift", lambda: Options(progress=heard), assess="training")
+    study(manager, tmp_path / "study", "shift", lambda: RunOptions(progress=heard), assess="training")
     assert heard.stages["assessing: 2 assessments"] == [0.25, 1, 1.25, 2]
     assert heard.stages["trials: 2 trials"][-1] == 2
-    study(manager, tmp_path / "other", "shift", lambda: Options(progress=heard))
+    study(manager, tmp_path / "other", "shift", lambda: RunOptions(progress=heard))
     assert list(heard.stages).count("assessing: 2 assessments") == 1
 
 

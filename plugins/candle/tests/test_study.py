@@ -8,7 +8,7 @@ import points_plugin
 import pytest
 
 from burnish.engine.predict.saved import load_predictor
-from burnish.engine.runner import Options
+from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.errors import RecipeError
@@ -36,7 +36,7 @@ def manager(tmp_path, monkeypatch):
 
 def test_a_study_and_its_predictor(manager, tmp_path):
     plan = build_plan(make_recipe(RECIPE), manager)
-    run_study(plan, tmp_path / "study", "plan", lambda: manager, Options)
+    run_study(plan, tmp_path / "study", "plan", lambda: manager, RunOptions)
     with Store(tmp_path / "study" / "study.sqlite") as store:
         records = list(store.records().values())
     assert [record.error for record in records] == ["", ""]

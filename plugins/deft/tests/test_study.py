@@ -13,7 +13,7 @@ from pretrained import pretrained
 
 from burnish.blocks.lease import frozen_digest
 from burnish.engine.predict.saved import load_predictor
-from burnish.engine.runner import Options
+from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.manager import Manager
@@ -44,7 +44,9 @@ def test_a_study_of_both_phases(manager, tmp_path):
         "tuner": {"use": "full-finetune", "with": {"lr": 0.02, "batch": 16, "epochs": 4}},
     }
     before = frozen_digest(pretrained().module)
-    run_study(build_plan(make_recipe(values), manager), tmp_path / "study", "plan", lambda: manager, Options)
+    run_study(
+        build_plan(make_recipe(values), manager), tmp_path / "study", "plan", lambda: manager, RunOptions
+    )
     assert frozen_digest(pretrained().module) == before
     with Store(tmp_path / "study" / "study.sqlite") as store:
         records = list(store.records().values())

@@ -9,7 +9,7 @@ from scripted_plugin import Model
 
 from burnish.engine.predict.new_items import NewItem
 from burnish.engine.predict.saved import load_predictor
-from burnish.engine.runner import Options
+from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.errors import BurnishError, FitError, ItemError
@@ -41,7 +41,7 @@ def manager(tmp_path, monkeypatch):
 
 
 def run(recipe, manager, folder):
-    run_study(build_plan(make_recipe(recipe), manager), folder, "plan", lambda: manager, Options)
+    run_study(build_plan(make_recipe(recipe), manager), folder, "plan", lambda: manager, RunOptions)
     with Store(folder / "study.sqlite") as store:
         return {(r.axes["tuner"], r.replicate): r for r in store.records().values()}
 

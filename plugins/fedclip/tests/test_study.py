@@ -8,7 +8,7 @@ import styles_plugin
 import torch
 
 from burnish.engine.predict.saved import load_predictor
-from burnish.engine.runner import Options
+from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.errors import ConfigError, RecipeError
@@ -49,7 +49,7 @@ def manager(tmp_path, monkeypatch):
 
 def test_a_study_and_its_predictors(manager, tmp_path):
     plan = build_plan(make_recipe(recipe(TUNERS)), manager)
-    run_study(plan, tmp_path / "study", "plan", lambda: manager, Options)
+    run_study(plan, tmp_path / "study", "plan", lambda: manager, RunOptions)
     with Store(tmp_path / "study" / "study.sqlite") as store:
         records = list(store.records().values())
     assert [record.error for record in records] == [""] * 8
@@ -72,7 +72,7 @@ def test_what_cannot_be(manager, tmp_path):
         build_plan(make_recipe(recipe(TUNERS[:1], backbone="no-names")), manager)
     unknown = build_plan(make_recipe(recipe([{"use": "fedavg-head", "with": {"clients": "hands"}}])), manager)
     with pytest.raises(ConfigError, match=r"no column 'hands'. Did you mean 'hand'\?"):
-        run_study(unknown, tmp_path / "study", "plan", lambda: manager, Options)
+        run_study(unknown, tmp_path / "study", "plan", lambda: manager, RunOptions)
 
 
 @pytest.mark.parametrize(

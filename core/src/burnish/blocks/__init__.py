@@ -2,7 +2,7 @@
 
 Authors import from here: `HeadTuner` and what its methods are given.
 
-The engine trains heads through `burnish.heads.stacked`.
+What trains heads is apart from them: `burnish.heads`.
 """
 
 from burnish.blocks.lease import Lease, frozen_digest
@@ -12,14 +12,13 @@ from burnish.heads.head import (
     Batch,
     Fit,
     HeadJob,
-    HeadResult,
-    HeadTuner,
     Outputs,
     Term,
     TrainingData,
 )
-from burnish.heads.predictor import HeadPredictor
+from burnish.heads.predictor import HeadPredictor, HeadResult
 from burnish.heads.tensors import class_means, one_hot, weighted_mean
+from burnish.heads.tuner import HeadTuner
 
 __all__ = [
     "Batch",

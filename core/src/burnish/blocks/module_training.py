@@ -5,9 +5,7 @@ Its items are read, augmented and run through the module again in every epoch.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +19,7 @@ from burnish.heads.optimisers import schedule_factor
 from burnish.heads.sgd import SGD
 from burnish.numeric import physical_cores
 from burnish.options import ModuleConfig
+from burnish.places import ahead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,19 +72,8 @@ def prepared(
     Raises:
         burnish.errors.ItemError: an item cannot be read.
     """
-    readers, rest = min(_MOST_READERS, physical_cores()), iter(batches)
-    waiting: deque[tuple[NDArray[np.int64], Future[Prepared]]] = deque()
-    pool = ThreadPoolExecutor(readers, thread_name_prefix="burnish-read")
-    try:
-        while True:
-            while len(waiting) <= readers and (places := next(rest, None)) is not None:
-                waiting.append((places, pool.submit(items.prepared, rows[places], draw)))
-            if not waiting:
-                return
-            places, inputs = waiting.popleft()
-            yield places, inputs.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    readers = min(_MOST_READERS, physical_cores())
+    yield from ahead(lambda places: items.prepared(rows[places], draw), batches, readers)
 
 
 def train_module(

@@ -42,8 +42,8 @@ def command() -> None:
 def list_(as_json: bool) -> None:
     """List what is cached, the last used first."""
     from burnish.engine.answers.care import list_answers
-    from burnish.engine.features.cache import cache_bound, cache_folder
     from burnish.engine.features.care import list_entries
+    from burnish.places import cache_bound, cache_folder
 
     entries, total, answers = list_entries(cache_folder()), cache_bound(), list_answers(cache_folder())
     if as_json:
@@ -68,8 +68,8 @@ def verify(ctx: click.Context, as_json: bool) -> None:
     What is damaged is set aside, and made again when it is needed.
     """
     from burnish.engine.answers.care import verify_answers
-    from burnish.engine.features.cache import cache_folder
     from burnish.engine.features.care import verify as verify_all
+    from burnish.places import cache_folder
 
     (shards, damaged), (files, broken) = verify_all(cache_folder()), verify_answers(cache_folder())
     whole, damaged = shards + files, damaged + broken
@@ -102,9 +102,9 @@ def prune(
     Features that a running process uses stay. Answers are removed by --older-than, --entry and --all alone.
     """
     from burnish.engine.answers.care import list_answers, prune_answers
-    from burnish.engine.features.cache import cache_bound, cache_folder, parse_size
     from burnish.engine.features.care import find_entry
     from burnish.engine.features.care import prune as prune_entries
+    from burnish.places import cache_bound, cache_folder, parse_size
 
     if entry and not any(info.key.startswith(entry) for info in list_answers(cache_folder())):
         find_entry(cache_folder(), entry)
@@ -135,8 +135,8 @@ def why(as_json: bool, **values: Any) -> None:
 
     Where none are: in what the nearest entry differs. RECIPE and the options are those of `burnish run`.
     """
-    from burnish.engine.features.cache import cache_folder
     from burnish.engine.features.care import why as why_of
+    from burnish.places import cache_folder
 
     manager = get_manager()
     plan = build_plan(read_options(values, manager), manager)

@@ -17,10 +17,10 @@ from burnish._version import __version__
 from burnish.cli.options import json_option
 from burnish.cli.text import echo, echo_json
 from burnish.errors import BurnishError, one_line
-from burnish.fingerprint import cache_folder
 from burnish.installed import metadata
 from burnish.manager import ENVIRONMENT, Manager, get_manager
 from burnish.numeric import cpu_flags, detect, gpu_capability, physical_cores
+from burnish.places import cache_folder, logical_cores
 
 _NEEDED: Final = ("torch", "numpy", "scipy", "safetensors", "pillow", "matplotlib", "jinja2", "rich")
 _OPTIONAL: Final = ("scikit-learn", "pyarrow")
@@ -119,7 +119,7 @@ def _plugins(manager: Manager, problems: list[str]) -> dict[str, Any]:
 
 
 def _processor() -> dict[str, Any]:
-    logical = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    logical = logical_cores()
     flags = cpu_flags()
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",

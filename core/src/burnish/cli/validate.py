@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -13,7 +13,7 @@ from burnish.cli.recipes import read_options, recipe_options
 from burnish.cli.text import echo, echo_json, table
 from burnish.config import say_value
 from burnish.manager import get_manager
-from burnish.plan import Plan, build_plan, to_yaml
+from burnish.plan import JobKind, Plan, build_plan, to_yaml
 
 
 @click.command()
@@ -48,11 +48,7 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
 def job_counts(plan: Plan) -> dict[str, int]:
     """Return how many jobs of each kind a plan has."""
     counts = Counter(job.kind for job in plan.jobs())
-    return {
-        kind: counts[kind]
-        for kind in ("features", "corrupt", "assess", "fit", "measure", "summarise")
-        if counts[kind]
-    }
+    return {kind: counts[kind] for kind in get_args(JobKind) if counts[kind]}
 
 
 def summary(plan: Plan) -> Iterator[str]:

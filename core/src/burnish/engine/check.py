@@ -5,7 +5,6 @@ Reads every item once; nothing is trained.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from burnish import places
 from burnish.data import ROLES, Dataset, Finding, Labels, MultiLabels, role_of
 from burnish.data.checks import class_counts, structure, trainable
 from burnish.data.images import decode_rgb
@@ -151,7 +151,7 @@ class _Content:
     def read(cls, dataset: Dataset, progress: Progress | None, workers: int) -> _Content:
         content = cls(dataset)
         in_source_order = np.argsort(dataset.rows)
-        with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(places.workers(workers)) as pool:
             for start in range(0, len(dataset), _CHUNK):
                 positions = in_source_order[start : start + _CHUNK]
                 content.add(positions, pool.map(content.look, positions.tolist()))

@@ -75,7 +75,7 @@ class Fitting:
         """
         self._assess(planned)
         heads: list[tuple[Planned, HeadJob]] = []
-        pending, done = self.store.pending_keys(), 0
+        pending, done = set(self.store.pending_keys()), 0
         with self.tools.display.stage(name, len(planned), "trials") as advance:
             for one in planned:
                 found = self._kept(one) if one.key in pending else self._alone(one, advance, done)
@@ -188,6 +188,7 @@ class Fitting:
         fit, measuring = self.store.pending_fit(one.key), self.measuring(one)
         if isinstance(measuring, FitError):
             return Fitted(error=str(measuring))
+        assert fit is not None  # noqa: S101 - its key was among the pending ones
         tuner = self.tools.made(one.row.tuner)
         with blamed(one.row.tuner, self.tools.manager):
             state, info = from_bytes(fit.state), json.loads(fit.info)

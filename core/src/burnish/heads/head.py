@@ -1,4 +1,4 @@
-"""`HeadTuner`: the base of every tuner that needs only cached features.
+"""What authors of heads write, and what they are given.
 
 An author writes `build` and, where the method has terms of its own, `objective`; or `solve` for a closed
 form. Core trains it, many trials at once where that is faster (`burnish.heads.stacked`), and the one-trial
@@ -8,7 +8,7 @@ case is the same code path.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
@@ -19,9 +19,7 @@ from burnish.options import HeadConfig
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from burnish.contracts.tuner import Task
     from burnish.data import Classes
-    from burnish.heads.predictor import HeadPredictor
 
 ConfigT = TypeVar("ConfigT")
 
@@ -70,8 +68,8 @@ class Fit:
     """What an objective sees of its trial besides the batch. Tensors only, so that trials stack.
 
     Attributes:
-        c: the config fields named in `HeadTuner.constants`, as 0-d float32 tensors.
-        prepared: what `HeadTuner.prepare` returned.
+        c: the config fields named in `HeadMethod.constants`, as 0-d float32 tensors.
+        prepared: what `HeadMethod.prepare` returned.
         prior: (C,) float32 weighted counts of the training classes.
         progress: 0-d float32, share of steps done.
         loss: ``loss(out, batch) -> 0-d``: the recipe's loss, reduced with the batch's weights.
@@ -113,8 +111,8 @@ class TrainingData:
     generator: Any
 
 
-class HeadTuner(Generic[ConfigT]):
-    """Trains a small module on cached features.
+class HeadMethod(Generic[ConfigT]):
+    """What the author of a head writes; `burnish.blocks.HeadTuner` adds `fit` and `restore`.
 
     Args:
         config: the tuner's options. Where it is a `burnish.HeadConfig`, its optimiser, schedule, epochs and
@@ -168,28 +166,6 @@ class HeadTuner(Generic[ConfigT]):
         """Return the whole state of the built module in closed form, or None to train it."""
         return None
 
-    def fit(self, task: Task) -> HeadPredictor:
-        """Train on a task by itself; the same code path as in a stack.
-
-        Raises:
-            burnish.errors.FitError: no usable training items, or the loss became NaN or infinite.
-        """
-        from burnish.heads.stacked import fit_task
-
-        return fit_task(self, task)
-
-    def restore(
-        self, state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes
-    ) -> HeadPredictor:
-        """Return the predictor with this state.
-
-        Raises:
-            burnish.errors.ModelFileError: names or shapes of the tensors do not match what `build` gives.
-        """
-        from burnish.heads.predictor import HeadPredictor
-
-        return HeadPredictor.restore(self, state, info, classes)
-
 
 @dataclass(frozen=True, eq=False)
 class HeadJob:
@@ -210,7 +186,7 @@ class HeadJob:
         generator: a numpy Generator for `prepare` and `solve`.
     """
 
-    tuner: HeadTuner[Any]
+    tuner: HeadMethod[Any]
     loss: Any
     features: NDArray[Any]
     rows: NDArray[Any]
@@ -222,27 +198,12 @@ class HeadJob:
     generator: Any
 
 
-@dataclass(frozen=True, eq=False)
-class HeadResult:
-    """What the stacked trainer returns for one trial.
-
-    Attributes:
-        predictor: the result; None where the trial died.
-        error: why it died: one line.
-        terms: per epoch the mean of each objective term, for the report.
-    """
-
-    predictor: HeadPredictor | None
-    error: str = ""
-    terms: Mapping[str, list[float]] = field(default_factory=dict)
-
-
 def as_outputs(value: Tensor | Outputs) -> Outputs:
     """Return what a module's forward gave as `Outputs`."""
     return value if isinstance(value, Outputs) else Outputs(value)
 
 
-def head_config(tuner: HeadTuner[Any]) -> HeadConfig:
+def head_config(tuner: HeadMethod[Any]) -> HeadConfig:
     """Return the tuner's optimiser options; the defaults where its config is no `HeadConfig`."""
     return tuner.config if isinstance(tuner.config, HeadConfig) else HeadConfig()
 
@@ -251,8 +212,7 @@ __all__ = [
     "Batch",
     "Fit",
     "HeadJob",
-    "HeadResult",
-    "HeadTuner",
+    "HeadMethod",
     "LossInput",
     "LossValue",
     "Outputs",

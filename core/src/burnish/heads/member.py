@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from burnish.errors import BurnishError, FitError
 from burnish.heads.blame import author_error
-from burnish.heads.head import HeadJob, HeadTuner, TrainingData
+from burnish.heads.head import HeadJob, HeadMethod, TrainingData
 from burnish.heads.normalisation import stackable
 from burnish.heads.targets import as_targets, class_prior, require_accepted, target_kind, target_tensors
 
@@ -48,7 +48,7 @@ class Member:
         weights: (n,) float32.
         prior: (C,) float32.
         constants: 0-d float32 by name.
-        prepared: what `HeadTuner.prepare` gave.
+        prepared: what `HeadMethod.prepare` gave.
     """
 
     job: HeadJob
@@ -123,7 +123,7 @@ class FeatureTable:
         return np.asarray(found, dtype=np.int64)
 
 
-def build_module(tuner: HeadTuner[Any], dim: int, classes: int, seed: int) -> nn.Module:
+def build_module(tuner: HeadMethod[Any], dim: int, classes: int, seed: int) -> nn.Module:
     """Return a fresh module on the CPU, initialised under a seed, the same whatever else was drawn before.
 
     Raises:
@@ -245,7 +245,7 @@ def make_member(job: HeadJob, table: FeatureTable, device: str) -> Member:
     positions = table.positions(job)
     module = build_module(tuner, job.features.shape[2], classes, job.seed)
     prepared = (
-        _prepared(job, table, positions, device) if type(tuner).prepare is not HeadTuner.prepare else {}
+        _prepared(job, table, positions, device) if type(tuner).prepare is not HeadMethod.prepare else {}
     )
     return Member(
         job,
@@ -276,7 +276,7 @@ def _prepared(
     return prepared
 
 
-def _constant(tuner: HeadTuner[Any], name: str) -> float:
+def _constant(tuner: HeadMethod[Any], name: str) -> float:
     value = getattr(tuner.config, name)
     if not isinstance(value, int | float):
         raise FitError(

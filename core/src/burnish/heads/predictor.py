@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.func import functional_call
 from burnish.contracts.scores import Scores
 from burnish.errors import BurnishError, DataError, ModelFileError
 from burnish.heads.blame import author_error
-from burnish.heads.head import HeadTuner, Outputs, as_outputs
+from burnish.heads.head import HeadMethod, Outputs, as_outputs
 from burnish.heads.threads import intra_op_threads
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class HeadPredictor:
 
     def __init__(
         self,
-        tuner: HeadTuner[Any],
+        tuner: HeadMethod[Any],
         template: nn.Module,
         state: Mapping[str, Tensor],
         classes: Classes,
@@ -104,7 +105,7 @@ class HeadPredictor:
 
     @classmethod
     def restore(
-        cls, tuner: HeadTuner[Any], state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes
+        cls, tuner: HeadMethod[Any], state: Mapping[str, Tensor], info: Mapping[str, Any], classes: Classes
     ) -> HeadPredictor:
         """Return the predictor that has this state and info.
 
@@ -143,7 +144,7 @@ class HeadPredictor:
             yield out, len(part)
 
 
-def meta_module(tuner: HeadTuner[Any], dim: int, classes: int) -> nn.Module:
+def meta_module(tuner: HeadMethod[Any], dim: int, classes: int) -> nn.Module:
     """Return the tuner's module in evaluation mode without storage; nothing is allocated, whatever the width.
 
     Raises:
@@ -179,3 +180,18 @@ def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
             raise ModelFileError(f"tensor {name!r} is {have}", possible=want)
         if not torch.isfinite(given).all():
             raise ModelFileError(f"tensor {name!r} has values that are NaN or infinite")
+
+
+@dataclass(frozen=True, eq=False)
+class HeadResult:
+    """What the stacked trainer returns for one trial.
+
+    Attributes:
+        predictor: the result; None where the trial died.
+        error: why it died: one line.
+        terms: per epoch the mean of each objective term.
+    """
+
+    predictor: HeadPredictor | None
+    error: str = ""
+    terms: Mapping[str, list[float]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from burnish.contracts.tuner import Run, Task
 from burnish.errors import FitError, ModelFileError
 from burnish.heads.batches import batch_size
 from burnish.heads.blame import author_error
-from burnish.heads.head import HeadJob, HeadResult, HeadTuner, head_config
+from burnish.heads.head import HeadJob, HeadMethod, head_config
 from burnish.heads.member import (
     FeatureTable,
     Member,
@@ -23,7 +23,7 @@ from burnish.heads.member import (
     template_of,
     training_data,
 )
-from burnish.heads.predictor import HeadPredictor, check_state, meta_module
+from burnish.heads.predictor import HeadPredictor, HeadResult, check_state, meta_module
 from burnish.heads.stacks import Limits, can_share, is_closed_form, is_wide, signature, stacks, state_bytes
 from burnish.heads.step import Step
 from burnish.heads.targets import target_arrays
@@ -83,7 +83,7 @@ def fit_heads(jobs: Sequence[HeadJob], run: Run) -> list[HeadResult]:
     return [result for result in results if result is not None]
 
 
-def fit_task(tuner: HeadTuner[Any], task: Task) -> HeadPredictor:
+def fit_task(tuner: HeadMethod[Any], task: Task) -> HeadPredictor:
     """Train one tuner on a task: a stack of one trial.
 
     Raises:
@@ -95,7 +95,7 @@ def fit_task(tuner: HeadTuner[Any], task: Task) -> HeadPredictor:
     return result.predictor
 
 
-def head_job(tuner: HeadTuner[Any], task: Task) -> HeadJob:
+def head_job(tuner: HeadMethod[Any], task: Task) -> HeadJob:
     """Return the trial that fitting a tuner to a task is."""
     rows = task.splits["train"].index
     features = task.reads.features(training=True)

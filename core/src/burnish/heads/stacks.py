@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from burnish.errors import FitError, ModelFileError
 from burnish.heads.batches import batch_size, steps_per_epoch
-from burnish.heads.head import HeadJob, HeadTuner, head_config
+from burnish.heads.head import HeadJob, HeadMethod, head_config
 from burnish.heads.predictor import meta_module
 from burnish.heads.targets import target_kind
 
@@ -50,7 +50,7 @@ class Limits:
 def signature(job: HeadJob) -> Hashable:
     """Return what must be equal for two trials to share a stack.
 
-    That is: the tuner's class and its config but for learning rate, weight decay and `HeadTuner.constants`;
+    That is: the tuner's class and its config but for learning rate, weight decay and `HeadMethod.constants`;
     width, views, classes, rows of a batch, batches of an epoch; the kind of targets; the loss, its class and
     attributes.
     """
@@ -64,7 +64,7 @@ def signature(job: HeadJob) -> Hashable:
     return (*_tuner_key(job.tuner), shape, target_kind(job.targets), _loss_key(job.loss))
 
 
-def _tuner_key(tuner: HeadTuner[Any]) -> tuple[type, type, Hashable]:
+def _tuner_key(tuner: HeadMethod[Any]) -> tuple[type, type, Hashable]:
     varying = {*_VARYING, *tuner.constants}
     config = tuner.config
     kept = (
@@ -87,9 +87,9 @@ def _values(attributes: Mapping[str, Any]) -> Hashable:
     return texts, tuple(sorted((name, a.dtype.str, a.shape, a.tobytes()) for name, a in arrays.items()))
 
 
-def is_closed_form(tuner: HeadTuner[Any]) -> bool:
+def is_closed_form(tuner: HeadMethod[Any]) -> bool:
     """Return whether a tuner computes its state instead of training it."""
-    return type(tuner).solve is not HeadTuner.solve
+    return type(tuner).solve is not HeadMethod.solve
 
 
 def step_flops(module: nn.Module, rows: int) -> int:

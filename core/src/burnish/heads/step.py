@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from burnish.contracts.loss import LossInput, LossValue
 from burnish.errors import BurnishError, FitError
 from burnish.heads.blame import author_error
-from burnish.heads.head import Batch, Fit, HeadTuner, Outputs, as_outputs
+from burnish.heads.head import Batch, Fit, HeadMethod, Outputs, as_outputs
 from burnish.heads.targets import as_targets
 from burnish.heads.tensors import weighted_mean
 
@@ -68,7 +68,7 @@ class Step:
         views: views of an item.
     """
 
-    tuner: HeadTuner[Any]
+    tuner: HeadMethod[Any]
     loss: Any
     template: nn.Module
     views: int

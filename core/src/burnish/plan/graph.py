@@ -120,7 +120,8 @@ class Graph:
         key = self.plan.assess_key(row, replicate)
         if not key or key in self.jobs:
             return key or self.corrupt(row, replicate)
-        inputs = [self.data(row), self.corrupt(row, replicate), *self.tables(row)]
+        # Of the evaluation view, so that rows which differ in their training views share an assessment.
+        inputs = [self.data(row), self.corrupt(row, replicate), self.features(row)]
         return self._add("assess", key, inputs, row, replicate)
 
     def fit(self, trial: Trial) -> str:

@@ -120,7 +120,7 @@ class Plan:
         """Return the key of an assess job; empty where nothing assesses."""
         if row.assess is None:
             return ""
-        inputs = (self.features_key(row, None), *self._views(row), self.corrupt_key(row, replicate))
+        inputs = (self.features_key(row, None), self.corrupt_key(row, replicate))
         name = ("assess", inputs, row.assess.digest)
         return self._key(name, "assess", inputs, row.assess.digest, self.core, replicate)
 

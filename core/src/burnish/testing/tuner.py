@@ -18,8 +18,8 @@ from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Run
 from burnish.data import MultiLabels
 from burnish.errors import BurnishError, FitError, ModelFileError
-from burnish.heads.head import HeadTuner
 from burnish.heads.stacked import fit_heads, head_job
+from burnish.heads.tuner import HeadTuner
 from burnish.testing.checks import expect, global_randomness_untouched, nothing_written, refused
 from burnish.testing.contract import PluginContract, manager_of
 from burnish.testing.data import Practice, practice, practice_on_pictures

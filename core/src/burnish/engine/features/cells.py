@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from burnish import places
 from burnish.contracts.backbone import Encodes, Prepared, View
 from burnish.data.dataset import Dataset, Item
 from burnish.engine.features.cache import FeatureSpec
@@ -61,13 +61,13 @@ class Preparer:
         dataset: the items.
         backbone: prepares them.
         spec: view and grid.
-        workers: threads; 0 for one per core.
+        workers: threads; 0 for one a processor.
     """
 
     def __init__(self, dataset: Dataset, backbone: Encodes, spec: FeatureSpec, workers: int) -> None:
         self._dataset, self._backbone, self._spec = dataset, backbone, spec
         self._view, self._grid = View(spec.view), spec.numeric.grid
-        self._workers = workers or _cores()
+        self._workers = places.workers(workers)
         self.ahead = self._workers + 1
         """Cells that may be prepared and waiting; lowered where memory is short."""
 
@@ -160,10 +160,6 @@ class Preparer:
             else:
                 good.append(item)
         return good, bad
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _size(inputs: Prepared | None) -> int:

@@ -24,6 +24,7 @@ import numpy as np
 from burnish.contracts.backbone import Encodes
 from burnish.data.dataset import Dataset
 from burnish.engine.features.cache import Entry, FeatureCache, FeatureSpec
+from burnish.engine.features.care import prune
 from burnish.engine.features.cells import Bad, Preparer
 from burnish.engine.features.lanes import Encoded, Lanes
 from burnish.engine.features.uncached import Uncached
@@ -151,7 +152,7 @@ def _known_bad(
 
 def _enforce_bound(cache: FeatureCache, entry: Entry) -> None:
     try:
-        cache.enforce_bound()
+        prune(cache.folder, max_bytes=cache.bound)
     except MachineError as error:  # such as another user's entries: no reason to lose what was made here
         entry.warnings.append(f"the cache is larger than its bound: {error}")
 

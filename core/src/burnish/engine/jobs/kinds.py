@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from burnish.contracts.noise import Corruption, CorruptionInput, Corruptor
 from burnish.contracts.tuner import Progress, Run, no_progress
-from burnish.engine.assessments import from_record, to_record
+from burnish.engine.assessments import restored
 from burnish.engine.blame import blamed
 from burnish.engine.jobs.assess import assess
 from burnish.engine.jobs.corrupt import corrupt, study_salt
@@ -18,6 +19,7 @@ from burnish.engine.jobs.features import Features, Tables, features
 from burnish.engine.jobs.shown import Shown
 from burnish.engine.jobs.splits import draw
 from burnish.engine.jobs.task import RowReads
+from burnish.engine.records import AssessmentRecord
 from burnish.errors import DataError, FitError
 
 if TYPE_CHECKING:
@@ -110,21 +112,26 @@ def make_assess(
     if kept is not None:
         if kept.error:
             raise FitError(kept.error)
-        known: Shown = shown.assessed(from_record(kept, data.dataset))
+        known: Shown = shown.assessed(restored(kept, data.dataset))
         return known
+    start = time.monotonic()
     reads = RowReads(data.dataset, row.backbone, tools.backbones, Tables.of(tables))
-    run = Run(tools.numeric.device, progress)
+    axes = {name: text for name, text in row.axes().items() if name in _ASSESSED}
     try:
-        found = assess(tools, row, replicate, data, shown, reads, run)
+        found = assess(tools, row, replicate, data, shown, reads, Run(tools.numeric.device, progress))
     except FitError as error:
         if store is not None:
-            store.add_assessment(to_record(job, data.dataset, shown, None, str(error)))
+            store.add_assessment(AssessmentRecord(job.key, axes, replicate, b"", b"", error=str(error)))
         raise FitError(str(error)) from None  # the traceback would keep all that the assessor held
     if store is not None:
-        store.add_assessment(to_record(job, data.dataset, shown, found))
+        given_as, seconds = (data.dataset, shown.supervision), time.monotonic() - start
+        store.add_assessment(AssessmentRecord.of(job.key, axes, replicate, found, *given_as, seconds))
     told: Shown = shown.assessed(found)
     return told
 
+
+_ASSESSED: Final = ("data", "backbone", "views", "noise", "assess")
+"""Axes that decide an assessment."""
 
 SHARED: Final[dict[str, Callable[..., Any]]] = {
     "data": make_data,

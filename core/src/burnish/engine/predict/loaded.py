@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from burnish import places
 from burnish.contracts.backbone import Encodes, Prepared, Runtime, View
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Adapted, Prompted
@@ -24,7 +23,7 @@ from burnish.engine.answers.answers import ask, item_seeds
 from burnish.engine.parts import make
 from burnish.engine.predict.new_items import NewItem, items_of
 from burnish.errors import DataError, ItemError
-from burnish.numeric import physical_cores
+from burnish.places import ahead
 from burnish.plan import Numeric, Part
 
 if TYPE_CHECKING:
@@ -149,7 +148,8 @@ class LoadedPredictor:
                 else backbone
             )
         count = 0
-        for cell in _ahead(self._prepare, _chunks(items, self.numeric.grid), workers or physical_cores()):
+        chunks = _chunks(items, self.numeric.grid)
+        for _, cell in ahead(self._prepare, chunks, places.workers(workers)):
             if isinstance(self.predictor, Prompted):
                 cell = self._asked(cell, self.predictor)
             if cell.bad and not skip_bad:
@@ -308,24 +308,6 @@ def _chunks(items: Iterable[NewItem], size: int) -> Iterator[list[NewItem]]:
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk
-
-
-def _ahead(
-    prepare: Callable[[Sequence[NewItem]], _Cell], chunks: Iterator[list[NewItem]], workers: int
-) -> Iterator[_Cell]:
-    """Yield prepared cells in order, while threads prepare the next ones."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="burnish-predict")
-    waiting: deque[Future[_Cell]] = deque()
-    try:
-        while True:
-            waiting.extend(
-                pool.submit(prepare, chunk) for chunk in islice(chunks, workers + 1 - len(waiting))
-            )
-            if not waiting:
-                return
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _joined(parts: Sequence[Scores], classes: Classes) -> Scores:
