@@ -369,7 +369,7 @@ def test_validate_says_what_would_be_done(burnish):
     assert lines[5] == "evaluate: accuracy"
     assert lines[6].startswith("numeric: float32 on cpu, 2 threads, torch ")
     assert lines[7:] == [
-        "jobs: 2 features, 5 corrupt, 24 fit, 24 measure, 6 summarise",
+        "jobs: 1 data, 2 features, 5 corrupt, 24 fit, 24 measure, 2 choose, 4 summarise",
         "tune linear, small: 2 settings (tuner.lr=0.1; tuner.lr=0.2)",
         "tune linear, small:noise=0.3: 2 settings (tuner.lr=0.1; tuner.lr=0.2)",
     ]
