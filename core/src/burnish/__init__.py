@@ -1,7 +1,7 @@
 """burnish adapts pre-trained models to a task when the data is imperfect.
 
 What a plugin's entry-point module needs is imported here at once and is light: no torch, no numpy. What runs
-things (`run`, `load`, `audit`, ...) is imported on first use.
+things (`run`, `load`, `Study` ...) is imported on first use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from burnish.hooks import API_VERSION, hookimpl
 from burnish.options import HeadConfig, ModuleConfig
 
 if TYPE_CHECKING:
-    from burnish.api import Study, load, run
+    from burnish.api import Study, load, plan_of, run
 
 __all__ = [
     "API_VERSION",
@@ -43,15 +43,26 @@ __all__ = [
     "__version__",
     "hookimpl",
     "load",
+    "plan_of",
     "run",
 ]
 
-_LAZY = frozenset({"Study", "load", "run"})
+_LAZY = {
+    "Study": "burnish.report.study",
+    "load": "burnish.api",
+    "plan_of": "burnish.api",
+    "run": "burnish.api",
+}
+"""Modules of the names that are imported on first use."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'burnish' has no attribute {name!r}")
-    from burnish import api
+    from importlib import import_module
 
-    return getattr(api, name)
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

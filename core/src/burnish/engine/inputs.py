@@ -22,7 +22,7 @@ from burnish.engine.jobs.corrupt import Corrupted, corrupt, study_salt
 from burnish.engine.jobs.splits import draw, units_of
 from burnish.engine.jobs.task import TaskSource, embed_classes, texts_at
 from burnish.engine.parts import component_of, config_of, make
-from burnish.engine.progress import Progress
+from burnish.engine.progress import Display
 from burnish.errors import DataError, FitError, ItemError, PluginError, RecipeError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Inputs:
         plan: Plan,
         manager: Manager,
         cache: FeatureCache,
-        progress: Progress,
+        progress: Display,
         *,
         workers: int = 0,
         offline: bool = False,

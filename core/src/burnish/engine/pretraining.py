@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from burnish.contracts.backbone import Pretrainer
-    from burnish.engine.progress import Progress
+    from burnish.engine.progress import Display
     from burnish.manager import Component, Manager
 
 
@@ -57,7 +57,7 @@ class Pretraining:
     offline: bool = False
 
 
-def pretrain(wanted: Pretraining, manager: Manager, progress: Progress) -> Path:
+def pretrain(wanted: Pretraining, manager: Manager, progress: Display) -> Path:
     """Pre-train, or go on with what was begun in the folder, and return the folder.
 
     Every trainable item is trained on; validation and test items that the source fixes are not, and no

@@ -19,7 +19,7 @@ from burnish.engine.jobs.fit import Fits, Fitted
 from burnish.engine.jobs.measure import Measuring
 from burnish.engine.jobs.summarise import check_names, summarise
 from burnish.engine.predict.saved import save_predictor
-from burnish.engine.progress import Progress, Silent
+from burnish.engine.progress import Display, Silent
 from burnish.engine.store import Candidate, Store
 from burnish.errors import StoreError
 from burnish.numeric import verify
@@ -47,7 +47,7 @@ class Options:
     offline: bool = False
     save: Save = "first"
     limit: int = 0
-    progress: Progress = field(default_factory=Silent)
+    progress: Display = field(default_factory=Silent)
 
 
 class Execution:
