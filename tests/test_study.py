@@ -8,7 +8,7 @@ import pytest
 
 import burnish
 from burnish.errors import FitError, RecipeError, StoreError
-from burnish.report.opened import open_study
+from burnish.report.study import Study
 
 DIGITS = "digits:features=true"
 QUICK = {"use": "linear", "with": {"epochs": 8, "batch": 256, "lr": 0.1}}
@@ -157,7 +157,7 @@ def test_data_in_files_of_one_name_are_compared_each_with_itself(tmp_path):
     assert {data for data, _ in value} == {"npz:path=easy/day.npz", "npz:path=hard/day.npz"}
     found = {c["axes"]["data"]: c["difference"] for c in made.summary()["comparisons"] if c["axes"]}
     assert found == {data: pytest.approx(value[data, "knn"] - value[data, "nothing"]) for data in found}
-    again = open_study(made.folder).against("nothing").summary.comparisons
+    again = Study(made.folder).against("nothing").results.comparisons
     assert {c.axes["data"]: c.difference for c in again if c.axes} == found
 
 
@@ -178,7 +178,7 @@ def test_what_another_plan_left_does_not_count(tmp_path):
     made = study(tmp_path, tuner=["knn", "nothing"], evaluate=["accuracy"])
     assert made.complete
     assert len(made.trials()) == 2
-    assert not open_study(made.folder).choices
+    assert not Study(made.folder).choices
 
 
 def test_data_that_was_mended_after_nothing_could_be_trained(tmp_path):
@@ -225,7 +225,7 @@ def test_a_report_of_a_measure_that_is_not_there_leaves_a_finished_study_readabl
     made = study(tmp_path)
     with pytest.raises(RecipeError, match="no trial has the measure 'ece'"):
         study(tmp_path, report={"measure": "ece"})
-    assert made.table() == open_study(made.folder).table("text", 100)
+    assert made.table() == Study(made.folder).table("text", 100)
     assert "nll" in study(tmp_path, report={"measure": "nll"}).table()
 
 

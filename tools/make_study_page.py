@@ -19,8 +19,8 @@ from burnish.files import ensure_folder, write_atomic
 from burnish.report import figures, pictures
 from burnish.report.answer import answer
 from burnish.report.figures import Picture, drawing
-from burnish.report.opened import OpenedStudy, open_study
 from burnish.report.sheet import to_text
+from burnish.report.study import Study
 from burnish.report.style import INK, PAPER, Look, looks
 from burnish.report.tables import caption, sheets
 
@@ -79,17 +79,18 @@ def write_page(study_folder: Path, folder: Path = FOLDER) -> Path:
         StoreError: there is no finished study.
         MachineError: a file cannot be written.
     """
-    study = open_study(study_folder)
+    study = Study(study_folder)
     prose = folder / f"{study.name}.prose.md"
+    shown = sheets(study.results, study.choices, study.assessment_overviews)
     page = PAGE.substitute(
         note=NOTE,
         title=study.name.replace("-", " ").capitalize(),
         prose=prose.read_text(encoding="utf-8").strip() + "\n\n" if prose.is_file() else "",
-        answer="\n".join(f"* {sentence}" for sentence in answer(study.summary)),
-        tables="\n".join(to_text(sheet, WIDTH) for sheet in sheets(study.summary, study.choices)).rstrip(),
+        answer="\n".join(f"* {sentence}" for sentence in answer(study.results)),
+        tables="\n".join(to_text(sheet, WIDTH) for sheet in shown).rstrip(),
         caption="\n\n".join(
             [
-                *caption(study.summary, study.choices, study.numeric),
+                *caption(study.results, study.choices, study.numeric),
                 *(f"{kind}: {text}" for kind, text in study.notes),
             ]
         ),
@@ -103,7 +104,7 @@ def write_page(study_folder: Path, folder: Path = FOLDER) -> Path:
     return path
 
 
-def _figures(study: OpenedStudy, folder: Path) -> Iterator[str]:
+def _figures(study: Study, folder: Path) -> Iterator[str]:
     """Write the figures and yield a line of Markdown for each."""
     ensure_folder(folder / study.name)
     for heading, found in drawn(study).items():
@@ -115,9 +116,9 @@ def _figures(study: OpenedStudy, folder: Path) -> Iterator[str]:
             yield f"**{picture.title}**\n\n![{_alt(picture.words)}]({file})"
 
 
-def drawn(study: OpenedStudy) -> dict[str, list[Drawn]]:
+def drawn(study: Study) -> dict[str, list[Drawn]]:
     """Return the figures with their lines, under the heading they belong to."""
-    summary = study.summary
+    summary = study.results
     look = looks(summary.all_series)
     alone = {splits[0] for splits in summary.panels.values() if len(splits) == 1}
     others = [split for split in summary.splits() if split not in alone]
@@ -134,7 +135,7 @@ def drawn(study: OpenedStudy) -> dict[str, list[Drawn]]:
             for picture in (figures.along_x(summary, others, wide=True) if along and others else [])
         ],
         "Differences": [(picture, {}) for picture in figures.differences(summary)],
-        "Spectra": list(figures.spectra(summary, pictures.curves(summary, study.records(extras=True)))),
+        "Spectra": list(figures.spectra(summary, pictures.curves(summary, study.trials(extras=True)))),
     }
 
 

@@ -1,12 +1,11 @@
 """burnish adapts pre-trained models to a task when the data is imperfect.
 
 What a plugin's entry-point module needs is imported here at once and is light: no torch, no numpy. What runs
-things (`run`, `load`, `task`, ...) is imported on first use.
+things (`run`, `load`, `task` ...) is imported on first use.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from burnish._version import __version__
@@ -25,7 +24,7 @@ from burnish.hooks import API_VERSION, hookimpl
 from burnish.options import HeadConfig, ModuleConfig
 
 if TYPE_CHECKING:
-    from burnish.api import Study, load, run
+    from burnish.api import Study, load, plan_of, run
     from burnish.values import assess, features, task
 
 __all__ = [
@@ -47,24 +46,28 @@ __all__ = [
     "features",
     "hookimpl",
     "load",
+    "plan_of",
     "run",
     "task",
 ]
 
 _LAZY = {
-    "Study": "burnish.api",
+    "Study": "burnish.report.study",
     "load": "burnish.api",
-    "run": "burnish.api",
     "assess": "burnish.values",
     "features": "burnish.values",
+    "plan_of": "burnish.api",
+    "run": "burnish.api",
     "task": "burnish.values",
 }
-"""What is imported on first use, and where it is."""
+"""Modules of the names that are imported on first use."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'burnish' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_LAZY[name]), name)
 
 

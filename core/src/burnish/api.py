@@ -1,191 +1,190 @@
-"""burnish from Python: `burnish.run`, `burnish.load` and `burnish.Study`. The command line calls these."""
+"""burnish from Python: `burnish.run`, `burnish.load`, `burnish.plan_of`. The command line calls these."""
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from burnish.engine.folder import PREDICTORS, STORE
-from burnish.engine.store import Record, Store
 from burnish.engine.study import run_study
-from burnish.errors import StoreError
-from burnish.manager import get_manager
+from burnish.errors import ModelFileError, RecipeError
+from burnish.manager import add_plugin_files, get_manager
 from burnish.plan import Plan, build_plan, to_yaml
-from burnish.recipe import find_recipe, make_recipe, with_numeric, with_options, with_settings
+from burnish.recipe import Recipe, find_recipe, make_recipe, with_numeric, with_options, with_settings
+from burnish.report.study import Study
 
 if TYPE_CHECKING:
     from burnish.engine.predict.loaded import LoadedPredictor
-    from burnish.engine.runner import RunOptions
+    from burnish.engine.runner import RunOptions, Save
+
+__all__ = ["RUNS", "Parts", "RecipeLike", "Study", "load", "plan_of", "run", "study_folder"]
 
 RUNS = "runs"
 """Folder that studies are put into where `out` is not given."""
 
-
-class Study:
-    """What `burnish run` leaves in a folder.
-
-    Args:
-        folder: the study's folder.
-
-    Raises:
-        StoreError: there is no study in it.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        with self._store():
-            pass
-
-    def _store(self) -> Store:
-        return Store(self.folder / STORE, create=False)
-
-    @property
-    def name(self) -> str:
-        """Name of the recipe."""
-        with self._store() as store:
-            return store.meta("name") or self.folder.name
-
-    @property
-    def complete(self) -> bool:
-        """Whether every trial of the plan is finished and summarised."""
-        return self.summary() is not None
-
-    def summary(self) -> dict[str, Any] | None:
-        """Return rows, panels and comparisons with intervals (see `burnish.engine.jobs.summarise`).
-
-        None while trials are missing.
-        """
-        with self._store() as store:
-            return store.summary(store.meta("key") or "")
-
-    def trials(self) -> list[Record]:
-        """Return the finished trials in the order of the plan.
-
-        Where all are, labelled as the rows of the summary are.
-        """
-        if self.complete:
-            from burnish.report.opened import open_study
-
-            return open_study(self.folder).records()
-        with self._store() as store:
-            keys = json.loads(store.meta("trials") or "[]")
-            found = store.records(keys)
-        return [found[key] for key in keys if key in found]
-
-    def table(self, format: str = "text", width: int = 100) -> str:  # noqa: A002 - the word users know
-        """Return the result table.
-
-        Args:
-            format: ``text``, ``markdown``, ``csv`` or ``json``.
-            width: columns of a text table.
-
-        Raises:
-            StoreError: trials are missing.
-        """
-        from burnish.report.opened import open_study
-
-        return open_study(self.folder).table(format, width)
-
-    def predictor(self, trial: Record | int) -> LoadedPredictor:
-        """Return the saved predictor of a trial.
-
-        Args:
-            trial: one of `trials`, or its number there.
-
-        Raises:
-            StoreError: it was not kept, or there is no such trial.
-        """
-        from burnish.engine.predict.saved import load_predictor
-
-        if not isinstance(trial, Record):
-            trials = self.trials()
-            number = int(trial)
-            if not 0 <= number < len(trials):
-                raise StoreError(
-                    f"there is no trial {trial}", where=str(self.folder), possible=f"0 to {len(trials) - 1}"
-                )
-            trial = trials[number]
-        folder = self.folder / PREDICTORS / trial.key[:16]
-        if not folder.is_dir():
-            todo = "Predictors of replicate 0 are kept by default; run with --save all to keep every one"
-            raise StoreError(
-                f"the predictor of replicate {trial.replicate} was not kept",
-                where=str(self.folder),
-                todo=todo,
-            )
-        return load_predictor(folder, get_manager())
+Parts = str | Sequence[str] | None
+"""A part as a text, such as ``"nmtune:epochs=5"``; several are an axis; None leaves it to the recipe."""
+RecipeLike = str | Path | Mapping[str, Any] | None
+"""A name that a plugin offers, a file, or a mapping of recipe keys."""
 
 
 def plan_of(
-    recipe: str | Path | Mapping[str, Any] | None = None,
+    recipe: RecipeLike = None,
     *,
-    options: Mapping[str, Sequence[str]] | None = None,
+    data: Parts = None,
+    backbone: Parts = None,
+    noise: Parts = None,
+    assess: Parts = None,
+    tuner: Parts = None,
+    loss: Parts = None,
+    evaluate: Parts = None,
+    replicates: int | None = None,
     settings: Sequence[str] = (),
     numeric: str | None = None,
     device: str | None = None,
     threads: int | None = None,
+    plugins: Sequence[str | Path] = (),
 ) -> Plan:
     """Return the plan of a recipe. Imports neither torch nor numpy.
 
     Args:
         recipe: a name that a plugin offers, a file, or a mapping of recipe keys.
-        options: parts by recipe key, such as ``{"tuner": ["mlp", "nmtune"]}``; they replace those of the
-            recipe.
+        data: data sources or paths; they replace those of the recipe, as all parts do.
+        backbone: backbones, such as ``["tiny:noise=0", "tiny:noise=0.3"]``.
+        noise: corruptors.
+        assess: assessors.
+        tuner: tuners.
+        loss: losses.
+        evaluate: evaluators.
+        replicates: replicates of every row.
         settings: such as ``"tuner.width=256"``.
         numeric: ``auto``, ``fp32`` or ``bf16``.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: torch's threads.
+        plugins: ``.py`` files or package folders to load as plugins, from now on in this process.
 
     Raises:
         BurnishError: the recipe is wrong.
     """
+    add_plugin_files(plugins)
     manager = get_manager()
-    made = (
-        make_recipe(recipe or {})
-        if recipe is None or isinstance(recipe, Mapping)
-        else find_recipe(str(recipe), manager)
-    )
-    made = with_settings(with_options(made, options or {}), settings)
+    given = {
+        "data": data,
+        "backbone": backbone,
+        "noise": noise,
+        "assess": assess,
+        "tuner": tuner,
+        "loss": loss,
+        "evaluate": evaluate,
+    }
+    parts = {key: [value] if isinstance(value, str) else list(value) for key, value in given.items() if value}
+    if recipe is None and not (parts or settings):
+        raise RecipeError(
+            "no recipe is given",
+            possible=", ".join(component.name for component in manager.components("recipe")),
+            todo="Name a recipe or a file, or give --data and --tuner",
+        )
+    made = with_settings(with_options(_recipe(recipe), parts), settings)
+    if replicates is not None:
+        made = with_settings(made, [f"replicates={replicates}"])
     return build_plan(with_numeric(made, numeric=numeric, device=device, threads=threads), manager)
 
 
+def _recipe(recipe: RecipeLike) -> Recipe:
+    if recipe is None or isinstance(recipe, Mapping):
+        return make_recipe(recipe or {})
+    return find_recipe(str(recipe), get_manager())
+
+
 def run(
-    recipe: str | Path | Mapping[str, Any] | None = None,
+    recipe: RecipeLike = None,
     *,
     out: str | Path | None = None,
+    data: Parts = None,
+    backbone: Parts = None,
+    noise: Parts = None,
+    assess: Parts = None,
+    tuner: Parts = None,
+    loss: Parts = None,
+    evaluate: Parts = None,
+    replicates: int | None = None,
     settings: Sequence[str] = (),
     numeric: str | None = None,
     device: str | None = None,
     threads: int | None = None,
     fresh: bool = False,
-    options: RunOptions | None = None,
+    workers: int = 0,
+    save: Save = "first",
+    limit: int = 0,
+    offline: bool = False,
+    progress: bool | None = None,
+    plugins: Sequence[str | Path] = (),
+    command: str = "",
 ) -> Study:
     """Run a recipe and return its study; a study that is already there is resumed, or returned at once.
 
     Args:
         recipe: a name that a plugin offers, a file, or a mapping of recipe keys.
         out: the study's folder; ``runs/<recipe>`` by default.
+        data: data sources or paths; they replace those of the recipe, as all parts do.
+        backbone: backbones, such as ``["tiny:noise=0", "tiny:noise=0.3"]``.
+        noise: corruptors.
+        assess: assessors.
+        tuner: tuners.
+        loss: losses.
+        evaluate: evaluators.
+        replicates: replicates of every row.
         settings: such as ``"tuner.width=256"``.
         numeric: ``auto``, ``fp32`` or ``bf16``.
         device: ``auto``, ``cpu`` or ``cuda``.
         threads: torch's threads.
         fresh: start beside a folder that exists.
-        options: how to run (`burnish.engine.runner.Options`).
+        workers: threads that read and decode; 0 for one a core.
+        save: which predictors are kept: ``first`` (of replicate 0 of every row), ``all`` or ``none``.
+        limit: stop after about this many trials; the study can be resumed. 0 for no limit.
+        offline: no hub is asked.
+        progress: whether to say on standard error what is going on; None says it on a terminal alone.
+        plugins: ``.py`` files or package folders to load as plugins, from now on in this process.
+        command: what the report gives as the command that made the study.
 
     Raises:
         BurnishError: the recipe, the data or the machine does not allow it.
     """
-    plan = plan_of(recipe, settings=settings, numeric=numeric, device=device, threads=threads)
+    plan = plan_of(
+        recipe,
+        data=data,
+        backbone=backbone,
+        noise=noise,
+        assess=assess,
+        tuner=tuner,
+        loss=loss,
+        evaluate=evaluate,
+        replicates=replicates,
+        settings=settings,
+        numeric=numeric,
+        device=device,
+        threads=threads,
+        plugins=plugins,
+    )
+    from burnish.engine.progress import display
+
+    shown = display(quiet=not (sys.stderr.isatty() if progress is None else progress))
 
     def how() -> RunOptions:
         from burnish.engine.runner import RunOptions
 
-        return options or RunOptions()
+        return RunOptions(workers, offline, save, limit, shown)
 
-    folder, _ = run_study(plan, study_folder(plan, out), to_yaml(plan), get_manager, how, fresh=fresh)
-    return Study(folder)
+    folder, state = run_study(
+        plan, study_folder(plan, out), to_yaml(plan), get_manager, how, fresh=fresh, command=command
+    )
+    study = Study(folder)
+    if state == "complete":
+        shown.say(f"{folder} is complete: nothing to do")
+    elif not study.complete:
+        shown.say(f"{folder} is not complete; the same command goes on")
+    return study
 
 
 def study_folder(plan: Plan, out: str | Path | None) -> Path:
@@ -193,17 +192,45 @@ def study_folder(plan: Plan, out: str | Path | None) -> Path:
     return Path(out) if out is not None else Path(RUNS) / plan.name
 
 
-def load(folder: str | Path, *, device: str = "cpu", offline: bool = False) -> LoadedPredictor:
+def load(
+    folder: str | Path,
+    *,
+    device: str = "cpu",
+    offline: bool = False,
+    plugins: Sequence[str | Path] = (),
+) -> LoadedPredictor:
     """Return a saved predictor: ``burnish.load(folder).predict(x)``.
 
     Args:
-        folder: a folder under ``predictors/`` of a study.
-        device: torch device.
+        folder: a folder under ``predictors/`` of a study, or a study with one predictor.
+        device: ``auto``, or a torch device.
         offline: no hub is asked.
+        plugins: ``.py`` files or package folders to load as plugins, from now on in this process.
 
     Raises:
-        ModelFileError: there is none, or it is damaged, crafted or of another version.
+        ModelFileError: there is none, or it is damaged, crafted or of another version; or the study has
+            several.
     """
     from burnish.engine.predict.saved import load_predictor
+    from burnish.numeric import Device, detect
 
-    return load_predictor(Path(folder), get_manager(), device=device, offline=offline)
+    add_plugin_files(plugins)
+    if device in get_args(Device):  # others, such as "cuda:1", are for torch to judge
+        device = detect(device=cast("Device", device)).device
+    return load_predictor(_predictor_folder(Path(folder)), get_manager(), device=device, offline=offline)
+
+
+def _predictor_folder(folder: Path) -> Path:
+    """Return the predictor's folder; of a study's folder its only predictor."""
+    kept = sorted(path.parent for path in (folder / "predictors").glob("*/predictor.json"))
+    if not kept:
+        return folder
+    if len(kept) > 1:
+        shown = ", ".join(map(str, kept[:6])) + (f" and {len(kept) - 6} more" if len(kept) > 6 else "")
+        raise ModelFileError(
+            f"the study has {len(kept)} predictors",
+            where=str(folder),
+            possible=shown,
+            todo="Name one of these folders",
+        )
+    return kept[0]

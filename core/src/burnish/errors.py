@@ -96,6 +96,12 @@ class StoreError(BurnishError):
     """A study folder cannot be used: locked, made by another plan, damaged."""
 
 
+class NotMeasuredError(BurnishError, KeyError):
+    """A trial has no such measure, or has it for other splits."""
+
+    exit_code = 2
+
+
 class CacheError(BurnishError):
     """The feature cache cannot be read or written."""
 

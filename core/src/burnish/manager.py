@@ -18,7 +18,7 @@ from burnish.errors import BurnishError, MissingExtraError, PluginError, one_lin
 from burnish.installed import code_identity, first_party, metadata
 from burnish.installed.discovery import Loader, PluginInfo
 
-__all__ = ["Component", "Manager", "PluginInfo", "get_manager", "use_plugin_files"]
+__all__ = ["Component", "Manager", "PluginInfo", "add_plugin_files", "get_manager", "use_plugin_files"]
 
 ENVIRONMENT: Final = "BURNISH_PLUGINS"
 """Environment variable: names of the plugins to load, with commas between; empty for none, unset for all."""
@@ -285,6 +285,12 @@ def use_plugin_files(files: Sequence[str | Path]) -> None:
     """Load these local plugins beside the installed ones in every later `get_manager` of this process."""
     global _files
     _files = tuple(Path(file).expanduser().resolve() for file in files)
+
+
+def add_plugin_files(files: Sequence[str | Path]) -> None:
+    """Load these local plugins too, beside those of `use_plugin_files`."""
+    found = (Path(file).expanduser().resolve() for file in files)
+    use_plugin_files(list(dict.fromkeys([*_files, *found])))
 
 
 def get_manager() -> Manager:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from burnish.data import Dataset
 from burnish.engine.jobs.shown import Shown
 from burnish.engine.jobs.task import RowReads
 from burnish.engine.jobs.task import task as make_task
-from burnish.engine.progress import Display, Silent
+from burnish.engine.progress import Display, display
 from burnish.engine.tools import Tools
 from burnish.engine.values import Values
 from burnish.errors import FitError, MissingExtraError, RecipeError
@@ -104,12 +105,12 @@ class Assessed:
 class _Job:
     """A plan of one row, and its values."""
 
-    def __init__(self, plan: Plan, replicate: int, workers: int, offline: bool, display: Display) -> None:
+    def __init__(self, plan: Plan, replicate: int, workers: int, offline: bool, shown: Display) -> None:
         (self.row,) = plan.rows[:1]
         if len(plan.rows) > 1:
             what = f"{len(plan.rows)} rows are asked for, and there is one value"
             raise RecipeError(what, todo="Give one part for each of data, backbone, noise and assess")
-        how = {"workers": workers, "offline": offline, "display": display}
+        how = {"workers": workers, "offline": offline, "display": shown}
         self.plan, self.replicate = plan, replicate
         self.tools = Tools.of(plan, get_manager(), **how)
         self.values = Values(Graph(plan), self.tools)
@@ -151,7 +152,7 @@ class _How:
     threads: int | None = None
     workers: int = 0
     offline: bool = False
-    display: Display | None = None
+    progress: bool | None = None
 
 
 def _job(parts: Mapping[str, PartText | Sequence[Any] | None], replicate: int, how: _How) -> _Job:
@@ -159,7 +160,13 @@ def _job(parts: Mapping[str, PartText | Sequence[Any] | None], replicate: int, h
     recipe = with_settings(make_recipe(given), how.settings)
     recipe = with_numeric(recipe, numeric=how.numeric, device=how.device, threads=how.threads)
     plan = build_plan(recipe, get_manager(), trials=False)
-    return _Job(plan, replicate, how.workers, how.offline, how.display or Silent())
+    return _Job(
+        plan,
+        replicate,
+        how.workers,
+        how.offline,
+        display(quiet=not (sys.stderr.isatty() if how.progress is None else how.progress)),
+    )
 
 
 def features(data: PartText, backbone: PartText | None = None, **how: Any) -> Features:
@@ -169,7 +176,7 @@ def features(data: PartText, backbone: PartText | None = None, **how: Any) -> Fe
         data: a source or a path, as a recipe writes it.
         backbone: a backbone; not needed where the data is features.
         how: ``settings`` such as ``["on_bad_input=skip"]``; ``numeric``, ``device`` and ``threads`` as of
-            `burnish.run`; ``workers``, threads that decode; ``offline``; ``display``, for progress.
+            `burnish.run`; ``workers``, threads that decode; ``offline``; ``progress``, False for silence.
 
     Raises:
         BurnishError: the parts are wrong, or the data cannot be read.

@@ -21,7 +21,7 @@ from burnish.report.answer import answer
 from burnish.report.exports import comparisons_to_csv, to_csv
 from burnish.report.formatting import NO_X
 from burnish.report.html import render_report
-from burnish.report.opened import open_study
+from burnish.report.study import Study
 from burnish.report.summary import Summary
 from burnish.report.tables import render
 
@@ -126,8 +126,8 @@ def test_rows_are_compared_at_equal_views(viewed: tuple[Plan, Path]) -> None:
 
 def test_tables_and_figures_take_views_for_an_axis(viewed: tuple[Plan, Path]) -> None:
     _, folder = viewed
-    study = open_study(folder)
-    assert study.summary.axes == ["views", "tuner"]
+    study = Study(folder)
+    assert study.results.axes == ["views", "tuner"]
     text = words(study.table(width=120))
     assert "fixed:1 mlp " in text
     assert "fixed:2 nmtune " in text
@@ -136,23 +136,23 @@ def test_tables_and_figures_take_views_for_an_axis(viewed: tuple[Plan, Path]) ->
         in text
     )
     assert "all replicates share them" in render_report(study)
-    assert to_csv(study.summary).startswith("data,backbone,views,noise,assess,tuner,loss,")
+    assert to_csv(study.results).startswith("data,backbone,views,noise,assess,tuner,loss,")
 
 
 def test_trials_from_before_the_axis_belong_to_their_rows(viewed: tuple[Plan, Path]) -> None:
     plan, folder = viewed
-    study = open_study(folder)
+    study = Study(folder)
     with Store(folder / "study.sqlite", create=False) as store:
         assert sum("views" not in record.axes for record in store.records().values()) == 4
-    assert [record.axes for record in study.records()] == [trial.row.axes() for trial in plan.trials()]
+    assert [record.axes for record in study.trials()] == [trial.row.axes() for trial in plan.trials()]
     again = study.against("nmtune")
-    assert {c.line: c.over for c in again.summary.comparisons if not c.axes} == {"mlp": "2 rows"}
-    there = {(c.panel, c.axes["views"]): c.difference for c in study.summary.comparisons if c.axes}
+    assert {c.line: c.over for c in again.results.comparisons if not c.axes} == {"mlp": "2 rows"}
+    there = {(c.panel, c.axes["views"]): c.difference for c in study.results.comparisons if c.axes}
     assert there == {
-        (c.panel, c.axes["views"]): pytest.approx(-c.difference) for c in again.summary.comparisons if c.axes
+        (c.panel, c.axes["views"]): pytest.approx(-c.difference) for c in again.results.comparisons if c.axes
     }
-    assert "fixed:2" in comparisons_to_csv(again.summary)
-    found = pictures.per_class(study.summary, study.records(extras=True), "recall")
+    assert "fixed:2" in comparisons_to_csv(again.results)
+    found = pictures.per_class(study.results, study.trials(extras=True), "recall")
     assert set(found["in"]["0"]) == {"mlp", "nmtune"}
 
 
@@ -215,6 +215,6 @@ def test_what_there_is_nothing_to_compare_with_is_said_in_one_line(made: Any, no
 
 
 def test_a_baseline_that_is_asked_for_later_is_one(study: Callable[..., Path]) -> None:
-    opened = open_study(study(plain=True))
+    opened = Study(study(plain=True))
     assert "No baseline:" in opened.table()
     assert "No baseline:" not in opened.against("mlp").table()

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from burnish.report import figures, pictures
-from burnish.report.opened import open_study
+from burnish.report.study import Study
 from burnish.report.style import LINES, THEMES, looks, ramp
 from burnish.report.summary import Summary
 
@@ -129,9 +129,9 @@ def test_curves_are_means_by_x_for_the_backbone_and_by_line_for_the_tuner(made: 
 
 
 def test_classes_are_means_over_rows_replicates_and_splits(made_study: Path) -> None:
-    opened = open_study(made_study)
-    records = opened.records(extras=True)
-    found = pictures.per_class(opened.summary, records, "recall")
+    opened = Study(made_study)
+    records = opened.trials(extras=True)
+    found = pictures.per_class(opened.results, records, "recall")
     slow = [
         table["columns"]["recall"][table["columns"]["class"].index("3")]
         for record in records
@@ -144,14 +144,14 @@ def test_classes_are_means_over_rows_replicates_and_splits(made_study: Path) -> 
 
 
 def test_seconds_are_per_trial(made_study: Path) -> None:
-    opened = open_study(made_study)
-    mine = [record.seconds for record in opened.records() if record.axes["tuner"] == "linear"]
-    assert pictures.seconds(opened.summary)["linear"] == pytest.approx(sum(mine) / len(mine))
+    opened = Study(made_study)
+    mine = [record.seconds for record in opened.trials() if record.axes["tuner"] == "linear"]
+    assert pictures.seconds(opened.results)["linear"] == pytest.approx(sum(mine) / len(mine))
 
 
 def test_no_state_of_matplotlib_is_kept(made_study: Path) -> None:
     before = {key: repr(dict.__getitem__(mpl.rcParams, key)) for key in mpl.rcParams}
-    summary = open_study(made_study).summary
+    summary = Study(made_study).results
     figures.along_x(summary, ["in"], wide=False)
     assert {key: repr(dict.__getitem__(mpl.rcParams, key)) for key in mpl.rcParams} == before
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from burnish.errors import RecipeError
 from burnish.report.exports import to_csv, write_csv
-from burnish.report.opened import open_study
 from burnish.report.sheet import Column, Section, Sheet, columns_of, to_markdown, to_text
+from burnish.report.study import Study
 from burnish.report.summary import Summary, options_of, without_option
 from burnish.report.tables import render
 
@@ -260,7 +260,7 @@ def test_failures_are_listed(made: Any) -> None:
 
 
 def test_another_measure_or_panel(made_study: Path) -> None:
-    summary = open_study(made_study).summary
+    summary = Study(made_study).results
     view = summary.viewed("worst-1", ["out", "test:blur"])
     assert (view.measure, list(view.panels), view.comparisons) == ("worst-1", ["out", "test:blur"], ())
     assert {line["measure"] for line in read(to_csv(view))} == {"worst-1"}

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+import burnish
 from burnish.cli.options import device_option, json_option
-from burnish.cli.recipes import read_options, recipe_options
+from burnish.cli.recipes import recipe_arguments, recipe_options
 from burnish.cli.text import echo, echo_json, table
 from burnish.config import say_value
 from burnish.errors import ConfigError, one_line
 from burnish.manager import Manager, get_manager
-from burnish.plan import Plan, Row, build_plan
+from burnish.plan import Plan, Row
 
 if TYPE_CHECKING:
     from burnish.engine.answers.care import AnswersInfo
@@ -139,7 +140,7 @@ def why(as_json: bool, **values: Any) -> None:
     from burnish.places import cache_folder
 
     manager = get_manager()
-    plan = build_plan(read_options(values, manager), manager)
+    plan = burnish.plan_of(**recipe_arguments(values))
     answers = [(spec, why_of(cache_folder(), spec.key(), spec.record())) for spec in _specs(plan, manager)]
     if as_json:
         echo_json(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import burnish
 from burnish.cli.options import offline_option, workers_option
-from burnish.errors import DataError, ItemError, ModelFileError, RecipeError
+from burnish.errors import DataError, ItemError, RecipeError
 
 if TYPE_CHECKING:
     from burnish.report.predictions import Format
@@ -75,20 +76,15 @@ def command(model: Path, data: str, out: str, form: Format | None, **values: Any
     whole or not at all.
     """
     from burnish.engine.predict.new_items import new_items
-    from burnish.engine.predict.saved import load_predictor
     from burnish.files import write_atomic
     from burnish.manager import get_manager
-    from burnish.numeric import detect
     from burnish.report.predictions import Layout, written
 
     target = None if out == _STDOUT else _target(out, data)
-    manager = get_manager()
-    loaded = load_predictor(
-        _model(model), manager, device=detect(device=values["device"]).device, offline=values["offline"]
-    )
+    loaded = burnish.load(model, device=values["device"], offline=values["offline"])
     skip = values["on_bad_input"] == "skip"
     layout = Layout(form or _by_ending(target), values["top"], values["min_confidence"], skip)
-    items = new_items(data, loaded.modality, manager, column=values["column"])
+    items = new_items(data, loaded.modality, get_manager(), column=values["column"])
     texts = _told(
         written(
             loaded.stream(items, skip_bad=skip, workers=values["workers"]),
@@ -130,19 +126,3 @@ def _target(out: str, data: str) -> Path:
             "the answers would be written over the inputs", where=f"--out {out}", todo="Name another file"
         )
     return target
-
-
-def _model(folder: Path) -> Path:
-    """Return the predictor's folder; of a study's folder its only predictor."""
-    kept = sorted(path.parent for path in (folder / "predictors").glob("*/predictor.json"))
-    if not kept:
-        return folder
-    if len(kept) > 1:
-        shown = ", ".join(map(str, kept[:6])) + (f" and {len(kept) - 6} more" if len(kept) > 6 else "")
-        raise ModelFileError(
-            f"the study has {len(kept)} predictors",
-            where=str(folder),
-            possible=shown,
-            todo="Name one of these folders",
-        )
-    return kept[0]

@@ -83,11 +83,11 @@ def command(
     folder = out or Path(_FOLDER) / _name(component, source, noises, seed)
 
     from burnish.engine.pretraining import Pretraining, pretrain
-    from burnish.engine.progress import progress
+    from burnish.engine.progress import display
 
     typed = shlex.join(["burnish", *sys.argv[1:]])
     wanted = Pretraining(component, options, source, noises, seed, folder, numeric, typed, values["offline"])
-    click.echo(pretrain(wanted, manager, progress(values["quiet"])))
+    click.echo(pretrain(wanted, manager, display(values["quiet"])))
 
 
 def _pretrainable(name: str, manager: Manager) -> Component:

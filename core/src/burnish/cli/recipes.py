@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 
 from burnish.cli.options import CommandT, settings_option
-from burnish.errors import RecipeError
-from burnish.manager import Manager
-from burnish.recipe import Recipe, find_recipe, make_recipe, with_numeric, with_options, with_settings
 
 _HELP: Final = {
     "data": "A data source such as digits, or a path.",
@@ -37,27 +34,10 @@ def recipe_options(command: CommandT) -> CommandT:
     return click.argument("recipe", required=False)(command)
 
 
-def read_options(values: Mapping[str, Any], manager: Manager) -> Recipe:
-    """Return the recipe that a command's parameters ask for.
+def recipe_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a command that say which recipe it means, as `burnish.run` takes them.
 
-    Args:
-        values: the command's parameters: those of `recipe_options`, and those of
-            `burnish.cli.options.device_option` where the command has them.
-        manager: finds recipes by name.
-
-    Raises:
-        RecipeError: neither a recipe nor its parts are given, or something is wrong with them.
+    Those of `recipe_options`, and those of `burnish.cli.options.device_option`.
     """
-    parts: dict[str, Sequence[str]] = {key: values[key] for key in _HELP if values.get(key)}
-    if values["recipe"] is None and not (parts or values["settings"]):
-        names = ", ".join(component.name for component in manager.components("recipe"))
-        raise RecipeError(
-            "no recipe is given", possible=names, todo="Name a recipe or a file, or give --data and --tuner"
-        )
-    recipe = make_recipe({}) if values["recipe"] is None else find_recipe(values["recipe"], manager)
-    recipe = with_settings(with_options(recipe, parts), values["settings"])
-    if values["replicates"] is not None:
-        recipe = with_settings(recipe, [f"replicates={values['replicates']}"])
-    return with_numeric(
-        recipe, numeric=values.get("numeric"), device=values.get("device"), threads=values.get("threads")
-    )
+    names = ("recipe", *_HELP, "replicates", "settings", "numeric", "device", "threads")
+    return {name: values[name] for name in names}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import click
 
+import burnish
 from burnish.cli.options import device_option, json_option
-from burnish.cli.recipes import read_options, recipe_options
+from burnish.cli.recipes import recipe_arguments, recipe_options
 from burnish.cli.text import echo, echo_json, table
 from burnish.config import say_value
-from burnish.manager import get_manager
-from burnish.plan import JobKind, Plan, build_plan, to_yaml
+from burnish.plan import Plan, to_yaml
 
 
 @click.command()
@@ -29,8 +29,7 @@ def command(as_plan: bool, as_json: bool, **values: Any) -> None:
     RECIPE is a file or the name of an installed recipe; --data, --tuner and the like stand for one, or change
     it.
     """
-    manager = get_manager()
-    plan = build_plan(read_options(values, manager), manager)
+    plan = burnish.plan_of(**recipe_arguments(values))
     if as_plan:
         click.echo(to_yaml(plan), nl=False)
     else:
@@ -88,7 +87,7 @@ def _record(plan: Plan) -> dict[str, Any]:
         "jobs": job_counts(plan),
         "numeric": plan.numeric.record(),
         "choices": [
-            {"label": c.text, "candidates": [dict(options) for options, _ in c.candidates]}
+            {"text": c.text, "candidates": [dict(options) for options, _ in c.candidates]}
             for c in plan.choices()
         ],
         "plan": plan.recipe,

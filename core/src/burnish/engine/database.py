@@ -39,7 +39,8 @@ CREATE TABLE costs (
 CREATE TABLE assessments (
     key TEXT PRIMARY KEY, axes TEXT NOT NULL, replicate INTEGER NOT NULL, positions BLOB NOT NULL,
     ids BLOB NOT NULL, given BLOB, clean_probability BLOB, keep BLOB, weight BLOB, corrected BLOB,
-    tables TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL, classes TEXT NOT NULL
+    tables TEXT NOT NULL, seconds REAL NOT NULL, error TEXT NOT NULL, classes TEXT NOT NULL,
+    overview TEXT NOT NULL
 ) STRICT;
 CREATE TABLE fits (
     key TEXT PRIMARY KEY, info TEXT NOT NULL, options TEXT NOT NULL, seconds REAL NOT NULL,

@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Protocol
+from typing import IO, Final, Protocol
+
+_LONGEST: Final = 60
 
 Advance = Callable[[float], None]
 """Called with how much of the stage is done so far, in the stage's own units."""
@@ -53,8 +55,7 @@ class Plain:
         """Write a line when the stage has ended."""
         start = time.monotonic()
         yield lambda done: None
-        seconds = time.monotonic() - start
-        self.say(f"{name}: {total:,.0f} {unit} in {seconds:.1f} s")
+        self.say(_ended(name, total, unit, start))
 
     def say(self, line: str) -> None:
         """Write one line."""
@@ -72,10 +73,28 @@ class Bars:
         from rich.console import Console
 
         self.console = Console(file=out, highlight=False)
+        self._live = False
 
     @contextmanager
     def stage(self, name: str, total: float, unit: str) -> Iterator[Advance]:
-        """Show a bar with rate and time left; it stays when the stage has ended."""
+        """Show a bar with rate and time left; it stays when the stage has ended.
+
+        A stage inside another has a line at its end, so that one bar moves at a time.
+        """
+        if self._live:
+            start = time.monotonic()
+            yield lambda done: None
+            self.say(_ended(name, total, unit, start))
+            return
+        self._live = True
+        try:
+            with self._bar(name, total, unit) as advance:
+                yield advance
+        finally:
+            self._live = False
+
+    @contextmanager
+    def _bar(self, name: str, total: float, unit: str) -> Iterator[Advance]:
         from rich.progress import (
             BarColumn,
             Progress,
@@ -106,7 +125,26 @@ class Bars:
         self.console.print(line, markup=False)
 
 
-def progress(quiet: bool = False) -> Display:
+def _ended(name: str, total: float, unit: str, start: float) -> str:
+    """Return the line of a stage that has ended."""
+    return f"{name}: {total:,.0f} {unit} in {time.monotonic() - start:.1f} s"
+
+
+def heading(number: int, total: int, backbone: str) -> str:
+    """Return the line that stages of one of several backbones stand under; empty where there is only one.
+
+    Args:
+        number: which backbone it is, from 1.
+        total: how many the study has.
+        backbone: its text.
+    """
+    if total < 2:
+        return ""
+    short = backbone if len(backbone) <= _LONGEST else backbone[: _LONGEST - 3] + "..."
+    return f"backbone {number} of {total}: {short}"
+
+
+def display(quiet: bool = False) -> Display:
     """Return bars on a terminal, plain lines elsewhere, or silence; always on standard error."""
     if quiet:
         return Silent()

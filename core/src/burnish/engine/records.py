@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Any, Final
+
+from burnish.errors import NotMeasuredError, suggestion
 
 if TYPE_CHECKING:
     from burnish.contracts.evaluator import Curve, Measure, Table
     from burnish.contracts.noise import Assessment
     from burnish.data import Dataset, Supervision
+
+ID_BYTES: Final = 32
+"""Bytes of a content id."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,31 @@ class Record:
     curves: tuple[Mapping[str, Any], ...] = ()
     seconds: float = 0.0
     stack: int = 1
+
+    def __getitem__(self, wanted: str | tuple[str, str]) -> float:
+        """Return the value of a measure: ``trial["accuracy"]``, ``trial["accuracy", "test:blur"]``.
+
+        Without a split it is that of ``test``, or that of the only split there is.
+
+        Raises:
+            NotMeasuredError: the trial has no such measure, or has it for other splits.
+        """
+        name, split = (wanted, "") if isinstance(wanted, str) else wanted
+        found = {measure.split: measure.value for measure in self.measures if measure.name == name}
+        if not split:
+            split = "test" if "test" in found or len(found) != 1 else next(iter(found))
+        if split in found:
+            return found[split]
+        if self.error:
+            raise NotMeasuredError(f"the trial could not be trained: {self.error}", where=f"trial[{name!r}]")
+        there = list(found) or list(dict.fromkeys(measure.name for measure in self.measures))
+        what = f"{name} was not measured on {split!r}" if found else f"there is no measure {name!r}"
+        hint = suggestion(split if found else name, there)
+        todo = f"Write trial[{name!r}, SPLIT]" if found else ""
+        possible = ", ".join(there)
+        raise NotMeasuredError(
+            f"{what}. {hint}".strip(), where=f"trial[{name!r}]", possible=possible, todo=todo
+        )
 
 
 @dataclass(frozen=True)
@@ -167,6 +200,74 @@ class AssessmentRecord:
             classes=tuple(dataset.classes.names),
         )
 
+    def items(self) -> Iterator[dict[str, Any]]:
+        """Yield what is said of each item: position, id in hex, and what was given and thought of it.
+
+        Labels are names of classes; None where nothing is said or known.
+        """
+        columns = {
+            "position": _numbers(self.positions, "q"),
+            "id": [self.ids[start : start + ID_BYTES].hex() for start in range(0, len(self.ids), ID_BYTES)],
+            "given": self._names(self.given),
+            "clean_probability": _numbers(self.clean_probability, "f"),
+            "keep": [bool(kept) for kept in self.keep] if self.keep is not None else None,
+            "weight": _numbers(self.weight, "f"),
+            "corrected": self._names(self.corrected),
+        }
+        nothing = repeat(None)
+        values = [nothing if column is None else column for column in columns.values()]
+        for item in islice(zip(*values, strict=False), len(self.ids) // ID_BYTES):
+            yield dict(zip(columns, item, strict=True))
+
+    def overview(self) -> AssessmentOverview:
+        """Return what is shown of it in a table."""
+        probabilities = _numbers(self.clean_probability, "f")
+        corrected = None
+        if self.given is not None and self.corrected is not None:
+            pairs = zip(_numbers(self.given, "q"), _numbers(self.corrected, "q"), strict=True)
+            corrected = sum(given != better for given, better in pairs)
+        return AssessmentOverview(
+            axes=self.axes,
+            replicate=self.replicate,
+            items=len(self.ids) // ID_BYTES,
+            kept=None if self.keep is None else sum(self.keep),
+            clean_probability=math.fsum(probabilities) / len(probabilities) if probabilities else None,
+            corrected=corrected,
+            tables=self.tables,
+            error=self.error,
+        )
+
+    def _names(self, labels: bytes | None) -> list[str | None] | None:
+        """Return the class names of labels; None for a label that nobody knows."""
+        if labels is None:
+            return None
+        return [self.classes[label] if label >= 0 else None for label in _numbers(labels, "q")]
+
+
+@dataclass(frozen=True)
+class AssessmentOverview:
+    """An assessment without its items.
+
+    Attributes:
+        axes: texts of its data, backbone, noise and assess.
+        replicate: its replicate.
+        items: how many items it speaks of.
+        kept: how many of them are to be trained on; None where it does not say.
+        clean_probability: their mean; None where it does not say.
+        corrected: how many labels it would change; None where it does not say.
+        tables: its tables as JSON values.
+        error: why there is none; empty where there is one.
+    """
+
+    axes: Mapping[str, str]
+    replicate: int
+    items: int
+    kept: int | None
+    clean_probability: float | None
+    corrected: int | None
+    tables: tuple[Mapping[str, Any], ...]
+    error: str
+
 
 @dataclass(frozen=True)
 class PendingFit:
@@ -187,6 +288,21 @@ class PendingFit:
     options: str
     seconds: float = 0.0
     stack: int = 1
+
+
+def _numbers(stored: bytes | None, code: str) -> Any:
+    """Return the numbers in little-endian bytes; None for None.
+
+    Args:
+        stored: the bytes.
+        code: type of `array.array`: ``"q"`` for int64, ``"f"`` for float32.
+    """
+    if stored is None:
+        return None
+    numbers = array(code, stored)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 def _array_bytes(array: Any, dtype: str) -> Any:

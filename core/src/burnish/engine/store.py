@@ -10,10 +10,12 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from burnish.engine.database import Database, check_integrity
 from burnish.engine.records import (
+    AssessmentOverview,
     AssessmentRecord,
     Candidate,
     PendingFit,
@@ -26,6 +28,7 @@ from burnish.engine.records import (
 from burnish.errors import StoreError, one_line
 
 __all__ = [
+    "AssessmentOverview",
     "AssessmentRecord",
     "Candidate",
     "PendingFit",
@@ -47,7 +50,11 @@ _MEASURES = (
     "SELECT trial, name, split, value, unit, better, n, how, NULL FROM measures ORDER BY trial, position"
 )
 _MEASURES_WITH_TERMS = _MEASURES.replace("NULL", "terms")
-_ADD_ASSESSMENT = "INSERT OR REPLACE INTO assessments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_ASSESSMENT = "INSERT OR REPLACE INTO assessments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ASSESSMENT = (
+    "key, axes, replicate, positions, ids, given, clean_probability, keep, weight, corrected, tables,"
+    " seconds, error, classes"
+)
 _EXTRAS = "SELECT trial, content FROM extras WHERE kind = ? ORDER BY trial, position"
 
 
@@ -295,6 +302,7 @@ class Store(Database):
             *(record.key, json_text(record.axes), record.replicate, record.positions, record.ids),
             *(record.given, record.clean_probability, record.keep, record.weight, record.corrected),
             *(json_text(record.tables), record.seconds, record.error, json_text(record.classes)),
+            json_text(asdict(record.overview())),
         )
         with self.transaction():
             self._db.execute(_ADD_ASSESSMENT, row)
@@ -308,9 +316,16 @@ class Store(Database):
         """Return every assessment, in the order they were made."""
         return self._assessments("ORDER BY rowid")
 
+    def assessment_overviews(self) -> list[AssessmentOverview]:
+        """Return every assessment without its items, in the order they were made."""
+        with self._errors():
+            rows = self._db.execute("SELECT overview FROM assessments ORDER BY rowid").fetchall()
+        found = [json.loads(text) for (text,) in rows]
+        return [AssessmentOverview(**{**values, "tables": tuple(values["tables"])}) for values in found]
+
     def _assessments(self, which: str, *values: str) -> list[AssessmentRecord]:
         with self._errors():
-            rows = self._db.execute(f"SELECT * FROM assessments {which}", values).fetchall()  # noqa: S608
+            rows = self._db.execute(f"SELECT {_ASSESSMENT} FROM assessments {which}", values).fetchall()  # noqa: S608
         return [_assessment_of(row) for row in rows]
 
     # -- summaries -------------------------------------------------------------------------------------------

@@ -70,7 +70,11 @@ def requires(distribution: str) -> list[str]:
     Raises:
         NotInstalledError: it is not installed.
     """
-    return [value for name, value in _header(importlib_metadata.distribution(distribution)) if name == "Requires-Dist"]
+    return [
+        value
+        for name, value in _header(importlib_metadata.distribution(distribution))
+        if name == "Requires-Dist"
+    ]
 
 
 def source(distribution: str) -> str:

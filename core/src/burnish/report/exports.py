@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from burnish.engine.store import AssessmentOverview
 from burnish.errors import one_line
 from burnish.report.formatting import x_name
 from burnish.report.summary import Difference, Number, Row, Summary, distinct
@@ -147,11 +148,15 @@ def to_json(
     summary: Summary,
     *,
     choices: Mapping[str, Mapping[str, Any]],
+    assessments: Sequence[AssessmentOverview],
     notes: Sequence[tuple[str, str]],
     numeric: Mapping[str, Any],
     name: str,
 ) -> str:
-    """Return results, comparisons, tuning, failures and notes as JSON; what is not defined is null."""
+    """Return results, comparisons, tuning, assessments, failures and notes as JSON.
+
+    What is not defined is null.
+    """
     content = {
         "name": name,
         "measure": summary.measure,
@@ -162,6 +167,7 @@ def to_json(
         "rows": [_row(row) for row in summary.rows],
         "comparisons": [_difference(summary, c) for c in summary.comparisons],
         "tuning": [dict(choice) for choice in choices.values()],
+        "assessments": [asdict(assessment) for assessment in assessments],
         "notes": [{"kind": kind, "text": text} for kind, text in notes],
     }
     return json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

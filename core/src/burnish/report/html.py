@@ -15,11 +15,11 @@ from burnish.engine.folder import PLAN, REPORT
 from burnish.engine.store import Record
 from burnish.errors import one_line
 from burnish.files import write_atomic
-from burnish.report import figures, pictures
+from burnish.report import assessments, figures, pictures
 from burnish.report.answer import answer, leaders
 from burnish.report.figures import Picture
 from burnish.report.formatting import interval, probability, shown, signed, unit_name
-from burnish.report.opened import OpenedStudy, open_study
+from burnish.report.study import Study
 from burnish.report.style import THEMES, Look, looks
 from burnish.report.svg import inline, mark
 from burnish.report.tables import caption, comparison, failures, numeric_mode, results, tuning
@@ -57,11 +57,11 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         MachineError: the file cannot be written.
     """
     path = out or folder / REPORT
-    write_atomic(path, render_report(open_study(folder)).encode("utf-8", "replace"))
+    write_atomic(path, render_report(Study(folder)).encode("utf-8", "replace"))
     return path
 
 
-def render_report(study: OpenedStudy) -> str:
+def render_report(study: Study) -> str:
     """Return the report of a study as HTML; sections for which the study has nothing are not there."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -76,8 +76,10 @@ def render_report(study: OpenedStudy) -> str:
     return environment.get_template("report.html.j2").render(_content(study))
 
 
-def _content(study: OpenedStudy) -> dict[str, Any]:
-    summary, records = study.summary, study.records(extras=True)
+def _content(study: Study) -> dict[str, Any]:
+    said = study.assessment_overviews
+    findings, more = assessments.tables(said)
+    summary, records = study.results, study.trials(extras=True)
     look = looks(summary.all_series)
     return {
         "name": one_line(study.name),
@@ -93,6 +95,9 @@ def _content(study: OpenedStudy) -> dict[str, Any]:
         "comparison": comparison(summary),
         "by_row": _comparisons_by_row(study),
         "groups": _groups(study, records),
+        "assessments": assessments.overview(said),
+        "assessment_tables": findings,
+        "more_assessment_tables": more,
         "tuning": tuning(study.choices),
         "candidates": _candidates(study),
         "roles": _roles(study),
@@ -107,18 +112,18 @@ def _content(study: OpenedStudy) -> dict[str, Any]:
 # -- head ----------------------------------------------------------------------------------------------------
 
 
-def _subtitle(study: OpenedStudy, records: Sequence[Record]) -> str:
-    rows, spent = len(study.summary.rows), sum(record.seconds for record in records)
+def _subtitle(study: Study, records: Sequence[Record]) -> str:
+    rows, spent = len(study.results.rows), sum(record.seconds for record in records)
     took = f"{spent / 60:.0f} minutes" if spent >= 120 else f"{spent:.1f} s"
     return (
-        f"{rows} row{'s' if rows != 1 else ''} x {study.summary.replicates} = {len(records)} trials, {took}"
+        f"{rows} row{'s' if rows != 1 else ''} x {study.results.replicates} = {len(records)} trials, {took}"
         " of training and measuring"
     )
 
 
-def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
+def _tiles(study: Study) -> list[dict[str, str]]:
     """Return, for each panel, the line with the best mean and how far it is from the baseline."""
-    summary = study.summary
+    summary = study.results
     overall = {(c.line, c.panel): c for c in summary.comparisons if not c.axes}
     tiles = []
     for panel, (name, value) in list(leaders(summary).items())[:4] if len(summary.all_series) > 1 else ():
@@ -149,9 +154,9 @@ def _tiles(study: OpenedStudy) -> list[dict[str, str]]:
 # -- figures -------------------------------------------------------------------------------------------------
 
 
-def _groups(study: OpenedStudy, records: Sequence[Record]) -> dict[str, list[Group]]:
+def _groups(study: Study, records: Sequence[Record]) -> dict[str, list[Group]]:
     """Return the figures of each section, none where there is nothing to draw."""
-    summary = study.summary
+    summary = study.results
     cost = pictures.seconds(summary)
     sections = {
         "along": _measured(study),
@@ -167,8 +172,8 @@ def _groups(study: OpenedStudy, records: Sequence[Record]) -> dict[str, list[Gro
     return {name: [group for group in groups if group.pictures] for name, groups in sections.items()}
 
 
-def _measured(study: OpenedStudy) -> list[Group]:
-    summary = study.summary
+def _measured(study: Study) -> list[Group]:
+    summary = study.results
     look = looks(summary.all_series)
     if len(summary.rows) < 2:
         return []
@@ -193,28 +198,28 @@ def _measured(study: OpenedStudy) -> list[Group]:
     return groups
 
 
-def _classes(study: OpenedStudy, records: Sequence[Record]) -> list[Group]:
-    found = pictures.per_class(study.summary, records, "recall")
-    look = looks(study.summary.all_series)
+def _classes(study: Study, records: Sequence[Record]) -> list[Group]:
+    found = pictures.per_class(study.results, records, "recall")
+    look = looks(study.results.all_series)
     text = (
         "Share of each class's test items that are found (recall), mean over rows, replicates and the panel's"
         " test sets."
     )
-    return [_group("", text, look, figures.classes(study.summary, found, "recall"), "k")]
+    return [_group("", text, look, figures.classes(study.results, found, "recall"), "k")]
 
 
-def _spectra(study: OpenedStudy, records: Sequence[Record]) -> list[Group]:
-    found = pictures.curves(study.summary, records)
+def _spectra(study: Study, records: Sequence[Record]) -> list[Group]:
+    found = pictures.curves(study.results, records)
     groups = []
     for number, name in enumerate(dict.fromkeys(curves.name for curves in found)):
-        drawn = figures.spectra(study.summary, [curves for curves in found if curves.name == name])
+        drawn = figures.spectra(study.results, [curves for curves in found if curves.name == name])
         look = {line: one for _, lines in drawn for line, one in lines.items()}
         what = (
             "the embeddings that each tuner's last layer reads"
             if name.startswith(pictures.TUNER)
             else "the backbone's features"
         )
-        by = study.summary.lines if name.startswith(pictures.TUNER) else study.summary.x or "backbone"
+        by = study.results.lines if name.startswith(pictures.TUNER) else study.results.x or "backbone"
         text = f"Curves “{one_line(name)}” of {what}, by {one_line(by)}; means over rows and replicates."
         groups.append(_group("", text, look, [picture for picture, _ in drawn], f"v{number}"))
     return groups
@@ -239,8 +244,8 @@ def _svg(text: str) -> Markup:
 # -- details -------------------------------------------------------------------------------------------------
 
 
-def _comparisons_by_row(study: OpenedStudy) -> list[tuple[str, ...]]:
-    summary = study.summary
+def _comparisons_by_row(study: Study) -> list[tuple[str, ...]]:
+    summary = study.results
     single = [c for c in summary.comparisons if c.axes]
     varying = [axis for axis in summary.axes if axis != summary.lines]
     if len({tuple(c.axes.items()) for c in single}) < 2:
@@ -258,7 +263,7 @@ def _comparisons_by_row(study: OpenedStudy) -> list[tuple[str, ...]]:
     ]
 
 
-def _candidates(study: OpenedStudy) -> list[dict[str, Any]]:
+def _candidates(study: Study) -> list[dict[str, Any]]:
     """Return what every setting of every choice reached on validation."""
     from burnish.report.tables import settings
 
@@ -268,7 +273,7 @@ def _candidates(study: OpenedStudy) -> list[dict[str, Any]]:
             "candidates": [
                 {
                     "settings": settings(candidate["options"]),
-                    "value": candidate["error"] or shown(_number(candidate["value"]), study.summary.unit),
+                    "value": candidate["error"] or shown(_number(candidate["value"]), study.results.unit),
                     "chosen": candidate["options"] == choice["options"],
                 }
                 for candidate in choice["candidates"]
@@ -282,9 +287,9 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def _roles(study: OpenedStudy) -> list[tuple[str, str, str]]:
+def _roles(study: Study) -> list[tuple[str, str, str]]:
     """Return who saw which labels: (split, its labels, what it was used for)."""
-    summary = study.summary
+    summary = study.results
     models = list(dict.fromkeys(row.axes.get("noise", "none") for row in summary.rows))
     noisy = [model for model in models if model != "none"]
     labels = (
@@ -311,7 +316,7 @@ def _roles(study: OpenedStudy) -> list[tuple[str, str, str]]:
     ]
 
 
-def _facts(study: OpenedStudy, records: Sequence[Record]) -> list[tuple[str, str]]:
+def _facts(study: Study, records: Sequence[Record]) -> list[tuple[str, str]]:
     """Return versions and machine."""
     plugins = dict(
         sorted({name: version for record in records for name, version in record.versions.items()}.items())
@@ -324,7 +329,7 @@ def _facts(study: OpenedStudy, records: Sequence[Record]) -> list[tuple[str, str
     ]
 
 
-def _commands(study: OpenedStudy) -> list[str]:
+def _commands(study: Study) -> list[str]:
     """Return the commands that make the study again.
 
     The one that made it, and one that needs this folder alone.

@@ -1,4 +1,4 @@
-"""A table to be shown, and its plain-text and markdown forms. Light."""
+"""A table to be shown, and its plain-text, markdown and HTML forms. Light."""
 
 from __future__ import annotations
 
@@ -207,3 +207,31 @@ def to_markdown(sheet: Sheet) -> str:
 def _escaped(text: str) -> str:
     """Return a text that markdown shows as it is."""
     return _MARKDOWN.sub(r"\\\1", one_line(text))
+
+
+# -- HTML ----------------------------------------------------------------------------------------------------
+
+
+def to_html(sheet: Sheet) -> str:
+    """Return a sheet as a plain HTML table, for notebooks."""
+    from html import escape
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        styles = [' style="text-align:right"' if column.numeric else "" for column in sheet.columns]
+        filled = zip(styles, cells, strict=True)
+        return (
+            "<tr>"
+            + "".join(f"<{tag}{style}>{escape(one_line(cell))}</{tag}>" for style, cell in filled)
+            + "</tr>"
+        )
+
+    lines = [f"<table><caption>{escape(one_line(sheet.title))}</caption>"]
+    lines.append(line([column.title for column in sheet.columns], "th"))
+    for section in sheet.sections:
+        if section.title:
+            lines.append(
+                f'<tr><th colspan="{len(sheet.columns)}">{escape(one_line(section.title))}</th></tr>'
+            )
+        lines += [line(row, "td") for row in section.rows]
+    lines.append("</table>")
+    return "\n".join([*lines, *(f"<p>{escape(one_line(note))}</p>" for note in sheet.notes)])

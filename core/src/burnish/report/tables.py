@@ -11,7 +11,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from burnish.engine.store import AssessmentOverview
 from burnish.errors import RecipeError
+from burnish.report.assessments import overview
 from burnish.report.formatting import (
     NO_X,
     from_to,
@@ -37,6 +39,7 @@ def render(
     format: str = "text",  # noqa: A002 - the word users know
     width: int = 100,
     choices: Mapping[str, Mapping[str, Any]] | None = None,
+    assessments: Sequence[AssessmentOverview] = (),
     notes: Iterable[tuple[str, str]] = (),
     numeric: Mapping[str, Any] | None = None,
     name: str = "",
@@ -51,6 +54,7 @@ def render(
             ``json``.
         width: terminal columns of text.
         choices: what tuning chose, as `burnish.engine.store.Store.choices` returns it.
+        assessments: what assessors said, without the items.
         notes: (kind, line) pairs, as `burnish.engine.store.Store.notes` returns them.
         numeric: the numeric mode, for the caption.
         name: the study's name, for the heading.
@@ -65,8 +69,10 @@ def render(
     if format == "csv":
         return to_csv(view)
     if format == "json":
-        return to_json(view, choices=choices, notes=notes, numeric=numeric, name=name)
-    shown_sheets = sheets(view, choices)
+        return to_json(
+            view, choices=choices, assessments=assessments, notes=notes, numeric=numeric, name=name
+        )
+    shown_sheets = sheets(view, choices, assessments)
     caption_lines, noted = caption(view, choices, numeric), [f"{kind}: {text}" for kind, text in notes]
     if format == "markdown":
         parts = [f"## {name}\n"] if name else []
@@ -84,9 +90,14 @@ def render(
     raise RecipeError(f"unknown format {format!r}", where="--format", possible=", ".join(FORMATS))
 
 
-def sheets(summary: Summary, choices: Mapping[str, Mapping[str, Any]]) -> list[Sheet]:
+def sheets(
+    summary: Summary,
+    choices: Mapping[str, Mapping[str, Any]],
+    assessments: Sequence[AssessmentOverview] = (),
+) -> list[Sheet]:
     """Return the tables that a study has something to show in."""
-    found = [results(summary), comparison(summary), tuning(choices), failures(summary)]
+    said = overview(assessments)
+    found = [results(summary), comparison(summary), said, tuning(choices), failures(summary)]
     return [sheet for sheet in found if sheet is not None]
 
 

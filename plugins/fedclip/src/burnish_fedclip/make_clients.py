@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import burnish
 from burnish.blocks.text_classifier import ensemble, scale_of
-from burnish.engine.progress import Plain
 from burnish.errors import BurnishError
 from burnish_fedclip import FedCLIPConfig
 from burnish_fedclip.models import AttentionAdapter
@@ -37,7 +36,7 @@ def task_of(data: str, backbone: str) -> Task:
 
     Features of training and validation items, and the text tower.
     """
-    return burnish.task(data, backbone or None, display=Plain(sys.stderr))
+    return burnish.task(data, backbone or None, progress=True)
 
 
 def make(task: Task, config: FedCLIPConfig, number: int | None, out: Path) -> tuple[Group, int]:
