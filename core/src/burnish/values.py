@@ -160,13 +160,8 @@ def _job(parts: Mapping[str, PartText | Sequence[Any] | None], replicate: int, h
     recipe = with_settings(make_recipe(given), how.settings)
     recipe = with_numeric(recipe, numeric=how.numeric, device=how.device, threads=how.threads)
     plan = build_plan(recipe, get_manager(), trials=False)
-    return _Job(
-        plan,
-        replicate,
-        how.workers,
-        how.offline,
-        display(quiet=not (sys.stderr.isatty() if how.progress is None else how.progress)),
-    )
+    shown = sys.stderr.isatty() if how.progress is None else how.progress
+    return _Job(plan, replicate, how.workers, how.offline, display(quiet=not shown))
 
 
 def features(data: PartText, backbone: PartText | None = None, **how: Any) -> Features:

@@ -10,7 +10,7 @@ from burnish.config import make_config
 from burnish.contracts.tuner import Run
 from burnish.data import Labels
 from burnish.errors import ConfigError, DataError, FitError, ModelFileError
-from burnish.testing.data import blobs, practice
+from burnish.testing.data import blobs, changed, practice
 from burnish_candle import CandleConfig, provides
 from burnish_candle.candle import Candle, learning_rate
 
@@ -141,7 +141,7 @@ def test_replicates_differ_and_progress_is_told():
 
 def test_the_scale_is_the_one_given_or_what_the_backbone_learnt():
     given = practice(3)
-    learnt = replace(given.task, logit_scale=lambda: 17.0)
+    learnt = changed(given.task, logit_scale=lambda: 17.0)
     found = [
         Candle(CandleConfig(**SMALL, scale=scale)).fit(task).info()["scale"]
         for task in (given.task, learnt)
@@ -214,14 +214,14 @@ def test_features_that_are_not_finite():
     x = given.task.features("train")
     x[4] = np.nan
     with pytest.raises(FitError, match="training item 4 is NaN"):
-        Candle(CandleConfig(**SMALL)).fit(replace(given.task, features=lambda split: x))
+        Candle(CandleConfig(**SMALL)).fit(changed(given.task, features=lambda split: x))
     with pytest.raises(DataError, match="row 1 are NaN"):
         fit(given).predict(np.array([[0] * 6, [np.nan] * 6], dtype=np.float32))
 
 
 def test_texts_and_items_of_different_widths():
     given = practice(3)
-    task = replace(
+    task = changed(
         given.task, class_embeddings=lambda templates: np.ones((len(templates), 3, 4), dtype=np.float32)
     )
     with pytest.raises(FitError, match="texts have 4 features, items 6"):

@@ -7,7 +7,7 @@ import pytest
 
 from burnish.data import Classes, MultiLabels, Split
 from burnish.errors import DataError, FitError
-from burnish.testing.data import outcome, practice
+from burnish.testing.data import changed, outcome, practice
 from burnish_cmm import TEMPLATES, CPEConfig, MarginConfig, MeanConfig
 from burnish_cmm.ensemble import WeightedPromptEnsemble, prompt_weights
 from burnish_cmm.evaluators import GeometricMean, HarmonicMean, LabelledMargin, PredictedMargin
@@ -91,7 +91,7 @@ def _hard():
             raise DataError("no description")
         return texts if at is None else texts[:, at]
 
-    return replace(given.task, classes=described, class_embeddings=embed)
+    return changed(given.task, classes=described, class_embeddings=embed)
 
 
 def test_enriched_prompts_are_for_the_worst_classes_alone_and_need_no_other_description():
@@ -137,7 +137,7 @@ def test_the_pool_can_be_asked_for_and_must_be_there():
         tuner.fit(given.task)
     pool = {**given.task.splits, "pool": Split("pool", given.task.splits["validation"].index)}
     features = lambda name: given.task.features("validation" if name == "pool" else name)  # noqa: E731
-    assert tuner.fit(replace(given.task, splits=pool, features=features)).classes is given.task.classes
+    assert tuner.fit(changed(given.task, splits=pool, features=features)).classes is given.task.classes
     several = MultiLabels(positive=np.ones((len(given.task.supervision), 3), dtype=bool))
     with pytest.raises(FitError, match="not defined"):
         tuner.fit(replace(given.task, splits=pool, supervision=several))

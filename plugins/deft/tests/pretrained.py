@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
-from burnish.testing.data import practice_on_pictures
+from burnish.testing.data import changed, practice_on_pictures
 from burnish.testing.evidence import evidence_on_pictures
 from burnish.testing.towers import PracticeTowers
 
@@ -51,7 +51,7 @@ def evidence(**options):
     """Return evidence whose backbone is pre-trained, and which labels are wrong."""
     shown, wrong = evidence_on_pictures(CLASSES, **options)
     towers = pretrained()
-    items = dataclasses.replace(shown.task.inputs("train"), backbone=towers)
+    items = changed(shown.task.inputs("train"), backbone=towers)
 
     def embed(templates):
         ids = towers.tokenise(
@@ -64,9 +64,7 @@ def evidence(**options):
                 .reshape(len(templates), CLASSES, -1)
             )
 
-    task = dataclasses.replace(
-        shown.task, backbone=lambda: towers, inputs=lambda split: items, class_embeddings=embed
-    )
+    task = changed(shown.task, backbone=lambda: towers, inputs=lambda split: items, class_embeddings=embed)
     with torch.no_grad():
         features = towers.forward(items.prepared(np.arange(len(items)))).numpy()
     return dataclasses.replace(shown, task=task, features=features), wrong

@@ -15,6 +15,7 @@ from burnish.blocks.module_training import ModuleBatch
 from burnish.data import Labels, MultiLabels
 from burnish.errors import DataError, FitError
 from burnish.testing.assessor import auroc
+from burnish.testing.data import changed
 from burnish.testing.evidence import evidence_on_pictures
 from burnish_deft import DeFTConfig, LabelMatchConfig, SmallLossConfig
 from burnish_deft.assess import DeFT
@@ -204,7 +205,7 @@ def test_the_released_variant_judges_the_last_epochs_own_steps():
                 return len(inner)
 
         items = Items()
-        task = replace(shown.task, inputs=lambda split, items=items: items)
+        task = changed(shown.task, inputs=lambda split, items=items: items)
         asked[variant] = (
             DeFT(replace(QUICK, variant=variant, epochs=2)).assess(replace(shown, task=task)),
             draws,

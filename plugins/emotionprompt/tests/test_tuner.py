@@ -7,7 +7,7 @@ import pytest
 
 from burnish.data import Classes, Labels, Texts
 from burnish.errors import DataError, FitError
-from burnish.testing.data import outcome
+from burnish.testing.data import changed, outcome
 from burnish.testing.prompts import practice_on_texts
 from burnish_emotionprompt import AnswersConfig, EmotionPromptConfig, PlainPromptConfig
 from burnish_emotionprompt.evaluator import AnswerScores
@@ -72,9 +72,7 @@ def test_stimuli_that_ask_for_a_confidence_score_are_judged_by_the_class():
     task = dataclasses.replace(practice_on_texts(model=Obedient()).task, classes=names)
     answers = {"a": "north", "b": "south", "c": "west"}
     given = task.texts
-    task = dataclasses.replace(
-        task, texts=lambda split: [text[:-1] + answers[text[-1]] for text in given(split)]
-    )
+    task = changed(task, texts=lambda split: [text[:-1] + answers[text[-1]] for text in given(split)])
     tried = EmotionPrompt(EmotionPromptConfig()).fit(task).tried
     assert tried == dict.fromkeys(tried, 1.0)
     strict = EmotionPrompt(EmotionPromptConfig(salvage="none")).fit(task).tried

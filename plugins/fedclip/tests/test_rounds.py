@@ -11,7 +11,7 @@ from burnish.contracts.tuner import Task
 from burnish.errors import ConfigError, FitError
 from burnish.heads.batches import batch_rows
 from burnish.heads.threads import intra_op_threads
-from burnish.testing.data import practice
+from burnish.testing.data import changed, practice
 from burnish_fedclip import FedAvgHeadConfig, FedCLIPConfig, LocalHeadConfig
 from burnish_fedclip.local import LocalTraining, Part, Table, client_batches, train_clients
 from burnish_fedclip.models import AttentionAdapter, LinearHead
@@ -222,7 +222,7 @@ def test_variants_differ_in_the_average():
 
 
 def test_the_scale_is_the_one_given_or_what_the_backbone_learnt():
-    task = replace(practice(3).task, logit_scale=lambda: 17.0)
+    task = changed(practice(3).task, logit_scale=lambda: 17.0)
     config = FedCLIPConfig(rounds=1, number=4)
     assert [FedCLIP(one).fit(task).info()["scale"] for one in (config, replace(config, scale=5.0))] == [
         17.0,
@@ -306,4 +306,4 @@ def test_numbers_that_are_none():
     broken = given.task.features("train").copy()
     broken[4] = np.nan
     with pytest.raises(FitError, match="a feature of train item 4 is NaN"):
-        FedAvgHead(FedAvgHeadConfig()).fit(replace(given.task, features=lambda split: broken))
+        FedAvgHead(FedAvgHeadConfig()).fit(changed(given.task, features=lambda split: broken))

@@ -12,7 +12,7 @@ from burnish.blocks.lease import Lease, frozen_digest
 from burnish.contracts.backbone import View
 from burnish.data import Classes, Labels, MultiLabels
 from burnish.errors import DataError, FitError, ModelFileError, PluginError
-from burnish.testing.data import practice_on_pictures
+from burnish.testing.data import changed, practice_on_pictures
 from burnish_lift import Adapter, LiftConfig, LossName
 from burnish_lift.lift import Lift
 from burnish_lift.parts import default_rank
@@ -280,4 +280,4 @@ def test_a_template_without_a_place_for_the_name_is_an_error_of_the_engines():
         raise DataError("no place")
 
     with pytest.raises(DataError):
-        Lift(QUICK).fit(replace(given.task, class_embeddings=refuse))
+        Lift(QUICK).fit(changed(given.task, class_embeddings=refuse))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -13,7 +13,7 @@ from burnish.cli.options import device_option, json_option
 from burnish.cli.recipes import recipe_arguments, recipe_options
 from burnish.cli.text import echo, echo_json, table
 from burnish.config import say_value
-from burnish.plan import Plan, to_yaml
+from burnish.plan import JobKind, Plan, to_yaml
 
 
 @click.command()

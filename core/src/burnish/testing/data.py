@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -283,6 +283,21 @@ class WatchedTask(Task):
     def _index(self, split: str) -> NDArray[np.int64]:
         self.asked.append(split)
         return super()._index(split)
+
+
+def changed(task: Task, **changes: Any) -> Task:
+    """Return a task with other fields or methods: ``changed(task, classes=..., features=lambda split: ...)``.
+
+    Args:
+        task: the task.
+        changes: fields as `dataclasses.replace` takes them; a method's name with what stands in its place.
+    """
+    own = {item.name for item in fields(task)}
+    made: Task = replace(task, **{name: value for name, value in changes.items() if name in own})
+    methods = {name: staticmethod(value) for name, value in changes.items() if name not in own}
+    if methods:
+        object.__setattr__(made, "__class__", type("ChangedTask", (type(task),), methods))
+    return made
 
 
 class _Blobs(FeaturesAlone):
