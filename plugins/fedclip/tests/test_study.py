@@ -84,8 +84,7 @@ def test_what_cannot_be(manager, tmp_path):
     ],
 )
 def test_clients_files_from_data_and_a_backbone(manager, tmp_path, monkeypatch, capsys, who, files):
-    monkeypatch.setattr(make_clients, "get_manager", lambda: manager)
-    monkeypatch.setattr("burnish.api.get_manager", lambda: manager)
+    monkeypatch.setattr("burnish.values.get_manager", lambda: manager)
     out = tmp_path / "clients"
     assert (
         make_clients.main(
@@ -103,7 +102,7 @@ def test_clients_files_from_data_and_a_backbone(manager, tmp_path, monkeypatch, 
 
 
 def test_no_clients_files_from_nothing(manager, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("burnish.api.get_manager", lambda: manager)
+    monkeypatch.setattr("burnish.values.get_manager", lambda: manager)
     assert (
         make_clients.main(
             ["--data", "styles", "--backbone", "encoder", "--out", str(tmp_path), "--clients", "dirichlet:x"]
