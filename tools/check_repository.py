@@ -121,7 +121,8 @@ def check_plugin(plugin: Package, core: Package) -> Iterator[str]:
         yield f"{where}: it is missing"
         return
     package = f"burnish_{plugin.name.replace('-', '_')}"
-    series = ".".join(core.project["version"].split(".")[:2]) + ".*"
+    major, minor = core.project["version"].split(".")[:2]
+    bounds = f">={major}.{minor},<{int(major) + 1}"
     yield from check_licence(plugin)
     for key in SHARED:
         if plugin.project.get(key) != core.project.get(key) and key != "classifiers":
@@ -138,10 +139,10 @@ def check_plugin(plugin: Package, core: Package) -> Iterator[str]:
         yield f"{where}: the name is {plugin.project.get('name')!r}, not 'burnish-{plugin.name}'"
     if plugin.project.get("entry-points", {}).get("burnish") != {plugin.name: package}:
         yield f'{where}: [project.entry-points.burnish] is not {plugin.name} = "{package}"'
-    if f"burnish[run]=={series}" not in plugin.project.get("dependencies", []):
-        yield f"{where}: the dependency 'burnish[run]=={series}' is missing"
-    if f"burnish[test]=={series}" not in plugin.project.get("optional-dependencies", {}).get("test", []):
-        yield f"{where}: the extra test lacks 'burnish[test]=={series}'"
+    if f"burnish[run]{bounds}" not in plugin.project.get("dependencies", []):
+        yield f"{where}: the dependency 'burnish[run]{bounds}' is missing"
+    if f"burnish[test]{bounds}" not in plugin.project.get("optional-dependencies", {}).get("test", []):
+        yield f"{where}: the extra test lacks 'burnish[test]{bounds}'"
     for file in (
         f"src/{package}/__init__.py",
         f"src/{package}/py.typed",

@@ -8,6 +8,8 @@ import textwrap
 import pytest
 
 import burnish
+from burnish import hooks
+from burnish.cli import main
 from burnish.descriptors import KINDS
 from burnish.errors import MissingExtraError, PluginError
 from burnish.installed import first_party, metadata
@@ -87,6 +89,7 @@ BROKEN = {
     "syntax": ("def", "SyntaxError: .*"),
     "no api": ("import burnish", "it does not say which API it is made for: BURNISH_API = 1 is missing"),
     "newer api": ("BURNISH_API = 2", "it is made for API 2, this burnish has API 1: upgrade burnish"),
+    "odd api": ("BURNISH_API = '1'", "BURNISH_API is '1', not a whole number: write 1"),
     "older api": ("BURNISH_API = 0", "it is made for API 0, this burnish has API 1: upgrade the plugin"),
     "unknown hook": (
         HOOK.format("tuner()", "return []"),
@@ -122,6 +125,10 @@ BROKEN = {
     "bad name": (
         HOOK.format("losses()", "return [burnish.Loss(name='My Loss', target='a:b', summary='s')]"),
         "Loss 'My Loss': the name is not kebab case. Possible: lower-case letters, digits and single dashes.",
+    ),
+    "bad revision": (
+        HOOK.format("losses()", "return [burnish.Loss(name='x', target='a:b', summary='s', revision=0)]"),
+        "Loss 'x': the revision 0 is no whole number from 1 on.",
     ),
     "bad word": (
         HOOK.format(
@@ -407,11 +414,34 @@ def test_provides_may_depend_on_the_config(site):
         manager.provides(component, "featurs")
 
 
-def test_code_identity_is_the_version_of_a_wheel_and_the_files_of_a_folder(site):
+def test_an_older_api_is_supported_for_a_release_and_noted(site, monkeypatch, capsys):
+    monkeypatch.setattr(hooks, "API_VERSION", 3)
+    monkeypatch.setattr(hooks, "OLDEST_API", 2)
+    for plugin, version in (("new", 3), ("old", 2), ("ancient", 1), ("future", 4)):
+        good(site, plugin)
+        file = site / f"burnish_{plugin}" / "__init__.py"
+        file.write_text(file.read_text().replace("BURNISH_API = 1", f"BURNISH_API = {version}"))
+    manager = only("new", "old", "ancient", "future")
+    told = "it is made for API 2, which the next release of burnish no longer has: it should move to API 3"
+    assert (info(manager, "new").status, info(manager, "new").note) == ("ok", "")
+    assert (info(manager, "old").status, info(manager, "old").note) == ("ok", told)
+    assert (
+        info(manager, "ancient").reason
+        == "it is made for API 1, this burnish has API 2 to 3: upgrade the plugin"
+    )
+    assert info(manager, "future").reason.endswith("this burnish has API 2 to 3: upgrade burnish")
+    monkeypatch.setenv("BURNISH_PLUGINS", "new,old")
+    with pytest.raises(SystemExit) as ended:
+        main(["plugins"])
+    assert not ended.value.code
+    assert [line for line in capsys.readouterr().out.splitlines() if "API" in line] == [f"old: {told}"]
+
+
+def test_code_identity_is_the_revision_of_a_wheel_and_the_files_of_a_folder(site):
     good(site, "one", version="1.2")
     good(site, "two", editable=True)
     manager = only("one", "two")
-    assert manager.code_identity(manager.get("loss", "one/gce")) == "burnish-one 1.2"
+    assert manager.code_identity(manager.get("loss", "one/gce")) == "revision 1"
     edited = manager.get("loss", "two/gce")
     before = manager.code_identity(edited)
     (site / "burnish_two" / "inner").mkdir()
@@ -429,6 +459,7 @@ def test_unmet_requirements_are_listed(site):
     met = [
         "burnish>=0.1",
         "burnish==0.1.*",
+        "burnish[run]>=0.1,<1",
         f"burnish=={burnish.__version__}",
         "other; extra == 'x'",
         "click!=0.1",
@@ -440,11 +471,12 @@ def test_unmet_requirements_are_listed(site):
         "0.1",
         {"one": "burnish_one"},
         files,
-        requires=[*met, "burnish>=99", "no-such-dist"],
+        requires=[*met, "burnish>=99", "burnish>=0.1,<0.1.0", "no-such-dist"],
     )
     manager = only("one")
     assert manager.unmet(info(manager, "one")) == (
         f"burnish>=99, but {metadata.version('burnish')} is installed",
+        f"burnish<0.1.0,>=0.1, but {metadata.version('burnish')} is installed",
         "no-such-dist is not installed",
     )
 

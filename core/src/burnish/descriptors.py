@@ -46,6 +46,8 @@ class Descriptor:
         paper: where the method is from, such as ``"arXiv:1805.07836"``.
         needs: what it needs from data and backbone (words of `NEEDS_AND_PROVIDES`).
         provides: what it offers: a set of words, or the target string of a light function ``config -> set``.
+        revision: raise it when a release changes what the component computes. It stands for the code of an
+            installed wheel in keys, so that a release that changes no number keeps its trials.
         example: options in short notation that `burnish show` puts into its example, such as
             ``"weights=DIR"``; by default those that are required.
     """
@@ -57,6 +59,7 @@ class Descriptor:
     needs: frozenset[str] = frozenset()
     provides: frozenset[str] | str = frozenset()
     example: str = ""
+    revision: int = 1
 
     def __post_init__(self) -> None:
         where = f"{type(self).__name__} {self.name!r}"
@@ -68,6 +71,8 @@ class Descriptor:
             )
         if not isinstance(self.summary, str) or not self.summary.strip() or "\n" in self.summary:
             raise PluginError("the summary is not one line of text", where=where)
+        if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
+            raise PluginError(f"the revision {self.revision!r} is no whole number from 1 on", where=where)
         object.__setattr__(self, "needs", _words(self.needs, where))
         if isinstance(self.provides, str):
             _check_target(self.provides, where, "provides")

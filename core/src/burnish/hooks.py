@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from burnish.descriptors import Backbone, Command, Evaluator, Loss, NoiseModel, RecipeFile, Source, Tuner
 
 API_VERSION: Final = 1
-"""Version of hooks, descriptors and contracts.
+"""Version of what plugins build on: hooks, descriptors, contracts, blocks, heads and the test kit.
 
-A plugin says which it is made for with a module constant ``BURNISH_API``.
+It changes exactly when one of these changes incompatibly, whatever the release of burnish. A plugin says
+which it is made for with a module constant ``BURNISH_API``.
+"""
+
+OLDEST_API: Final = 1
+"""Oldest version that plugins may be made for.
+
+It stays one behind `API_VERSION` for a release, in which ``burnish plugins`` says which plugins have to move.
 """
 
 hookspec = pluggy.HookspecMarker("burnish")

@@ -252,10 +252,10 @@ class Manager:
     def code_identity(self, component: Component) -> str:
         """Return the identity of a component's code.
 
-        The version of an installed wheel, else a hash of the package's ``.py`` files.
+        Its revision where an installed wheel has it, else a hash of the package's ``.py`` files.
         """
         plugin = component.plugin
-        return code_identity.of_package(plugin.module, plugin.source, plugin.distribution, plugin.version)
+        return code_identity.of_component(plugin.module, plugin.source, component.descriptor.revision)
 
     def unmet(self, plugin: PluginInfo) -> tuple[str, ...]:
         """Return the requirements of a plugin that are not met, each with what is installed instead."""

@@ -38,6 +38,7 @@ class PluginInfo:
             for a local file.
         status: ``"ok"``, ``"failed"``, or ``"off"`` where ``BURNISH_PLUGINS`` leaves it out.
         reason: why it failed or is off, in one line.
+        note: what its authors should do though it works, in one line.
     """
 
     name: str
@@ -48,6 +49,7 @@ class PluginInfo:
     source: Literal["index", "wheel", "folder", "file"] = "index"
     status: Literal["ok", "failed", "off"] = "ok"
     reason: str = ""
+    note: str = ""
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}" if self.distribution else self.file
@@ -105,7 +107,8 @@ class Loader:
             offers = self._collect(entry.name, module)
         except (Exception, SystemExit) as error:
             return replace(info, status="failed", reason=_reason(error)), ()
-        return replace(info, file=str(getattr(module, "__file__", None) or "")), offers
+        file = str(getattr(module, "__file__", None) or "")
+        return replace(info, file=file, note=_api_note(module)), offers
 
     def local(self, path: Path) -> tuple[PluginInfo, tuple[Descriptor, ...]]:
         """Return the plugin in a local ``.py`` file or package folder, with what it offers.
@@ -122,7 +125,8 @@ class Loader:
             if isinstance(error, PluginError):
                 raise
             raise PluginError(_reason(error), where=f"--plugin {path}") from error
-        return PluginInfo(stem.replace("_", "-"), module=stem, file=str(file), source="file"), offers
+        name, note = stem.replace("_", "-"), _api_note(module)
+        return PluginInfo(name, module=stem, file=str(file), source="file", note=note), offers
 
     def _collect(self, name: str, module: Any) -> tuple[Descriptor, ...]:
         _check_api(module)
@@ -229,10 +233,27 @@ def _check_api(module: Any) -> None:
         raise _Unusable(
             f"it does not say which API it is made for: BURNISH_API = {hooks.API_VERSION} is missing"
         )
-    if version != hooks.API_VERSION:
-        newer = isinstance(version, int) and version > hooks.API_VERSION
-        todo = "upgrade burnish" if newer else "upgrade the plugin"
-        raise _Unusable(f"it is made for API {version}, this burnish has API {hooks.API_VERSION}: {todo}")
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise _Unusable(f"BURNISH_API is {version!r}, not a whole number: write {hooks.API_VERSION}")
+    if not hooks.OLDEST_API <= version <= hooks.API_VERSION:
+        todo = "upgrade burnish" if version > hooks.API_VERSION else "upgrade the plugin"
+        raise _Unusable(f"it is made for API {version}, this burnish has API {_supported()}: {todo}")
+
+
+def _supported() -> str:
+    oldest, current = hooks.OLDEST_API, hooks.API_VERSION
+    return str(current) if oldest == current else f"{oldest} to {current}"
+
+
+def _api_note(module: Any) -> str:
+    """Return what to tell of a plugin that is made for an older API; empty for the current one."""
+    version = module.BURNISH_API
+    if version == hooks.API_VERSION:
+        return ""
+    return (
+        f"it is made for API {version}, which the next release of burnish no longer has:"
+        f" it should move to API {hooks.API_VERSION}"
+    )
 
 
 def _a(value: object) -> str:

@@ -35,8 +35,8 @@ class Part:
         plugin: name of the plugin that provides it.
         name: name of the component.
         options: every option, defaults filled in, as JSON values.
-        code: identity of the code: version of an installed wheel, hash of the package's files where it is
-            editable or a local file.
+        code: identity of the code: the component's revision in an installed wheel, a hash of the package's
+            files where it is editable or a local file.
         fingerprint: hash of the files and weights it reads; empty where it reads none.
         text: as a person would write it, with the options that differ from their defaults.
         paths: dotted names of the options that are paths. What lies there is in the fingerprint; where it

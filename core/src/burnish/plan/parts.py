@@ -157,9 +157,9 @@ class Resolver:
         return ResolvedPart(part, component, config, self.manager.provides(component, config))
 
     def _code_of(self, component: Component) -> str:
-        if component.plugin.name not in self._code:
-            self._code[component.plugin.name] = self.manager.code_identity(component)
-        return self._code[component.plugin.name]
+        if component.full_name not in self._code:
+            self._code[component.full_name] = self.manager.code_identity(component)
+        return self._code[component.full_name]
 
     def _fingerprint(self, component: Component, config: Any, where: str) -> str:
         descriptor = component.descriptor
