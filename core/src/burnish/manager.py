@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from burnish import fingerprint
 from burnish.descriptors import KINDS, NEEDS_AND_PROVIDES
 from burnish.errors import BurnishError, MissingExtraError, PluginError, one_line, suggestion
 from burnish.installed import code_identity, first_party, metadata
@@ -56,6 +57,10 @@ class Component:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.full_name}"
+
+    def error(self, what: str, todo: str = "") -> PluginError:
+        """Return the error of a component that breaks a rule."""
+        return PluginError(what, where=f"{self} of plugin {self.plugin}", todo=todo)
 
 
 class Manager:
@@ -182,7 +187,6 @@ class Manager:
             PluginError: anything else that keeps it from being imported.
         """
         module, _, attribute = target.partition(":")
-        where = str(component.plugin)
         try:
             found: Any = importlib.import_module(module)
             for part in attribute.split("."):
@@ -191,22 +195,15 @@ class Manager:
             raise
         except ModuleNotFoundError as error:
             raise self._missing(component, error) from error
-        except Exception as error:
-            raise PluginError(
-                f"{target} cannot be imported: {type(error).__name__}: {error}",
-                where=f"{component} of plugin {where}",
-            ) from error
+        except (Exception, SystemExit) as error:
+            raise component.error(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
         return found
 
     def _missing(self, component: Component, error: ModuleNotFoundError) -> BurnishError:
         library = (error.name or "").partition(".")[0]
         plugin = component.plugin
         if not library or library in {"burnish", plugin.module.partition(".")[0]}:
-            return PluginError(
-                f"a module is missing: {one_line(error)}",
-                where=f"{component} of plugin {plugin}",
-                todo="Install the plugin again",
-            )
+            return component.error(f"a module is missing: {one_line(error)}", "Install the plugin again")
         wanted = _LIBRARIES.get(library, library)
         todo = f"Install it: pip install {wanted}"
         for distribution in filter(None, ("burnish", plugin.distribution)):
@@ -228,11 +225,8 @@ class Manager:
             return function(*arguments)
         except BurnishError:
             raise
-        except Exception as error:
-            raise PluginError(
-                f"{target} failed: {type(error).__name__}: {error}",
-                where=f"{component} of plugin {component.plugin}",
-            ) from error
+        except (Exception, SystemExit) as error:
+            raise component.error(f"{target} failed: {type(error).__name__}: {error}") from error
 
     def provides(self, component: Component, config: object) -> frozenset[str]:
         """Return what a component provides with a config.
@@ -241,13 +235,46 @@ class Manager:
             PluginError: its light function fails or returns a word that is none of `NEEDS_AND_PROVIDES`.
         """
         given = component.descriptor.provides
-        words = frozenset(self.call(component, given, config)) if isinstance(given, str) else given
-        for word in sorted(words - NEEDS_AND_PROVIDES, key=str):
-            raise PluginError(
-                f"provides gives {word!r}, which is no word of needs and provides",
-                where=f"{component} of plugin {component.plugin}",
-            )
-        return words
+        if not isinstance(given, str):
+            return given  # type: ignore[no-any-return]
+        words = self.call(component, given, config)
+        if not isinstance(words, Set | list | tuple):
+            raise component.error(f"{given} gives {words!r}, not a set of words")
+        for word in sorted(set(words) - NEEDS_AND_PROVIDES, key=str):
+            raise component.error(f"provides gives {word!r}, which is no word of needs and provides")
+        return frozenset(words)
+
+    def fingerprint(self, component: Component, config: object, where: str) -> str:
+        """Return the fingerprint of what a component reads: its own, else that of the files its options name.
+
+        Args:
+            component: the component.
+            config: its options.
+            where: what the options belong to, for errors.
+
+        Raises:
+            PluginError: its light function fails or gives no text.
+            DataError: a file that an option names cannot be read.
+        """
+        target = getattr(component.descriptor, "fingerprint", "")
+        if not target:
+            return fingerprint.of_config(config, where)
+        found = self.call(component, target, config)
+        if not isinstance(found, str) or not found:
+            raise component.error(f"{target} gives {found!r}, not a text")
+        return found
+
+    def views(self, component: Component, config: object) -> int:
+        """Return how many fixed views of each training item a tuner wants.
+
+        Raises:
+            PluginError: its light function fails or gives no number from 1 on.
+        """
+        target = component.descriptor.views
+        found = self.call(component, target, config) if target else 1
+        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+            raise component.error(f"{target} gives {found!r}, not a number of views")
+        return found
 
     def code_identity(self, component: Component) -> str:
         """Return the identity of a component's code.

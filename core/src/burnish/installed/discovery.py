@@ -144,17 +144,22 @@ class Loader:
         known = hooks.HOOKS.values()
         for name in dir(module):
             options = self._hooks.parse_hookimpl_opts(module, name)
+            if options is None and name in known:
+                raise _Unusable(f"{name} is not marked as a hook: write @burnish.hookimpl above it")
             if options is not None and (options["specname"] or name) not in known:
                 raise _Unusable(f"unknown hook {name!r}. {suggestion(name, known)}".strip())
 
     def _offers(self, module: Any, kind: str) -> list[Descriptor]:
         hook = hooks.HOOKS[kind]
         caller = getattr(self._hooks.hook, hook)
+        offers: list[Descriptor] = []
         for implementation in caller.get_hookimpls():
             if implementation.hookwrapper or implementation.wrapper:
                 raise _Unusable(f"{hook} is a hook wrapper; hooks only return what their own plugin offers")
-        offers: list[Descriptor] = []
-        for result in caller():
+            # Called itself: pluggy leaves out a hook that returns None.
+            result = implementation.function()
+            if result is None:
+                raise _Unusable(f"{hook} returned nothing: return a list of burnish.{KINDS[kind].__name__}")
             if isinstance(result, (str, bytes)) or not isinstance(result, Iterable):
                 raise _Unusable(f"{hook} returned {_a(result)}, not a list of burnish.{KINDS[kind].__name__}")
             for value in result:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import Any, TypeVar, cast
 
-from burnish.errors import BurnishError, CombinedError, PluginError, RecipeError, raise_all
+from burnish.errors import BurnishError, CombinedError, RecipeError, raise_all
 from burnish.installed import code_identity, first_party
 from burnish.manager import Manager, get_manager
 from burnish.plan import keys as settings
@@ -228,7 +228,7 @@ class _Build:
                     assess.part if assess else None,
                     tuner.part,
                     loss.part if loss else None,
-                    views or self._views(tuner),
+                    views or self.manager.views(tuner.component, tuner.config),
                     views_vary=len(set(axes.views)) > 1,
                 )
                 if row.digest not in seen:
@@ -245,17 +245,6 @@ class _Build:
                 where=self.recipe.where(),
                 possible=f"at most {MAX_TRIALS:,}",
             )
-
-    def _views(self, tuner: ResolvedPart) -> int:
-        target = tuner.component.descriptor.views
-        views = self.manager.call(tuner.component, target, tuner.config) if target else 1
-        if isinstance(views, bool) or not isinstance(views, int) or views < 1:
-            plugin = tuner.component.plugin
-            raise PluginError(
-                f"{target} gives {views!r}, not a number of views",
-                where=f"{tuner.component} of plugin {plugin}",
-            )
-        return views
 
     def _advice(self, tuners: Sequence[ResolvedPart], backbones: Sequence[ResolvedPart]) -> tuple[str, ...]:
         """Say which rows are transductive or cannot be reproduced, and how to add the row that does nothing.

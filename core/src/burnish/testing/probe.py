@@ -131,7 +131,6 @@ def about_component(
 
     And what heavy packages they import.
     """
-    from burnish import fingerprint
     from burnish.config import make_config
     from burnish.manager import Manager
 
@@ -144,12 +143,9 @@ def about_component(
         config = make_config(config_class, single)
         found["provides"].append(sorted(manager.provides(component, config)))
         if kind in {"backbone", "source"}:
-            own = descriptor.fingerprint
-            found["fingerprints"].append(
-                manager.call(component, own, config) if own else fingerprint.of_config(config)
-            )
+            found["fingerprints"].append(manager.fingerprint(component, config, ""))
         if kind == "tuner" and descriptor.views:
-            found["views"].append(manager.call(component, descriptor.views, config))
+            found["views"].append(manager.views(component, config))
     return found | {"heavy": heavy_modules(before)}
 
 
