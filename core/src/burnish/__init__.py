@@ -22,6 +22,7 @@ from burnish.descriptors import (
 )
 from burnish.hooks import API_VERSION, hookimpl
 from burnish.options import HeadConfig, ModuleConfig
+from burnish.recipe_files import recipes
 
 if TYPE_CHECKING:
     from burnish.api import Study, load, run
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "hookimpl",
     "load",
+    "recipes",
     "run",
 ]
 

@@ -151,7 +151,7 @@ def burnish_commands() -> Iterable[Command]:  # type: ignore[empty-body]
 
 @hookspec
 def burnish_recipes() -> Iterable[RecipeFile]:  # type: ignore[empty-body]
-    """Return recipes that `burnish run NAME` finds.
+    """Return recipes that `burnish run NAME` finds: the YAML files in a package's folder ``recipes``.
 
     ```python
     import burnish
@@ -160,9 +160,7 @@ def burnish_recipes() -> Iterable[RecipeFile]:  # type: ignore[empty-body]
 
     @burnish.hookimpl
     def burnish_recipes():
-        return [burnish.RecipeFile(name="noisy-pretraining", package="burnish_nmtune",
-                                   file="recipes/noisy-pretraining.yaml", summary="Does label noise in
-                                   pre-training matter?")]
+        return burnish.recipes("burnish_nmtune")
     ```
     """
 

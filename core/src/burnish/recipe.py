@@ -15,6 +15,7 @@ from burnish.errors import BurnishError, PluginError, RecipeError, raise_all, su
 from burnish.manager import Manager
 from burnish.notation.part_text import set_option
 from burnish.notation.yaml_file import MAX_CHARACTERS, Address, read_yaml
+from burnish.recipe_files import SUFFIXES
 
 PARTS: Final = {
     "data": "source",
@@ -41,12 +42,9 @@ KEYS: Final = (
         "evaluate",
         "replicates",
     ),
-    *("tune", "select", "on_bad_input", "numeric", "requires", "report"),
+    *("tune", "select", "on_bad_input", "numeric", "requires", "report", "summary"),
 )
 """Every key a recipe can have."""
-
-SUFFIXES: Final = (".yaml", ".yml")
-"""Endings of recipe files."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +220,9 @@ def _checked(recipe: Recipe) -> Recipe:
                 todo="It names the study's folder",
             )
         )
+    summary = recipe.values.get("summary", "")
+    if not isinstance(summary, str) or "\n" in summary:
+        errors.append(RecipeError("the summary is not one line of text", where=recipe.where("summary")))
     raise_all(errors)
     return replace(recipe, name=name)
 

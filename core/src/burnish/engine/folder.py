@@ -66,11 +66,8 @@ def identity(plan: Plan) -> dict[str, Any]:
         known[f"code of {part.plugin}/{part.name}"] = part.code
         if part.fingerprint:
             known[f"files of {part.kind} {part.text}"] = part.fingerprint
-    return (
-        _flat(plan.recipe)
-        | {f"numeric.{name}": value for name, value in plan.numeric.record().items()}
-        | known
-    )
+    recipe = {key: value for key, value in plan.recipe.items() if key != "summary"}
+    return _flat(recipe) | {f"numeric.{name}": value for name, value in plan.numeric.record().items()} | known
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

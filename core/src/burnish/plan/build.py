@@ -110,7 +110,7 @@ class _Build:
             else ()
         )
         normal = (
-            {"name": recipe.name}
+            {"name": recipe.name, "summary": recipe.values.get("summary")}
             | _normal_axes(axes)
             | {
                 "evaluate": [write_part(p.part) for p in evaluators],

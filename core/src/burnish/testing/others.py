@@ -27,6 +27,12 @@ class RecipeContract(PluginContract):
 
         recipe = find_recipe(f"{self.plugin}/{self.name}", Manager(only=frozenset({self.plugin})))
         expect(bool(recipe.values), f"recipe {self.name} is empty")
+        written, told = recipe.values.get("summary"), self.component().descriptor.summary
+        expect(
+            written in (None, told),
+            f"the summary of recipe {self.name} is {written!r} in its file and {told!r} in burnish list:"
+            ' write it in one line, summary: "..."',
+        )
 
     def test_it_validates(self) -> None:
         """With every plugin that it names installed, it can be planned."""

@@ -187,25 +187,4 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name=name,
-            summary=summary,
-            package="burnish_candle",
-            file=f"recipes/{name}.yaml",
-        )
-        for name, summary in (
-            (
-                "candle",
-                "Long-tailed seen and new combinations of drawn scenes, with a small CLIP that is at hand",
-            ),
-            (
-                "candle-texts",
-                "Long-tailed base and new classes of your own table of texts: add --data ./texts.csv",
-            ),
-            (
-                "candle-full",
-                "Base-to-new on your own folder of images with a real CLIP, for a GPU: add --data ./photos",
-            ),
-        )
-    ]
+    return burnish.recipes("burnish_candle")

@@ -165,17 +165,4 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="worst-classes",
-            package="burnish_cmm",
-            file="recipes/worst-classes.yaml",
-            summary="Do weighted prompts help the classes that zero-shot serves worst?",
-        ),
-        burnish.RecipeFile(
-            name="worst-classes-text",
-            package="burnish_cmm",
-            file="recipes/worst-classes-text.yaml",
-            summary="The same for texts: your own CSV, or 77 intents of banking",
-        ),
-    ]
+    return burnish.recipes("burnish_cmm")

@@ -199,20 +199,4 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="emotionprompt",
-            summary=(
-                "Does an emotional stimulus help your model on your texts? add --data ./texts.csv"
-                " --backbone ..."
-            ),
-            package="burnish_emotionprompt",
-            file="recipes/emotionprompt.yaml",
-        ),
-        burnish.RecipeFile(
-            name="emotionprompt-full",
-            summary="The same with every stimulus as a row, zero- and few-shot, both placements",
-            package="burnish_emotionprompt",
-            file="recipes/emotionprompt-full.yaml",
-        ),
-    ]
+    return burnish.recipes("burnish_emotionprompt")

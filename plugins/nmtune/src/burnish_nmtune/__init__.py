@@ -181,19 +181,4 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="noisy-pretraining",
-            summary=(
-                "Does label noise in pre-training matter, in and out of distribution, and does NMTune help?"
-            ),
-            package="burnish_nmtune",
-            file="recipes/noisy-pretraining.yaml",
-        ),
-        burnish.RecipeFile(
-            name="noisy-pretraining-folder",
-            summary="The same on your own folder of images: add --data ./photos",
-            package="burnish_nmtune",
-            file="recipes/noisy-pretraining-folder.yaml",
-        ),
-    ]
+    return burnish.recipes("burnish_nmtune")
