@@ -126,6 +126,18 @@ BROKEN = {
         HOOK.format("losses()", "return [burnish.Loss(name='My Loss', target='a:b', summary='s')]"),
         "Loss 'My Loss': the name is not kebab case. Possible: lower-case letters, digits and single dashes.",
     ),
+    "bad measures": (
+        HOOK.format(
+            "evaluators()", "return [burnish.Evaluator(name='x', target='a:b', summary='s', measures=(1,))]"
+        ),
+        r"Evaluator 'x': measures are \(1,\), not names.",
+    ),
+    "measures of no function": (
+        HOOK.format(
+            "evaluators()", "return [burnish.Evaluator(name='x', target='a:b', summary='s', measures='m')]"
+        ),
+        "Evaluator 'x': measures 'm' is not of the form 'package.module:object'.",
+    ),
     "bad revision": (
         HOOK.format("losses()", "return [burnish.Loss(name='x', target='a:b', summary='s', revision=0)]"),
         "Loss 'x': the revision 0 is no whole number from 1 on.",
@@ -490,6 +502,7 @@ def test_the_table_of_first_party_components_is_what_they_offer(package):
     offers = {
         kind: sorted(c.name for c in manager.components(kind) if c.plugin.name == plugin) for kind in KINDS
     }
+    assert all(c.descriptor.measures is not None for c in manager.components("evaluator"))
     assert {kind: names for kind, names in offers.items() if names} == {
         kind: sorted(text.split()) for kind, text in first_party.PACKAGES[package].items()
     }

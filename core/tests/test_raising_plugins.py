@@ -68,6 +68,10 @@ def views(config):
     return goes_wrong("views") or 1
 
 
+def measures(config):
+    return goes_wrong("measures") or ["bad-measure"]
+
+
 def guess(path):
     return goes_wrong("guess")
 
@@ -86,19 +90,31 @@ def burnish_backbones():
 
 
 @burnish.hookimpl
+def burnish_evaluators():
+    return [burnish.Evaluator(name="bad-evaluator", target="x:X", summary="E",
+                              measures="burnish_bad:measures")]
+
+
+@burnish.hookimpl
 def burnish_tuners():
     return [burnish.Tuner(name="bad-tuner", target="x:X", summary="T", needs={"features"},
                           views="burnish_bad:views")]
 """
 
-LIGHT = ("provides", "fingerprint", "source fingerprint", "views")
+LIGHT = ("provides", "fingerprint", "source fingerprint", "views", "measures")
 TOLD = {"": "LookupError: sulks", " exits": "SystemExit: 3", " is odd": "gives 1.5"}
 GOES_WRONG = [name + way for name in LIGHT for way in TOLD] + [
     name + way for name in ("config", "factory") for way in ("", " exits")
 ]
 CPU = {"numeric": {"dtype": "fp32", "device": "cpu", "threads": 2}}
 GOOD = {"data": "pictures", "backbone": "small", "tuner": "linear", **CPU}
-BAD = {"data": "bad-data", "backbone": "bad-backbone", "tuner": "bad-tuner", **CPU}
+BAD = {
+    "data": "bad-data",
+    "backbone": "bad-backbone",
+    "tuner": "bad-tuner",
+    "evaluate": "bad-evaluator",
+    **CPU,
+}
 
 
 def both(site, text):

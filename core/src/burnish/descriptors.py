@@ -104,6 +104,13 @@ def _words(words: object, where: str) -> frozenset[str]:
     return given
 
 
+def _names(names: object, where: str) -> tuple[str, ...]:
+    given = tuple(names)  # type: ignore[call-overload]
+    if not all(isinstance(name, str) and name for name in given):
+        raise PluginError(f"measures are {given!r}, not names", where=where)
+    return given
+
+
 def _check_target(target: object, where: str, name: str) -> None:
     if not isinstance(target, str) or not _TARGET.fullmatch(target):
         raise PluginError(f"{name} {target!r} is not of the form 'package.module:object'", where=where)
@@ -201,11 +208,26 @@ class Loss(Descriptor):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluator(Descriptor):
-    """Measures of a trial: ``target(config)`` gives a `burnish.contracts.evaluator.Evaluator`."""
+    """Measures of a trial: ``target(config)`` gives a `burnish.contracts.evaluator.Evaluator`.
+
+    Attributes:
+        measures: names of all measures that it may give, such as ``("accuracy",)``, or the target string of a
+            light function ``config -> names``; None where that is not told. With them a recipe that selects
+            or shows another measure is refused before anything is trained.
+    """
 
     kind: ClassVar[str] = "evaluator"
     target: str = _target()
     config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
+    measures: tuple[str, ...] | str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where = f"Evaluator {self.name!r}"
+        if isinstance(self.measures, str):
+            _check_target(self.measures, where, "measures")
+        elif self.measures is not None:
+            object.__setattr__(self, "measures", _names(self.measures, where))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -264,6 +264,20 @@ class Manager:
             raise component.error(f"{target} gives {found!r}, not a text")
         return found
 
+    def measures(self, component: Component, config: object) -> tuple[str, ...] | None:
+        """Return the names of all measures that an evaluator may give; None where it does not tell.
+
+        Raises:
+            PluginError: its light function fails or gives no names.
+        """
+        given = component.descriptor.measures
+        if not isinstance(given, str):
+            return given  # type: ignore[no-any-return]
+        names = self.call(component, given, config)
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise component.error(f"{given} gives {names!r}, not names of measures")
+        return tuple(names)
+
     def views(self, component: Component, config: object) -> int:
         """Return how many fixed views of each training item a tuner wants.
 

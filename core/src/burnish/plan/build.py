@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import Any, TypeVar, cast
 
-from burnish.errors import BurnishError, CombinedError, RecipeError, raise_all
+from burnish.errors import BurnishError, CombinedError, RecipeError, raise_all, suggestion
 from burnish.installed import code_identity, first_party
 from burnish.manager import Manager, get_manager
 from burnish.plan import keys as settings
@@ -104,6 +104,7 @@ class _Build:
         self._check_needs(resolved, evaluators)
         rows = tuple(row.row for row in resolved)
         settings.check_report(report, rows, recipe.where("report"))
+        self._check_measures(evaluators, {"select": select.measure if tune else "", "report": report.measure})
         tried = (
             settings.settings_of(tune, [row.tunable() for row in resolved], recipe.where("tune"))
             if tune
@@ -210,6 +211,26 @@ class _Build:
     def _evaluators(self) -> list[ResolvedPart]:
         parts = self.resolver.axis("evaluate", list(DEFAULT_EVALUATORS))
         return list({part.part.digest: part for part in parts}.values())
+
+    def _check_measures(self, evaluators: Sequence[ResolvedPart], named: dict[str, str]) -> None:
+        """Refuse a measure that no evaluator gives, where all of them tell what they give."""
+        told = [self.manager.measures(part.component, part.config) for part in evaluators]
+        possible = [name for names in told for name in names or ()]
+        wrong = [key for key, name in named.items() if name and name not in possible]
+        if None in told:
+            return
+        raise_all([self._no_measure(key, named[key], possible) for key in wrong])
+
+    def _no_measure(self, key: str, name: str, possible: Sequence[str]) -> RecipeError:
+        others = [
+            self.manager.text(c)
+            for c in self.manager.components("evaluator")
+            if isinstance(c.descriptor.measures, tuple) and name in c.descriptor.measures
+        ]
+        todo = f"Add {others[0]} to evaluate" if others else "Add an evaluator that gives it to evaluate"
+        what = f"no evaluator of the recipe measures {name!r}. {suggestion(name, possible)}".strip()
+        where = f"{self.recipe.where(key)}.measure"
+        return RecipeError(what, where=where, possible=", ".join(dict.fromkeys(possible)), todo=todo)
 
     # -- rows ------------------------------------------------------------------------------------------------
 

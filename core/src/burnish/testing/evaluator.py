@@ -12,7 +12,7 @@ import numpy as np
 from burnish.contracts.evaluator import Direction, Measure, Measures, Unit
 from burnish.errors import DataError
 from burnish.testing.checks import expect, global_randomness_untouched, nothing_written
-from burnish.testing.contract import PluginContract
+from burnish.testing.contract import PluginContract, manager_of
 from burnish.testing.data import outcome
 
 _TOLERANCE = 1e-9
@@ -66,6 +66,14 @@ class EvaluatorContract(PluginContract):
                         f"nothing is measured of {answers} answers",
                     )
                     _check_values(measures, f"{answers} answers, {meaning}")
+
+    def test_its_measures_are_those_of_its_descriptor(self, tmp_path: Path) -> None:
+        """Where the descriptor names measures, it gives no other."""
+        told = manager_of(self.plugin).measures(self.component(), self.config(tmp_path))
+        for multi in self._kinds() if told is not None else ():
+            found = {measure.name for measure in self.measure(tmp_path, "mixed", multi=multi).scalars}
+            more = sorted(found - set(told or ()))
+            expect(not more, f"it measures {more}, which its descriptor does not name: add them to measures")
 
     def test_values_are_plain(self, tmp_path: Path) -> None:
         """Values are Python floats, counts ints, names texts.

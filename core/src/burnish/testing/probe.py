@@ -137,7 +137,7 @@ def about_component(
     manager = Manager(only=frozenset({plugin}))
     component = manager.get(kind, f"{plugin}/{name}")
     descriptor, config_class = component.descriptor, component.descriptor.configs()[key]
-    found: dict[str, list[Any]] = {"provides": [], "fingerprints": [], "views": []}
+    found: dict[str, list[Any]] = {"provides": [], "fingerprints": [], "views": [], "measures": []}
     given: list[Mapping[str, Any]] = json.loads(options)
     for single in given:
         config = make_config(config_class, single)
@@ -146,6 +146,8 @@ def about_component(
             found["fingerprints"].append(manager.fingerprint(component, config, ""))
         if kind == "tuner" and descriptor.views:
             found["views"].append(manager.views(component, config))
+        if kind == "evaluator":
+            found["measures"].append(manager.measures(component, config))
     return found | {"heavy": heavy_modules(before)}
 
 

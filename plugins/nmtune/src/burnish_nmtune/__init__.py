@@ -107,6 +107,12 @@ def views(config: NMTuneConfig) -> int:
     return 2 if config.variant == "released" else 1
 
 
+def spectrum_measures(config: SpectrumConfig) -> tuple[str, ...]:
+    """Return the names of what `spectrum` measures of the features it looks at."""
+    prefixes = {"backbone": ("",), "tuner": ("tuner-",), "both": ("", "tuner-")}[config.of]
+    return tuple(prefix + name for prefix in prefixes for name in ("sve", "lsvr"))
+
+
 @burnish.hookimpl
 def burnish_tuners() -> list[burnish.Tuner]:
     """Return the tuner."""
@@ -172,6 +178,7 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
             ),
             paper=PAPER,
             target="burnish_nmtune.evaluator:Spectrum",
+            measures="burnish_nmtune:spectrum_measures",
             config=SpectrumConfig,
             needs=frozenset({"features"}),
         )
