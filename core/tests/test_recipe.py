@@ -143,7 +143,7 @@ def test_unknown_keys_are_all_told_with_line_and_suggestion():
         recipe("data: x\ntunr: y\nseeds: 3\n")
     keys = (
         "name, data, split, backbone, views, noise, assess, tuner, loss, evaluate, replicates, tune, select,"
-        " on_bad_input, numeric, requires, report, summary"
+        " on_bad_input, numeric, requires, report, summary, summarise"
     )
     assert (
         str(caught.value)

@@ -18,6 +18,7 @@ from burnish.descriptors import (
     NoiseModel,
     RecipeFile,
     Source,
+    Summary,
     Tuner,
 )
 from burnish.hooks import API_VERSION, hookimpl
@@ -40,6 +41,7 @@ __all__ = [
     "RecipeFile",
     "Source",
     "Study",
+    "Summary",
     "Tuner",
     "__version__",
     "hookimpl",

@@ -231,6 +231,15 @@ class Evaluator(Descriptor):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Summary(Descriptor):
+    """Tables and curves of a whole study: ``target(config)`` gives a `burnish.contracts.study.Summary`."""
+
+    kind: ClassVar[str] = "summary"
+    target: str = _target()
+    config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Source(Descriptor):
     """Where data comes from.
 
@@ -270,6 +279,7 @@ class RecipeFile(Descriptor):
 
 
 KINDS: Final[dict[str, type[Descriptor]]] = {
-    kind.kind: kind for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Source, Command, RecipeFile)
+    kind.kind: kind
+    for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Summary, Source, Command, RecipeFile)
 }
 """Every kind of descriptor by its word."""

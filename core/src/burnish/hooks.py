@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Final
 import pluggy
 
 if TYPE_CHECKING:
-    from burnish.descriptors import Backbone, Command, Evaluator, Loss, NoiseModel, RecipeFile, Source, Tuner
+    from burnish.descriptors import (
+        Backbone,
+        Command,
+        Evaluator,
+        Loss,
+        NoiseModel,
+        RecipeFile,
+        Source,
+        Summary,
+        Tuner,
+    )
 
 API_VERSION: Final = 1
 """Version of what plugins build on: hooks, descriptors, contracts, blocks, heads and the test kit.
@@ -117,6 +127,23 @@ def burnish_evaluators() -> Iterable[Evaluator]:  # type: ignore[empty-body]
 
 
 @hookspec
+def burnish_summaries() -> Iterable[Summary]:  # type: ignore[empty-body]
+    """Return what looks at a whole study, for ``summarise:``.
+
+    ```python
+    import burnish
+
+    BURNISH_API = 1
+
+    @burnish.hookimpl
+    def burnish_summaries():
+        return [burnish.Summary(name="rank", target="burnish_x.rank:Rank",
+                                summary="Mean rank of the tuners over data sets")]
+    ```
+    """
+
+
+@hookspec
 def burnish_sources() -> Iterable[Source]:  # type: ignore[empty-body]
     """Return data sources.
 
@@ -171,6 +198,7 @@ HOOKS: Final = {
     "tuner": "burnish_tuners",
     "loss": "burnish_losses",
     "evaluator": "burnish_evaluators",
+    "summary": "burnish_summaries",
     "source": "burnish_sources",
     "command": "burnish_commands",
     "recipe": "burnish_recipes",

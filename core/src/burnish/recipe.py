@@ -25,8 +25,12 @@ PARTS: Final = {
     "tuner": "tuner",
     "loss": "loss",
     "evaluate": "evaluator",
+    "summarise": "summary",
 }
 """Recipe keys that name components, with the kind they name."""
+
+LISTED: Final = ("evaluate", "summarise")
+"""Keys whose list is no axis: all of its parts apply."""
 
 KEYS: Final = (
     *(
@@ -42,7 +46,7 @@ KEYS: Final = (
         "evaluate",
         "replicates",
     ),
-    *("tune", "select", "on_bad_input", "numeric", "requires", "report", "summary"),
+    *("tune", "select", "on_bad_input", "numeric", "requires", "report", "summary", "summarise"),
 )
 """Every key a recipe can have."""
 
@@ -247,7 +251,7 @@ def with_options(recipe: Recipe, options: Mapping[str, Sequence[str]]) -> Recipe
     """
     given = {key: list(values) for key, values in options.items() if values}
     values = {
-        key: texts[0] if len(texts) == 1 and key != "evaluate" else texts for key, texts in given.items()
+        key: texts[0] if len(texts) == 1 and key not in LISTED else texts for key, texts in given.items()
     }
     return _checked(
         replace(

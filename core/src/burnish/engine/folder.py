@@ -62,7 +62,7 @@ def identity(plan: Plan) -> dict[str, Any]:
     """Return what decides whether a folder belongs to a plan, flat: dotted name -> value."""
     known: dict[str, Any] = {"code of burnish": plan.core}
     of_rows = (part for row in plan.rows for parts in row.parts().values() for part in parts)
-    for part in (*of_rows, *plan.evaluators):
+    for part in (*of_rows, *plan.evaluators, *plan.summaries):
         known[f"code of {part.plugin}/{part.name}"] = part.code
         if part.fingerprint:
             known[f"files of {part.kind} {part.text}"] = part.fingerprint

@@ -17,6 +17,7 @@ from burnish.engine.features.cache import FeatureCache
 from burnish.engine.inputs import Inputs
 from burnish.engine.jobs.fit import Fits, Fitted
 from burnish.engine.jobs.measure import Measuring
+from burnish.engine.jobs.study_tables import study_tables
 from burnish.engine.jobs.summarise import check_names, summarise
 from burnish.engine.predict.saved import save_predictor
 from burnish.engine.progress import Progress, Silent
@@ -225,4 +226,5 @@ class Execution:
         key = self.plan.key()
         if self.store.summary(key) is None:
             with self.options.progress.stage("summary", len(self.plan.rows), "rows"):
-                self.store.set_summary(key, summarise(self.plan, self.store.records(terms=True)))
+                content = summarise(self.plan, self.store.records(terms=True))
+                self.store.set_summary(key, content | study_tables(self.plan, content, self.manager))

@@ -98,6 +98,7 @@ class _Build:
         )
         numeric = self._read(settings.read_numeric)
         axes, evaluators = self._axes(), self._evaluators()
+        summaries = _once(self.resolver.axis("summarise"))
         raise_all(self.errors)
         self._check_size(axes, replicates)
         resolved = list(self._rows(axes))
@@ -121,6 +122,7 @@ class _Build:
                 "select": select.record(),
                 "on_bad_input": bad,
                 "numeric": write_numeric(numeric),
+                "summarise": [write_part(p.part) for p in summaries],
                 "requires": requires,
                 "report": report.record(),
             }
@@ -140,6 +142,7 @@ class _Build:
             tried,
             code_identity.of_core(),
             self._advice(axes.tuner, axes.backbone),
+            tuple(p.part for p in summaries),
         )
 
     def _read(self, read: Callable[[Recipe], ValueT]) -> ValueT:
@@ -209,8 +212,7 @@ class _Build:
         return []
 
     def _evaluators(self) -> list[ResolvedPart]:
-        parts = self.resolver.axis("evaluate", list(DEFAULT_EVALUATORS))
-        return list({part.part.digest: part for part in parts}.values())
+        return _once(self.resolver.axis("evaluate", list(DEFAULT_EVALUATORS)))
 
     def _check_measures(self, evaluators: Sequence[ResolvedPart], named: dict[str, str]) -> None:
         """Refuse a measure that no evaluator gives, where all of them tell what they give."""
@@ -418,6 +420,10 @@ def _normal_axes(axes: _Axes) -> dict[str, Any]:
     if any(axes.views):
         normal["views"] = write_axis([f"fixed:{count}" if count else None for count in axes.views])
     return normal
+
+
+def _once(parts: Sequence[ResolvedPart]) -> list[ResolvedPart]:
+    return list({part.part.digest: part for part in parts}.values())
 
 
 def _default_loss(data: Sequence[ResolvedPart]) -> str:

@@ -31,7 +31,7 @@ class Part:
     """A component with all its options.
 
     Attributes:
-        kind: the recipe key it stands under: ``data backbone noise assess tuner loss evaluate``.
+        kind: the recipe key it stands under: ``data backbone noise assess tuner loss evaluate summarise``.
         plugin: name of the plugin that provides it.
         name: name of the component.
         options: every option, defaults filled in, as JSON values.
@@ -112,6 +112,10 @@ class Part:
     def option(self, dotted: str) -> Any:
         """Return an option by its dotted name; None where there is no such option."""
         return _flat(self.options).get(dotted)
+
+    def option_names(self) -> tuple[str, ...]:
+        """Return the dotted names of all options."""
+        return tuple(_flat(self.options))
 
     def has(self, dotted: str) -> bool:
         """Return whether the part has an option."""
