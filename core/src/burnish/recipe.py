@@ -35,6 +35,7 @@ LISTED: Final = ("evaluate", "summarise")
 KEYS: Final = (
     *(
         "name",
+        "summary",
         "data",
         "split",
         "backbone",
@@ -44,9 +45,10 @@ KEYS: Final = (
         "tuner",
         "loss",
         "evaluate",
+        "summarise",
         "replicates",
     ),
-    *("tune", "select", "on_bad_input", "numeric", "requires", "report", "summary", "summarise"),
+    *("tune", "select", "on_bad_input", "numeric", "requires", "report"),
 )
 """Every key a recipe can have."""
 

@@ -12,7 +12,7 @@ from burnish.config import describe, expand, make_config, part_text, paths, runn
 from burnish.errors import BurnishError, CombinedError, RecipeError, suggestion
 from burnish.manager import Component, Manager
 from burnish.notation.part_text import Use, read_use, set_option
-from burnish.plan.model import Part
+from burnish.plan.model import Part, Row
 from burnish.recipe import PARTS, Override, Recipe, axis, empty_list, make_recipe
 
 NO_PART = "none"
@@ -47,6 +47,24 @@ class ResolvedPart:
     def needs(self) -> frozenset[str]:
         """What it needs."""
         return frozenset(self.component.descriptor.needs)
+
+
+@dataclass(frozen=True)
+class ResolvedRow:
+    """A row and the resolved parts it is made of."""
+
+    row: Row
+    data: ResolvedPart
+    backbone: ResolvedPart
+    noise: tuple[ResolvedPart, ...]
+    assess: ResolvedPart | None
+    tuner: ResolvedPart
+    loss: ResolvedPart | None
+
+    def tunable(self) -> dict[str, ResolvedPart]:
+        """Return the parts whose options can be tuned, by recipe key."""
+        parts = {"tuner": self.tuner, "loss": self.loss, "assess": self.assess}
+        return {key: part for key, part in parts.items() if part is not None}
 
 
 class Resolver:
