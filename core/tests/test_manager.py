@@ -9,11 +9,11 @@ import pytest
 
 import burnish
 from burnish import hooks
-from burnish.cli import main
+from burnish.cli import CORE_COMMANDS, main
 from burnish.descriptors import KINDS
 from burnish.errors import MissingExtraError, PluginError
 from burnish.installed import first_party, metadata
-from burnish.manager import Manager, get_manager, use_plugin_files
+from burnish.manager import Manager, get_manager, load_manager, use_plugin_files
 from burnish.testing.dists import write_dist
 
 GOOD = """
@@ -274,9 +274,80 @@ def test_a_local_file_is_loaded_beside_the_installed_ones(site, tmp_path, monkey
         str(file),
     )
     before = get_manager().code_identity(component)
-    file.write_text(file.read_text() + "# changed\n")
-    assert get_manager().code_identity(component) != before
     assert before.startswith("sha256:")
+    assert get_manager() is get_manager()
+    assert len(load_manager([file, str(file)]).components("loss")) == 1, "named twice, loaded once"
+
+
+def test_a_local_file_that_is_changed_is_imported_again_and_known_by_its_new_code(
+    site, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("BURNISH_PLUGINS", "")
+    file = tmp_path / "my_loss.py"
+    file.write_text(GOOD.format(name="mine", module="my_loss") + "class Loss:\n    text = 'old'\n")
+    use_plugin_files([file])
+
+    def loss(manager):
+        component = manager.get("loss", "mine")
+        return manager.resolve(component, "my_loss:Loss").text, manager.code_identity(component)
+
+    first = get_manager()
+    text, code = loss(first)
+    file.write_text(file.read_text().replace("old", "new"))
+    os.utime(file, ns=(1, 1))
+    # What is imported is what it was: so is its code.
+    assert loss(first) == (text, code) == ("old", code)
+    assert loss(get_manager())[0] == "new"
+    assert loss(get_manager())[1] != code
+
+
+def test_two_local_files_of_one_name_are_told(site, tmp_path):
+    files = [tmp_path / name / "my_loss.py" for name in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(GOOD.format(name="mine", module="my_loss"))
+    with pytest.raises(PluginError) as caught:
+        Manager(files=files, only=frozenset())
+    assert str(caught.value) == (
+        f"--plugin {files[1]}: there is another module named 'my_loss' ({files[0]}): rename the file."
+    )
+
+
+def test_a_local_file_with_the_name_of_an_installed_plugin_is_told(site, tmp_path):
+    good(site, "one")
+    file = tmp_path / "one.py"
+    file.write_text(GOOD.format(name="mine", module="one"))
+    with pytest.raises(PluginError, match=r"there is a plugin named 'one' already: one \(burnish-one 0\.1\)"):
+        Manager(files=[file], only=frozenset({"one"}))
+
+
+COMMANDS = [
+    ("list", "loss"),
+    ("show", "loss", "mine"),
+    ("plugins",),
+    ("doctor",),
+    ("validate", "--data", "pictures", "--backbone", "small", "--tuner", "linear", "--loss", "mine"),
+    ("cache", "why", "--data", "pictures", "--backbone", "small", "--tuner", "linear", "--loss", "mine"),
+]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.usefixtures("study")
+def test_a_local_file_is_known_to_every_command(tmp_path, capsys, arguments):
+    file = tmp_path / "my_loss.py"
+    file.write_text(GOOD.format(name="mine", module="my_loss"))
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--plugin", str(file)])
+    assert not ended.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [name for name in CORE_COMMANDS if name != "new-plugin"])
+@pytest.mark.usefixtures("study")
+def test_every_command_takes_local_files(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--plugin", "gone.py", "--help"])
+    assert not ended.value.code
+    assert "--plugin FILE" in capsys.readouterr().out
 
 
 def test_a_local_folder_is_a_package(site, tmp_path):

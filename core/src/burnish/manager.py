@@ -17,9 +17,9 @@ from burnish import fingerprint
 from burnish.descriptors import KINDS, NEEDS_AND_PROVIDES
 from burnish.errors import BurnishError, MissingExtraError, PluginError, one_line, suggestion
 from burnish.installed import code_identity, first_party, metadata
-from burnish.installed.discovery import Loader, PluginInfo
+from burnish.installed.discovery import Loader, PluginInfo, code_of_file
 
-__all__ = ["Component", "Manager", "PluginInfo", "get_manager", "use_plugin_files"]
+__all__ = ["Component", "Manager", "PluginInfo", "get_manager", "load_manager", "use_plugin_files"]
 
 ENVIRONMENT: Final = "BURNISH_PLUGINS"
 """Environment variable: names of the plugins to load, with commas between; empty for none, unset for all."""
@@ -75,11 +75,11 @@ class Manager:
             failed.
     """
 
-    def __init__(self, *, files: Sequence[Path] = (), only: frozenset[str] | None = None) -> None:
+    def __init__(self, *, files: Sequence[str | Path] = (), only: frozenset[str] | None = None) -> None:
         self._only = only
         loader = Loader()
         found = loader.installed(only)
-        for path in files:
+        for path in _resolved(files):
             info, offers = loader.local(path)
             same = next(
                 (other for other, _ in found if other.name == info.name and other.status != "off"), None
@@ -293,9 +293,12 @@ class Manager:
     def code_identity(self, component: Component) -> str:
         """Return the identity of a component's code.
 
-        Its revision where an installed wheel has it, else a hash of the package's ``.py`` files.
+        Its revision where an installed wheel has it, else a hash of the package's ``.py`` files: of local
+        files as they were imported.
         """
         plugin = component.plugin
+        if plugin.code:
+            return plugin.code
         return code_identity.of_component(plugin.module, plugin.source, component.descriptor.revision)
 
     def unmet(self, plugin: PluginInfo) -> tuple[str, ...]:
@@ -319,28 +322,47 @@ def _extra_with(distribution: str, library: str) -> str:
 
 
 _files: tuple[Path, ...] = ()
-_made: tuple[tuple[str | None, tuple[Path, ...]], Manager] | None = None
+_made: tuple[tuple[str | None, tuple[tuple[Path, str], ...]], Manager] | None = None
 
 
 def use_plugin_files(files: Sequence[str | Path]) -> None:
     """Load these local plugins beside the installed ones in every later `get_manager` of this process."""
     global _files
-    _files = tuple(Path(file).expanduser().resolve() for file in files)
+    _files = _resolved(files)
+
+
+def _resolved(files: Sequence[str | Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(Path(file).expanduser().resolve() for file in files))
+
+
+def load_manager(files: Sequence[str | Path] = ()) -> Manager:
+    """Return a new manager of the installed plugins that ``BURNISH_PLUGINS`` leaves, and of local ones.
+
+    Args:
+        files: local plugins, ``.py`` files or package folders; one that is named twice is loaded once.
+
+    Raises:
+        PluginError: a local file is no usable plugin, or two plugins have one name.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    only = None if named is None else frozenset(name.strip() for name in named.split(",") if name.strip())
+    return Manager(files=files, only=only)
 
 
 def get_manager() -> Manager:
     """Return the process's manager.
 
-    It is made again when ``BURNISH_PLUGINS`` or the local plugin files are others.
+    It is made again when ``BURNISH_PLUGINS``, the local plugin files or what they say are others.
 
     Raises:
         PluginError: a local file is no usable plugin.
     """
     global _made
-    key = (os.environ.get(ENVIRONMENT), _files)
+    key = (os.environ.get(ENVIRONMENT), tuple((file, _code(file)) for file in _files))
     if _made is None or _made[0] != key:
-        only = (
-            None if key[0] is None else frozenset(name.strip() for name in key[0].split(",") if name.strip())
-        )
-        _made = (key, Manager(files=_files, only=only))
+        _made = (key, load_manager(_files))
     return _made[1]
+
+
+def _code(file: Path) -> str:
+    return code_of_file(file) if file.exists() else ""

@@ -19,6 +19,7 @@ from burnish import hooks
 from burnish.descriptors import KINDS, Descriptor
 from burnish.errors import BurnishError, PluginError, one_line, suggestion
 from burnish.installed import metadata
+from burnish.installed.code_identity import hash_sources
 
 GROUP: Final = "burnish"
 """The entry-point group of plugins."""
@@ -39,6 +40,7 @@ class PluginInfo:
         status: ``"ok"``, ``"failed"``, or ``"off"`` where ``BURNISH_PLUGINS`` leaves it out.
         reason: why it failed or is off, in one line.
         note: what its authors should do though it works, in one line.
+        code: of a local file or folder, the identity of its code as it was imported; empty otherwise.
     """
 
     name: str
@@ -50,6 +52,7 @@ class PluginInfo:
     status: Literal["ok", "failed", "off"] = "ok"
     reason: str = ""
     note: str = ""
+    code: str = ""
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}" if self.distribution else self.file
@@ -118,15 +121,16 @@ class Loader:
                 is not set aside.
         """
         stem, file = _local_file(path)
+        code = code_of_file(path)
         try:
-            module = _import_file(stem, file)
+            module = _import_file(stem, file, code)
             offers = self._collect(stem, module)
         except (Exception, SystemExit) as error:
             if isinstance(error, PluginError):
                 raise
             raise PluginError(_reason(error), where=f"--plugin {path}") from error
         name, note = stem.replace("_", "-"), _api_note(module)
-        return PluginInfo(name, module=stem, file=str(file), source="file", note=note), offers
+        return PluginInfo(name, module=stem, file=str(file), source="file", note=note, code=code), offers
 
     def _collect(self, name: str, module: Any) -> tuple[Descriptor, ...]:
         _check_api(module)
@@ -209,7 +213,29 @@ def _local_file(path: Path) -> tuple[str, Path]:
     return stem, file
 
 
-def _import_file(stem: str, file: Path) -> Any:
+def code_of_file(path: Path) -> str:
+    """Return the identity of the code of a local file or package folder as it is now."""
+    return hash_sources([path.expanduser().resolve()])
+
+
+_imported: dict[Path, str] = {}
+"""Code with which local files were imported."""
+
+
+def _import_file(stem: str, file: Path, code: str) -> Any:
+    """Import a local file or package, again where its code is no longer what was imported.
+
+    So that in a notebook what is run is what is hashed.
+    """
+    if _imported.get(file, code) != code:
+        for name in [name for name in sys.modules if name == stem or name.startswith(f"{stem}.")]:
+            del sys.modules[name]
+    module = _imported_once(stem, file)
+    _imported[file] = code
+    return module
+
+
+def _imported_once(stem: str, file: Path) -> Any:
     known = sys.modules.get(stem)
     origin = (
         getattr(known, "__file__", None) if known else getattr(importlib.util.find_spec(stem), "origin", None)
