@@ -69,15 +69,22 @@ def test_what_a_new_plugin_lacks_is_named_and_what_is_shared_is_written(copy, ca
         "docs/plugins/fresh.md: the plugin's page is missing",
         "docs/plugins/directory.md: it does not name fresh.md",
         "CHANGELOG.md: it does not mention burnish-fresh",
-        "tox.ini: env_list has no factor plugin-fresh",
-        "tox.ini: deps of the plugins' environments lacks 'fresh: ./plugins/fresh[test]'",
-        "tox.ini: [testenv:together] does not install ./plugins/fresh",
+        "tox.ini: its lists of plugins are not the folders of plugins",
     ):
         assert line in said
     monkeypatch.setattr(sys, "argv", ["check_repository.py", "--fix"])
     copy.main()
     said = capsys.readouterr().out
     assert "plugins/fresh/pyproject.toml: written" in said
+    assert "tox.ini: written" in said
+    tox = (copy.ROOT / "tox.ini").read_text()
+    assert "plugin-{fresh}" in tox
+    for line in (
+        "    ./plugins/fresh[test]\n",
+        "    fresh: ./plugins/fresh[test]\n    fedclip: flwr[simulation]\n",
+        "    fresh: pytest plugins/fresh/tests {posargs}\n",
+    ):
+        assert tox.count(line) == 1
     assert "--fix" not in said
     fixed = copy.read_package(copy.ROOT / "plugins/fresh")
     assert fixed.project["license"] == "Apache-2.0"

@@ -223,7 +223,7 @@ def test_a_row_without_an_interval_is_told_beside_the_mean_that_has_none_for_it(
 
 def test_a_report_of_a_measure_that_is_not_there_leaves_a_finished_study_readable(tmp_path):
     made = study(tmp_path)
-    with pytest.raises(RecipeError, match="no trial has the measure 'ece'"):
+    with pytest.raises(RecipeError, match="no evaluator of the recipe measures 'ece'"):
         study(tmp_path, report={"measure": "ece"})
     assert made.table() == Study(made.folder).table("text", 100)
     assert "nll" in study(tmp_path, report={"measure": "nll"}).table()

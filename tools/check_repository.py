@@ -9,14 +9,13 @@ packages have in common are copied from there. Only the standard library is need
 from __future__ import annotations
 
 import argparse
-import configparser
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +77,7 @@ def main() -> int:
     """Print what is wrong, a line each, and return 1 where something is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--fix", action="store_true", help="write the shared metadata and the copies of the licence"
+        "--fix", action="store_true", help="write shared metadata, copies of the licence, lists in tox.ini"
     )
     core = read_package(ROOT / "core")
     plugins = [
@@ -89,8 +88,9 @@ def main() -> int:
     if parser.parse_args().fix:
         for folder in [ROOT / "core", *plugins]:
             fix(folder)
+        fix_tox(plugins)
         core = read_package(ROOT / "core")
-    problems = [*check_core(core)]
+    problems = [*check_core(core), *check_tox(plugins)]
     for folder in plugins:
         problems += check_plugin(read_package(folder), core)
     problems += check_tracked_files()
@@ -121,7 +121,8 @@ def check_plugin(plugin: Package, core: Package) -> Iterator[str]:
         yield f"{where}: it is missing"
         return
     package = f"burnish_{plugin.name.replace('-', '_')}"
-    series = ".".join(core.project["version"].split(".")[:2]) + ".*"
+    major, minor = core.project["version"].split(".")[:2]
+    bounds = f">={major}.{minor},<{int(major) + 1}"
     yield from check_licence(plugin)
     for key in SHARED:
         if plugin.project.get(key) != core.project.get(key) and key != "classifiers":
@@ -138,10 +139,10 @@ def check_plugin(plugin: Package, core: Package) -> Iterator[str]:
         yield f"{where}: the name is {plugin.project.get('name')!r}, not 'burnish-{plugin.name}'"
     if plugin.project.get("entry-points", {}).get("burnish") != {plugin.name: package}:
         yield f'{where}: [project.entry-points.burnish] is not {plugin.name} = "{package}"'
-    if f"burnish[run]=={series}" not in plugin.project.get("dependencies", []):
-        yield f"{where}: the dependency 'burnish[run]=={series}' is missing"
-    if f"burnish[test]=={series}" not in plugin.project.get("optional-dependencies", {}).get("test", []):
-        yield f"{where}: the extra test lacks 'burnish[test]=={series}'"
+    if f"burnish[run]{bounds}" not in plugin.project.get("dependencies", []):
+        yield f"{where}: the dependency 'burnish[run]{bounds}' is missing"
+    if f"burnish[test]{bounds}" not in plugin.project.get("optional-dependencies", {}).get("test", []):
+        yield f"{where}: the extra test lacks 'burnish[test]{bounds}'"
     for file in (
         f"src/{package}/__init__.py",
         f"src/{package}/py.typed",
@@ -197,23 +198,43 @@ def check_mentions(plugin: Package) -> Iterator[str]:
             f"CHANGELOG.md: it does not mention burnish-{plugin.name}, and no fragment"
             f" changelog.d/{plugin.name}.*.md does"
         )
-    tox = configparser.ConfigParser(interpolation=None)
-    tox.read(ROOT / "tox.ini", encoding="utf-8")
-    factors = re.search(r"plugin-\{([^}]*)\}", tox["tox"]["env_list"])
-    if factors is None or plugin.name not in factors[1].split(","):
-        yield f"tox.ini: env_list has no factor plugin-{plugin.name}"
-    section = dict(
-        next((tox[name].items() for name in tox.sections() if name.startswith("testenv:plugin-")), ())
-    )
-    for key, line in (
-        ("deps", f"{plugin.name}: ./plugins/{plugin.name}[test]"),
-        ("commands", f"{plugin.name}: pytest plugins/{plugin.name}/tests"),
+
+
+def check_tox(plugins: Iterable[Path]) -> Iterator[str]:
+    """Yield whether the lists of plugins in tox.ini are not those of the folders."""
+    text = (ROOT / "tox.ini").read_text("utf-8")
+    if tox_text(text, plugins) != text:
+        yield (
+            "tox.ini: its lists of plugins are not the folders of plugins. Run: python"
+            " tools/check_repository.py --fix"
+        )
+
+
+def tox_text(text: str, plugins: Iterable[Path]) -> str:
+    """Return the text of tox.ini with its lists of plugins written anew from their folders.
+
+    Those are the factors, what each environment of a plugin installs and runs, and what is installed
+    together. Further requirements of one plugin stand in lines of their own.
+    """
+    names = sorted(folder.name for folder in plugins)
+    text = re.sub(r"plugin-\{[^}]*\}", f"plugin-{{{','.join(names)}}}", text)
+    for block, line in (
+        (r"(?:    [a-z0-9!-]+: \./plugins/[a-z0-9-]+\[test\]\n)+", "    {factor}: ./plugins/{name}[test]\n"),
+        (
+            r"(?:    [a-z0-9!-]+: pytest plugins/[a-z0-9-]+/tests \{posargs\}\n)+",
+            "    {factor}: pytest plugins/{name}/tests {{posargs}}\n",
+        ),
+        (r"(?:    \./plugins/[a-z0-9-]+\[test\]\n)+", "    ./plugins/{name}[test]\n"),
     ):
-        if line not in section.get(key, ""):
-            yield f"tox.ini: {key} of the plugins' environments lacks {line!r}"
-    for environment in ("testenv:types", "testenv:together", "testenv:docs"):
-        if f"./plugins/{plugin.name}" not in tox[environment]["deps"]:
-            yield f"tox.ini: [{environment}] does not install ./plugins/{plugin.name}"
+        written = "".join(line.format(factor=_factor(name, names), name=name) for name in names)
+        text = re.sub(block, written, text)
+    return text
+
+
+def _factor(name: str, names: Sequence[str]) -> str:
+    """Return the condition for the environment of a plugin: ``tiny-!clip``, where there is tiny-clip, too."""
+    longer = [other.removeprefix(f"{name}-") for other in names if other.startswith(f"{name}-")]
+    return "-!".join([name, *longer])
 
 
 # -- every tracked file --------------------------------------------------------------------------------------
@@ -315,6 +336,15 @@ def fix(folder: Path) -> None:
     if text != file.read_text("utf-8"):
         file.write_text(text, encoding="utf-8")
         print(f"{file.relative_to(ROOT)}: written")
+
+
+def fix_tox(plugins: Iterable[Path]) -> None:
+    """Write the lists of plugins in tox.ini."""
+    file = ROOT / "tox.ini"
+    text = file.read_text("utf-8")
+    if tox_text(text, plugins) != text:
+        file.write_text(tox_text(text, plugins), encoding="utf-8")
+        print("tox.ini: written")
 
 
 def _assignment(text: str, key: str) -> str:

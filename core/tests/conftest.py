@@ -63,6 +63,10 @@ def views(config):
     return 2 if config.variant == "released" else 1
 
 
+def measures(config):
+    return [f"worst-{config.k}"]
+
+
 def guess(path):
     return {"path": str(path)} if path.is_dir() else None
 
@@ -142,10 +146,12 @@ def burnish_losses():
 @burnish.hookimpl
 def burnish_evaluators():
     yield burnish.Evaluator(
-        name="accuracy", target="burnish_study.heavy:X", summary="Share of right answers", needs={"truth"}
+        name="accuracy", target="burnish_study.heavy:X", summary="Share of right answers", needs={"truth"},
+        measures=["accuracy"],
     )
     yield burnish.Evaluator(
-        name="worst", target="burnish_study.heavy:X", config=Worst, summary="Worst classes", needs={"truth"}
+        name="worst", target="burnish_study.heavy:X", config=Worst, summary="Worst classes", needs={"truth"},
+        measures="burnish_study:measures",
     )
     yield burnish.Evaluator(
         name="detection", target="burnish_study.heavy:X", summary="Of wrong labels",

@@ -8,10 +8,12 @@ import textwrap
 import pytest
 
 import burnish
+from burnish import hooks
+from burnish.cli import CORE_COMMANDS, main
 from burnish.descriptors import KINDS
 from burnish.errors import MissingExtraError, PluginError
 from burnish.installed import first_party, metadata
-from burnish.manager import Manager, get_manager, use_plugin_files
+from burnish.manager import Manager, get_manager, load_manager, use_plugin_files
 from burnish.testing.dists import write_dist
 
 GOOD = """
@@ -87,6 +89,7 @@ BROKEN = {
     "syntax": ("def", "SyntaxError: .*"),
     "no api": ("import burnish", "it does not say which API it is made for: BURNISH_API = 1 is missing"),
     "newer api": ("BURNISH_API = 2", "it is made for API 2, this burnish has API 1: upgrade burnish"),
+    "odd api": ("BURNISH_API = '1'", "BURNISH_API is '1', not a whole number: write 1"),
     "older api": ("BURNISH_API = 0", "it is made for API 0, this burnish has API 1: upgrade the plugin"),
     "unknown hook": (
         HOOK.format("tuner()", "return []"),
@@ -122,6 +125,22 @@ BROKEN = {
     "bad name": (
         HOOK.format("losses()", "return [burnish.Loss(name='My Loss', target='a:b', summary='s')]"),
         "Loss 'My Loss': the name is not kebab case. Possible: lower-case letters, digits and single dashes.",
+    ),
+    "bad measures": (
+        HOOK.format(
+            "evaluators()", "return [burnish.Evaluator(name='x', target='a:b', summary='s', measures=(1,))]"
+        ),
+        r"Evaluator 'x': measures are \(1,\), not names.",
+    ),
+    "measures of no function": (
+        HOOK.format(
+            "evaluators()", "return [burnish.Evaluator(name='x', target='a:b', summary='s', measures='m')]"
+        ),
+        "Evaluator 'x': measures 'm' is not of the form 'package.module:object'.",
+    ),
+    "bad revision": (
+        HOOK.format("losses()", "return [burnish.Loss(name='x', target='a:b', summary='s', revision=0)]"),
+        "Loss 'x': the revision 0 is no whole number from 1 on.",
     ),
     "bad word": (
         HOOK.format(
@@ -255,9 +274,80 @@ def test_a_local_file_is_loaded_beside_the_installed_ones(site, tmp_path, monkey
         str(file),
     )
     before = get_manager().code_identity(component)
-    file.write_text(file.read_text() + "# changed\n")
-    assert get_manager().code_identity(component) != before
     assert before.startswith("sha256:")
+    assert get_manager() is get_manager()
+    assert len(load_manager([file, str(file)]).components("loss")) == 1, "named twice, loaded once"
+
+
+def test_a_local_file_that_is_changed_is_imported_again_and_known_by_its_new_code(
+    site, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("BURNISH_PLUGINS", "")
+    file = tmp_path / "my_loss.py"
+    file.write_text(GOOD.format(name="mine", module="my_loss") + "class Loss:\n    text = 'old'\n")
+    use_plugin_files([file])
+
+    def loss(manager):
+        component = manager.get("loss", "mine")
+        return manager.resolve(component, "my_loss:Loss").text, manager.code_identity(component)
+
+    first = get_manager()
+    text, code = loss(first)
+    file.write_text(file.read_text().replace("old", "new"))
+    os.utime(file, ns=(1, 1))
+    # What is imported is what it was: so is its code.
+    assert loss(first) == (text, code) == ("old", code)
+    assert loss(get_manager())[0] == "new"
+    assert loss(get_manager())[1] != code
+
+
+def test_two_local_files_of_one_name_are_told(site, tmp_path):
+    files = [tmp_path / name / "my_loss.py" for name in ("a", "b")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(GOOD.format(name="mine", module="my_loss"))
+    with pytest.raises(PluginError) as caught:
+        Manager(files=files, only=frozenset())
+    assert str(caught.value) == (
+        f"--plugin {files[1]}: there is another module named 'my_loss' ({files[0]}): rename the file."
+    )
+
+
+def test_a_local_file_with_the_name_of_an_installed_plugin_is_told(site, tmp_path):
+    good(site, "one")
+    file = tmp_path / "one.py"
+    file.write_text(GOOD.format(name="mine", module="one"))
+    with pytest.raises(PluginError, match=r"there is a plugin named 'one' already: one \(burnish-one 0\.1\)"):
+        Manager(files=[file], only=frozenset({"one"}))
+
+
+COMMANDS = [
+    ("list", "loss"),
+    ("show", "loss", "mine"),
+    ("plugins",),
+    ("doctor",),
+    ("validate", "--data", "pictures", "--backbone", "small", "--tuner", "linear", "--loss", "mine"),
+    ("cache", "why", "--data", "pictures", "--backbone", "small", "--tuner", "linear", "--loss", "mine"),
+]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.usefixtures("study")
+def test_a_local_file_is_known_to_every_command(tmp_path, capsys, arguments):
+    file = tmp_path / "my_loss.py"
+    file.write_text(GOOD.format(name="mine", module="my_loss"))
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--plugin", str(file)])
+    assert not ended.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [name for name in CORE_COMMANDS if name != "new-plugin"])
+@pytest.mark.usefixtures("study")
+def test_every_command_takes_local_files(capsys, command):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--plugin", "gone.py", "--help"])
+    assert not ended.value.code
+    assert "--plugin FILE" in capsys.readouterr().out
 
 
 def test_a_local_folder_is_a_package(site, tmp_path):
@@ -407,11 +497,34 @@ def test_provides_may_depend_on_the_config(site):
         manager.provides(component, "featurs")
 
 
-def test_code_identity_is_the_version_of_a_wheel_and_the_files_of_a_folder(site):
+def test_an_older_api_is_supported_for_a_release_and_noted(site, monkeypatch, capsys):
+    monkeypatch.setattr(hooks, "API_VERSION", 3)
+    monkeypatch.setattr(hooks, "OLDEST_API", 2)
+    for plugin, version in (("new", 3), ("old", 2), ("ancient", 1), ("future", 4)):
+        good(site, plugin)
+        file = site / f"burnish_{plugin}" / "__init__.py"
+        file.write_text(file.read_text().replace("BURNISH_API = 1", f"BURNISH_API = {version}"))
+    manager = only("new", "old", "ancient", "future")
+    told = "it is made for API 2, which the next release of burnish no longer has: it should move to API 3"
+    assert (info(manager, "new").status, info(manager, "new").note) == ("ok", "")
+    assert (info(manager, "old").status, info(manager, "old").note) == ("ok", told)
+    assert (
+        info(manager, "ancient").reason
+        == "it is made for API 1, this burnish has API 2 to 3: upgrade the plugin"
+    )
+    assert info(manager, "future").reason.endswith("this burnish has API 2 to 3: upgrade burnish")
+    monkeypatch.setenv("BURNISH_PLUGINS", "new,old")
+    with pytest.raises(SystemExit) as ended:
+        main(["plugins"])
+    assert not ended.value.code
+    assert [line for line in capsys.readouterr().out.splitlines() if "API" in line] == [f"old: {told}"]
+
+
+def test_code_identity_is_the_revision_of_a_wheel_and_the_files_of_a_folder(site):
     good(site, "one", version="1.2")
     good(site, "two", editable=True)
     manager = only("one", "two")
-    assert manager.code_identity(manager.get("loss", "one/gce")) == "burnish-one 1.2"
+    assert manager.code_identity(manager.get("loss", "one/gce")) == "revision 1"
     edited = manager.get("loss", "two/gce")
     before = manager.code_identity(edited)
     (site / "burnish_two" / "inner").mkdir()
@@ -429,6 +542,7 @@ def test_unmet_requirements_are_listed(site):
     met = [
         "burnish>=0.1",
         "burnish==0.1.*",
+        "burnish[run]>=0.1,<1",
         f"burnish=={burnish.__version__}",
         "other; extra == 'x'",
         "click!=0.1",
@@ -440,11 +554,12 @@ def test_unmet_requirements_are_listed(site):
         "0.1",
         {"one": "burnish_one"},
         files,
-        requires=[*met, "burnish>=99", "no-such-dist"],
+        requires=[*met, "burnish>=99", "burnish>=0.1,<0.1.0", "no-such-dist"],
     )
     manager = only("one")
     assert manager.unmet(info(manager, "one")) == (
         f"burnish>=99, but {metadata.version('burnish')} is installed",
+        f"burnish<0.1.0,>=0.1, but {metadata.version('burnish')} is installed",
         "no-such-dist is not installed",
     )
 
@@ -458,6 +573,7 @@ def test_the_table_of_first_party_components_is_what_they_offer(package):
     offers = {
         kind: sorted(c.name for c in manager.components(kind) if c.plugin.name == plugin) for kind in KINDS
     }
+    assert all(c.descriptor.measures is not None for c in manager.components("evaluator"))
     assert {kind: names for kind, names in offers.items() if names} == {
         kind: sorted(text.split()) for kind, text in first_party.PACKAGES[package].items()
     }

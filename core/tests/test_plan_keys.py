@@ -159,6 +159,7 @@ PLAN_FIELDS = {
     "core": ("burnish 99", True, True),
     "advice": (("No do-nothing row.",), False, False),
     "evaluators": ((), True, True),
+    "summaries": ((Part("summarise", "p", "rank", {}, "revision 1", "", "rank"),), False, True),
     "settings": ((({"tuner.lr": 5.0},),), True, True),
     "rows": ((), False, True),
     "_known": (None, False, False),

@@ -142,8 +142,8 @@ def test_unknown_keys_are_all_told_with_line_and_suggestion():
     with pytest.raises(CombinedError) as caught:
         recipe("data: x\ntunr: y\nseeds: 3\n")
     keys = (
-        "name, data, split, backbone, views, noise, assess, tuner, loss, evaluate, replicates, tune, select,"
-        " on_bad_input, numeric, requires, report"
+        "name, summary, data, split, backbone, views, noise, assess, tuner, loss, evaluate, summarise,"
+        " replicates, tune, select, on_bad_input, numeric, requires, report"
     )
     assert (
         str(caught.value)
@@ -160,7 +160,7 @@ def test_the_name_is_that_of_a_folder(name):
 
 def test_a_recipe_is_a_mapping():
     with pytest.raises(
-        RecipeError, match=r"^study\.yaml: a recipe is a mapping of keys\. Possible: name, data"
+        RecipeError, match=r"^study\.yaml: a recipe is a mapping of keys\. Possible: name, summary"
     ):
         recipe("- data")
     assert recipe("").values == {}
@@ -272,7 +272,8 @@ def test_malformed_settings(setting, message):
 
 def test_a_setting_of_an_unknown_key_is_told():
     with pytest.raises(
-        RecipeError, match=r"^-s tunr\.lr=1: unknown key 'tunr'\. Did you mean 'tuner'\? Possible: name, data"
+        RecipeError,
+        match=r"^-s tunr\.lr=1: unknown key 'tunr'\. Did you mean 'tuner'\? Possible: name, ",
     ):
         with_settings(recipe(""), ["tunr.lr=1"])
 

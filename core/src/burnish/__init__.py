@@ -18,10 +18,12 @@ from burnish.descriptors import (
     NoiseModel,
     RecipeFile,
     Source,
+    Summary,
     Tuner,
 )
 from burnish.hooks import API_VERSION, hookimpl
 from burnish.options import HeadConfig, ModuleConfig
+from burnish.recipe_files import recipes
 
 if TYPE_CHECKING:
     from burnish.api import Study, load, plan_of, run
@@ -40,6 +42,7 @@ __all__ = [
     "RecipeFile",
     "Source",
     "Study",
+    "Summary",
     "Tuner",
     "__version__",
     "assess",
@@ -47,6 +50,7 @@ __all__ = [
     "hookimpl",
     "load",
     "plan_of",
+    "recipes",
     "run",
     "task",
 ]

@@ -147,7 +147,14 @@ def _make(
         )
     except (ValueError, TypeError) as error:
         errors.append(ConfigError(str(error), where=where))
+    except (Exception, SystemExit) as error:
+        errors.append(_failed(cls, error, where))
     return None
+
+
+def _failed(cls: type[Any], error: BaseException, where: str) -> PluginError:
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    return PluginError(f"{name} failed: {type(error).__name__}: {error}", where=where)
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:
@@ -165,7 +172,19 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
 def _default(item: Field[Any]) -> Any:
     if item.default is not MISSING:
         return item.default
-    return item.default_factory() if item.default_factory is not MISSING else REQUIRED
+    if item.default_factory is MISSING:
+        return REQUIRED
+    try:
+        return item.default_factory()
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"the default of {item.name} failed: {type(error).__name__}: {error}", where=_factory(item)
+        ) from error
+
+
+def _factory(item: Field[Any]) -> str:
+    factory = item.default_factory
+    return f"{getattr(factory, '__module__', '')}.{getattr(factory, '__qualname__', factory)}"
 
 
 # -- axes ----------------------------------------------------------------------------------------------------

@@ -46,6 +46,8 @@ class Descriptor:
         paper: where the method is from, such as ``"arXiv:1805.07836"``.
         needs: what it needs from data and backbone (words of `NEEDS_AND_PROVIDES`).
         provides: what it offers: a set of words, or the target string of a light function ``config -> set``.
+        revision: raise it when a release changes what the component computes. It stands for the code of an
+            installed wheel in keys, so that a release that changes no number keeps its trials.
         example: options in short notation that `burnish show` puts into its example, such as
             ``"weights=DIR"``; by default those that are required.
     """
@@ -57,6 +59,7 @@ class Descriptor:
     needs: frozenset[str] = frozenset()
     provides: frozenset[str] | str = frozenset()
     example: str = ""
+    revision: int = 1
 
     def __post_init__(self) -> None:
         where = f"{type(self).__name__} {self.name!r}"
@@ -68,6 +71,8 @@ class Descriptor:
             )
         if not isinstance(self.summary, str) or not self.summary.strip() or "\n" in self.summary:
             raise PluginError("the summary is not one line of text", where=where)
+        if isinstance(self.revision, bool) or not isinstance(self.revision, int) or self.revision < 1:
+            raise PluginError(f"the revision {self.revision!r} is no whole number from 1 on", where=where)
         object.__setattr__(self, "needs", _words(self.needs, where))
         if isinstance(self.provides, str):
             _check_target(self.provides, where, "provides")
@@ -96,6 +101,13 @@ def _words(words: object, where: str) -> frozenset[str]:
             where=where,
             possible=", ".join(sorted(NEEDS_AND_PROVIDES)),
         )
+    return given
+
+
+def _names(names: object, where: str) -> tuple[str, ...]:
+    given = tuple(names) if isinstance(names, tuple | list | set | frozenset) else (names,)
+    if not all(isinstance(name, str) and name for name in given):
+        raise PluginError(f"measures are {given!r}, not names", where=where)
     return given
 
 
@@ -196,9 +208,33 @@ class Loss(Descriptor):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluator(Descriptor):
-    """Measures of a trial: ``target(config)`` gives a `burnish.contracts.evaluator.Evaluator`."""
+    """Measures of a trial: ``target(config)`` gives a `burnish.contracts.evaluator.Evaluator`.
+
+    Attributes:
+        measures: names of all measures that it may give, such as ``("accuracy",)``, or the target string of a
+            light function ``config -> names``; None where that is not told. With them a recipe that selects
+            or shows another measure is refused before anything is trained.
+    """
 
     kind: ClassVar[str] = "evaluator"
+    target: str = _target()
+    config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
+    measures: tuple[str, ...] | str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where = f"Evaluator {self.name!r}"
+        if isinstance(self.measures, str):
+            _check_target(self.measures, where, "measures")
+        elif self.measures is not None:
+            object.__setattr__(self, "measures", _names(self.measures, where))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary(Descriptor):
+    """Tables and curves of a whole study: ``target(config)`` gives a `burnish.contracts.study.Summary`."""
+
+    kind: ClassVar[str] = "summary"
     target: str = _target()
     config: type[Any] = field(default=NoConfig, metadata=_CONFIG)
 
@@ -243,6 +279,7 @@ class RecipeFile(Descriptor):
 
 
 KINDS: Final[dict[str, type[Descriptor]]] = {
-    kind.kind: kind for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Source, Command, RecipeFile)
+    kind.kind: kind
+    for kind in (Backbone, NoiseModel, Tuner, Loss, Evaluator, Summary, Source, Command, RecipeFile)
 }
 """Every kind of descriptor by its word."""

@@ -12,12 +12,29 @@ from typing import TYPE_CHECKING, Final
 import pluggy
 
 if TYPE_CHECKING:
-    from burnish.descriptors import Backbone, Command, Evaluator, Loss, NoiseModel, RecipeFile, Source, Tuner
+    from burnish.descriptors import (
+        Backbone,
+        Command,
+        Evaluator,
+        Loss,
+        NoiseModel,
+        RecipeFile,
+        Source,
+        Summary,
+        Tuner,
+    )
 
 API_VERSION: Final = 1
-"""Version of hooks, descriptors and contracts.
+"""Version of what plugins build on: hooks, descriptors, contracts, blocks, heads and the test kit.
 
-A plugin says which it is made for with a module constant ``BURNISH_API``.
+It changes exactly when one of these changes incompatibly, whatever the release of burnish. A plugin says
+which it is made for with a module constant ``BURNISH_API``.
+"""
+
+OLDEST_API: Final = 1
+"""Oldest version that plugins may be made for.
+
+It stays one behind `API_VERSION` for a release, in which ``burnish plugins`` says which plugins have to move.
 """
 
 hookspec = pluggy.HookspecMarker("burnish")
@@ -110,6 +127,23 @@ def burnish_evaluators() -> Iterable[Evaluator]:  # type: ignore[empty-body]
 
 
 @hookspec
+def burnish_summaries() -> Iterable[Summary]:  # type: ignore[empty-body]
+    """Return what looks at a whole study, for ``summarise:``.
+
+    ```python
+    import burnish
+
+    BURNISH_API = 1
+
+    @burnish.hookimpl
+    def burnish_summaries():
+        return [burnish.Summary(name="rank", target="burnish_x.rank:Rank",
+                                summary="Mean rank of the tuners over data sets")]
+    ```
+    """
+
+
+@hookspec
 def burnish_sources() -> Iterable[Source]:  # type: ignore[empty-body]
     """Return data sources.
 
@@ -144,7 +178,7 @@ def burnish_commands() -> Iterable[Command]:  # type: ignore[empty-body]
 
 @hookspec
 def burnish_recipes() -> Iterable[RecipeFile]:  # type: ignore[empty-body]
-    """Return recipes that `burnish run NAME` finds.
+    """Return recipes that `burnish run NAME` finds: the YAML files in a package's folder ``recipes``.
 
     ```python
     import burnish
@@ -153,9 +187,7 @@ def burnish_recipes() -> Iterable[RecipeFile]:  # type: ignore[empty-body]
 
     @burnish.hookimpl
     def burnish_recipes():
-        return [burnish.RecipeFile(name="noisy-pretraining", package="burnish_nmtune",
-                                   file="recipes/noisy-pretraining.yaml", summary="Does label noise in
-                                   pre-training matter?")]
+        return burnish.recipes("burnish_nmtune")
     ```
     """
 
@@ -166,6 +198,7 @@ HOOKS: Final = {
     "tuner": "burnish_tuners",
     "loss": "burnish_losses",
     "evaluator": "burnish_evaluators",
+    "summary": "burnish_summaries",
     "source": "burnish_sources",
     "command": "burnish_commands",
     "recipe": "burnish_recipes",

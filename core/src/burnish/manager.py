@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from burnish import fingerprint
 from burnish.descriptors import KINDS, NEEDS_AND_PROVIDES
 from burnish.errors import BurnishError, MissingExtraError, PluginError, one_line, suggestion
 from burnish.installed import code_identity, first_party, metadata
-from burnish.installed.discovery import Loader, PluginInfo
+from burnish.installed.discovery import Loader, PluginInfo, code_of_file
 
-__all__ = ["Component", "Manager", "PluginInfo", "add_plugin_files", "get_manager", "use_plugin_files"]
+__all__ = [
+    "Component",
+    "Manager",
+    "PluginInfo",
+    "add_plugin_files",
+    "get_manager",
+    "load_manager",
+    "use_plugin_files",
+]
 
 ENVIRONMENT: Final = "BURNISH_PLUGINS"
 """Environment variable: names of the plugins to load, with commas between; empty for none, unset for all."""
@@ -57,6 +66,10 @@ class Component:
     def __str__(self) -> str:
         return f"{self.kind} {self.full_name}"
 
+    def error(self, what: str, todo: str = "") -> PluginError:
+        """Return the error of a component that breaks a rule."""
+        return PluginError(what, where=f"{self} of plugin {self.plugin}", todo=todo)
+
 
 class Manager:
     """What is installed and what it offers.
@@ -70,11 +83,11 @@ class Manager:
             failed.
     """
 
-    def __init__(self, *, files: Sequence[Path] = (), only: frozenset[str] | None = None) -> None:
+    def __init__(self, *, files: Sequence[str | Path] = (), only: frozenset[str] | None = None) -> None:
         self._only = only
         loader = Loader()
         found = loader.installed(only)
-        for path in files:
+        for path in _resolved(files):
             info, offers = loader.local(path)
             same = next(
                 (other for other, _ in found if other.name == info.name and other.status != "off"), None
@@ -182,7 +195,6 @@ class Manager:
             PluginError: anything else that keeps it from being imported.
         """
         module, _, attribute = target.partition(":")
-        where = str(component.plugin)
         try:
             found: Any = importlib.import_module(module)
             for part in attribute.split("."):
@@ -191,22 +203,15 @@ class Manager:
             raise
         except ModuleNotFoundError as error:
             raise self._missing(component, error) from error
-        except Exception as error:
-            raise PluginError(
-                f"{target} cannot be imported: {type(error).__name__}: {error}",
-                where=f"{component} of plugin {where}",
-            ) from error
+        except (Exception, SystemExit) as error:
+            raise component.error(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
         return found
 
     def _missing(self, component: Component, error: ModuleNotFoundError) -> BurnishError:
         library = (error.name or "").partition(".")[0]
         plugin = component.plugin
         if not library or library in {"burnish", plugin.module.partition(".")[0]}:
-            return PluginError(
-                f"a module is missing: {one_line(error)}",
-                where=f"{component} of plugin {plugin}",
-                todo="Install the plugin again",
-            )
+            return component.error(f"a module is missing: {one_line(error)}", "Install the plugin again")
         wanted = _LIBRARIES.get(library, library)
         todo = f"Install it: pip install {wanted}"
         for distribution in filter(None, ("burnish", plugin.distribution)):
@@ -228,11 +233,8 @@ class Manager:
             return function(*arguments)
         except BurnishError:
             raise
-        except Exception as error:
-            raise PluginError(
-                f"{target} failed: {type(error).__name__}: {error}",
-                where=f"{component} of plugin {component.plugin}",
-            ) from error
+        except (Exception, SystemExit) as error:
+            raise component.error(f"{target} failed: {type(error).__name__}: {error}") from error
 
     def provides(self, component: Component, config: object) -> frozenset[str]:
         """Return what a component provides with a config.
@@ -241,21 +243,71 @@ class Manager:
             PluginError: its light function fails or returns a word that is none of `NEEDS_AND_PROVIDES`.
         """
         given = component.descriptor.provides
-        words = frozenset(self.call(component, given, config)) if isinstance(given, str) else given
-        for word in sorted(words - NEEDS_AND_PROVIDES, key=str):
-            raise PluginError(
-                f"provides gives {word!r}, which is no word of needs and provides",
-                where=f"{component} of plugin {component.plugin}",
-            )
-        return words
+        if not isinstance(given, str):
+            return given  # type: ignore[no-any-return]
+        words = self.call(component, given, config)
+        if not isinstance(words, Set | list | tuple):
+            raise component.error(f"{given} gives {words!r}, not a set of words")
+        for word in sorted(set(words) - NEEDS_AND_PROVIDES, key=str):
+            raise component.error(f"provides gives {word!r}, which is no word of needs and provides")
+        return frozenset(words)
+
+    def fingerprint(self, component: Component, config: object, where: str) -> str:
+        """Return the fingerprint of what a component reads: its own, else that of the files its options name.
+
+        Args:
+            component: the component.
+            config: its options.
+            where: what the options belong to, for errors.
+
+        Raises:
+            PluginError: its light function fails or gives no text.
+            DataError: a file that an option names cannot be read.
+        """
+        target = getattr(component.descriptor, "fingerprint", "")
+        if not target:
+            return fingerprint.of_config(config, where)
+        found = self.call(component, target, config)
+        if not isinstance(found, str) or not found:
+            raise component.error(f"{target} gives {found!r}, not a text")
+        return found
+
+    def measures(self, component: Component, config: object) -> tuple[str, ...] | None:
+        """Return the names of all measures that an evaluator may give; None where it does not tell.
+
+        Raises:
+            PluginError: its light function fails or gives no names.
+        """
+        given = component.descriptor.measures
+        if not isinstance(given, str):
+            return given  # type: ignore[no-any-return]
+        names = self.call(component, given, config)
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise component.error(f"{given} gives {names!r}, not names of measures")
+        return tuple(names)
+
+    def views(self, component: Component, config: object) -> int:
+        """Return how many fixed views of each training item a tuner wants.
+
+        Raises:
+            PluginError: its light function fails or gives no number from 1 on.
+        """
+        target = component.descriptor.views
+        found = self.call(component, target, config) if target else 1
+        if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+            raise component.error(f"{target} gives {found!r}, not a number of views")
+        return found
 
     def code_identity(self, component: Component) -> str:
         """Return the identity of a component's code.
 
-        The version of an installed wheel, else a hash of the package's ``.py`` files.
+        Its revision where an installed wheel has it, else a hash of the package's ``.py`` files: of local
+        files as they were imported.
         """
         plugin = component.plugin
-        return code_identity.of_package(plugin.module, plugin.source, plugin.distribution, plugin.version)
+        if plugin.code:
+            return plugin.code
+        return code_identity.of_component(plugin.module, plugin.source, component.descriptor.revision)
 
     def unmet(self, plugin: PluginInfo) -> tuple[str, ...]:
         """Return the requirements of a plugin that are not met, each with what is installed instead."""
@@ -278,34 +330,52 @@ def _extra_with(distribution: str, library: str) -> str:
 
 
 _files: tuple[Path, ...] = ()
-_made: tuple[tuple[str | None, tuple[Path, ...]], Manager] | None = None
+_made: tuple[tuple[str | None, tuple[tuple[Path, str], ...]], Manager] | None = None
 
 
 def use_plugin_files(files: Sequence[str | Path]) -> None:
     """Load these local plugins beside the installed ones in every later `get_manager` of this process."""
     global _files
-    _files = tuple(Path(file).expanduser().resolve() for file in files)
+    _files = _resolved(files)
+
+
+def _resolved(files: Sequence[str | Path]) -> tuple[Path, ...]:
+    return tuple(dict.fromkeys(Path(file).expanduser().resolve() for file in files))
+
+
+def load_manager(files: Sequence[str | Path] = ()) -> Manager:
+    """Return a new manager of the installed plugins that ``BURNISH_PLUGINS`` leaves, and of local ones.
+
+    Args:
+        files: local plugins, ``.py`` files or package folders; one that is named twice is loaded once.
+
+    Raises:
+        PluginError: a local file is no usable plugin, or two plugins have one name.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    only = None if named is None else frozenset(name.strip() for name in named.split(",") if name.strip())
+    return Manager(files=files, only=only)
 
 
 def add_plugin_files(files: Sequence[str | Path]) -> None:
     """Load these local plugins too, beside those of `use_plugin_files`."""
-    found = (Path(file).expanduser().resolve() for file in files)
-    use_plugin_files(list(dict.fromkeys([*_files, *found])))
+    use_plugin_files([*_files, *files])
 
 
 def get_manager() -> Manager:
     """Return the process's manager.
 
-    It is made again when ``BURNISH_PLUGINS`` or the local plugin files are others.
+    It is made again when ``BURNISH_PLUGINS``, the local plugin files or what they say are others.
 
     Raises:
         PluginError: a local file is no usable plugin.
     """
     global _made
-    key = (os.environ.get(ENVIRONMENT), _files)
+    key = (os.environ.get(ENVIRONMENT), tuple((file, _code(file)) for file in _files))
     if _made is None or _made[0] != key:
-        only = (
-            None if key[0] is None else frozenset(name.strip() for name in key[0].split(",") if name.strip())
-        )
-        _made = (key, Manager(files=_files, only=only))
+        _made = (key, load_manager(_files))
     return _made[1]
+
+
+def _code(file: Path) -> str:
+    return code_of_file(file) if file.exists() else ""

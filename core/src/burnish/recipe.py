@@ -15,6 +15,7 @@ from burnish.errors import BurnishError, PluginError, RecipeError, raise_all, su
 from burnish.manager import Manager
 from burnish.notation.part_text import set_option
 from burnish.notation.yaml_file import MAX_CHARACTERS, Address, read_yaml
+from burnish.recipe_files import SUFFIXES
 
 PARTS: Final = {
     "data": "source",
@@ -24,12 +25,17 @@ PARTS: Final = {
     "tuner": "tuner",
     "loss": "loss",
     "evaluate": "evaluator",
+    "summarise": "summary",
 }
 """Recipe keys that name components, with the kind they name."""
+
+LISTED: Final = ("evaluate", "summarise")
+"""Keys whose list is no axis: all of its parts apply."""
 
 KEYS: Final = (
     *(
         "name",
+        "summary",
         "data",
         "split",
         "backbone",
@@ -39,14 +45,12 @@ KEYS: Final = (
         "tuner",
         "loss",
         "evaluate",
+        "summarise",
         "replicates",
     ),
     *("tune", "select", "on_bad_input", "numeric", "requires", "report"),
 )
 """Every key a recipe can have."""
-
-SUFFIXES: Final = (".yaml", ".yml")
-"""Endings of recipe files."""
 
 
 @dataclass(frozen=True)
@@ -222,6 +226,9 @@ def _checked(recipe: Recipe) -> Recipe:
                 todo="It names the study's folder",
             )
         )
+    summary = recipe.values.get("summary", "")
+    if not isinstance(summary, str) or "\n" in summary:
+        errors.append(RecipeError("the summary is not one line of text", where=recipe.where("summary")))
     raise_all(errors)
     return replace(recipe, name=name)
 
@@ -246,7 +253,7 @@ def with_options(recipe: Recipe, options: Mapping[str, Sequence[str]]) -> Recipe
     """
     given = {key: list(values) for key, values in options.items() if values}
     values = {
-        key: texts[0] if len(texts) == 1 and key != "evaluate" else texts for key, texts in given.items()
+        key: texts[0] if len(texts) == 1 and key not in LISTED else texts for key, texts in given.items()
     }
     return _checked(
         replace(

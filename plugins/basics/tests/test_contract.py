@@ -9,6 +9,7 @@ from burnish.testing import (
     EvaluatorContract,
     LossContract,
     SourceContract,
+    SummaryContract,
     TunerContract,
     missing_contracts,
 )
@@ -269,6 +270,10 @@ class TestNpz(SourceContract):
         x, y = blobs(40)
         np.savez(folder / "rows.npz", x=x, y=y)
         return {"path": str(folder / "rows.npz")}
+
+
+class TestRank(SummaryContract):
+    plugin, name = "basics", "rank"
 
 
 def test_everything_it_offers_has_a_contract():

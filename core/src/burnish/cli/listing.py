@@ -18,7 +18,7 @@ NOTHING = "no plugin is installed: pip install burnish-basics burnish-tiny burni
 def command(kind: str | None, as_json: bool) -> None:
     """List what is installed, of every kind or of one.
 
-    KIND is backbone, noise, tuner, loss, evaluator, source, command or recipe.
+    KIND is backbone, noise, tuner, loss, evaluator, summary, source, command or recipe.
     """
     manager = get_manager()
     kinds = [kind] if kind else list(KINDS)

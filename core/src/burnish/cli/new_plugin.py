@@ -110,6 +110,7 @@ def plugin_files(name: str, kind: str) -> dict[str, str]:
     """
     package = f"burnish_{name.replace('-', '_')}"
     summary, use = KINDS[kind]
+    major, minor = __version__.split(".")[:2]
     values = {
         "name": name,
         "kind": kind,
@@ -117,7 +118,7 @@ def plugin_files(name: str, kind: str) -> dict[str, str]:
         "title": "".join(word.capitalize() for word in name.split("-")),
         "summary": summary,
         "use": use.format(name=name),
-        "series": f"{'.'.join(__version__.split('.')[:2])}.*",
+        "bounds": f">={major}.{minor},<{int(major) + 1}",
     }
     templates = {
         "pyproject.toml": "pyproject.toml.txt",

@@ -48,6 +48,8 @@ def _lines(manager: Manager) -> Iterator[str]:
     ]
     yield from table([("plugin", "distribution", "version", "status", "offers"), *rows], indent=0)
     for plugin in manager.plugins:
+        if plugin.note:
+            yield f"{plugin.name}: {plugin.note}"
         for requirement in manager.unmet(plugin):
             yield f"{plugin.name} requires {requirement}"
 
@@ -68,6 +70,7 @@ def _record(manager: Manager, plugin: PluginInfo) -> dict[str, Any]:
         "source": plugin.source,
         "status": plugin.status,
         "reason": plugin.reason,
+        "note": plugin.note,
         "offers": {kind: names for kind, names in offers.items() if names},
         "unmet": list(manager.unmet(plugin)),
     }

@@ -49,6 +49,7 @@ def _text(component: Component) -> Iterator[str]:
         ("paper", descriptor.paper),
         ("needs", _words(descriptor.needs)),
         ("provides", _words(descriptor.provides)),
+        ("measures", _measures(descriptor)),
     ]
     yield from table([(name, text) for name, text in facts if text])
     for key, section in _sections(component).items():
@@ -62,6 +63,11 @@ def _text(component: Component) -> Iterator[str]:
 
 def _words(words: frozenset[str] | str) -> str:
     return "depends on its options" if isinstance(words, str) else ", ".join(sorted(words))
+
+
+def _measures(descriptor: Any) -> str:
+    names = getattr(descriptor, "measures", None) or ()
+    return "depends on its options" if isinstance(names, str) else ", ".join(names)
 
 
 def _row(option: Option) -> tuple[str, str, str, str]:
@@ -131,6 +137,7 @@ def _record(component: Component) -> dict[str, Any]:
         "paper": descriptor.paper,
         "needs": sorted(descriptor.needs),
         "provides": provides,
+        "measures": getattr(descriptor, "measures", None),
         "options": sections,
         "examples": examples(component),
         "plugin": plugin.name,

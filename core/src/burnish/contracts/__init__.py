@@ -9,6 +9,7 @@ from burnish.contracts.language import Decoding, Generates, ScoresText
 from burnish.contracts.loss import Loss, LossInput, LossValue, Targets
 from burnish.contracts.noise import Assessment, Assessor, Corruption, CorruptionInput, Corruptor, Evidence
 from burnish.contracts.scores import Scores
+from burnish.contracts.study import StudyMeasures, StudyRow, Summary
 from burnish.contracts.towers import (
     Attachable,
     Block,
@@ -58,6 +59,9 @@ __all__ = [
     "ScoresText",
     "Sites",
     "SplitInputs",
+    "StudyMeasures",
+    "StudyRow",
+    "Summary",
     "Table",
     "Targets",
     "Task",

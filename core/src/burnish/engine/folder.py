@@ -60,18 +60,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 def identity(plan: Plan) -> dict[str, Any]:
     """Return what decides whether a folder belongs to a plan, flat: dotted name -> value."""
-    parts: dict[str, Any] = {"code of burnish": plan.core}
-    for row in plan.rows:
-        for part in (row.data, row.backbone, *row.noise, row.assess, row.tuner, row.loss):
-            if part is not None:
-                parts[f"code of {part.plugin}"] = part.code
-                if part.fingerprint:
-                    parts[f"files of {part.kind} {part.text}"] = part.fingerprint
-    return (
-        _flat(plan.recipe)
-        | {f"numeric.{name}": value for name, value in plan.numeric.record().items()}
-        | parts
-    )
+    known: dict[str, Any] = {"code of burnish": plan.core}
+    of_rows = (part for row in plan.rows for parts in row.parts().values() for part in parts)
+    for part in (*of_rows, *plan.evaluators, *plan.summaries):
+        known[f"code of {part.plugin}/{part.name}"] = part.code
+        if part.fingerprint:
+            known[f"files of {part.kind} {part.text}"] = part.fingerprint
+    recipe = {key: value for key, value in plan.recipe.items() if key != "summary"}
+    return _flat(recipe) | {f"numeric.{name}": value for name, value in plan.numeric.record().items()} | known
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from burnish.manager import Component, Manager
 if TYPE_CHECKING:
     from burnish.plan import Part
 
-KIND_OF_KEY = {"data": "source", "assess": "noise", "evaluate": "evaluator"}
+KIND_OF_KEY = {"data": "source", "assess": "noise", "evaluate": "evaluator", "summarise": "summary"}
 """The kind of component that stands under a recipe key, where the two words differ."""
 
 

@@ -20,6 +20,7 @@ from burnish.engine.jobs.data import Data
 from burnish.engine.jobs.features import Features, are_kept
 from burnish.engine.jobs.fit import Fitted
 from burnish.engine.jobs.measure import failed_record, measure, validate
+from burnish.engine.jobs.study_tables import study_tables
 from burnish.engine.jobs.summarise import check_names, summarise
 from burnish.engine.predict.saved import save_predictor
 from burnish.engine.progress import Display, Silent
@@ -275,7 +276,9 @@ class Runner:
         key = self.plan.key()
         if self.store.summary(key) is None:
             with self.options.display.stage("summary", len(self.plan.rows), "rows"):
-                self.store.set_summary(key, summarise(self.plan, self.store.records(terms=True)))
+                content = summarise(self.plan, self.store.records(terms=True))
+                tables = study_tables(self.plan, content, self.tools.manager)
+                self.store.set_summary(key, content | tables)
 
 
 def _place(row: Row) -> Place:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from burnish.installed import metadata
 
-CORE_PARTS = ("blocks", "contracts", "data", "engine")
+CORE_PARTS = ("blocks", "contracts", "data", "engine", "heads")
 """Sub-packages of burnish that can change a number; the others plan, print and report."""
 
 _DIGESTS: dict[tuple[str, int, int], bytes] = {}
@@ -45,18 +45,17 @@ def _file_digest(file: Path) -> bytes:
     return _DIGESTS[key]
 
 
-def of_package(module: str, source: str, distribution: str, version: str) -> str:
-    """Return the identity of a plugin's code.
+def of_component(module: str, source: str, revision: int) -> str:
+    """Return the identity of a component's code.
 
     Args:
-        module: its entry-point module; the whole top-level package counts.
-        source: ``"index"`` or ``"wheel"`` (the version is the identity), ``"folder"`` or ``"file"`` (the
-            files are).
-        distribution: name of the distribution.
-        version: its version.
+        module: its plugin's entry-point module; the whole top-level package counts.
+        source: ``"index"`` or ``"wheel"`` (the revision is the identity, whatever the release), ``"folder"``
+            or ``"file"`` (the files are).
+        revision: the component's revision.
     """
     if source in {"index", "wheel"}:
-        return f"{metadata.normal_name(distribution)} {version}"
+        return f"revision {revision}"
     return hash_sources(_roots(module.partition(".")[0].partition(":")[0]))
 
 

@@ -19,6 +19,7 @@ from burnish import hooks
 from burnish.descriptors import KINDS, Descriptor
 from burnish.errors import BurnishError, PluginError, one_line, suggestion
 from burnish.installed import metadata
+from burnish.installed.code_identity import hash_sources
 
 GROUP: Final = "burnish"
 """The entry-point group of plugins."""
@@ -38,6 +39,8 @@ class PluginInfo:
             for a local file.
         status: ``"ok"``, ``"failed"``, or ``"off"`` where ``BURNISH_PLUGINS`` leaves it out.
         reason: why it failed or is off, in one line.
+        note: what its authors should do though it works, in one line.
+        code: of a local file or folder, the identity of its code as it was imported; empty otherwise.
     """
 
     name: str
@@ -48,6 +51,8 @@ class PluginInfo:
     source: Literal["index", "wheel", "folder", "file"] = "index"
     status: Literal["ok", "failed", "off"] = "ok"
     reason: str = ""
+    note: str = ""
+    code: str = ""
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}" if self.distribution else self.file
@@ -105,7 +110,8 @@ class Loader:
             offers = self._collect(entry.name, module)
         except (Exception, SystemExit) as error:
             return replace(info, status="failed", reason=_reason(error)), ()
-        return replace(info, file=str(getattr(module, "__file__", None) or "")), offers
+        file = str(getattr(module, "__file__", None) or "")
+        return replace(info, file=file, note=_api_note(module)), offers
 
     def local(self, path: Path) -> tuple[PluginInfo, tuple[Descriptor, ...]]:
         """Return the plugin in a local ``.py`` file or package folder, with what it offers.
@@ -115,14 +121,16 @@ class Loader:
                 is not set aside.
         """
         stem, file = _local_file(path)
+        code = code_of_file(path)
         try:
-            module = _import_file(stem, file)
+            module = _import_file(stem, file, code)
             offers = self._collect(stem, module)
         except (Exception, SystemExit) as error:
             if isinstance(error, PluginError):
                 raise
             raise PluginError(_reason(error), where=f"--plugin {path}") from error
-        return PluginInfo(stem.replace("_", "-"), module=stem, file=str(file), source="file"), offers
+        name, note = stem.replace("_", "-"), _api_note(module)
+        return PluginInfo(name, module=stem, file=str(file), source="file", note=note, code=code), offers
 
     def _collect(self, name: str, module: Any) -> tuple[Descriptor, ...]:
         _check_api(module)
@@ -140,17 +148,22 @@ class Loader:
         known = hooks.HOOKS.values()
         for name in dir(module):
             options = self._hooks.parse_hookimpl_opts(module, name)
+            if options is None and name in known:
+                raise _Unusable(f"{name} is not marked as a hook: write @burnish.hookimpl above it")
             if options is not None and (options["specname"] or name) not in known:
                 raise _Unusable(f"unknown hook {name!r}. {suggestion(name, known)}".strip())
 
     def _offers(self, module: Any, kind: str) -> list[Descriptor]:
         hook = hooks.HOOKS[kind]
         caller = getattr(self._hooks.hook, hook)
+        offers: list[Descriptor] = []
         for implementation in caller.get_hookimpls():
             if implementation.hookwrapper or implementation.wrapper:
                 raise _Unusable(f"{hook} is a hook wrapper; hooks only return what their own plugin offers")
-        offers: list[Descriptor] = []
-        for result in caller():
+            # Called itself: pluggy leaves out a hook that returns None.
+            result = implementation.function()
+            if result is None:
+                raise _Unusable(f"{hook} returned nothing: return a list of burnish.{KINDS[kind].__name__}")
             if isinstance(result, (str, bytes)) or not isinstance(result, Iterable):
                 raise _Unusable(f"{hook} returned {_a(result)}, not a list of burnish.{KINDS[kind].__name__}")
             for value in result:
@@ -200,7 +213,29 @@ def _local_file(path: Path) -> tuple[str, Path]:
     return stem, file
 
 
-def _import_file(stem: str, file: Path) -> Any:
+def code_of_file(path: Path) -> str:
+    """Return the identity of the code of a local file or package folder as it is now."""
+    return hash_sources([path.expanduser().resolve()])
+
+
+_imported: dict[Path, str] = {}
+"""Code with which local files were imported."""
+
+
+def _import_file(stem: str, file: Path, code: str) -> Any:
+    """Import a local file or package, again where its code is no longer what was imported.
+
+    So that in a notebook what is run is what is hashed.
+    """
+    if _imported.get(file, code) != code:
+        for name in [name for name in sys.modules if name == stem or name.startswith(f"{stem}.")]:
+            del sys.modules[name]
+    module = _imported_once(stem, file)
+    _imported[file] = code
+    return module
+
+
+def _imported_once(stem: str, file: Path) -> Any:
     known = sys.modules.get(stem)
     origin = (
         getattr(known, "__file__", None) if known else getattr(importlib.util.find_spec(stem), "origin", None)
@@ -229,10 +264,27 @@ def _check_api(module: Any) -> None:
         raise _Unusable(
             f"it does not say which API it is made for: BURNISH_API = {hooks.API_VERSION} is missing"
         )
-    if version != hooks.API_VERSION:
-        newer = isinstance(version, int) and version > hooks.API_VERSION
-        todo = "upgrade burnish" if newer else "upgrade the plugin"
-        raise _Unusable(f"it is made for API {version}, this burnish has API {hooks.API_VERSION}: {todo}")
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise _Unusable(f"BURNISH_API is {version!r}, not a whole number: write {hooks.API_VERSION}")
+    if not hooks.OLDEST_API <= version <= hooks.API_VERSION:
+        todo = "upgrade burnish" if version > hooks.API_VERSION else "upgrade the plugin"
+        raise _Unusable(f"it is made for API {version}, this burnish has API {_supported()}: {todo}")
+
+
+def _supported() -> str:
+    oldest, current = hooks.OLDEST_API, hooks.API_VERSION
+    return str(current) if oldest == current else f"{oldest} to {current}"
+
+
+def _api_note(module: Any) -> str:
+    """Return what to tell of a plugin that is made for an older API; empty for the current one."""
+    version = module.BURNISH_API
+    if version == hooks.API_VERSION:
+        return ""
+    return (
+        f"it is made for API {version}, which the next release of burnish no longer has:"
+        f" it should move to API {hooks.API_VERSION}"
+    )
 
 
 def _a(value: object) -> str:

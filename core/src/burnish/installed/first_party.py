@@ -22,6 +22,7 @@ PACKAGES: Final[dict[str, dict[str, str]]] = {
             "accuracy balanced-accuracy per-class worst macro-f1 mean-average-precision ece nll groups"
             " detection"
         ),
+        "summary": "rank",
     },
     "burnish-candle": {
         "tuner": "candle",

@@ -11,7 +11,8 @@ from burnish.installed import metadata
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-_SIMPLE = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[\w, -]*\])?\s*(>=|==)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?")
+_SIMPLE = re.compile(r"([A-Za-z0-9][\w.-]*)(?:\[[\w, -]*\])?\s*([><=].*)")
+_BOUND = re.compile(r"\s*(>=|==|<)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?\s*")
 _RELEASE = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
@@ -38,7 +39,7 @@ def unmet(requirements: Iterable[str]) -> Iterator[str]:
 
 
 def _simply_met(text: str) -> bool:
-    """Return whether ``name>=1.2``, ``name==1.2`` or ``name==1.2.*`` is met by a plain release.
+    """Return whether ``name>=1.2,<2``, ``name==1.2`` or ``name==1.2.*`` is met by a plain release.
 
     It decides nothing else: importing `packaging`, which does, takes longer than all that `burnish plugins`
     does beside it.
@@ -50,12 +51,26 @@ def _simply_met(text: str) -> bool:
         installed = metadata.version(match[1])
     except metadata.NotInstalledError:
         return False
+    bounds = [_BOUND.fullmatch(bound) for bound in match[2].split(",")]
     if not _RELEASE.fullmatch(installed):
         return False
-    have, wanted = ([int(number) for number in version.split(".")] for version in (installed, match[3]))
-    if match[2] == ">=":
-        return have >= wanted and not match[4]
-    return (have[: len(wanted)] if match[4] else have) == wanted
+    return all(
+        bound and _within(_numbers(installed), bound[1], _numbers(bound[2]), bound[3]) for bound in bounds
+    )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
+def _within(have: list[int], how: str, wanted: list[int], star: str | None) -> bool:
+    if how == "==":
+        return (have[: len(wanted)] if star else have) == wanted
+    if how == "<":
+        while wanted[-1:] == [0]:
+            wanted = wanted[:-1]  # 1 is not below 1.0
+        return not star and have < wanted
+    return not star and have >= wanted
 
 
 def extra_of(requirements: Iterable[str], library: str) -> str:

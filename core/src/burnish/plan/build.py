@@ -8,23 +8,20 @@ from dataclasses import dataclass, fields
 from math import prod
 from typing import Any, TypeVar, cast
 
-from burnish.errors import BurnishError, CombinedError, PluginError, RecipeError, raise_all
+from burnish.errors import BurnishError, CombinedError, RecipeError, raise_all
 from burnish.installed import code_identity, first_party
 from burnish.manager import Manager, get_manager
 from burnish.plan import keys as settings
 from burnish.plan.model import Row
+from burnish.plan.needs import MODALITIES, SUPERVISION, Needs, fixed_provides
 from burnish.plan.normal import write_axis, write_numeric, write_part
-from burnish.plan.parts import NO_PART, ResolvedPart, Resolver, no_tuner
+from burnish.plan.parts import NO_PART, ResolvedPart, ResolvedRow, Resolver, no_tuner
 from burnish.plan.plan import Plan
-from burnish.recipe import PARTS, Recipe
+from burnish.recipe import Recipe
 
 DEFAULT_LOSS, DEFAULT_MULTI_LABEL_LOSS = "ce", "bce"
 DEFAULT_EVALUATORS = ("accuracy",)
 DEFAULT_FEATURES_BACKBONE = "features"
-MODALITIES, SUPERVISION = (
-    frozenset({"image", "text", "features"}),
-    frozenset({"labels", "multi-labels", "texts"}),
-)
 
 MAX_TRIALS = 1_000_000
 """Most trials of a plan: more is a slip, and would take long only to be listed."""
@@ -60,24 +57,6 @@ class _Axes:
     views: list[int | None]
 
 
-@dataclass(frozen=True)
-class _ResolvedRow:
-    """A row and the resolved parts it is made of."""
-
-    row: Row
-    data: ResolvedPart
-    backbone: ResolvedPart
-    noise: tuple[ResolvedPart, ...]
-    assess: ResolvedPart | None
-    tuner: ResolvedPart
-    loss: ResolvedPart | None
-
-    def tunable(self) -> dict[str, ResolvedPart]:
-        """Return the parts whose options can be tuned, by recipe key."""
-        parts = {"tuner": self.tuner, "loss": self.loss, "assess": self.assess}
-        return {key: part for key, part in parts.items() if part is not None}
-
-
 class _Build:
     def __init__(self, recipe: Recipe, manager: Manager, trials: bool) -> None:
         self.recipe, self.manager, self.trials = recipe, manager, trials
@@ -99,19 +78,22 @@ class _Build:
         )
         numeric = self._read(settings.read_numeric)
         axes, evaluators = self._axes(), self._evaluators()
+        summaries = _once(self.resolver.axis("summarise"))
         raise_all(self.errors)
         self._check_size(axes, replicates)
         resolved = list(self._rows(axes, evaluators))
-        self._check_needs(resolved, evaluators)
+        needs = Needs(recipe, self.manager)
+        needs.check(resolved, evaluators)
         rows = tuple(row.row for row in resolved)
         settings.check_report(report, rows, recipe.where("report"))
+        needs.check_measures(evaluators, {"select": select.measure if tune else "", "report": report.measure})
         tried = (
             settings.settings_of(tune, [row.tunable() for row in resolved], recipe.where("tune"))
             if tune
             else ()
         )
         normal = (
-            {"name": recipe.name}
+            {"name": recipe.name, "summary": recipe.values.get("summary")}
             | _normal_axes(axes)
             | {
                 "evaluate": [write_part(p.part) for p in evaluators],
@@ -121,6 +103,7 @@ class _Build:
                 "select": select.record(),
                 "on_bad_input": bad,
                 "numeric": write_numeric(numeric),
+                "summarise": [write_part(p.part) for p in summaries],
                 "requires": requires,
                 "report": report.record(),
             }
@@ -140,6 +123,7 @@ class _Build:
             tried,
             code_identity.of_core(),
             self._advice(axes.tuner, axes.backbone),
+            tuple(p.part for p in summaries),
         )
 
     def _read(self, read: Callable[[Recipe], ValueT]) -> ValueT:
@@ -213,11 +197,11 @@ class _Build:
         if not self.trials:
             return []
         parts = self.resolver.axis("evaluate", list(DEFAULT_EVALUATORS))
-        return list({part.part.digest: part for part in parts}.values())
+        return _once(parts)
 
     # -- rows ------------------------------------------------------------------------------------------------
 
-    def _rows(self, axes: _Axes, evaluators: Sequence[ResolvedPart]) -> Iterator[_ResolvedRow]:
+    def _rows(self, axes: _Axes, evaluators: Sequence[ResolvedPart]) -> Iterator[ResolvedRow]:
         """Yield the rows in the recipe's order, each once."""
         seen: set[str] = set()
         for data, backbone, noise, assess, tuner in itertools.product(
@@ -232,13 +216,13 @@ class _Build:
                     assess.part if assess else None,
                     tuner.part,
                     loss.part if loss else None,
-                    views or self._views(tuner),
+                    views or self.manager.views(tuner.component, tuner.config),
                     views_vary=len(set(axes.views)) > 1,
                     reads_features=_reads_features(backbone, assess, tuner, evaluators),
                 )
                 if row.digest not in seen:
                     seen.add(row.digest)
-                    yield _ResolvedRow(row, data, backbone, noise, assess, tuner, loss)
+                    yield ResolvedRow(row, data, backbone, noise, assess, tuner, loss)
 
     def _check_size(self, axes: _Axes, replicates: int) -> None:
         sizes = {item.name: max(1, len(getattr(axes, item.name))) for item in fields(axes)}
@@ -250,17 +234,6 @@ class _Build:
                 where=self.recipe.where(),
                 possible=f"at most {MAX_TRIALS:,}",
             )
-
-    def _views(self, tuner: ResolvedPart) -> int:
-        target = tuner.component.descriptor.views
-        views = self.manager.call(tuner.component, target, tuner.config) if target else 1
-        if isinstance(views, bool) or not isinstance(views, int) or views < 1:
-            plugin = tuner.component.plugin
-            raise PluginError(
-                f"{target} gives {views!r}, not a number of views",
-                where=f"{tuner.component} of plugin {plugin}",
-            )
-        return views
 
     def _advice(self, tuners: Sequence[ResolvedPart], backbones: Sequence[ResolvedPart]) -> tuple[str, ...]:
         """Say which rows are transductive or cannot be reproduced, and how to add the row that does nothing.
@@ -286,7 +259,7 @@ class _Build:
             able = [
                 self.manager.text(c)
                 for c in self.manager.components("tuner")
-                if "control" in _fixed(c.descriptor.provides)
+                if "control" in fixed_provides(c.descriptor.provides)
             ]
             found.append(
                 f"No do-nothing row: add --tuner {able[0]}."
@@ -294,108 +267,6 @@ class _Build:
                 else "No do-nothing row, and no installed tuner gives one."
             )
         return tuple(found)
-
-    # -- needs -----------------------------------------------------------------------------------------------
-
-    def _check_needs(self, rows: Sequence[_ResolvedRow], evaluators: Sequence[ResolvedPart]) -> None:
-        found: dict[str, BurnishError] = {}
-        # An evaluator of assessments measures the rows that have one; the other rows leave it out.
-        assessed = {"assessment"} if any(row.assess for row in rows) else set[str]()
-        for row in rows:
-            data = row.data.provides
-            both = data | row.backbone.provides
-            seen = both | ({"assessment"} if row.assess else set())
-            origin, origins = (
-                f"data {row.data.part.text}",
-                f"data {row.data.part.text} with backbone {row.backbone.part.text}",
-            )
-            told = f"{origins} and assess {row.assess.part.text}" if row.assess else origins
-            checks = [
-                (row.backbone, data, origin),
-                *((noise, data, origin) for noise in row.noise),
-                (row.tuner, seen, told),
-            ]
-            checks += [
-                (part, have, by)
-                for part, have, by in ((row.assess, both, origins), (row.loss, seen, told))
-                if part
-            ]
-            wrong = [
-                self._lacks(part, missing, have, by)
-                for part, have, by in checks
-                if (missing := part.needs - have)
-            ]
-            # What the row's tuner provides counts, too, but is not told: else each tuner would give a message
-            # of its own.
-            given = seen | assessed | {"truth"} | row.tuner.provides
-            wrong += [
-                self._lacks(evaluator, missing, seen, told)
-                for evaluator in evaluators
-                if (missing := evaluator.needs - given)
-            ]
-            if row.row.views > 1 and not row.backbone.component.descriptor.views:
-                wrong.append(self._lacks_views(row))
-            for error in wrong:
-                found.setdefault(str(error), error)
-        raise_all(list(found.values()))
-
-    def _lacks_views(self, row: _ResolvedRow) -> RecipeError:
-        forced = self.recipe.values.get("views") is not None
-        wants = (
-            f"views is fixed:{row.row.views}"
-            if forced
-            else f"tuner {row.tuner.part.text} needs {row.row.views} views of each item"
-        )
-        what = f"{wants}; backbone {row.backbone.part.text} makes none"
-        able = [
-            self.manager.text(c)
-            for c in self.manager.components("backbone")
-            if c.descriptor.views and c.descriptor.needs <= row.data.provides
-        ]
-        todo = (
-            f"Backbones that make views: {', '.join(able)}"
-            if able
-            else "No installed backbone makes views of this data"
-        )
-        return RecipeError(what, where=self.recipe.where("views" if forced else "tuner"), todo=todo)
-
-    def _lacks(
-        self, part: ResolvedPart, missing: frozenset[str], have: frozenset[str], by: str
-    ) -> RecipeError:
-        key, words = part.part.kind, ", ".join(sorted(missing))
-        todo = f"Take another {key}"
-        if key == "backbone":
-            able = [
-                self.manager.text(c)
-                for c in self.manager.components("backbone")
-                if c.descriptor.needs <= have
-            ]
-            todo = (
-                f"Backbones for this data: {', '.join(able)}"
-                if able
-                else "No installed backbone is for this data"
-            )
-        elif missing <= SUPERVISION:
-            known = [
-                c
-                for c in self.manager.components(PARTS[key])
-                if key in c.descriptor.configs() or key not in {"noise", "assess"}
-            ]
-            able = [self.manager.text(c) for c in known if c.descriptor.needs <= have]
-            todo = f"{todo}: {', '.join(able)}" if able else todo
-        elif key != "noise":
-            able = [
-                self.manager.text(c)
-                for c in self.manager.components("backbone")
-                if _fixed(c.descriptor.provides) >= missing
-            ]
-            todo = f"Backbones that provide it: {', '.join(able)}" if able else todo
-            todo = "Name an assessor under assess:" if missing == {"assessment"} else todo
-        what = (
-            f"{PARTS[key]} {part.part.text} needs {words}; {by} provides"
-            f" {', '.join(sorted(have - {'truth'})) or 'nothing'}"
-        )
-        return RecipeError(what, where=self.recipe.where(key), todo=todo)
 
 
 def _normal_axes(axes: _Axes) -> dict[str, Any]:
@@ -413,6 +284,10 @@ def _normal_axes(axes: _Axes) -> dict[str, Any]:
     if any(axes.views):
         normal["views"] = write_axis([f"fixed:{count}" if count else None for count in axes.views])
     return normal
+
+
+def _once(parts: Sequence[ResolvedPart]) -> list[ResolvedPart]:
+    return list({part.part.digest: part for part in parts}.values())
 
 
 def _reads_features(
@@ -436,10 +311,6 @@ def _default_loss(data: Sequence[ResolvedPart]) -> str:
 
 def _provides_loss(tuner: ResolvedPart) -> bool:
     return "own-loss" in tuner.provides
-
-
-def _fixed(provides: Any) -> frozenset[str]:
-    return provides if isinstance(provides, frozenset) else frozenset()
 
 
 def _labels(parts: Sequence[ResolvedPart]) -> str:

@@ -29,12 +29,12 @@ class Part:
     """A component with all its options.
 
     Attributes:
-        kind: the recipe key it stands under: ``data backbone noise assess tuner loss evaluate``.
+        kind: the recipe key it stands under: ``data backbone noise assess tuner loss evaluate summarise``.
         plugin: name of the plugin that provides it.
         name: name of the component.
         options: every option, defaults filled in, as JSON values.
-        code: identity of the code: version of an installed wheel, hash of the package's files where it is
-            editable or a local file.
+        code: identity of the code: the component's revision in an installed wheel, a hash of the package's
+            files where it is editable or a local file.
         fingerprint: hash of the files and weights it reads; empty where it reads none.
         text: as a person would write it, with the options that differ from their defaults.
         paths: dotted names of the options that are paths. What lies there is in the fingerprint; where it
@@ -110,6 +110,10 @@ class Part:
     def option(self, dotted: str) -> Any:
         """Return an option by its dotted name; None where there is no such option."""
         return _flat(self.options).get(dotted)
+
+    def option_names(self) -> tuple[str, ...]:
+        """Return the dotted names of all options."""
+        return tuple(_flat(self.options))
 
     def has(self, dotted: str) -> bool:
         """Return whether the part has an option."""

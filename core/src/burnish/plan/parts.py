@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from burnish import fingerprint
 from burnish.config import describe, expand, make_config, part_text, paths, running, to_options
-from burnish.descriptors import Backbone, Source, Tuner
+from burnish.descriptors import Tuner
 from burnish.errors import BurnishError, CombinedError, RecipeError, suggestion
 from burnish.installed.discovery import PluginInfo
 from burnish.manager import Component, Manager
 from burnish.notation.part_text import Use, read_use, set_option
-from burnish.plan.model import Part
+from burnish.plan.model import Part, Row
 from burnish.recipe import PARTS, Override, Recipe, axis, empty_list, make_recipe
 
 NO_PART = "none"
@@ -50,6 +49,24 @@ class ResolvedPart:
     def needs(self) -> frozenset[str]:
         """What it needs."""
         return frozenset(self.component.descriptor.needs)
+
+
+@dataclass(frozen=True)
+class ResolvedRow:
+    """A row and the resolved parts it is made of."""
+
+    row: Row
+    data: ResolvedPart
+    backbone: ResolvedPart
+    noise: tuple[ResolvedPart, ...]
+    assess: ResolvedPart | None
+    tuner: ResolvedPart
+    loss: ResolvedPart | None
+
+    def tunable(self) -> dict[str, ResolvedPart]:
+        """Return the parts whose options can be tuned, by recipe key."""
+        parts = {"tuner": self.tuner, "loss": self.loss, "assess": self.assess}
+        return {key: part for key, part in parts.items() if part is not None}
 
 
 def no_tuner() -> ResolvedPart:
@@ -158,7 +175,7 @@ class Resolver:
             name=component.name,
             options=to_options(config),
             code=self._code_of(component),
-            fingerprint=self._fingerprint(component, config, where),
+            fingerprint=self.manager.fingerprint(component, config, where),
             text=part_text(self.manager.text(component), config),
             paths=tuple(paths(config)),
             running=running(config),
@@ -166,15 +183,9 @@ class Resolver:
         return ResolvedPart(part, component, config, self.manager.provides(component, config))
 
     def _code_of(self, component: Component) -> str:
-        if component.plugin.name not in self._code:
-            self._code[component.plugin.name] = self.manager.code_identity(component)
-        return self._code[component.plugin.name]
-
-    def _fingerprint(self, component: Component, config: Any, where: str) -> str:
-        descriptor = component.descriptor
-        if isinstance(descriptor, (Backbone, Source)) and descriptor.fingerprint:
-            return str(self.manager.call(component, descriptor.fingerprint, config))
-        return fingerprint.of_config(config, where)
+        if component.full_name not in self._code:
+            self._code[component.full_name] = self.manager.code_identity(component)
+        return self._code[component.full_name]
 
     def _overridden(
         self, key: str, component: Component, cls: type[Any], options: Mapping[str, Any]
@@ -274,11 +285,7 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
             where=where,
             todo="Name a path, or a source such as folder:path=DIR",
         )
-    guesses = {}
-    for component in (c for c in sources if c.descriptor.guess):
-        options = manager.call(component, component.descriptor.guess, path)
-        if options is not None:
-            guesses[component] = dict(options)
+    guesses, failed = _guesses(path, manager)
     if len(guesses) == 1:
         component, options = next(iter(guesses.items()))
         return Use(component.full_name, options)
@@ -290,6 +297,8 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
             possible=names,
             todo="Name one, such as folder:path=DIR",
         )
+    if failed:
+        raise failed[0]
     able = (
         ", ".join(manager.text(c) for c in sources if c.descriptor.guess)
         or "no installed source guesses: pip install burnish-basics"
@@ -300,6 +309,26 @@ def guess_source(text: str, base: Path, manager: Manager, where: str = "") -> Us
         possible=able,
         todo="Name the source and its options, such as csv:path=FILE,label=COLUMN",
     )
+
+
+def _guesses(path: Path, manager: Manager) -> tuple[dict[Component, dict[str, Any]], list[BurnishError]]:
+    """Return the sources that read a path, with their options, and what failed to tell.
+
+    A source whose guess fails is in nobody's way: it is told where no other reads the path.
+    """
+    guesses: dict[Component, dict[str, Any]] = {}
+    failed: list[BurnishError] = []
+    for component in (c for c in manager.components("source") if c.descriptor.guess):
+        target = component.descriptor.guess
+        try:
+            options = manager.call(component, target, path)
+            if options is not None and not isinstance(options, Mapping):
+                raise component.error(f"{target} gives {options!r}, neither options nor None")
+        except BurnishError as error:
+            failed.append(error)
+        else:
+            guesses |= {} if options is None else {component: dict(options)}
+    return guesses, failed
 
 
 def read_part(

@@ -47,6 +47,7 @@ class Plan:
         settings: for every row the options its candidates try, such as ``{"tuner.lr": 1e-3}``; none where
             nothing is tuned.
         core: identity of burnish's own code.
+        summaries: what looks at the whole study once its trials are there.
         advice: sentences for those who read its results: what the plan lacks to be judged by, and which rows
             predict items together.
     """
@@ -65,6 +66,7 @@ class Plan:
     settings: tuple[tuple[Mapping[str, Any], ...], ...] = ()
     core: str = ""
     advice: tuple[str, ...] = ()
+    summaries: tuple[Part, ...] = ()
     _known: dict[tuple[object, ...], str] = field(default_factory=dict, init=False, repr=False)
 
     def _key(self, name: tuple[object, ...], *parts: object) -> str:
@@ -186,9 +188,10 @@ class Plan:
 
         That of every trial, of how they are measured and of how that is summed up.
         """
-        return self._key(
-            ("plan",), "plan", [self.measure_key(trial) for trial in self.trials()], self.report.record()
-        )
+        # Left out where there are none: a study without summaries keeps the key it had before there were any.
+        summaries = [[part.digest for part in self.summaries]] if self.summaries else []
+        measured = [self.measure_key(trial) for trial in self.trials()]
+        return self._key(("plan",), "plan", measured, self.report.record(), *summaries)
 
     def rows_on(self, row: Row) -> list[Row]:
         """Return the rows on the same data."""

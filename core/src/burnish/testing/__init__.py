@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from burnish.testing.evaluator import EvaluatorContract
     from burnish.testing.language import LanguageModelContract
     from burnish.testing.loss import LossContract
-    from burnish.testing.others import CommandContract, RecipeContract
+    from burnish.testing.others import CommandContract, RecipeContract, SummaryContract
     from burnish.testing.source import SourceContract
     from burnish.testing.tuner import TunerContract
 
@@ -38,6 +38,7 @@ __all__ = [
     "PluginContract",
     "RecipeContract",
     "SourceContract",
+    "SummaryContract",
     "TunerContract",
     "missing_contracts",
 ]
@@ -53,6 +54,7 @@ _LAZY: Final = {
     "PluginContract": "contract",
     "RecipeContract": "others",
     "SourceContract": "source",
+    "SummaryContract": "others",
     "TunerContract": "tuner",
     "missing_contracts": "contract",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,6 +51,18 @@ def refused(what: str, kind: type[BurnishError], call: Callable[[], object]) -> 
             f"{what} ended in {type(error).__name__}: {error}. Raise burnish.errors.{kind.__name__} instead"
         ) from error
     raise AssertionError(f"{what} was accepted. Raise burnish.errors.{kind.__name__}")
+
+
+def check_columns(title: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Fail where the columns of a table differ in length, or hold something other than numbers and texts."""
+    lengths = {name: len(column) for name, column in columns.items()}
+    expect(len(set(lengths.values())) <= 1, f"{title!r} has columns of different lengths: {lengths}")
+    for name, column in columns.items():
+        odd = [value for value in column if type(value) not in (int, float, str)]
+        expect(
+            not odd,
+            f"column {name!r} of {title!r} holds a {type(odd[0]).__name__ if odd else ''}. Write .tolist()",
+        )
 
 
 @contextmanager

@@ -204,10 +204,11 @@ class PluginContract:
     def test_its_light_functions_are_light(self, tmp_path: Path) -> None:
         """What a descriptor computes from a config needs neither torch nor numpy.
 
-        That is provides, views and fingerprint.
+        That is provides, views, fingerprint and measures.
         """
         descriptor = self.component().descriptor
-        given = {name: getattr(descriptor, name, None) for name in ("provides", "views", "fingerprint")}
+        light = ("provides", "views", "fingerprint", "measures")
+        given = {name: getattr(descriptor, name, None) for name in light}
         names = [name for name, target in given.items() if target and isinstance(target, str)]
         if not names:
             return

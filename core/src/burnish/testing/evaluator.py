@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -11,8 +11,8 @@ import numpy as np
 
 from burnish.contracts.evaluator import Direction, Measure, Measures, Unit
 from burnish.errors import DataError
-from burnish.testing.checks import expect, global_randomness_untouched, nothing_written
-from burnish.testing.contract import PluginContract
+from burnish.testing.checks import check_columns, expect, global_randomness_untouched, nothing_written
+from burnish.testing.contract import PluginContract, manager_of
 from burnish.testing.data import outcome
 
 _TOLERANCE = 1e-9
@@ -67,6 +67,14 @@ class EvaluatorContract(PluginContract):
                     )
                     _check_values(measures, f"{answers} answers, {meaning}")
 
+    def test_its_measures_are_those_of_its_descriptor(self, tmp_path: Path) -> None:
+        """Where the descriptor names measures, it gives no other."""
+        told = manager_of(self.plugin).measures(self.component(), self.config(tmp_path))
+        for multi in self._kinds() if told is not None else ():
+            found = {measure.name for measure in self.measure(tmp_path, "mixed", multi=multi).scalars}
+            more = sorted(found - set(told or ()))
+            expect(not more, f"it measures {more}, which its descriptor does not name: add them to measures")
+
     def test_values_are_plain(self, tmp_path: Path) -> None:
         """Values are Python floats, counts ints, names texts.
 
@@ -79,9 +87,9 @@ class EvaluatorContract(PluginContract):
             names = [(measure.name, measure.split) for measure in measures.scalars]
             expect(len(set(names)) == len(names), f"two measures of one split have one name: {sorted(names)}")
             for table in measures.tables:
-                _check_columns(table.name, table.columns)
+                check_columns(table.name, table.columns)
             for curve in measures.curves:
-                _check_columns(curve.name, {"x": curve.x, "y": curve.y})
+                check_columns(curve.name, {"x": curve.x, "y": curve.y})
 
     def test_the_order_of_items_plays_no_part(self, tmp_path: Path) -> None:
         """The same items in another order give the same measures."""
@@ -235,14 +243,3 @@ def _check_plain(measure: Measure) -> None:
         measure.better in get_args(Direction),
         f"better of {measure.name} is {measure.better!r}. Possible: {', '.join(get_args(Direction))}",
     )
-
-
-def _check_columns(title: str, columns: Mapping[str, Sequence[Any]]) -> None:
-    lengths = {name: len(column) for name, column in columns.items()}
-    expect(len(set(lengths.values())) <= 1, f"{title!r} has columns of different lengths: {lengths}")
-    for name, column in columns.items():
-        odd = [value for value in column if type(value) not in (int, float, str)]
-        expect(
-            not odd,
-            f"column {name!r} of {title!r} holds a {type(odd[0]).__name__ if odd else ''}. Write .tolist()",
-        )

@@ -131,25 +131,23 @@ def about_component(
 
     And what heavy packages they import.
     """
-    from burnish import fingerprint
     from burnish.config import make_config
     from burnish.manager import Manager
 
     manager = Manager(only=frozenset({plugin}))
     component = manager.get(kind, f"{plugin}/{name}")
     descriptor, config_class = component.descriptor, component.descriptor.configs()[key]
-    found: dict[str, list[Any]] = {"provides": [], "fingerprints": [], "views": []}
+    found: dict[str, list[Any]] = {"provides": [], "fingerprints": [], "views": [], "measures": []}
     given: list[Mapping[str, Any]] = json.loads(options)
     for single in given:
         config = make_config(config_class, single)
         found["provides"].append(sorted(manager.provides(component, config)))
         if kind in {"backbone", "source"}:
-            own = descriptor.fingerprint
-            found["fingerprints"].append(
-                manager.call(component, own, config) if own else fingerprint.of_config(config)
-            )
+            found["fingerprints"].append(manager.fingerprint(component, config, ""))
         if kind == "tuner" and descriptor.views:
-            found["views"].append(manager.call(component, descriptor.views, config))
+            found["views"].append(manager.views(component, config))
+        if kind == "evaluator":
+            found["measures"].append(manager.measures(component, config))
     return found | {"heavy": heavy_modules(before)}
 
 

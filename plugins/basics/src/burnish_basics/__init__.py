@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import burnish
 from burnish_basics._data import BACKBONES, SOURCES
-from burnish_basics._methods import EVALUATORS, LOSSES, NOISE_MODELS, TUNERS
+from burnish_basics._evaluators import EVALUATORS
+from burnish_basics._losses import LOSSES
+from burnish_basics._noise import NOISE_MODELS
+from burnish_basics._summaries import SUMMARIES
+from burnish_basics._tuners import TUNERS
 
 BURNISH_API = 1
 
@@ -43,3 +47,9 @@ def burnish_tuners() -> list[burnish.Tuner]:
 def burnish_evaluators() -> list[burnish.Evaluator]:
     """Return the measures."""
     return list(EVALUATORS)
+
+
+@burnish.hookimpl
+def burnish_summaries() -> list[burnish.Summary]:
+    """Return what looks at a whole study."""
+    return list(SUMMARIES)

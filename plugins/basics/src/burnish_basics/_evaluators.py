@@ -55,30 +55,39 @@ class GroupsConfig:
             )
 
 
+def worst_measures(config: WorstConfig) -> tuple[str, ...]:
+    """Return the names of what `worst` measures."""
+    return (f"worst-{config.k}",)
+
+
 _TRUTH = frozenset({"truth"})
 
 EVALUATORS: Final = (
     burnish.Evaluator(
         name="accuracy",
         target="burnish_basics.evaluators:Accuracy",
+        measures=("accuracy",),
         needs=_TRUTH,
         summary="Share of items whose top class is right",
     ),
     burnish.Evaluator(
         name="balanced-accuracy",
         target="burnish_basics.evaluators:BalancedAccuracy",
+        measures=("balanced-accuracy",),
         needs=_TRUTH,
         summary="Mean recall of the classes",
     ),
     burnish.Evaluator(
         name="per-class",
         target="burnish_basics.evaluators:PerClass",
+        measures=(),
         needs=_TRUTH,
         summary="Table of recall, precision and F1 of every class",
     ),
     burnish.Evaluator(
         name="worst",
         target="burnish_basics.evaluators:Worst",
+        measures="burnish_basics._evaluators:worst_measures",
         config=WorstConfig,
         needs=_TRUTH,
         summary="Mean recall of the k worst classes",
@@ -86,18 +95,21 @@ EVALUATORS: Final = (
     burnish.Evaluator(
         name="macro-f1",
         target="burnish_basics.evaluators:MacroF1",
+        measures=("macro-f1",),
         needs=_TRUTH,
         summary="Mean F1 of the classes",
     ),
     burnish.Evaluator(
         name="mean-average-precision",
         target="burnish_basics.evaluators:MeanAveragePrecision",
+        measures=("mean-average-precision",),
         needs=_TRUTH,
         summary="Mean over classes of the average precision of their ranking",
     ),
     burnish.Evaluator(
         name="ece",
         target="burnish_basics.evaluators:ExpectedCalibrationError",
+        measures=("ece",),
         config=ECEConfig,
         needs=_TRUTH,
         summary="Expected calibration error: how far confidence is from accuracy",
@@ -106,12 +118,14 @@ EVALUATORS: Final = (
     burnish.Evaluator(
         name="nll",
         target="burnish_basics.evaluators:NegativeLogLikelihood",
+        measures=("nll",),
         needs=_TRUTH,
         summary="Negative log-likelihood of the true classes",
     ),
     burnish.Evaluator(
         name="groups",
         target="burnish_basics.evaluators:Groups",
+        measures=("many-observed", "medium-observed", "few-observed"),
         config=GroupsConfig,
         needs=_TRUTH,
         summary="Accuracy on classes with many, medium and few training items",
@@ -120,6 +134,7 @@ EVALUATORS: Final = (
     burnish.Evaluator(
         name="detection",
         target="burnish_basics.evaluators:Detection",
+        measures=("detection-precision", "detection-recall", "detection-f1", "detection-auroc"),
         needs=frozenset({"truth", "assessment"}),
         summary="How well an assessor finds wrong labels: precision, recall, F1, AUROC",
     ),

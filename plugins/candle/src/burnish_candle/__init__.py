@@ -135,6 +135,12 @@ class BaseToNewConfig:
     )
 
 
+def base_to_new_measures(config: BaseToNewConfig) -> tuple[str, ...]:
+    """Return the names of what `base-to-new` measures in its scope."""
+    names = ("base-accuracy", "new-accuracy", "base-new-harmonic")
+    return tuple(f"{name}-{config.scope}" for name in names)
+
+
 def mask_of(config: CandleConfig) -> Mask:
     """Return what may not attend to what: as given, else the variant's."""
     return config.mask or MASKS[config.variant]
@@ -178,6 +184,7 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
             summary="Accuracy on classes with training items and on new ones, and their harmonic mean",
             paper="arXiv:2203.05557",
             target="burnish_candle.evaluator:BaseToNew",
+            measures="burnish_candle:base_to_new_measures",
             config=BaseToNewConfig,
             needs=frozenset({"truth"}),
         )
@@ -187,25 +194,4 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name=name,
-            summary=summary,
-            package="burnish_candle",
-            file=f"recipes/{name}.yaml",
-        )
-        for name, summary in (
-            (
-                "candle",
-                "Long-tailed seen and new combinations of drawn scenes, with a small CLIP that is at hand",
-            ),
-            (
-                "candle-texts",
-                "Long-tailed base and new classes of your own table of texts: add --data ./texts.csv",
-            ),
-            (
-                "candle-full",
-                "Base-to-new on your own folder of images with a real CLIP, for a GPU: add --data ./photos",
-            ),
-        )
-    ]
+    return burnish.recipes("burnish_candle")

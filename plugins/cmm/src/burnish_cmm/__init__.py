@@ -103,6 +103,17 @@ class MeanConfig:
     )
 
 
+def predicted_measures(config: MarginConfig) -> tuple[str, ...]:
+    """Return the names of what `matching-margin` measures."""
+    return ("matching-margin", f"worst-{config.k}-matching-margin")
+
+
+def labelled_measures(config: MarginConfig) -> tuple[str, ...]:
+    """Return the names of what `labelled-matching-margin` measures."""
+    name = "labelled-matching-margin"
+    return (name, f"worst-{config.k}-{name}", "margin-rank-correlation")
+
+
 @burnish.hookimpl
 def burnish_tuners() -> list[burnish.Tuner]:
     """Return the tuner."""
@@ -127,6 +138,7 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
         burnish.Evaluator(
             name="matching-margin",
             target="burnish_cmm.evaluators:PredictedMargin",
+            measures="burnish_cmm:predicted_measures",
             config=MarginConfig,
             needs=tower,
             paper=PAPER,
@@ -138,6 +150,7 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
         burnish.Evaluator(
             name="labelled-matching-margin",
             target="burnish_cmm.evaluators:LabelledMargin",
+            measures="burnish_cmm:labelled_measures",
             config=MarginConfig,
             needs=tower | labelled,
             paper=PAPER,
@@ -146,6 +159,7 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
         burnish.Evaluator(
             name="harmonic-mean",
             target="burnish_cmm.evaluators:HarmonicMean",
+            measures=("harmonic-mean",),
             config=MeanConfig,
             needs=labelled,
             paper=PAPER,
@@ -154,6 +168,7 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
         burnish.Evaluator(
             name="geometric-mean",
             target="burnish_cmm.evaluators:GeometricMean",
+            measures=("geometric-mean",),
             config=MeanConfig,
             needs=labelled,
             paper=PAPER,
@@ -165,17 +180,4 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="worst-classes",
-            package="burnish_cmm",
-            file="recipes/worst-classes.yaml",
-            summary="Do weighted prompts help the classes that zero-shot serves worst?",
-        ),
-        burnish.RecipeFile(
-            name="worst-classes-text",
-            package="burnish_cmm",
-            file="recipes/worst-classes-text.yaml",
-            summary="The same for texts: your own CSV, or 77 intents of banking",
-        ),
-    ]
+    return burnish.recipes("burnish_cmm")

@@ -165,41 +165,4 @@ def burnish_tuners() -> list[burnish.Tuner]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="deft",
-            summary=(
-                "Which detector of wrong labels finds more of them, and what is a linear probe worth on what"
-                " it keeps? Two cores"
-            ),
-            package="burnish_deft",
-            file="recipes/deft.yaml",
-        ),
-        burnish.RecipeFile(
-            name="deft-cifar10",
-            summary=(
-                "The same on simulated noise in CIFAR-10, from a file of yours: add -s"
-                " data.path=./cifar10_jpeg.npz"
-            ),
-            package="burnish_deft",
-            file="recipes/deft-cifar10.yaml",
-        ),
-        burnish.RecipeFile(
-            name="deft-cifar10n",
-            summary=(
-                "The same on human noise in CIFAR-10: add -s data.path=./cifar10_jpeg.npz -s"
-                " data.labels_file=./cifar10n.npz"
-            ),
-            package="burnish_deft",
-            file="recipes/deft-cifar10n.yaml",
-        ),
-        burnish.RecipeFile(
-            name="deft-full",
-            summary=(
-                "The same with full fine-tuning as the second phase, on a folder of your own and a large"
-                " open_clip model: add --data ./photos"
-            ),
-            package="burnish_deft",
-            file="recipes/deft-full.yaml",
-        ),
-    ]
+    return burnish.recipes("burnish_deft")

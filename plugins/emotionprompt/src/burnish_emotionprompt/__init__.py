@@ -19,6 +19,16 @@ Placement = Literal["after-instruction", "after-input"]
 STAGES = ("markers", "contractions", "first-line", "first-sentence", "lower", "hyphens", "punctuation")
 """Stages of normalisation, in the order in which the released code of the same authors applies them."""
 
+MEASURES = {
+    "exact": "exact-match",
+    "set": "exact-set",
+    "contains": "contains",
+    "substring": "substring",
+    "f1": "f1",
+    "choice": "multiple-choice",
+}
+"""Name of the measure by metric."""
+
 
 @dataclass(frozen=True)
 class ScoringConfig:
@@ -153,6 +163,13 @@ class AnswersConfig(ScoringConfig):
             raise ConfigError("chance is not below expert", where="answers")
 
 
+def measures(config: AnswersConfig) -> tuple[str, ...]:
+    """Return the names of what `answers` measures: some of labels alone, some of several stimuli alone."""
+    metric = MEASURES[config.metric]
+    among = (f"{metric}-original", f"{metric}-mean-stimulus", f"{metric}-oracle")
+    return (metric, "unparsed", *among, *(("normalised-score",) if config.chance is not None else ()))
+
+
 @burnish.hookimpl
 def burnish_tuners() -> list[burnish.Tuner]:
     """Return the method and its control."""
@@ -190,6 +207,7 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
             ),
             paper=PAPER,
             target="burnish_emotionprompt.evaluator:AnswerScores",
+            measures="burnish_emotionprompt:measures",
             config=AnswersConfig,
             needs=frozenset({"truth"}),
         )
@@ -199,20 +217,4 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="emotionprompt",
-            summary=(
-                "Does an emotional stimulus help your model on your texts? add --data ./texts.csv"
-                " --backbone ..."
-            ),
-            package="burnish_emotionprompt",
-            file="recipes/emotionprompt.yaml",
-        ),
-        burnish.RecipeFile(
-            name="emotionprompt-full",
-            summary="The same with every stimulus as a row, zero- and few-shot, both placements",
-            package="burnish_emotionprompt",
-            file="recipes/emotionprompt-full.yaml",
-        ),
-    ]
+    return burnish.recipes("burnish_emotionprompt")

@@ -12,6 +12,7 @@ import numpy as np
 
 from burnish.contracts.evaluator import Measure, Measures, Outcome, Table, Terms
 from burnish.data import Labels
+from burnish_emotionprompt import MEASURES
 from burnish_emotionprompt.scoring import check_names, check_references, names_of, references_of, score
 from burnish_emotionprompt.stimuli import ORIGINAL, STIMULI
 
@@ -24,14 +25,6 @@ if TYPE_CHECKING:
 
 WHERE = "evaluate answers"
 NO_TARGET = "no item has a known target"
-_NAMES = {
-    "exact": "exact-match",
-    "set": "exact-set",
-    "contains": "contains",
-    "substring": "substring",
-    "f1": "f1",
-    "choice": "multiple-choice",
-}
 
 
 class AnswerScores:
@@ -63,7 +56,7 @@ class AnswerScores:
             names = names_of(outcome.classes)
             texts = _texts(outcome, split, names)
             right = self._scores([texts[row] for row in known], [references[row] for row in known], names)
-            metric = _NAMES[self.config.metric]
+            metric = MEASURES[self.config.metric]
             value = _measure(metric, split, right, units)
             scalars += [value, *self._between(value)]
             if isinstance(outcome.targets(split), Labels):

@@ -273,25 +273,4 @@ def burnish_tuners() -> list[burnish.Tuner]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="fedclip",
-            summary="Do clients that share an adapter beat zero-shot on a style that none of them has?",
-            package="burnish_fedclip",
-            file="recipes/fedclip.yaml",
-        ),
-        burnish.RecipeFile(
-            name="fedclip-cifar10",
-            summary=(
-                "The same on CIFAR-10 over ten clients of few classes: add -s data.path=./cifar10_jpeg.npz"
-            ),
-            package="burnish_fedclip",
-            file="recipes/fedclip-cifar10.yaml",
-        ),
-        burnish.RecipeFile(
-            name="fedclip-full",
-            summary="The same with a real CLIP on your own folder, on a GPU: add --data ./photos",
-            package="burnish_fedclip",
-            file="recipes/fedclip-full.yaml",
-        ),
-    ]
+    return burnish.recipes("burnish_fedclip")

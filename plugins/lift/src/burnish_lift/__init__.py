@@ -150,29 +150,4 @@ def burnish_tuners() -> list[burnish.Tuner]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="lift",
-            summary=(
-                "Long-tailed scenes with tiny-clip: light against heavy fine-tuning, a linear probe and"
-                " zero-shot"
-            ),
-            package="burnish_lift",
-            file="recipes/lift.yaml",
-        ),
-        burnish.RecipeFile(
-            name="lift-cifar10",
-            summary=(
-                "The same on long-tailed CIFAR-10, which tiny-clip never saw: add -s"
-                " data.path=./cifar10_jpeg.npz"
-            ),
-            package="burnish_lift",
-            file="recipes/lift-cifar10.yaml",
-        ),
-        burnish.RecipeFile(
-            name="lift-full",
-            summary="Every kind of adapter on your own folder, for a GPU: add --data ./photos and --backbone",
-            package="burnish_lift",
-            file="recipes/lift-full.yaml",
-        ),
-    ]
+    return burnish.recipes("burnish_lift")

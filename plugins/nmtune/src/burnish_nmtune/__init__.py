@@ -107,6 +107,12 @@ def views(config: NMTuneConfig) -> int:
     return 2 if config.variant == "released" else 1
 
 
+def spectrum_measures(config: SpectrumConfig) -> tuple[str, ...]:
+    """Return the names of what `spectrum` measures of the features it looks at."""
+    prefixes = {"backbone": ("",), "tuner": ("tuner-",), "both": ("", "tuner-")}[config.of]
+    return tuple(prefix + name for prefix in prefixes for name in ("sve", "lsvr"))
+
+
 @burnish.hookimpl
 def burnish_tuners() -> list[burnish.Tuner]:
     """Return the tuner."""
@@ -172,6 +178,7 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
             ),
             paper=PAPER,
             target="burnish_nmtune.evaluator:Spectrum",
+            measures="burnish_nmtune:spectrum_measures",
             config=SpectrumConfig,
             needs=frozenset({"features"}),
         )
@@ -181,19 +188,4 @@ def burnish_evaluators() -> list[burnish.Evaluator]:
 @burnish.hookimpl
 def burnish_recipes() -> list[burnish.RecipeFile]:
     """Return the recipes."""
-    return [
-        burnish.RecipeFile(
-            name="noisy-pretraining",
-            summary=(
-                "Does label noise in pre-training matter, in and out of distribution, and does NMTune help?"
-            ),
-            package="burnish_nmtune",
-            file="recipes/noisy-pretraining.yaml",
-        ),
-        burnish.RecipeFile(
-            name="noisy-pretraining-folder",
-            summary="The same on your own folder of images: add --data ./photos",
-            package="burnish_nmtune",
-            file="recipes/noisy-pretraining-folder.yaml",
-        ),
-    ]
+    return burnish.recipes("burnish_nmtune")
