@@ -288,9 +288,21 @@ def use_plugin_files(files: Sequence[str | Path]) -> None:
 
 
 def add_plugin_files(files: Sequence[str | Path]) -> None:
-    """Load these local plugins too, beside those of `use_plugin_files`."""
+    """Load these local plugins too, beside those of `use_plugin_files`; all of them or none.
+
+    Raises:
+        PluginError: one of them is no usable plugin.
+    """
+    if not files:
+        return
+    before = _files
     found = (Path(file).expanduser().resolve() for file in files)
-    use_plugin_files(list(dict.fromkeys([*_files, *found])))
+    use_plugin_files(list(dict.fromkeys([*before, *found])))
+    try:
+        get_manager()
+    except PluginError:
+        use_plugin_files(before)
+        raise
 
 
 def get_manager() -> Manager:
