@@ -125,13 +125,11 @@ def _bars(axes: Axes, there: Sequence[Point], look: Look, *, flat: bool = False)
     """Draw points with their intervals, upright or `flat` (x is the value's axis then, y the position's)."""
     for point in there:
         if math.isfinite(point.low) and math.isfinite(point.high):
-            ends = (
-                ([point.low, point.high], [point.x] * 2) if flat else ([point.x] * 2, [point.low, point.high])
-            )
-            axes.plot(*ends, color=look.colour, linewidth=1.2, zorder=2)
-    at = (
-        ([p.y for p in there], [p.x for p in there]) if flat else ([p.x for p in there], [p.y for p in there])
-    )
+            place, ends = [point.x] * 2, [point.low, point.high]
+            line = (ends, place) if flat else (place, ends)
+            axes.plot(*line, color=look.colour, linewidth=1.2, zorder=2)
+    places, values = [point.x for point in there], [point.y for point in there]
+    at = (values, places) if flat else (places, values)
     axes.plot(*at, marker=look.marker, color=look.colour, linestyle="none", zorder=3)
 
 

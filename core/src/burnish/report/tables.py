@@ -152,13 +152,10 @@ def by_row(summary: Summary) -> Sheet:
     axes = summary.axes or [summary.lines]
     places = summary.shown()
     found = [[row.number(summary.measure, place) for place in places] for row in summary.rows]
-    rows = [
-        (
-            *(row.axes.get(axis, row.line) for axis in axes),
-            *(from_to(number) if number else "-" for number in numbers),
-        )
-        for row, numbers in zip(summary.rows, found, strict=True)
-    ]
+    rows = []
+    for row, numbers in zip(summary.rows, found, strict=True):
+        texts = [row.axes.get(axis, row.line) for axis in axes]
+        rows.append((*texts, *(from_to(number) if number else "-" for number in numbers)))
     columns = (*(Column(axis, numeric=False) for axis in axes), *map(Column, places))
     there = [number for numbers in found for number in numbers]
     notes = _footnotes([number for number in there if number], empty=None in there)

@@ -248,21 +248,14 @@ def _ratio(measures: Sequence[StoredMeasure | None], boot: Bootstrap, column: Ma
 
 
 def _how(boot: Bootstrap, with_units: bool) -> str:
-    folded = (
-        f"{boot.units:,} blocks of test groups" if boot.units == MOST_UNITS else f"{boot.units:,} test groups"
-    )
-    if boot.replicates == 1:
-        return (
-            f"95 % percentile bootstrap over {folded}, {boot.draws:,} draws; one replicate"
-            if with_units
-            else "one replicate: no interval"
-        )
-    over = (
-        f"{boot.replicates} replicates and {folded} together"
-        if with_units
-        else f"{boot.replicates} replicates"
-    )
-    return f"95 % percentile bootstrap over {over}, {boot.draws:,} draws"
+    kind = "blocks of test groups" if boot.units == MOST_UNITS else "test groups"
+    folded = f"{boot.units:,} {kind}"
+    if boot.replicates > 1:
+        beside = f" and {folded} together" if with_units else ""
+        return f"95 % percentile bootstrap over {boot.replicates} replicates{beside}, {boot.draws:,} draws"
+    if with_units:
+        return f"95 % percentile bootstrap over {folded}, {boot.draws:,} draws; one replicate"
+    return "one replicate: no interval"
 
 
 def _panels(plan: Plan, measured: Sequence[StoredMeasure]) -> dict[str, tuple[str, ...]]:
