@@ -18,11 +18,12 @@ from typing import Any, cast
 from burnish.files import ensure_folder, write_atomic
 from burnish.report import figures, pictures
 from burnish.report.answer import answer
-from burnish.report.figures import Picture, drawing
+from burnish.report.canvas import Picture, drawing
+from burnish.report.caption import caption
 from burnish.report.sheet import to_text
 from burnish.report.study import Study
 from burnish.report.style import INK, PAPER, Look, looks
-from burnish.report.tables import caption, sheets
+from burnish.report.tables import sheets
 
 FOLDER = Path(__file__).parents[1] / "docs" / "study"
 WIDTH = 100

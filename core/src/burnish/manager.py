@@ -358,8 +358,20 @@ def load_manager(files: Sequence[str | Path] = ()) -> Manager:
 
 
 def add_plugin_files(files: Sequence[str | Path]) -> None:
-    """Load these local plugins too, beside those of `use_plugin_files`."""
-    use_plugin_files([*_files, *files])
+    """Load these local plugins too, beside those of `use_plugin_files`; all of them or none.
+
+    Raises:
+        PluginError: one of them is no usable plugin.
+    """
+    if not files:
+        return
+    before = _files
+    use_plugin_files([*before, *files])
+    try:
+        get_manager()
+    except PluginError:
+        use_plugin_files(before)
+        raise
 
 
 def get_manager() -> Manager:

@@ -13,12 +13,11 @@ import click
 
 def table(rows: Sequence[Sequence[str]], indent: int = 2) -> Iterator[str]:
     """Yield rows as aligned lines; on a terminal, a line ends at its width."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     limit = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     for row in rows:
-        line = (
-            " " * indent + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        ).rstrip()
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        line = (" " * indent + "  ".join(cells)).rstrip()
         yield line[: limit - 3] + "..." if 0 < limit < len(line) else line
 
 

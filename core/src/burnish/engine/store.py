@@ -230,28 +230,13 @@ class Store(Database):
                 "SELECT key, axes, replicate, options, versions, error, seconds, stack FROM trials JOIN"
                 " costs ON trial = key ORDER BY trials.rowid"
             ).fetchall()
-            heads = [head for head in heads if wanted is None or head[0] in wanted]
             measures = self._grouped(_MEASURES_WITH_TERMS if terms else _MEASURES)
             tables = self._grouped(_EXTRAS, "table") if extras else {}
             curves = self._grouped(_EXTRAS, "curve") if extras else {}
         return {
-            key: Record(
-                key,
-                json.loads(axes),
-                replicate,
-                json.loads(options),
-                json.loads(versions),
-                error,
-                tuple(
-                    StoredMeasure(a, b, math.nan if v is None else v, *rest)
-                    for a, b, v, *rest in measures.get(key, ())
-                ),
-                tuple(json.loads(text) for (text,) in tables.get(key, ())),
-                tuple(json.loads(text) for (text,) in curves.get(key, ())),
-                seconds,
-                stack,
-            )
-            for key, axes, replicate, options, versions, error, seconds, stack in heads
+            head[0]: _record_of(head, measures, tables, curves)
+            for head in heads
+            if wanted is None or head[0] in wanted
         }
 
     def _grouped(self, query: str, *values: str) -> dict[str, list[Any]]:
@@ -363,6 +348,33 @@ class Store(Database):
         )
         with self._errors():
             return "\n".join(repr(row) for query in queries for row in self._db.execute(query))
+
+
+Grouped = Mapping[str, Sequence[Sequence[Any]]]
+"""Rows of a table by the trial they belong to, without its key."""
+
+
+def _record_of(head: Sequence[Any], measures: Grouped, tables: Grouped, curves: Grouped) -> Record:
+    """Return the record of a row of the table of trials, with what other tables have of it."""
+    key, axes, replicate, options, versions, error, seconds, stack = head
+    return Record(
+        key=key,
+        axes=json.loads(axes),
+        replicate=replicate,
+        options=json.loads(options),
+        versions=json.loads(versions),
+        error=error,
+        measures=tuple(map(_measure_of, measures.get(key, ()))),
+        tables=tuple(json.loads(text) for (text,) in tables.get(key, ())),
+        curves=tuple(json.loads(text) for (text,) in curves.get(key, ())),
+        seconds=seconds,
+        stack=stack,
+    )
+
+
+def _measure_of(row: Sequence[Any]) -> StoredMeasure:
+    name, split, value, *rest = row
+    return StoredMeasure(name, split, math.nan if value is None else value, *rest)
 
 
 def _assessment_of(row: Sequence[Any]) -> AssessmentRecord:

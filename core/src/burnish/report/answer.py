@@ -104,24 +104,32 @@ def _against(summary: Summary) -> list[str]:
     overall = [c for c in summary.comparisons if not c.axes]
     lines = []
     for panel in distinct(c.panel for c in overall):
+        leader = _leader(summary, panel)
         here = [c for c in overall if c.panel == panel]
-        leads = [c for c in here if c.line == _leader(summary, panel)]
-        text = [_difference(summary, c) for c in leads]
-        for verdict, word in (("above", "higher"), ("below", "lower")):
-            names = [named(c.line) for c in here if c.verdict == verdict and c not in leads]
-            if names:
-                text.append(
-                    f"{some(names)} {'is' if len(names) == 1 else 'are'} {word} than"
-                    f" {named(summary.baseline)}"
-                )
-        unclear = [named(c.line) for c in here if c.verdict == "open" and c not in leads]
-        if unclear:
-            text.append(f"{some(unclear)} cannot be told from {named(summary.baseline)}")
-        unknown = [named(c.line) for c in here if c.verdict == "unknown" and c not in leads]
-        if unknown:
-            text.append(f"for {some(unknown)} there is no interval of the difference")
-        lines.append(f"In {quoted(panel)}, {'; '.join([*text, *_mixed(summary, panel)])}.")
+        parts = [_difference(summary, c) for c in here if c.line == leader]
+        parts += _others(summary, [c for c in here if c.line != leader])
+        parts += _mixed(summary, panel)
+        lines.append(f"In {quoted(panel)}, {'; '.join(parts)}.")
     return lines
+
+
+def _others(summary: Summary, comparisons: Sequence[Difference]) -> list[str]:
+    """Say of lines that do not lead how they stand to the baseline, those of one verdict together."""
+    baseline = named(summary.baseline)
+    parts = []
+    for verdict in ("above", "below", "open", "unknown"):
+        names = [named(c.line) for c in comparisons if c.verdict == verdict]
+        if not names:
+            continue
+        listed, verb = some(names), "is" if len(names) == 1 else "are"
+        sentences = {
+            "above": f"{listed} {verb} higher than {baseline}",
+            "below": f"{listed} {verb} lower than {baseline}",
+            "open": f"{listed} cannot be told from {baseline}",
+            "unknown": f"for {listed} there is no interval of the difference",
+        }
+        parts.append(sentences[verdict])
+    return parts
 
 
 def _mixed(summary: Summary, panel: str) -> list[str]:
@@ -179,23 +187,19 @@ def _along(summary: Summary) -> list[str]:
     for place in summary.shown():
         changes: list[str] = []
         for series in wanted[:2]:
-            ends = [
-                mean(
-                    [
-                        n.value
-                        for row in summary.behind(series, x)
-                        if (n := row.number(summary.measure, place))
-                    ]
-                )
-                for x in (first, last)
-            ]
-            changes.append(
-                f"{named(series)} {'goes ' if not changes else ''}from {shown(ends[0], summary.unit)} to"
-                f" {shown(ends[1], summary.unit)}"
-            )
+            start = shown(_mean_at(summary, series, first, place), summary.unit)
+            end = shown(_mean_at(summary, series, last, place), summary.unit)
+            goes = "" if changes else "goes "
+            changes.append(f"{named(series)} {goes}from {start} to {end}")
         if changes:
             parts.append(f"{'; in' if parts else 'in'} {quoted(place)} {joined(changes)}")
     return [f"From {named(summary.x)} {x_name(first)} to {x_name(last)}, {''.join(parts)}."] if parts else []
+
+
+def _mean_at(summary: Summary, series: str, x: object, place: str) -> float:
+    """Return the mean of a line's rows at an x."""
+    numbers = [row.number(summary.measure, place) for row in summary.behind(series, x)]
+    return mean([number.value for number in numbers if number])
 
 
 def _values(summary: Summary) -> list[Any]:

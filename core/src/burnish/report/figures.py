@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Container, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from burnish.errors import one_line
+from burnish.report.canvas import LONGEST_NAME, WIDE, WIDTH, Picture, drawing, height_of, new_figure, short
 from burnish.report.formatting import shown, signed, x_name
 from burnish.report.pictures import Curves, Point, points, positions
 from burnish.report.sheet import broken
-from burnish.report.style import GRID, INK, MUTED, PAPER, SETTINGS, Look, looks, ramp
+from burnish.report.style import GRID, INK, MUTED, PAPER, Look, looks, ramp
 from burnish.report.summary import Difference, Number, Summary, distinct
 from burnish.report.tables import panel_title, row_name
 
@@ -25,50 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH: Final = 3.6
-"""Inches: three stand beside each other on a desk, one fills a phone."""
-
-WIDE: Final = 4.3
-"""Inches, where two stand beside each other."""
-
 _MOST_ROWS: Final = 40
 _MOST_CLASSES: Final = 30
-_NAME: Final = 22
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with its words.
-
-    Attributes:
-        title: what is shown, short.
-        figure: the figure.
-        words: what it shows for a reader who cannot see it.
-    """
-
-    title: str
-    figure: Figure
-    words: str
-
-
-@contextmanager
-def drawing() -> Iterator[None]:
-    """Hold the settings that figures are made and written with."""
-    import warnings
-
-    import matplotlib as mpl
-
-    # The backend stays what it is: a context does not give it back, and a `Figure` that is written to SVG
-    # needs none.
-    settings: dict[Any, Any] = {
-        name: value for name, value in mpl.rcParamsDefault.items() if name != "backend"
-    }
-    with warnings.catch_warnings(), mpl.rc_context(settings | dict(SETTINGS)):
-        # Text stays text in the SVG and is set in the reader's fonts: that this font lacks a sign does not
-        # matter.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
 
 
 def along_x(summary: Summary, places: Sequence[str], *, wide: bool) -> list[Picture]:
@@ -95,7 +53,7 @@ def _along(
     look: Mapping[str, Look],
     width: float,
 ) -> Picture:
-    figure, axes = _figure(width * 0.74, width)
+    figure, axes = new_figure(width * 0.74, width)
     scale = _scale(summary.unit)
     at = positions(summary.xs)
     step = (max(at) - min(at) or 1.0) * 0.011
@@ -167,13 +125,11 @@ def _bars(axes: Axes, there: Sequence[Point], look: Look, *, flat: bool = False)
     """Draw points with their intervals, upright or `flat` (x is the value's axis then, y the position's)."""
     for point in there:
         if math.isfinite(point.low) and math.isfinite(point.high):
-            ends = (
-                ([point.low, point.high], [point.x] * 2) if flat else ([point.x] * 2, [point.low, point.high])
-            )
-            axes.plot(*ends, color=look.colour, linewidth=1.2, zorder=2)
-    at = (
-        ([p.y for p in there], [p.x for p in there]) if flat else ([p.x for p in there], [p.y for p in there])
-    )
+            place, ends = [point.x] * 2, [point.low, point.high]
+            line = (ends, place) if flat else (place, ends)
+            axes.plot(*line, color=look.colour, linewidth=1.2, zorder=2)
+    places, values = [point.x for point in there], [point.y for point in there]
+    at = (values, places) if flat else (places, values)
     axes.plot(*at, marker=look.marker, color=look.colour, linestyle="none", zorder=3)
 
 
@@ -268,8 +224,8 @@ def _told(difference: Difference, summary: Summary) -> str:
 
 
 def _dots(entries: Sequence[tuple[str, Point, Look]], label: str, *, zero: bool = False) -> Figure:
-    names = ["\n".join(broken(one_line(name), _NAME, " ,")) for name, _, _ in entries]
-    figure, axes = _figure(_height(names), WIDE)
+    names = ["\n".join(broken(one_line(name), LONGEST_NAME, " ,")) for name, _, _ in entries]
+    figure, axes = new_figure(height_of(names), WIDE)
     axes.grid(visible=False)
     axes.grid(visible=True, axis="x")
     if zero:
@@ -282,7 +238,7 @@ def _dots(entries: Sequence[tuple[str, Point, Look]], label: str, *, zero: bool 
             _bars(axes, [Point(float(i), point.y, point.low, point.high)], look, flat=True)
     axes.set_yticks(range(len(entries)), names, color=INK)
     axes.set_ylim(len(entries) - 0.5, -0.5)
-    axes.set_xlabel(_short(label, 46))
+    axes.set_xlabel(short(label, 46))
     axes.set_xlim(low - (high - low) * 0.05, high + (high - low) * 0.05)
     return figure
 
@@ -310,7 +266,7 @@ def spectra(summary: Summary, found: Sequence[Curves]) -> list[tuple[Picture, Ma
                 line: by_line[line] if named else Look(colours[i], "", "-")
                 for i, line in enumerate(curves.lines)
             }
-            figure, axes = _figure(2.7)
+            figure, axes = new_figure(2.7)
             for line, (x, y) in curves.lines.items():
                 axes.plot(
                     x,
@@ -343,7 +299,7 @@ def classes(
             names = list(values)
             if len(names) > _MOST_CLASSES:
                 names = sorted(names, key=lambda name: _average(values[name]))[:_MOST_CLASSES]
-            figure, axes = _figure(0.7 + 0.21 * len(names), WIDE)
+            figure, axes = new_figure(0.7 + 0.21 * len(names), WIDE)
             axes.grid(visible=False)
             axes.grid(visible=True, axis="x")
             for i, name in enumerate(names):
@@ -357,11 +313,7 @@ def classes(
                         linestyle="none",
                         alpha=0.9,
                     )
-            axes.set_yticks(
-                range(len(names)),
-                [textwrap.shorten(one_line(name), _NAME, placeholder="…") or name[:_NAME] for name in names],
-                color=INK,
-            )
+            axes.set_yticks(range(len(names)), [_tick(name) for name in names], color=INK)
             axes.set_ylim(len(names) - 0.4, -0.6)
             axes.set_xlabel(f"{column} in points")
             shown_of = (
@@ -381,8 +333,8 @@ def cost(summary: Summary, seconds: Mapping[str, float]) -> Picture:
     """Return the seconds of a trial by line."""
     look = looks(summary.all_series)
     with drawing():
-        names = ["\n".join(broken(one_line(series), _NAME, " ,")) for series in seconds]
-        figure, axes = _figure(_height(names), WIDE)
+        names = ["\n".join(broken(one_line(series), LONGEST_NAME, " ,")) for series in seconds]
+        figure, axes = new_figure(height_of(names), WIDE)
         axes.grid(visible=False)
         axes.barh(
             range(len(seconds)),
@@ -408,9 +360,9 @@ def cost(summary: Summary, seconds: Mapping[str, float]) -> Picture:
     return Picture("seconds a trial", figure, f"Mean seconds of a trial: {words}")
 
 
-def _short(name: str, length: int = _NAME) -> str:
-    name = one_line(name)
-    return name if len(name) <= length else name[: length - 1] + "…"
+def _tick(name: str) -> str:
+    """Return a name cut at a word, or anywhere where its first word is too long."""
+    return textwrap.shorten(one_line(name), LONGEST_NAME, placeholder="…") or name[:LONGEST_NAME]
 
 
 def _power(value: float, _: object = None) -> str:
@@ -422,18 +374,6 @@ def _power(value: float, _: object = None) -> str:
 def _average(lines: Mapping[str, float]) -> float:
     known = [value for value in lines.values() if math.isfinite(value)]
     return sum(known) / len(known) if known else math.inf
-
-
-def _height(names: Sequence[str]) -> float:
-    """Return the height of a figure with a row for each name, in inches."""
-    return 0.62 + len(names) * (0.13 + 0.14 * max(1 + name.count("\n") for name in names))
-
-
-def _figure(height: float, width: float = WIDTH) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.add_subplot()
 
 
 def _scale(unit: str) -> float:

@@ -17,12 +17,13 @@ from burnish.errors import one_line
 from burnish.files import write_atomic
 from burnish.report import assessments, figures, pictures
 from burnish.report.answer import answer, leaders
-from burnish.report.figures import Picture
+from burnish.report.canvas import Picture
+from burnish.report.caption import caption, numeric_mode
 from burnish.report.formatting import interval, probability, shown, signed, unit_name
 from burnish.report.study import Study
 from burnish.report.style import THEMES, Look, looks
 from burnish.report.svg import inline, mark
-from burnish.report.tables import caption, comparison, failures, numeric_mode, results, tuning
+from burnish.report.tables import comparison, failures, results, tuning
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -83,11 +83,11 @@ def curves(summary: Summary, records: Sequence[Record]) -> list[Curves]:
     }
     gathered: dict[tuple[str, str, str], list[tuple[Sequence[float], Sequence[float]]]] = {}
     for record in records:
-        groups = group_of.get(_key(record.axes))
-        for curve in record.curves if groups else ():
-            line = (
-                groups[0] if groups and str(curve["name"]).startswith(TUNER) else groups[1] if groups else ""
-            )
+        if (groups := group_of.get(_key(record.axes))) is None:
+            continue
+        by_line, by_x = groups
+        for curve in record.curves:
+            line = by_line if str(curve["name"]).startswith(TUNER) else by_x
             for panel in _panels_of(summary, str(curve["split"])):
                 gathered.setdefault((str(curve["name"]), panel, line), []).append((curve["x"], curve["y"]))
     names = distinct((name, panel) for name, panel, _ in gathered)
@@ -121,13 +121,14 @@ def per_class(
                     if value is not None:
                         gathered[panel].setdefault(str(name), {}).setdefault(series, []).append(float(value))
     return {
-        panel: {
-            name: {series: mean(values) for series, values in lines.items()}
-            for name, lines in classes.items()
-        }
+        panel: {name: _means(lines) for name, lines in classes.items()}
         for panel, classes in gathered.items()
         if classes
     }
+
+
+def _means(lines: Mapping[str, list[float]]) -> dict[str, float]:
+    return {series: mean(values) for series, values in lines.items()}
 
 
 def seconds(summary: Summary) -> dict[str, float]:

@@ -88,9 +88,13 @@ def to_text(sheet: Sheet, width: int) -> str:
 
 def columns_of(text: str) -> int:
     """Return how many terminal columns a text takes."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    return sum(map(_columns_of_one, text))
+
+
+def _columns_of_one(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def fill(text: str, width: int, indent: str = "") -> list[str]:
@@ -195,10 +199,8 @@ def to_markdown(sheet: Sheet) -> str:
     rule = ["---:" if column.numeric else "---" for column in sheet.columns]
     for section in sheet.sections:
         lines += [f"{_escaped(section.title)}", ""] if section.title else []
-        lines += [
-            "| " + " | ".join(cells) + " |"
-            for cells in (titles, rule, *([_escaped(cell) for cell in row] for row in section.rows))
-        ]
+        rows = [[_escaped(cell) for cell in row] for row in section.rows]
+        lines += ["| " + " | ".join(cells) + " |" for cells in (titles, rule, *rows)]
         lines.append("")
     lines += [part for note in sheet.notes for part in (_escaped(note), "")]
     return "\n".join(lines)

@@ -278,11 +278,7 @@ class Summary:
         for row in self.rows:
             lines.setdefault(self._line(row), []).append(row)
         others = [key for key in self.axes if key not in (self.lines, axis)]
-        return [
-            key
-            for key in others
-            if any(len({row.axes.get(key) for row in rows}) > 1 for rows in lines.values())
-        ]
+        return [key for key in others if any(_differs(key, rows) for rows in lines.values())]
 
     @cached_property
     def _by_place(self) -> dict[tuple[str, object], list[Row]]:
@@ -347,6 +343,11 @@ class Summary:
                 comparisons=tuple(c for c in view.comparisons if c.panel in panels),
             )
         return view
+
+
+def _differs(axis: str, rows: Iterable[Row]) -> bool:
+    """Return whether rows differ along an axis."""
+    return len({row.axes.get(axis) for row in rows}) > 1
 
 
 def _check(what: str, name: str, known: Sequence[str]) -> None:

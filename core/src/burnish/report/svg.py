@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from burnish.report.figures import drawing
+from burnish.report.canvas import drawing
 from burnish.report.style import ROLES, Look
 
 if TYPE_CHECKING:

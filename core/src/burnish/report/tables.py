@@ -14,6 +14,7 @@ from typing import Any, Final
 from burnish.engine.store import AssessmentOverview
 from burnish.errors import RecipeError
 from burnish.report.assessments import overview
+from burnish.report.caption import caption
 from burnish.report.formatting import (
     NO_X,
     from_to,
@@ -27,7 +28,7 @@ from burnish.report.formatting import (
     x_name,
 )
 from burnish.report.sheet import Column, Section, Sheet, fill, to_markdown, to_text
-from burnish.report.summary import Number, Row, Summary, distinct, options_of
+from burnish.report.summary import Number, Row, Summary, distinct
 
 FORMATS: Final = ("text", "markdown", "csv", "json")
 _MOST_CHOICES: Final = 24
@@ -151,13 +152,10 @@ def by_row(summary: Summary) -> Sheet:
     axes = summary.axes or [summary.lines]
     places = summary.shown()
     found = [[row.number(summary.measure, place) for place in places] for row in summary.rows]
-    rows = [
-        (
-            *(row.axes.get(axis, row.line) for axis in axes),
-            *(from_to(number) if number else "-" for number in numbers),
-        )
-        for row, numbers in zip(summary.rows, found, strict=True)
-    ]
+    rows = []
+    for row, numbers in zip(summary.rows, found, strict=True):
+        texts = [row.axes.get(axis, row.line) for axis in axes]
+        rows.append((*texts, *(from_to(number) if number else "-" for number in numbers)))
     columns = (*(Column(axis, numeric=False) for axis in axes), *map(Column, places))
     there = [number for numbers in found for number in numbers]
     notes = _footnotes([number for number in there if number], empty=None in there)
@@ -295,126 +293,6 @@ def failures(summary: Summary) -> Sheet | None:
 def row_name(summary: Summary, row: Row) -> str:
     """Return the axes that tell a row from the others."""
     return ", ".join(row.axes.get(axis, "") for axis in summary.axes) or row.line
-
-
-# -- caption -------------------------------------------------------------------------------------------------
-
-
-def caption(
-    summary: Summary, choices: Mapping[str, Mapping[str, Any]], numeric: Mapping[str, Any]
-) -> list[str]:
-    """Return what has to be known to read the tables.
-
-    Measure, intervals and what is not in them, selection, numeric mode.
-    """
-    redrawn = (
-        "A replicate redraws train and validation (by group), label noise, initialisation and order; test"
-        " sets are fixed."
-    )
-    lines = [f"{redrawn} {_points(summary)}".strip()]
-    sample = next((n for place in summary.shown() if (n := summary.sample(place))), None)
-    if sample:
-        how = sample.how.partition("; mean of")[0]
-        half = " After ± stands half of an interval's width." if summary.xs and _alone(summary) else ""
-        lines.append(
-            f"Intervals: {how}.{half}" if "no interval" not in how else f"{how[0].upper()}{how[1:]}."
-        )
-    if summary.comparisons:
-        by = "replicate and test group" if sample and "test groups" in sample.how else "replicate"
-        paired = (
-            f"Differences from {summary.baseline} are paired by {by}; p-values are corrected by Holm within"
-            " the table."
-        )
-        given = (
-            " They hold for the backbones at hand: how much another pre-training would change them is not in"
-            " the interval."
-        )
-        lines.append(paired + (given if _several(summary) else ""))
-    views = [
-        f"{', '.join(names)} {'trains' if len(names) == 1 else 'train'} on {count}"
-        for count, names in _by_views(summary).items()
-    ]
-    if views:
-        lines.append(
-            f"Fixed views of each item: {'; '.join(views)}. They are drawn once: all replicates share them,"
-            " and no interval is about them."
-        )
-    lines += _advice(summary)
-    if choices:
-        counts = "-".join(map(str, sorted({len(choice["candidates"]) for choice in choices.values()})))
-        lines.append(
-            f"Options were chosen on validation, labels as observed (noise and all): {counts} settings each."
-            " No test set was seen."
-        )
-    if numeric:
-        lines.append("Numeric mode: " + numeric_mode(numeric) + ".")
-    return lines
-
-
-def _by_views(summary: Summary) -> dict[int, list[str]]:
-    """Return the lines that train on several views of an item, by how many."""
-    found: dict[int, list[str]] = {}
-    for row in summary.rows:
-        if row.views > 1 and row.line not in (names := found.setdefault(row.views, [])):
-            names.append(row.line)
-    return found
-
-
-def _advice(summary: Summary) -> list[str]:
-    """Say, in one line, what there is nothing to compare with, and how to add it."""
-    parts = list(summary.advice)
-    if not summary.baseline:
-        another = "" if len({row.line for row in summary.rows}) > 1 else f"a second {summary.lines} and "
-        parts.append(f"No baseline: add {another}-s report.baseline=NAME.")
-    return [" ".join(parts)] if parts else []
-
-
-def numeric_mode(numeric: Mapping[str, Any]) -> str:
-    """Return ``"cpu, float32, 2 threads, torch 2.15.0"``."""
-    threads = (
-        f"{numeric['threads']} thread{'s' if numeric['threads'] != 1 else ''}" if "threads" in numeric else ""
-    )
-    torch = f"torch {numeric['torch']}" if numeric.get("torch") else ""
-    return ", ".join(
-        part
-        for part in (str(numeric.get("device", "")), str(numeric.get("dtype", "")), threads, torch)
-        if part
-    )
-
-
-def _several(summary: Summary) -> bool:
-    return any(len(summary.behind(series, x)) > 1 for series in summary.all_series for x in summary.xs)
-
-
-def _alone(summary: Summary) -> bool:
-    return any(len(summary.behind(series, x)) == 1 for series in summary.all_series for x in summary.xs)
-
-
-def _points(summary: Summary) -> str:
-    """Say what several numbers in a cell are."""
-    if not summary.xs or not _several(summary):
-        return ""
-    what = " and ".join(repeated(summary)) or "row"
-    return (
-        f"A cell with several numbers has one for each {what}, without an interval: they are too few to make"
-        " one."
-    )
-
-
-def repeated(summary: Summary) -> list[str]:
-    """Return the options that differ between rows that share a cell, such as ``["backbone seed"]``."""
-    key = summary.x.partition(".")[0]
-    names: list[str] = []
-    for series in summary.all_series:
-        for x in summary.xs:
-            labels = [row.axes.get(key, "") for row in summary.behind(series, x)]
-            options = [options_of(label) for label in labels]
-            names += [
-                name
-                for name in distinct(n for o in options for n in o)
-                if len({o.get(name) for o in options}) > 1
-            ]
-    return [f"{key} {name}" for name in distinct(names)]
 
 
 def means(summary: Summary, place: str) -> dict[str, float]:

@@ -65,53 +65,80 @@ def compare(
     meant = called(baseline, (row.axes.get(lines, "") for row in rows))
     base = [row for row in rows if row.axes.get(lines, "") in meant]
     others = dict.fromkeys(row.axes.get(lines, "") for row in rows if row not in base)
-    overall, by_row = [], []
+    overall: list[dict[str, Any]] = []
+    by_row: list[dict[str, Any]] = []
     for line in others:
-        mine = [
-            (row, [b for b in base if _paired(row.axes, b.axes, lines)])
-            for row in rows
-            if row.axes.get(lines, "") == line
-        ]
+        mine = [row for row in rows if row.axes.get(lines, "") == line]
         for panel in panels:
-            pairs = [
-                (row, there)
-                for row, found in mine
-                if row.has(panel) and (there := [b for b in found if b.has(panel)])
-            ]
-            if not pairs:
-                continue
-            points, draws, leasts = zip(*(_pair(row, there, panel) for row, there in pairs), strict=True)
-            without = sum(not np.isfinite(drawn).any() for drawn in draws)
-            over = f"{len(pairs)} row{'s' if len(pairs) != 1 else ''}" + (
-                f", {without} without interval" if 0 < without < len(pairs) else ""
-            )
-            # What is resampled in the row that has most of it is resampled in the mean over rows.
-            overall.append(
-                _difference(line, panel, float(np.mean(points)), np.mean(draws, axis=0), min(leasts))
-                | {
-                    "over": over,
-                    "axes": {},
-                }
-            )
-            by_row += [
-                _difference(line, panel, point, drawn, least)
-                | {
-                    "over": "1 row",
-                    "axes": {k: v for k, v in row.axes.items() if k != lines},
-                }
-                for (row, _), point, drawn, least in zip(pairs, points, draws, leasts, strict=True)
-            ]
-    for table in (overall, by_row):
-        for entry, adjusted in zip(table, holm([e["p"] for e in table]), strict=True):
-            entry["p_holm"] = adjusted
+            pairs = _pairs(mine, base, panel, lines)
+            if pairs:
+                overall.append(_over_all(line, panel, pairs))
+                by_row += [_of_one(line, panel, pair, lines) for pair in pairs]
+    _correct(overall)
+    _correct(by_row)
     return overall + by_row
 
 
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """A row beside the rows of the baseline that it is compared with.
+
+    Attributes:
+        row: the row.
+        value: its difference from the mean of the others.
+        draws: (draws,) of the difference.
+        least: the least p-value that they can support.
+    """
+
+    row: Compared
+    value: float
+    draws: NDArray[np.float64]
+    least: float
+
+
+def _pairs(mine: Sequence[Compared], base: Sequence[Compared], panel: str, lines: str) -> list[_Pair]:
+    """Return the rows of a line that have a value in a panel, and a baseline that has one too."""
+    measured = [row for row in base if row.has(panel)]
+    pairs = []
+    for row in mine:
+        beside = [other for other in measured if _paired(row.axes, other.axes, lines)]
+        if beside and row.has(panel):
+            pairs.append(_Pair(row, *_pair(row, beside, panel)))
+    return pairs
+
+
+def _over_all(line: str, panel: str, pairs: Sequence[_Pair]) -> dict[str, Any]:
+    """Return the mean difference of a line over its rows."""
+    value = float(np.mean([pair.value for pair in pairs]))
+    draws = np.mean([pair.draws for pair in pairs], axis=0)
+    # What is resampled in the row that has most of it is resampled in the mean over rows.
+    least = min(pair.least for pair in pairs)
+    over = f"{len(pairs)} row{'s' if len(pairs) != 1 else ''}"
+    without = sum(not np.isfinite(pair.draws).any() for pair in pairs)
+    if 0 < without < len(pairs):
+        over += f", {without} without interval"
+    return _difference(line, panel, value, draws, least) | {"over": over, "axes": {}}
+
+
+def _of_one(line: str, panel: str, pair: _Pair, lines: str) -> dict[str, Any]:
+    """Return the difference of a single row."""
+    axes = {key: text for key, text in pair.row.axes.items() if key != lines}
+    entry = _difference(line, panel, pair.value, pair.draws, pair.least)
+    return entry | {"over": "1 row", "axes": axes}
+
+
+def _correct(table: Sequence[dict[str, Any]]) -> None:
+    """Add to the entries of a table their p-values corrected by Holm within it."""
+    corrected = holm([entry["p"] for entry in table])
+    for entry, p in zip(table, corrected, strict=True):
+        entry["p_holm"] = p
+
+
 def _paired(mine: Mapping[str, str], base: Mapping[str, str], lines: str) -> bool:
-    own = OWN_LOSS in (mine.get("loss"), base.get("loss"))
-    return all(
-        value == base.get(key) for key, value in mine.items() if key != lines and not (own and key == "loss")
-    )
+    free = {lines}
+    if OWN_LOSS in (mine.get("loss"), base.get("loss")):
+        free.add("loss")
+    return all(value == base.get(key) for key, value in mine.items() if key not in free)
 
 
 def _pair(

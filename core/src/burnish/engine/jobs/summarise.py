@@ -181,33 +181,55 @@ def _terms(measure: StoredMeasure) -> NDArray[np.float64]:
 
 def _row(row: Sequence[Record | None], boot: Bootstrap, column: Mapping[int, int]) -> dict[Place, _Drawn]:
     """Return the drawn numbers of one row, in the order of its measures."""
+    by_place = _by_place(row)
+    with_units = _ratios(by_place, boot, column)
+    others = [place for place in by_place if place not in with_units]
+    out: dict[Place, _Drawn] = {}
+    if with_units:
+        draws = boot.ratios(list(with_units.values()))
+        for number, (place, ratio) in enumerate(with_units.items()):
+            out[place] = _drawn(by_place[place], draws[:, number], boot, ratio.units())
+    if others:
+        draws = boot.means(np.array([_values(by_place[place]) for place in others]))
+        if boot.replicates == 1:
+            draws = np.full_like(draws, np.nan)  # one number has no interval
+        for number, place in enumerate(others):
+            out[place] = _drawn(by_place[place], draws[:, number], boot, 0)
+    return {place: out[place] for place in by_place}
+
+
+def _by_place(row: Sequence[Record | None]) -> dict[Place, list[StoredMeasure | None]]:
+    """Return a row's measures by name and split, one a replicate."""
     by_place: dict[Place, list[StoredMeasure | None]] = {}
     for replicate, record in enumerate(row):
         for measure in record.measures if record else ():
-            by_place.setdefault((measure.name, measure.split), [None] * len(row))[replicate] = measure
-    ratios = {
-        place: _ratio(ms, boot, column)
-        for place, ms in by_place.items()
-        if boot.units and all(m is None or m.terms for m in ms)
-    }
-    # A single group, drawn over and over, is always the same: only replicates are left to tell how sure a
-    # number is.
-    ratios = {place: ratio for place, ratio in ratios.items() if ratio.units() > 1}
-    ratio_draws = boot.ratios(list(ratios.values())) if ratios else None
-    others = [place for place in by_place if place not in ratios]
-    mean_draws = boot.means(np.array([_values(by_place[place]) for place in others])) if others else None
-    out: dict[Place, _Drawn] = {}
+            place = (measure.name, measure.split)
+            by_place.setdefault(place, [None] * len(row))[replicate] = measure
+    return by_place
+
+
+def _ratios(
+    by_place: Mapping[Place, Sequence[StoredMeasure | None]], boot: Bootstrap, column: Mapping[int, int]
+) -> dict[Place, Ratio]:
+    """Return the numbers whose test groups can be resampled beside the replicates."""
+    found: dict[Place, Ratio] = {}
     for place, measures in by_place.items():
-        if place in ratios and ratio_draws is not None:
-            draws, units = ratio_draws[:, list(ratios).index(place)], ratios[place].units()
-        else:
-            assert mean_draws is not None  # noqa: S101 - every place is in one of the two
-            draws, units = mean_draws[:, others.index(place)], 0
-            if boot.replicates == 1:
-                draws = np.full_like(draws, np.nan)  # one number has no interval
-        sample = next(m for m in measures if m)
-        out[place] = _Drawn(_values(measures), draws, _how(boot, bool(units)), sample, units)
-    return out
+        if not boot.units or any(measure and not measure.terms for measure in measures):
+            continue
+        ratio = _ratio(measures, boot, column)
+        # A single group, drawn over and over, is always the same: only replicates are left to tell how sure a
+        # number is.
+        if ratio.units() > 1:
+            found[place] = ratio
+    return found
+
+
+def _drawn(
+    measures: Sequence[StoredMeasure | None], draws: NDArray[np.float64], boot: Bootstrap, units: int
+) -> _Drawn:
+    """Return a number with its draws; none of its test groups were resampled where `units` is 0."""
+    sample = next(measure for measure in measures if measure)
+    return _Drawn(_values(measures), draws, _how(boot, bool(units)), sample, units)
 
 
 def _values(measures: Sequence[StoredMeasure | None]) -> list[float]:
@@ -226,21 +248,14 @@ def _ratio(measures: Sequence[StoredMeasure | None], boot: Bootstrap, column: Ma
 
 
 def _how(boot: Bootstrap, with_units: bool) -> str:
-    folded = (
-        f"{boot.units:,} blocks of test groups" if boot.units == MOST_UNITS else f"{boot.units:,} test groups"
-    )
-    if boot.replicates == 1:
-        return (
-            f"95 % percentile bootstrap over {folded}, {boot.draws:,} draws; one replicate"
-            if with_units
-            else "one replicate: no interval"
-        )
-    over = (
-        f"{boot.replicates} replicates and {folded} together"
-        if with_units
-        else f"{boot.replicates} replicates"
-    )
-    return f"95 % percentile bootstrap over {over}, {boot.draws:,} draws"
+    kind = "blocks of test groups" if boot.units == MOST_UNITS else "test groups"
+    folded = f"{boot.units:,} {kind}"
+    if boot.replicates > 1:
+        beside = f" and {folded} together" if with_units else ""
+        return f"95 % percentile bootstrap over {boot.replicates} replicates{beside}, {boot.draws:,} draws"
+    if with_units:
+        return f"95 % percentile bootstrap over {folded}, {boot.draws:,} draws; one replicate"
+    return "one replicate: no interval"
 
 
 def _panels(plan: Plan, measured: Sequence[StoredMeasure]) -> dict[str, tuple[str, ...]]:
@@ -263,13 +278,16 @@ def _add_panels(row: dict[Place, _Drawn], panels: Mapping[str, tuple[str, ...]])
             values = np.mean([m.values for m in parts], axis=0).tolist()
             draws = np.mean([m.draws for m in parts], axis=0)
             count = f"{len(parts)} of {len(splits)}" if len(parts) < len(splits) else str(len(parts))
-            lacking = [
-                m.how for m in parts if not np.isfinite(m.draws).any()
-            ]  # a mean with such a number has no interval either
-            how = (lacking or [" / ".join(dict.fromkeys(m.how for m in parts))])[0] + (
-                f"; mean of {count} test sets" if len(splits) > 1 else ""
-            )
+            how = _how_together(parts)
+            if len(splits) > 1:
+                how += f"; mean of {count} test sets"
             row[name, panel] = _Drawn(values, draws, how, parts[0].sample, min(m.units for m in parts))
+
+
+def _how_together(parts: Sequence[_Drawn]) -> str:
+    """Say how the interval of a mean was made: it has none where one of its parts has none."""
+    lacking = [part.how for part in parts if not np.isfinite(part.draws).any()]
+    return lacking[0] if lacking else " / ".join(dict.fromkeys(part.how for part in parts))
 
 
 def _describe(
