@@ -52,8 +52,8 @@ class SummaryContract(PluginContract):
                 continue
             except Exception as error:
                 raise AssertionError(
-                    f"a study of {rows} rows ends in {type(error).__name__}: {error}. Give no tables, or raise an"
-                    " error of burnish.errors"
+                    f"a study of {rows} rows ends in {type(error).__name__}: {error}. Give no tables, or"
+                    " raise an error of burnish.errors"
                 ) from error
 
 
