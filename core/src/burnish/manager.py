@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from burnish import fingerprint
 from burnish.descriptors import KINDS, NEEDS_AND_PROVIDES
 from burnish.errors import BurnishError, MissingExtraError, PluginError, one_line, suggestion
 from burnish.installed import code_identity, first_party, metadata
@@ -266,6 +265,8 @@ class Manager:
         """
         target = getattr(component.descriptor, "fingerprint", "")
         if not target:
+            from burnish import fingerprint
+
             return fingerprint.of_config(config, where)
         found = self.call(component, target, config)
         if not isinstance(found, str) or not found:

@@ -11,6 +11,7 @@ from burnish.testing import (
     EvaluatorContract,
     LossContract,
     SourceContract,
+    SummaryContract,
     TunerContract,
 )
 
@@ -22,6 +23,7 @@ KINDS = {
     "noise": (CorruptorContract, {}),
     "judge": (AssessorContract, {"name": "noise"}),
     "right": (EvaluatorContract, {"best": {"right": 1.0}}),
+    "best": (SummaryContract, {}),
     "project": (BackboneContract, {}),
     "rows": (SourceContract, {}),
 }
@@ -100,6 +102,14 @@ FAULTS = {
         "terms": "terms_sum_to_the_value",
         "other split": "it_measures_the_splits_it_is_asked_for",
         "crashes": "other_targets_are_measured_or_refused",
+        "another name": "its_measures_are_those_of_its_descriptor",
+    },
+    "best": {
+        "scalars": "it_gives_tables_or_curves",
+        "nothing": "it_gives_tables_or_curves",
+        "uneven": "it_gives_tables_or_curves",
+        "random": "it_is_repeated",
+        "crashes": "it_bears_a_small_study",
     },
     "project": {
         "views": "it_says_what_it_reads_and_gives",
@@ -184,7 +194,7 @@ OWN = {
 """Tests of a contract that no fault here is for."""
 
 
-@pytest.mark.parametrize("component", ["loss", "means", "noise", "judge", "right", "project", "rows"])
+@pytest.mark.parametrize("component", ["loss", "means", "noise", "judge", "right", "best", "project", "rows"])
 def test_nearly_every_test_of_a_contract_has_its_fault(component):
     from burnish.testing import PluginContract
 

@@ -94,6 +94,7 @@ def test_components_without_a_contract_are_listed():
         "loss loss",
         "noise noise",
         "source rows",
+        "summary best",
         "tuner inside",
         "tuner means",
         "tuner trained",

@@ -101,8 +101,16 @@ def burnish_evaluators():
             target="faulty_targets:Right",
             config=Config,
             needs={"truth"},
+            measures=["right"],
             summary="Share of right answers",
         )
+    ]
+
+
+@burnish.hookimpl
+def burnish_summaries():
+    return [
+        burnish.Summary(name="best", target="faulty_targets:Best", config=Config, summary="The best tuner")
     ]
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import log_softmax
 
 from burnish.blocks import HeadTuner, Lease, one_hot
-from burnish.contracts.evaluator import Measure, Measures, Terms
+from burnish.contracts.evaluator import Measure, Measures, Table, Terms
 from burnish.contracts.loss import LossValue
 from burnish.contracts.noise import Assessment, Corruption
 from burnish.contracts.scores import Scores
@@ -291,7 +291,21 @@ class Right(Faulty):
                 terms = Terms(units, terms.numerator + 0.1, terms.denominator)
         if self.fault in {"order", "percent", "random", "upside down", "nan"}:
             terms = None
-        return Measure("right", split, value, n=len(right), terms=terms)
+        name = "wrong" if self.fault == "another name" else "right"
+        return Measure(name, split, value, n=len(right), terms=terms)
+
+
+class Best(Faulty):
+    def summarise(self, study):
+        if not study.rows and self.fault == "crashes":
+            raise IndexError("no row")
+        names = [row.axes["tuner"] for row in study.rows]
+        values = [float(row.values["accuracy", "test"][0]) for row in study.rows]
+        values = [value + np.random.rand() for value in values] if self.fault == "random" else values
+        values = values[1:] if self.fault == "uneven" else values
+        table = Table("best", "test", {"tuner": names, "value": values})
+        scalars = (Measure("best", "test", 1.0),) if self.fault == "scalars" else ()
+        return Measures(scalars, () if self.fault == "nothing" else (table,))
 
 
 class Project(Faulty):
