@@ -56,7 +56,6 @@ out_option = click.option(
     help="Folder of the study [default: runs/NAME].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Say more.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but results and errors.")
 settings_option = click.option(
     "-s",
