@@ -23,7 +23,7 @@ from burnish.engine.jobs.measure import failed_record, measure, validate
 from burnish.engine.jobs.study_tables import study_tables
 from burnish.engine.jobs.summarise import check_names, summarise
 from burnish.engine.predict.saved import save_predictor
-from burnish.engine.progress import Display, Silent
+from burnish.engine.progress import Display, Silent, heading
 from burnish.engine.store import Candidate, Record, Store
 from burnish.engine.tools import Tools
 from burnish.engine.values import Executor, Values
@@ -122,6 +122,7 @@ class Runner:
             self.values.expect(self.values.reads(one.row, one.trial.replicate))
         while open_:
             for batch in self._batches(open_):
+                self._say_backbone(batch)
                 tried = [one for one in self._candidates() if _place(one.row) in batch]
                 self._fit(tried, "tuning on validation")
                 self._decide()
@@ -179,6 +180,13 @@ class Runner:
             size += last
         if batch:
             yield batch
+
+    def _say_backbone(self, batch: set[Place]) -> None:
+        """Say which of several backbones has its turn, where it is alone."""
+        texts = {_place(row): row.backbone.text for row in self.plan.rows}
+        number = 1 + next(number for number, place in enumerate(texts) if place in batch)
+        if len(batch) == 1 < len(texts):
+            self.options.display.say(heading(number, len(texts), texts[min(batch)]))
 
     def _load_tables(self, rows: Iterable[Row]) -> int:
         """Load or make the features of rows; return how many bytes they are."""

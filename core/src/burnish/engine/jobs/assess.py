@@ -39,9 +39,9 @@ def assess(
     assert row.assess is not None  # noqa: S101 - the plan makes this job only where the row has one
     asks = task(reads, shown, given.dataset.columns, replicate, run, "assess")
     evidence = evidence_for(given, shown, reads, replicate, asks)
-    assessor: Assessor = tools.made(row.assess)
     try:
         with blamed(row.assess, tools.manager):
+            assessor: Assessor = tools.made(row.assess)
             found = assessor.assess(evidence)
             check(row.assess.name, found, evidence.index)
     finally:

@@ -15,7 +15,7 @@ import numpy as np
 from burnish.contracts.evaluator import Measure, Measures
 from burnish.engine.blame import blame, blamed
 from burnish.engine.jobs.outcome import TrialOutcome
-from burnish.engine.parts import component_of
+from burnish.engine.parts import component_of, config_of
 from burnish.engine.predict.reading import read_for
 from burnish.engine.store import Candidate, Record, StoredMeasure, extras_of
 from burnish.errors import BurnishError, DataError, FitError, RecipeError
@@ -134,7 +134,19 @@ def _isolated(part: Part, measuring: Measuring, outcome: TrialOutcome) -> Measur
     except Exception as error:  # a plugin's code: it costs its own measures alone
         why = blame(part, tools.manager, error)
         tools.notes.append(("warning", f"{measuring.row.tuner.text}: {why}"))
-        return Measures(tuple(Measure(part.name, split, math.nan, how=why) for split in outcome.splits))
+        return Measures(
+            tuple(
+                Measure(name, split, math.nan, how=why)
+                for name in _names(part, tools)
+                for split in outcome.splits
+            )
+        )
+
+
+def _names(part: Part, tools: Tools) -> tuple[str, ...]:
+    """Return the names of an evaluator's measures, or its own text where it does not tell them."""
+    component = component_of(part, tools.manager)
+    return tools.manager.measures(component, config_of(part, component)) or (part.text,)
 
 
 def _ask(part: Part, tools: Tools, outcome: TrialOutcome) -> Measures:
