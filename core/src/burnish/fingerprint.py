@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,14 +17,13 @@ from typing import TYPE_CHECKING, Final
 
 from burnish.config import paths
 from burnish.errors import ConfigError
+from burnish.places import cache_folder, logical_cores
 
 if TYPE_CHECKING:
     import sqlite3
 
-CACHE_ENVIRONMENT: Final = "BURNISH_CACHE"
-"""Environment variable: the folder of caches."""
-
 _CHUNK: Final = 1 << 20
+_MOST_READERS: Final = 8
 _SETTLED: Final = 2_000_000_000
 """Nanoseconds: the hash of a file changed less than this ago is not remembered.
 
@@ -33,18 +31,6 @@ It may change again without another mtime.
 """
 
 FileId = tuple[int, int, int, int]
-
-
-def cache_folder() -> Path:
-    """Return the folder of caches: ``BURNISH_CACHE``, else the platform's place. It need not exist."""
-    given = os.environ.get(CACHE_ENVIRONMENT)
-    if given:
-        return Path(given).expanduser().absolute()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "burnish" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "burnish"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "burnish"
 
 
 def of_config(config: object, where: str = "") -> str:
@@ -121,9 +107,8 @@ def of_files(files: Sequence[Path], prefix: bytes = b"") -> list[bytes | None]:
             if identity and identity not in known
         }
         now, fresh = time.time_ns(), {}
-        with ThreadPoolExecutor(
-            min(8, 2 * (os.cpu_count() or 1))
-        ) as pool:  # hashing and reading release the interpreter
+        # Hashing and reading release the interpreter.
+        with ThreadPoolExecutor(min(_MOST_READERS, 2 * logical_cores())) as pool:
             digests = pool.map(lambda file: _hash_file_or_none(file, prefix), missing.values(), chunksize=16)
             for (identity, file), digest in zip(missing.items(), digests, strict=True):
                 if digest is not None:

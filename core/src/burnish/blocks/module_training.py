@@ -5,9 +5,7 @@ Its items are read, augmented and run through the module again in every epoch.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +17,8 @@ from burnish.errors import FitError
 from burnish.heads.batches import batch_rows
 from burnish.heads.optimisers import schedule_factor
 from burnish.heads.sgd import SGD
-from burnish.numeric import physical_cores
 from burnish.options import ModuleConfig
+from burnish.places import ahead, reading_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,19 +71,11 @@ def prepared(
     Raises:
         burnish.errors.ItemError: an item cannot be read.
     """
-    readers, rest = min(_MOST_READERS, physical_cores()), iter(batches)
-    waiting: deque[tuple[NDArray[np.int64], Future[Prepared]]] = deque()
-    pool = ThreadPoolExecutor(readers, thread_name_prefix="burnish-read")
-    try:
-        while True:
-            while len(waiting) <= readers and (places := next(rest, None)) is not None:
-                waiting.append((places, pool.submit(items.prepared, rows[places], draw)))
-            if not waiting:
-                return
-            places, inputs = waiting.popleft()
-            yield places, inputs.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+
+    def prepare(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], Prepared]:
+        return places, items.prepared(rows[places], draw)
+
+    return ahead(prepare, batches, min(_MOST_READERS, reading_threads()))
 
 
 def train_module(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from burnish.cli.options import offline_option, workers_option
+from burnish.cli.options import offline_option, threads_option, workers_option
 from burnish.errors import DataError, ItemError, ModelFileError, RecipeError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ _STDOUT = "-"
     show_default=True,
     help="Where to compute.",
 )
+@threads_option
 @workers_option
 @offline_option
 def command(model: Path, data: str, out: str, form: Format | None, **values: Any) -> None:
@@ -78,14 +79,14 @@ def command(model: Path, data: str, out: str, form: Format | None, **values: Any
     from burnish.engine.predict.saved import load_predictor
     from burnish.files import write_atomic
     from burnish.manager import get_manager
-    from burnish.numeric import detect
+    from burnish.numeric import detect, use_threads
     from burnish.report.predictions import Layout, written
 
     target = None if out == _STDOUT else _target(out, data)
     manager = get_manager()
-    loaded = load_predictor(
-        _model(model), manager, device=detect(device=values["device"]).device, offline=values["offline"]
-    )
+    numeric = detect(device=values["device"], threads=values["threads"] or 0)
+    loaded = load_predictor(_model(model), manager, device=numeric.device, offline=values["offline"])
+    use_threads(numeric.threads)
     skip = values["on_bad_input"] == "skip"
     layout = Layout(form or _by_ending(target), values["top"], values["min_confidence"], skip)
     items = new_items(data, loaded.modality, manager, column=values["column"])

@@ -5,12 +5,12 @@ Nothing here decides a number: that is the numeric mode. Light.
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 
 from burnish.installed import metadata
 from burnish.numeric import Numeric
+from burnish.places import logical_cores
 
 _LIBRARIES = ("burnish", "torch", "numpy", "scipy", "pillow")
 
@@ -24,7 +24,7 @@ def environment(numeric: Numeric, cpuinfo: Path = Path("/proc/cpuinfo")) -> dict
         numeric: the numeric mode of the study.
         cpuinfo: where Linux describes the processor.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = logical_cores()
     found = {
         "processor": f"{_processor(cpuinfo)}, {cores} logical core{'s' if cores != 1 else ''}",
         "accelerator": _accelerator() if numeric.device == "cuda" else "",

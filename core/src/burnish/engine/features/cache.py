@@ -9,7 +9,7 @@ What is made of given features (modality ``"features"``) is not kept: they are i
 reading them costs no more.
 
 Several processes may use and fill one cache: readers hold a shared lock on the spec,
-`burnish.engine.features.care.prune` takes an exclusive one; whatever two processes write twice is equal.
+`burnish.engine.care.prune` takes an exclusive one; whatever two processes write twice is equal.
 """
 
 from __future__ import annotations
@@ -28,24 +28,16 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from burnish.engine.features.shards import FORMAT, SUFFIX, IdIndex, Shard, open_shard, write_shard
-from burnish.errors import CacheError, ConfigError
+from burnish.errors import CacheError
 from burnish.files import ensure_folder, remove_leftovers, translate_os_errors, write_json
+from burnish.places import cache_bound, cache_folder
 from burnish.plan import Numeric, Part, merkle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from burnish.engine.features.care import EntryInfo
-
-FOLDER_VARIABLE: Final = "BURNISH_CACHE"
-SIZE_VARIABLE: Final = "BURNISH_CACHE_SIZE"
-DEFAULT_SIZE: Final = 20 * 10**9
-"""Bytes the cache may hold where `SIZE_VARIABLE` says nothing."""
-
 SPEC_FILE: Final = "spec.json"
 DAMAGED: Final = ".damaged"
-
-_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 
 @dataclass(frozen=True)
@@ -100,50 +92,6 @@ def _libraries(modality: str) -> dict[str, str]:
     return libraries()
 
 
-def cache_folder() -> Path:
-    """Return the cache's folder.
-
-    ``$BURNISH_CACHE``, else ``$XDG_CACHE_HOME/burnish``, else ``~/.cache/burnish``.
-    """
-    if named := os.environ.get(FOLDER_VARIABLE):
-        return Path(named).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "burnish"
-
-
-def parse_size(text: str, where: str) -> int:
-    """Return a number of bytes: ``"500MB"``, ``"1.5 GB"`` (powers of 1,000), ``"1000000"``.
-
-    Args:
-        text: what to read.
-        where: for the message.
-
-    Raises:
-        ConfigError: it is no size.
-    """
-    word = text.strip().lower().replace(" ", "")
-    digits = word.rstrip("bkmgt")
-    try:
-        value = float(digits) * _UNITS[word[len(digits) :]]
-    except (ValueError, KeyError):
-        value = -1.0
-    if not 0 <= value < 2**63:
-        raise ConfigError(
-            f"{text!r} is no size", where=where, possible="such as 500MB, 20GB or a number of bytes"
-        )
-    return int(value)
-
-
-def cache_bound() -> int:
-    """Return how many bytes the cache may hold (``$BURNISH_CACHE_SIZE``, default 20 GB).
-
-    Raises:
-        ConfigError: the variable holds no size.
-    """
-    text = os.environ.get(SIZE_VARIABLE)
-    return parse_size(text, SIZE_VARIABLE) if text else DEFAULT_SIZE
-
-
 class FeatureCache:
     """A cache in a folder; a context manager.
 
@@ -182,12 +130,6 @@ class FeatureCache:
         entry.refresh()
         entry.touch()
         return entry
-
-    def enforce_bound(self) -> list[EntryInfo]:
-        """Remove what was used longest ago until the cache is within its bound; return what was removed."""
-        from burnish.engine.features.care import prune
-
-        return prune(self.folder, max_bytes=self.bound)
 
 
 @contextmanager

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,7 +22,7 @@ from burnish.engine.answers.answers import ask, item_seeds
 from burnish.engine.parts import make
 from burnish.engine.predict.new_items import NewItem, items_of
 from burnish.errors import DataError, ItemError
-from burnish.numeric import physical_cores
+from burnish.places import ahead, reading_threads
 from burnish.plan import Numeric, Part
 
 if TYPE_CHECKING:
@@ -132,7 +130,7 @@ class LoadedPredictor:
         Args:
             items: what to score.
             skip_bad: leave items that cannot be read without scores, and say why, instead of raising.
-            workers: threads that read and decode; 0 for one a core.
+            workers: threads that read and decode (`burnish.places.reading_threads`).
 
         Raises:
             ItemError: an item cannot be read.
@@ -149,7 +147,7 @@ class LoadedPredictor:
                 else backbone
             )
         count = 0
-        for cell in _ahead(self._prepare, _chunks(items, self.numeric.grid), workers or physical_cores()):
+        for cell in ahead(self._prepare, _chunks(items, self.numeric.grid), reading_threads(workers)):
             if isinstance(self.predictor, Prompted):
                 cell = self._asked(cell, self.predictor)
             if cell.bad and not skip_bad:
@@ -308,24 +306,6 @@ def _chunks(items: Iterable[NewItem], size: int) -> Iterator[list[NewItem]]:
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk
-
-
-def _ahead(
-    prepare: Callable[[Sequence[NewItem]], _Cell], chunks: Iterator[list[NewItem]], workers: int
-) -> Iterator[_Cell]:
-    """Yield prepared cells in order, while threads prepare the next ones."""
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="burnish-predict")
-    waiting: deque[Future[_Cell]] = deque()
-    try:
-        while True:
-            waiting.extend(
-                pool.submit(prepare, chunk) for chunk in islice(chunks, workers + 1 - len(waiting))
-            )
-            if not waiting:
-                return
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _joined(parts: Sequence[Scores], classes: Classes) -> Scores:

@@ -13,6 +13,7 @@ from typing import Final
 from burnish.data import content_id
 from burnish.errors import DataError
 from burnish.fingerprint import of_files
+from burnish.places import logical_cores
 from burnish_basics.sources._light import IMAGE_IDS
 from burnish_basics.sources._walk import why_unreadable
 
@@ -71,7 +72,7 @@ class TextFiles:
 
     def ids(self) -> list[bytes]:
         """Return every row's content id; a file that cannot be read gets one that no content has."""
-        with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
+        with ThreadPoolExecutor(min(8, 2 * logical_cores())) as pool:
             return list(pool.map(self._id, range(len(self.paths)), chunksize=64))
 
     def _id(self, row: int) -> bytes:
