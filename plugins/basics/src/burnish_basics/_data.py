@@ -144,7 +144,7 @@ class CsvConfig:
         marks = [mark for mark in (self.all_of, self.one_of, self.absent, self.share) if mark]
         if len(set(marks)) != len(marks):
             raise ConfigError("two of all_of, one_of, absent and share are the same", where="csv")
-        if self.references and (self.text not in ("", "-") or self.truth or self.image):
+        if self.references and (self.label not in ("", "-") or self.truth or self.image):
             raise ConfigError(
                 "references are answers to texts, and go with neither label, truth nor image",
                 where="csv",

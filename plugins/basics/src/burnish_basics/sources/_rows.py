@@ -294,7 +294,7 @@ def columns_of(names: Sequence[str], config: CsvConfig, where: str) -> Columns:
         if not chosen[part] and getattr(config, part) != NONE:
             free = [name for name in find(_KNOWN[part], names) if name not in chosen.values()]
             chosen[part] = free[0] if free else ""
-    if not chosen["label"] and config.text != NONE and not answers:
+    if not chosen["label"] and config.label != NONE and not answers:
         todo = f"Say label=COLUMN, or label={NONE} if nothing is labelled"
         raise DataError(
             "which column is the label cannot be told from the names",

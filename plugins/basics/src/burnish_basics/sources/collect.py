@@ -37,7 +37,7 @@ class Collected:
         self.unusable: dict[int, str] = {}
         self.texts = Texts(self.unusable)
         self.images: list[str] = []
-        self.text: list[Cell] = []
+        self.label: list[Cell] = []
         self.truth: list[Cell] = []
         self.references: list[Cell] = []
         self.group: list[str] = []
@@ -46,7 +46,7 @@ class Collected:
         self.places: list[tuple[str, array[int]]] = []
 
     def __len__(self) -> int:
-        return len(self.text)
+        return len(self.label)
 
 
 def collect(
@@ -86,7 +86,7 @@ def collect(
         record = missing if isinstance(cells, str) else cells
         where = f"{place} {number}"
         _add_item(_text(record[at[columns.content]]), root, row, into)
-        into.text.append(_label(record[at[columns.text]], same, where) if columns.text else "")
+        into.label.append(_label(record[at[columns.label]], same, where) if columns.label else "")
         if columns.truth:
             into.truth.append(_label(record[at[columns.truth]], same, where))
         if columns.references:

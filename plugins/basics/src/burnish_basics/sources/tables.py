@@ -90,7 +90,7 @@ class Csv:
                 ),
                 None,
             )
-        label = supervise(read.text, config, where)
+        label = supervise(read.label, config, where)
         truth = supervise(read.truth, config, where, "truth") if columns.truth else None
         if truth is not None and truth.multi != label.multi:
             raise DataError(
