@@ -1,7 +1,5 @@
 """Where the cache lies, how many hands there are, and reading ahead."""
 
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -104,9 +102,7 @@ def test_threads_of_computation_without_an_option(monkeypatch, said, threads):
 @pytest.mark.parametrize("said", ["0", "-1", "many", "1.5"])
 def test_no_number_of_threads(monkeypatch, said):
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    with pytest.raises(
-        ConfigError, match=r"OMP_NUM_THREADS: .* is no number of threads. Possible: 1 or more"
-    ):
+    with pytest.raises(ConfigError, match=r"OMP_NUM_THREADS: .* is no number of threads\. Possible"):
         compute_threads()
 
 
@@ -194,9 +190,3 @@ def test_short_of_memory_an_item_is_tried_alone_and_then_one_at_a_time():
 
     with pytest.raises(MemoryError):
         next(ahead(never, [1, 2], 2))
-
-
-def test_it_is_light():
-    code = "import sys, burnish.places as p; p.cache_folder(); print({'torch', 'numpy'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "set()\n"

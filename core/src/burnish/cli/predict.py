@@ -71,9 +71,9 @@ _STDOUT = "-"
 def command(model: Path, data: str, out: str, form: Format | None, **values: Any) -> None:
     """Predict new inputs with a saved predictor, a folder under predictors/ of a study.
 
-    DATA is a folder of images, a text file with a text a line, a .csv, .tsv or .jsonl table, a .npy or .npz
-    file, or a data source such as digits. The answers come in the order of the inputs; a file is written
-    whole or not at all.
+    DATA is what run reads, without its labels: a folder, a table, a file of arrays, or a data source such as
+    digits; also an image, or a text file with a text a line. The answers come in the order of the inputs; a
+    file is written whole or not at all.
     """
     from burnish.engine.predict.new_items import new_items
     from burnish.engine.predict.saved import load_predictor

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from burnish.installed import metadata
 
-CORE_PARTS = ("blocks", "contracts", "data", "engine")
+CORE_PARTS = ("blocks", "contracts", "data", "engine", "heads")
 """Sub-packages of burnish that can change a number; the others plan, print and report."""
 
 _DIGESTS: dict[tuple[str, int, int], bytes] = {}

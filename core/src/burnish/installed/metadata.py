@@ -1,8 +1,7 @@
-"""What is installed: the one place that reads distribution metadata.
+"""What is installed: the one place that reads distribution metadata, with `importlib_metadata`.
 
-The standard library's `importlib.metadata` is used, not its backport: from Python 3.11 on it has everything
-needed here, and it was measured to be faster (80 distributions: import 65 ms against 68 ms, `entry_points` 8
-ms against 18 ms). Mixing the two would give objects of different classes, so nothing else imports either.
+Nothing else in burnish imports it or the standard library's twin, for mixing the two gives objects of
+different classes.
 """
 
 from __future__ import annotations
@@ -11,10 +10,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata as standard
 from typing import Any
 
-NotInstalledError = standard.PackageNotFoundError
+import importlib_metadata
+
+NotInstalledError = importlib_metadata.PackageNotFoundError
 """Raised by `version` where there is no such distribution."""
 
 _HEADER = re.compile(r"^(Name|Version|Requires-Dist):[ \t]*(.+?)[ \t]*$", re.MULTILINE)
@@ -43,7 +43,7 @@ class Installed:
 def entry_points(group: str) -> Iterator[Installed]:
     """Yield the entry points of a group, each distribution once even if it is on the path twice."""
     seen: set[tuple[str, str, str]] = set()
-    for entry in standard.entry_points(group=group):
+    for entry in importlib_metadata.entry_points(group=group):
         handle = entry.dist
         if handle is None:
             continue
@@ -61,7 +61,7 @@ def version(distribution: str) -> str:
     Raises:
         NotInstalledError: it is not installed.
     """
-    return _name_and_version(standard.distribution(distribution))[1]
+    return _name_and_version(importlib_metadata.distribution(distribution))[1]
 
 
 def requires(distribution: str) -> list[str]:
@@ -70,7 +70,11 @@ def requires(distribution: str) -> list[str]:
     Raises:
         NotInstalledError: it is not installed.
     """
-    return [value for name, value in _header(standard.distribution(distribution)) if name == "Requires-Dist"]
+    return [
+        value
+        for name, value in _header(importlib_metadata.distribution(distribution))
+        if name == "Requires-Dist"
+    ]
 
 
 def source(distribution: str) -> str:
@@ -79,7 +83,7 @@ def source(distribution: str) -> str:
     Raises:
         NotInstalledError: it is not installed.
     """
-    return _source(standard.distribution(distribution))
+    return _source(importlib_metadata.distribution(distribution))
 
 
 def normal_name(name: str) -> str:

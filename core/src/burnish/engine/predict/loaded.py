@@ -15,12 +15,13 @@ from PIL import Image
 
 from burnish.contracts.backbone import Encodes, Prepared, Runtime, View
 from burnish.contracts.scores import Scores
+from burnish.contracts.source import NewItem
 from burnish.contracts.tuner import Adapted, Prompted
 from burnish.data import Classes, Dataset, Item, content_id, stack_ids
 from burnish.data.images import rgb_of
 from burnish.engine.answers.answers import ask, item_seeds
 from burnish.engine.parts import make
-from burnish.engine.predict.new_items import NewItem, items_of
+from burnish.engine.predict.new_items import items_of
 from burnish.errors import DataError, ItemError
 from burnish.places import ahead, reading_threads
 from burnish.plan import Numeric, Part
