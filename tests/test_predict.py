@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
+import os
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
 import burnish as package
-from burnish.contracts.backbone import Runtime, View
+from burnish.contracts import NewItem, Runtime, View
 from burnish.data import Item, content_id, stack_ids
-from burnish.engine.predict.new_items import NewItem
+from burnish.engine.predict.new_items import new_items
 from burnish.errors import DataError, ItemError, ModelFileError
+from burnish.manager import get_manager, use_plugin_files
 
 COLOURS = {"=red": (220, 40, 30), "green": (30, 200, 60), "blue": (40, 60, 210)}
 TEXTS = '''
@@ -277,15 +284,17 @@ def test_tables_of_other_notations(burnish, place) -> None:
     assert [(row["item"], row["prediction"]) for row in lines[:2]] == [("1", "a"), ("2", "z")]
     assert [row["error"].partition(":")[0] for row in lines[2:]] == [
         "the line is no JSON object",
-        "'text' is empty or no text",
-        "'text' is empty or no text",
-        "the line is no JSON",
+        "the text is empty",
+        "",  # a number is a text, as it is in training
+        "the line is no JSON object",
     ]
     (place / "broken.jsonl").write_text('no\n{"text": "abab"}\n')
     ended = burnish("predict", "texts", "broken.jsonl", "--plugin", "letters.py", "--on-bad-input", "skip")
     assert [row["prediction"] for row in rows_of(ended.out)] == ["", "a"]
     (place / "zero.jsonl").write_text('{"image": "a\\u0000b.png"}\n')
-    assert "is no path" in burnish("predict", "images", "zero.jsonl", "--on-bad-input", "skip").out
+    assert (
+        "path holds a zero byte" in burnish("predict", "images", "zero.jsonl", "--on-bad-input", "skip").out
+    )
     assert (
         "burnish: 3: the line is no JSON object."
         in burnish("predict", "texts", "new.jsonl", "--plugin", "letters.py").err
@@ -293,8 +302,64 @@ def test_tables_of_other_notations(burnish, place) -> None:
     (place / "new.parquet").write_bytes(b"PAR1")
     refused = burnish("predict", "texts", "new.parquet", "--plugin", "letters.py")
     assert (refused.code, refused.out) == (1, "")
+    assert "this is no whole Parquet file" in refused.err
+    (place / "new.xlsx").write_bytes(b"PK")
+    refused = burnish("predict", "texts", "new.xlsx", "--plugin", "letters.py")
+    assert (refused.code, refused.out) == (1, "")
     assert "no text inputs can be read from it" in refused.err
     assert "such as csv:path=FILE" in refused.err
+
+
+def test_what_trains_can_be_predicted(burnish, place, photos) -> None:
+    """Tables without a column of a plain name, endings of images, Parquet, a folder of texts."""
+    letters = ("--plugin", "letters.py")
+    (place / "reviews.csv").write_text("review,label\nabab,a\nzzzz,z\n")
+    rows = rows_of(burnish("predict", "texts", "reviews.csv", *letters).out)
+    assert [row["prediction"] for row in rows] == ["a", "z"]
+    table = pa.table({"id": [1, 2], "review": ["abab", "zzzz"]})
+    pa.parquet.write_table(table, place / "reviews.parquet")
+    rows = rows_of(burnish("predict", "texts", "reviews.parquet", *letters).out)
+    assert [(row["item"], row["prediction"]) for row in rows] == [("1", "a"), ("2", "z")]
+    (place / "notes" / "a").mkdir(parents=True)
+    (place / "notes" / "a" / "1.txt").write_text("abab")
+    rows = rows_of(burnish("predict", "texts", "notes", *letters).out)
+    assert [(row["item"], row["prediction"]) for row in rows] == [("notes/a/1.txt", "a")]
+    (place / "maps").mkdir()
+    for photo in photos[:3]:
+        Image.open(photo).save(place / "maps" / f"{photo.stem}.pnm", format="ppm")
+    told = rows_of(burnish("predict", "images", "maps").out)
+    assert [row["item"] for row in told] == [f"maps/{photo.stem}.pnm" for photo in sorted(photos[:3])]
+    alone = rows_of(burnish("predict", "images", photos[0]).out)[0]
+    assert {row["item"]: row for row in told}[f"maps/{photos[0].stem}.pnm"]["confidence"] == alone[
+        "confidence"
+    ]
+
+
+def test_a_table_longer_than_memory_is_read_as_it_is_predicted(place) -> None:
+    """Rows of a pipe that never ends: nothing waits for the last one."""
+    pipe = place / "endless.csv"
+    os.mkfifo(pipe)
+    ended = threading.Event()
+
+    def write() -> None:
+        with suppress(BrokenPipeError), pipe.open("w") as file:
+            file.write("review,label\n")
+            while not ended.is_set():
+                file.write("abab,a\n" * 500)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    use_plugin_files([place / "letters.py"])
+    saved = package.load(model(place, "texts"))
+    stream = saved.stream(new_items(str(pipe), "text", get_manager()), workers=1)
+    for _ in range(3):
+        assert len(next(stream).items) == saved.numeric.grid
+    stream.close()
+    ended.set()
+    gc.collect()
+    writer.join(10)
+    use_plugin_files(())
+    assert not writer.is_alive()
 
 
 def test_a_source_gives_its_items_in_its_own_order(burnish, place) -> None:
@@ -386,9 +451,9 @@ def test_bad_rows_of_features_and_bad_lines_are_skipped(burnish, place) -> None:
     ("arguments", "said"),
     [
         (("images", "nowhere"), "unknown source 'nowhere'"),
-        (("images", "rows.npz"), "the array is float32 (120, 4)"),
-        (("several", "photos"), "no features inputs can be read from it"),
-        (("several", "images.npz"), "the array is uint8"),
+        (("images", "rows.npz"), "x f4 (120, 4): its items are features, and the predictor reads image"),
+        (("several", "photos"), "photos: its items are image, and the predictor reads features"),
+        (("several", "images.npz"), "x u1 (90, 12, 12, 3): its items are image"),
         (("several", "rows.npz", "--column", "z"), "there is no array 'z'"),
         (("several", "digits"), "digits: its items are image, and the predictor reads features"),
         (
@@ -396,8 +461,8 @@ def test_bad_rows_of_features_and_bad_lines_are_skipped(burnish, place) -> None:
             "the only column is 'text;id': ';' seems to separate its columns",
         ),
         (("photos", "photos"), "there is no predictor here"),
-        (("images", "empty"), "there is no image in it or below"),
-        (("images", "broken.npz"), "the file is damaged"),
+        (("images", "empty"), "there is no item in it or below"),
+        (("images", "broken.npz"), "this is no whole .npz, .npy or .safetensors file"),
         (("images", "photos", "--out", "photos"), "a folder stands there"),
         (("several", "rows.npz", "--out", "rows.npz"), "written over the inputs"),
         (("several", "rows.npz", "--out", "no/such/a.csv"), "a folder of this path is missing"),
@@ -480,7 +545,7 @@ def crafted(place: Path, folder: Path, change) -> Path:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda meta: meta.update(format=2), "format 2"),
+        (lambda meta: meta.update(format=1), "format 1"),
         (lambda meta: meta.pop("classes"), "lacks or garbles 'classes'"),
         (lambda meta: meta["tuner"]["options"].update(epochs="many"), "epochs"),
         (lambda meta: meta["tuner"].update(name="../x"), "cannot be used"),

@@ -80,10 +80,11 @@ PACKAGES: Mapping[str, tuple[str, str, str]] = {
 
 ENVIRONMENT = (
     (
-        "| `BURNISH_CACHE` | folder of cached features; by default `$XDG_CACHE_HOME/burnish`, else"
-        " `~/.cache/burnish` |"
+        "| `BURNISH_CACHE` | folder of what is cached; by default `$XDG_CACHE_HOME/burnish`, else"
+        " `~/.cache/burnish`, on macOS `~/Library/Caches/burnish` |"
     ),
-    "| `BURNISH_CACHE_SIZE` | how much it may hold, such as `5GB`; 20 GB by default |",
+    "| `BURNISH_CACHE_SIZE` | how much of features it may hold, such as `5GB`; 20 GB by default |",
+    "| `OMP_NUM_THREADS` | what `--threads` is where it is not given; by default the physical cores |",
     (
         "| `BURNISH_PLUGINS` | plugins to load, such as `basics,nmtune`; empty for none. The others are not"
         " even imported |"

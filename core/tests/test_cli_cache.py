@@ -141,7 +141,7 @@ def test_answers_are_shown_and_go_only_when_asked_to(capsys, cache):
         ["answers", "model", "number", "size", "used"],
         [kept.spec.key()[:12], "fake:model=wise", "2", *lines[2][3:]],
     ]
-    assert json.loads(burnish(capsys, "cache", "list", "--json")[1])["answers"][0]["answers"] == 2
+    assert json.loads(burnish(capsys, "cache", "list", "--json")[1])["entries"][0]["items"] == 2
     assert burnish(capsys, "cache", "verify")[1] == f"{cache}: 1 file is whole, 0 damaged\n"
     assert "0 entries removed" in burnish(capsys, "cache", "prune", "--max-size", "0")[1]
     assert kept.find([b"1" * 32]) == {b"1" * 32: "yes"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from burnish import fingerprint, places
+from burnish import fingerprint
 from burnish.config import paths
 from burnish.errors import ConfigError
 
@@ -106,12 +106,3 @@ def test_a_folder_that_links_to_itself_ends(tmp_path):
 def test_paths_are_found_by_dotted_name(tmp_path):
     assert paths(Paths(tmp_path, (tmp_path,))) == {"data": tmp_path, "more": (tmp_path,)}
     assert paths(Plain()) == {}
-
-
-def test_the_cache_folder_is_where_the_environment_says(monkeypatch):
-    monkeypatch.setenv("BURNISH_CACHE", "/some/where")
-    assert places.cache_folder() == Path("/some/where")
-    monkeypatch.delenv("BURNISH_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    monkeypatch.setattr("sys.platform", "linux")
-    assert places.cache_folder() == Path("/xdg/burnish")

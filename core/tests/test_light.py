@@ -1,10 +1,14 @@
 """Nothing light imports torch or numpy."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import burnish
 
 HEAVY = "{'torch', 'numpy', 'scipy', 'PIL', 'rich', 'matplotlib', 'jinja2', 'safetensors', 'sklearn'}"
 
@@ -16,6 +20,7 @@ MODULES = [
     "burnish.recipe",
     "burnish.manager",
     "burnish.numeric",
+    "burnish.places",
     "burnish.fingerprint",
     "burnish.testing.dists",
 ]
@@ -42,6 +47,13 @@ def fresh(code, **environment):
     )
     assert run.returncode == 0, run.stderr
     return [line for line in run.stdout.splitlines() if line.startswith("HEAVY")]
+
+
+def test_one_module_reads_what_is_installed():
+    """Two libraries for it would give objects of different classes."""
+    written = re.compile(r"^\s*(from|import) importlib(_|\.| import )metadata", re.MULTILINE)
+    sources = Path(burnish.__file__).parent.rglob("*.py")
+    assert [file.name for file in sources if written.search(file.read_text())] == ["metadata.py"]
 
 
 def test_modules_are_light():

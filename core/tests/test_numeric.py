@@ -1,12 +1,13 @@
 """The numeric mode: found without torch, and checked against it."""
 
+import os
 import subprocess
 import sys
 import types
 
 import pytest
 
-from burnish import numeric
+from burnish import numeric, places
 from burnish.errors import MachineError, RecipeError
 from burnish.numeric import Numeric, detect, verify
 
@@ -40,7 +41,8 @@ def machine(monkeypatch, tmp_path):
         monkeypatch.setattr(numeric, "cpu_flags", lambda: frozenset(flags))
         monkeypatch.setattr(numeric, "gpu_capability", lambda: gpu)
         monkeypatch.setattr(numeric, "torch_version", lambda: torch)
-        monkeypatch.setattr(numeric, "physical_cores", lambda: cores)
+        monkeypatch.setattr(places, "physical_cores", lambda: cores)
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     return make
 
@@ -76,7 +78,10 @@ def test_the_mode_follows_from_the_machine(machine, has, asked, found):
         (
             {"threads": -1},
             RecipeError,
-            "--threads: -1 threads. Possible: 0 for the physical cores, or a number from 1 on.",
+            (
+                "--threads: -1 threads. Possible: a number from 1 on, or 0 for OMP_NUM_THREADS, else the"
+                " physical cores."
+            ),
         ),
         (
             {"device": "cuda"},
@@ -92,22 +97,11 @@ def test_what_cannot_be_is_told(machine, asked, error, message):
     assert str(caught.value) == message
 
 
-def test_flags_and_physical_cores_are_read(tmp_path, monkeypatch):
+def test_the_flags_of_the_processor_are_read(tmp_path):
     file = tmp_path / "cpuinfo"
     file.write_text(CPUINFO)
     assert "amx_bf16" in numeric.cpu_flags(file)
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
-    assert numeric.physical_cores(file) == 3
-    numeric.physical_cores.cache_clear()
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 2}, raising=False)
-    assert numeric.physical_cores(file) == 1
-    numeric.physical_cores.cache_clear()
-
-
-def test_without_cpuinfo_there_are_no_flags_and_the_affinity_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
     assert numeric.cpu_flags(tmp_path / "gone") == frozenset()
-    assert numeric.physical_cores(tmp_path / "gone") == 3
 
 
 @pytest.mark.parametrize(
@@ -197,3 +191,24 @@ def test_detecting_imports_no_torch():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         == "False False\n"
     )
+
+
+def test_omp_num_threads_is_the_number_where_none_is_given(machine, monkeypatch):
+    machine()
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert (detect().threads, detect(threads=2).threads) == (3, 2)
+
+
+def test_what_a_run_uses_is_what_the_plan_says():
+    """Of torch and of the BLAS below numpy, whatever the environment says."""
+    code = (
+        "import numpy as np, torch, threadpoolctl; from burnish.numeric import detect, verify;"
+        " verify(detect(device='cpu')); print(torch.get_num_threads(),"
+        " *{lib['num_threads'] for lib in threadpoolctl.threadpool_info() if lib['user_api'] == 'blas'})"
+    )
+    for environment, wanted in (({"OMP_NUM_THREADS": "2"}, "2 2"), ({"OMP_NUM_THREADS": "1"}, "1 1")):
+        asked = [sys.executable, "-c", code]
+        found = subprocess.run(
+            asked, capture_output=True, text=True, check=True, env={**os.environ, **environment}
+        )
+        assert found.stdout.strip() == wanted

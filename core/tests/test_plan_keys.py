@@ -6,9 +6,11 @@ Every field that decides a number is in the keys of the jobs that read it, and i
 import dataclasses
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from burnish.installed import code_identity
 from burnish.numeric import Numeric
 from burnish.plan import Part, Plan, ReportSpec, SelectSpec, SplitSpec, Trial, build_plan, merkle
 from burnish.recipe import make_recipe, with_settings
@@ -254,3 +256,10 @@ def test_a_further_evaluator_leaves_fits_and_choices_as_they_are(study):
 def test_keys_do_not_change_by_accident():
     written = b'[1,"a",{"b":[1,2.5,null,true,"\\u00e9"],"c":[]}]'
     assert merkle("a", {"c": (), "b": [1, 2.5, None, True, "é"]}) == hashlib.sha256(written).hexdigest()
+
+
+def test_every_package_of_core_is_in_the_identity_of_its_code_or_changes_no_number():
+    folder = Path(code_identity.__file__).parents[1]
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    harmless = {"cli", "installed", "notation", "plan", "report", "testing"}
+    assert packages - harmless == set(code_identity.CORE_PARTS)

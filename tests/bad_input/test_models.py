@@ -149,7 +149,7 @@ CRAFTED = [
     pytest.param(nan, ["tensor", "NaN or infinite"], id="nan-weights"),
     pytest.param(
         of("format", value=99),
-        ["predictor.json", "the predictor has format 99", "format 1"],
+        ["predictor.json", "the predictor has format 99", "format 2"],
         id="another-format",
     ),
     pytest.param(

@@ -244,7 +244,8 @@ class Source(Descriptor):
     """Where data comes from.
 
     Attributes:
-        target: ``target(config).load()`` gives a `burnish.data.Dataset`.
+        target: ``target(config).load()`` gives a `burnish.data.Dataset`. With ``items`` (see
+            `burnish.contracts.GivesItems`) new data is read as training data is, without labels.
         fingerprint: light function ``config -> str`` that changes whenever the data does. Without one, the
             files and folders named by `Path` options are hashed. It must not import torch or numpy.
         guess: light function ``path -> dict | None``: the options with which this source would read what

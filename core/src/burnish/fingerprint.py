@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _CHUNK: Final = 1 << 20
+_MOST_READERS: Final = 8
 _SETTLED: Final = 2_000_000_000
 """Nanoseconds: the hash of a file changed less than this ago is not remembered.
 
@@ -106,9 +107,8 @@ def of_files(files: Sequence[Path], prefix: bytes = b"") -> list[bytes | None]:
             if identity and identity not in known
         }
         now, fresh = time.time_ns(), {}
-        with ThreadPoolExecutor(
-            min(8, 2 * logical_cores())
-        ) as pool:  # hashing and reading release the interpreter
+        # Hashing and reading release the interpreter.
+        with ThreadPoolExecutor(min(_MOST_READERS, 2 * logical_cores())) as pool:
             digests = pool.map(lambda file: _hash_file_or_none(file, prefix), missing.values(), chunksize=16)
             for (identity, file), digest in zip(missing.items(), digests, strict=True):
                 if digest is not None:

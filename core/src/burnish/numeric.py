@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from burnish.errors import MachineError, RecipeError
 from burnish.installed import metadata
-from burnish.places import threads_of_environment
+from burnish.places import compute_threads, processors
 
 Mode = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -63,8 +63,8 @@ def detect(numeric: Mode = "auto", device: Device = "auto", threads: int = 0) ->
         numeric: ``"auto"`` takes bfloat16 only where the device is fast in it: a CPU with AMX, an NVIDIA GPU
             of compute capability 8 or more.
         device: ``"auto"`` takes an NVIDIA GPU where one is found and torch was built for it.
-        threads: torch's intra-op threads; 0 for what ``OMP_NUM_THREADS`` says, else the physical cores this
-            process may use.
+        threads: of computation (`burnish.places.compute_threads`); 0 for ``OMP_NUM_THREADS``, else the
+            physical cores this process may use.
 
     Raises:
         RecipeError: an argument is none of the possible values.
@@ -80,7 +80,7 @@ def detect(numeric: Mode = "auto", device: Device = "auto", threads: int = 0) ->
         raise RecipeError(
             f"{threads} threads",
             where="--threads",
-            possible="0 for the physical cores, or a number from 1 on",
+            possible="a number from 1 on, or 0 for OMP_NUM_THREADS, else the physical cores",
         )
     torch = torch_version()
     gpu = gpu_capability() if device != "cpu" else 0.0
@@ -89,7 +89,7 @@ def detect(numeric: Mode = "auto", device: Device = "auto", threads: int = 0) ->
     chosen = "cuda" if gpu and (device == "cuda" or "+cpu" not in torch) else "cpu"
     fast = gpu >= BF16_CAPABILITY if chosen == "cuda" else "amx_bf16" in cpu_flags()
     dtype = ("bfloat16" if fast else "float32") if numeric == "auto" else DTYPES[numeric]
-    return Numeric(chosen, dtype, threads or threads_of_environment() or physical_cores(), torch)
+    return Numeric(chosen, dtype, compute_threads(threads), torch)
 
 
 def verify(numeric: Numeric) -> None:
@@ -117,12 +117,27 @@ def verify(numeric: Numeric) -> None:
         raise MachineError(
             "the plan is for bfloat16, and torch says that this GPU has none", todo="Use --numeric fp32"
         )
-    torch.set_num_threads(numeric.threads)
-    if torch.get_num_threads() != numeric.threads:
+    use_threads(numeric.threads)
+
+
+def use_threads(threads: int) -> None:
+    """Let torch, and the BLAS that numpy uses, compute with so many threads from now on.
+
+    Imports torch.
+
+    Raises:
+        MachineError: torch takes another number.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.set_num_threads(threads)
+    if torch.get_num_threads() != threads:
         raise MachineError(
-            f"the plan is for {numeric.threads} threads, and torch uses {torch.get_num_threads()}",
+            f"the plan is for {threads} threads, and torch uses {torch.get_num_threads()}",
             todo="Set --threads",
         )
+    threadpool_limits(threads, user_api="blas")
 
 
 def _public(version: str) -> str:
@@ -144,34 +159,8 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
     return frozenset(_first(cpuinfo, "flags").split())
 
 
-@cache
-def physical_cores(cpuinfo: Path = Path("/proc/cpuinfo")) -> int:
-    """Return the number of physical cores this process may use: hyper-threads of one core count once."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
-    cores = {
-        (block.get("physical id", "0"), block["core id"])
-        for block in _processors(cpuinfo)
-        if int(block["processor"]) in allowed and "core id" in block
-    }
-    return max(1, min(len(cores) or len(allowed), len(allowed)))
-
-
-def _processors(cpuinfo: Path) -> list[dict[str, str]]:
-    try:
-        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
-    except (OSError, UnicodeDecodeError):
-        return []
-    blocks = []
-    for block in text.split("\n\n"):
-        pairs = (line.partition(":") for line in block.splitlines())
-        fields = {key.strip(): value.strip() for key, _, value in pairs}
-        if fields.get("processor", "").isdigit():
-            blocks.append(fields)
-    return blocks
-
-
 def _first(cpuinfo: Path, key: str) -> str:
-    return next((block[key] for block in _processors(cpuinfo) if key in block), "")
+    return next((block[key] for block in processors(cpuinfo) if key in block), "")
 
 
 @cache

@@ -15,7 +15,7 @@ from burnish.config import running
 from burnish.contracts import Decoding, Scores
 from burnish.data import Classes, Labels, Texts, content_id, stack_ids
 from burnish.engine.answers.answers import AT_ONCE, AnswerCache, AnswerSpec, ask, item_seeds
-from burnish.engine.answers.care import list_answers, prune_answers, verify_answers
+from burnish.engine.care import list_kept, prune, verify
 from burnish.errors import DataError, MachineError, PluginError
 from burnish.numeric import detect
 from burnish.plan import Part
@@ -111,37 +111,37 @@ def test_answers_are_listed_verified_and_removed_only_when_asked_to(kept):
     other = AnswerCache(kept.folder, spec("another"))
     for cache, prompts in ((kept, [["p"], ["q"]]), (other, [["p"]])):
         ask(lambda: Model(), prompts, GREEDY, [0] * len(prompts), cache)
-    found = {info.key: info for info in list_answers(kept.folder)}
-    assert {key: (info.text, info.answers, info.damaged) for key, info in found.items()} == {
+    found = {info.key: info for info in list_kept(kept.folder)}
+    assert {key: (info.text, info.items, info.damaged) for key, info in found.items()} == {
         kept.spec.key(): (kept.spec.backbone.text, 2, False),
         other.spec.key(): (other.spec.backbone.text, 1, False),
     }
     assert found[kept.spec.key()].size == kept.path.stat().st_size
-    assert verify_answers(kept.folder) == (2, [])
-    assert prune_answers(kept.folder) == prune_answers(kept.folder, older_than=3600) == []
+    assert verify(kept.folder) == (2, [])
+    assert prune(kept.folder) == prune(kept.folder, older_than=3600) == []
     other.path.write_bytes(b"this is no database " * 100)
-    whole, damage = verify_answers(kept.folder)
+    whole, damage = verify(kept.folder)
     assert (whole, [item.path for item in damage]) == (1, [other.path])
-    assert [(info.key, info.damaged) for info in prune_answers(kept.folder)] == [(other.spec.key(), True)]
-    assert [info.key for info in prune_answers(kept.folder, key=kept.spec.key()[:6])] == [kept.spec.key()]
-    assert list((kept.folder / "answers").iterdir()) == list_answers(kept.folder) == []
+    assert [(info.key, info.damaged) for info in prune(kept.folder)] == [(other.spec.key(), True)]
+    assert [info.key for info in prune(kept.folder, key=kept.spec.key()[:6])] == [kept.spec.key()]
+    assert list((kept.folder / "answers").iterdir()) == list_kept(kept.folder) == []
 
 
 def test_a_damaged_file_goes_without_the_one_that_took_its_place(kept):
     ask(lambda: Model(), [["p"]], GREEDY, [0], kept)
     kept.path.with_name(kept.path.name + ".damaged").write_bytes(b"x")
-    assert [info.damaged for info in prune_answers(kept.folder)] == [True]
-    assert [info.answers for info in list_answers(kept.folder)] == [1]
-    assert list_answers(kept.folder / "nowhere") == []
+    assert [info.damaged for info in prune(kept.folder)] == [True]
+    assert [info.items for info in list_kept(kept.folder)] == [1]
+    assert list_kept(kept.folder / "nowhere") == []
 
 
 def test_a_file_that_cannot_be_read_stays_until_it_is_verified(kept):
     ask(lambda: Model(), [["p"]], GREEDY, [0], kept)
     kept.path.write_bytes(b"this is no database " * 100)
-    assert [info.damaged for info in list_answers(kept.folder)] == [True]
-    assert prune_answers(kept.folder) == []
+    assert [info.damaged for info in list_kept(kept.folder)] == [True]
+    assert prune(kept.folder) == []
     assert kept.path.exists()
-    assert [info.file for info in prune_answers(kept.folder, everything=True)] == [kept.path.name]
+    assert [info.file for info in prune(kept.folder, everything=True)] == [kept.path.name]
     assert not kept.path.exists()
 
 

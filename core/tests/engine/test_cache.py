@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from burnish import files
-from burnish.engine.features import care as cache_care
+from burnish.engine import care
 from burnish.engine.features.cache import FeatureCache
+from burnish.engine.features.care import Difference, Why, why
 from burnish.engine.features.shards import IdIndex, open_shard, read_header, write_shard
-from burnish.errors import CacheError, ConfigError, MachineError
-from burnish.places import DEFAULT_SIZE, cache_bound, cache_folder, parse_size
+from burnish.errors import CacheError, MachineError
 from burnish.plan import Numeric
 
 
@@ -84,42 +84,6 @@ def test_libraries_that_decode_are_in_the_key_of_images(monkeypatch):
     key = image.key()
     monkeypatch.setattr(cache, "_libraries", lambda modality: {"pillow": "0.0"})
     assert image.key() != key
-
-
-@given(st.integers(0, 2**40))
-def test_sizes(number):
-    assert parse_size(str(number), "") == number
-    assert parse_size(f"{number}B", "") == number
-    assert parse_size(f" {number} kb", "") == number * 1000
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("1.5GB", 1_500_000_000), ("20 gb", 20 * 10**9), ("2TB", 2 * 10**12), ("0", 0)]
-)
-def test_sizes_with_units(text, value):
-    assert parse_size(text, "") == value
-
-
-@pytest.mark.parametrize("text", ["", "GB", "-1", "1 PB", "nan", "inf", "1e400", "1 gig", "1b5"])
-def test_no_sizes(text):
-    with pytest.raises(ConfigError) as caught:
-        parse_size(text, "BURNISH_CACHE_SIZE")
-    assert (
-        str(caught.value)
-        == f"BURNISH_CACHE_SIZE: {text!r} is no size. Possible: such as 500MB, 20GB or a number of bytes."
-    )
-
-
-def test_the_environment_says_where_and_how_much(monkeypatch, tmp_path):
-    for name in ("BURNISH_CACHE", "BURNISH_CACHE_SIZE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    assert cache_folder() == Path.home() / ".cache" / "burnish"
-    assert cache_bound() == DEFAULT_SIZE
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "burnish"
-    monkeypatch.setenv("BURNISH_CACHE", str(tmp_path / "here"))
-    monkeypatch.setenv("BURNISH_CACHE_SIZE", "1MB")
-    assert (FeatureCache().folder, FeatureCache().bound) == (tmp_path / "here", 10**6)
 
 
 # -- shards and look-up --------------------------------------------------------------------------------------
@@ -257,34 +221,33 @@ def test_a_format_of_another_version_is_not_read(tmp_path):
 def test_verify_finds_what_is_damaged(tmp_path):
     filled(tmp_path)
     filled(tmp_path, spec=with_option(SPEC, size=2))
-    assert cache_care.verify(tmp_path) == (2, [])
+    assert care.verify(tmp_path) == (2, [])
     [path] = shards(tmp_path)
     flip(path, places(path)["features"])
-    assert cache_care.verify(tmp_path) == (
+    assert care.verify(tmp_path) == (
         1,
-        [cache_care.Damage(path, "a damaged cache entry: its features do not match their checksum")],
+        [care.Damage(path, "a damaged cache entry: its features do not match their checksum")],
     )
-    assert cache_care.verify(tmp_path) == (1, [])
-    assert [info.damaged for info in cache_care.list_entries(tmp_path)].count(1) == 1
-    assert cache_care.verify(tmp_path / "nowhere") == (0, [])
+    assert care.verify(tmp_path) == (1, [])
+    assert [info.damaged for info in care.list_kept(tmp_path)].count(1) == 1
+    assert care.verify(tmp_path / "nowhere") == (0, [])
 
 
 # -- listing, pruning, why -----------------------------------------------------------------------------------
 
 
 def test_list(tmp_path):
-    assert cache_care.list_entries(tmp_path) == []
+    assert care.list_kept(tmp_path) == []
     filled(tmp_path, 10)
     filled(tmp_path, 4, replace(SPEC, view=1))
     used(tmp_path, SPEC, 100)
-    view, plain = cache_care.list_entries(tmp_path)
-    assert (plain.key, plain.text, plain.view, plain.items, plain.dim, plain.shards) == (
+    view, plain = care.list_kept(tmp_path)
+    assert (plain.key, plain.text, plain.view, plain.items, plain.dim) == (
         SPEC.key(),
         "fake:size=1",
         None,
         10,
         DIM,
-        1,
     )
     assert (view.view, view.items, view.in_use, view.damaged) == (1, 4, False, 0)
     assert plain.size == sum(path.stat().st_size for path in (tmp_path / "features" / SPEC.key()).iterdir())
@@ -295,7 +258,7 @@ def test_an_entry_that_lost_its_description_is_listed_and_used(tmp_path):
     data = filled(tmp_path)
     for content in ("", "[]", "{"):
         (tmp_path / "features" / SPEC.key() / "spec.json").write_text(content)
-        assert cache_care.list_entries(tmp_path)[0].text == "?"
+        assert care.list_kept(tmp_path)[0].text == "?"
         assert run(data, tmp_path)[0].encoded == 0
 
 
@@ -305,13 +268,13 @@ def test_prune_removes_what_was_used_longest_ago(tmp_path):
         filled(tmp_path, 10, spec)
     for spec, ago in zip(specs, [30, 40, 10, 20], strict=True):
         used(tmp_path, spec, ago)
-    size = cache_care.list_entries(tmp_path)[0].size
-    removed = cache_care.prune(tmp_path, max_bytes=int(size * 2.5))
+    size = care.list_kept(tmp_path)[0].size
+    removed = care.prune(tmp_path, max_bytes=int(size * 2.5))
     assert [info.key for info in removed] == [specs[1].key(), specs[0].key()]
-    assert {info.key for info in cache_care.list_entries(tmp_path)} == {specs[2].key(), specs[3].key()}
-    assert cache_care.prune(tmp_path, max_bytes=int(size * 2.5)) == []
-    assert [info.key for info in cache_care.prune(tmp_path, older_than=15)] == [specs[3].key()]
-    assert [info.key for info in cache_care.prune(tmp_path, spec=specs[2].key()[:8])] == [specs[2].key()]
+    assert {info.key for info in care.list_kept(tmp_path)} == {specs[2].key(), specs[3].key()}
+    assert care.prune(tmp_path, max_bytes=int(size * 2.5)) == []
+    assert [info.key for info in care.prune(tmp_path, older_than=15)] == [specs[3].key()]
+    assert [info.key for info in care.prune(tmp_path, key=specs[2].key()[:8])] == [specs[2].key()]
     assert list((tmp_path / "features").iterdir()) == []
 
 
@@ -320,13 +283,13 @@ def test_a_bound_is_kept_but_never_at_the_cost_of_what_is_in_use(tmp_path):
     data = filled(tmp_path, 10)
     used(tmp_path, SPEC, 100)
     run(data, tmp_path, spec=other, cache=FeatureCache(tmp_path, bound=0))
-    assert [info.key for info in cache_care.list_entries(tmp_path)] == [other.key()]
+    assert [info.key for info in care.list_kept(tmp_path)] == [other.key()]
     with FeatureCache(tmp_path, bound=0) as cache:
         kept = cache.open(other)
-        assert cache_care.prune(cache.folder, max_bytes=cache.bound) == []
-        assert cache_care.list_entries(tmp_path)[0].in_use
+        assert care.keep_bound(tmp_path, 0) == []
+        assert care.list_kept(tmp_path)[0].in_use
         assert len(kept.locate(data.ids)) == 10
-    assert [info.key for info in cache_care.prune(tmp_path, max_bytes=0)] == [other.key()]
+    assert [info.key for info in care.prune(tmp_path, max_bytes=0)] == [other.key()]
 
 
 HOLDER = """
@@ -351,16 +314,16 @@ def test_an_entry_in_use_by_another_process_stays_until_that_process_ends_howeve
     )
     with holder:
         assert holder.stdout.read(4) == b"open"
-        assert cache_care.list_entries(tmp_path)[0].in_use
-        assert cache_care.prune(tmp_path, max_bytes=0) == []
+        assert care.list_kept(tmp_path)[0].in_use
+        assert care.prune(tmp_path, max_bytes=0) == []
         holder.kill()
-    assert len(cache_care.prune(tmp_path, max_bytes=0)) == 1
+    assert len(care.prune(tmp_path, max_bytes=0)) == 1
 
 
 def test_features_outlive_the_pruning_of_their_file(tmp_path):
     data = filled(tmp_path)
     features = run(data, tmp_path)[0].features
-    cache_care.prune(tmp_path, max_bytes=0)
+    care.prune(tmp_path, max_bytes=0)
     assert np.array_equal(features, [expected(text) for text in texts_of(data)])
     assert run(data, tmp_path)[0].encoded == 10
 
@@ -373,38 +336,36 @@ def test_prune_sweeps_what_killed_processes_and_damage_left(tmp_path):
         left.parent.mkdir(exist_ok=True)
         left.write_bytes(b"left")
     os.utime(part, (1, 1))
-    assert cache_care.prune(tmp_path) == []
+    assert care.prune(tmp_path) == []
     assert sorted(item.name for item in path.parent.iterdir()) == sorted([path.name, "spec.json"])
     assert [item.name for item in (tmp_path / "features").iterdir()] == [SPEC.key()]
 
 
 def test_why(tmp_path):
     record, key = SPEC.record(), SPEC.key()
-    assert cache_care.why(tmp_path, key, record) == cache_care.Why(key, 0, "", ())
+    assert why(tmp_path, key, record) == Why(key, 0, "", ())
     near = replace(SPEC, numeric=replace(SPEC.numeric, threads=4))
     far = replace(with_option(SPEC, size=3, more=True), view=2)
     filled(tmp_path, 10, near)
     filled(tmp_path, 10, far)
-    why = cache_care.why(tmp_path, key, record)
-    assert (why.items, why.nearest) == (0, near.key())
-    assert why.differences == (cache_care.Difference("numeric.threads", 2, 4),)
-    cache_care.prune(tmp_path, spec=near.key())
-    assert {
-        item.field: (item.wanted, item.there) for item in cache_care.why(tmp_path, key, record).differences
-    } == {
+    told = why(tmp_path, key, record)
+    assert (told.items, told.nearest) == (0, near.key())
+    assert told.differences == (Difference("numeric.threads", 2, 4),)
+    care.prune(tmp_path, key=near.key())
+    assert {item.field: (item.wanted, item.there) for item in why(tmp_path, key, record).differences} == {
         "backbone.options.size": (1, 3),
         "backbone.options.more": (None, True),
         "view": (None, 2),
     }
     filled(tmp_path, 10)
-    assert cache_care.why(tmp_path, key, record).items == 10
+    assert why(tmp_path, key, record).items == 10
 
 
 def test_find_entry(tmp_path):
     filled(tmp_path)
-    assert cache_care.find_entry(tmp_path, SPEC.key()[:6]).key == SPEC.key()
+    assert care.find_kept(tmp_path, SPEC.key()[:6]).key == SPEC.key()
     with pytest.raises(CacheError, match=r"no entry begins with 'xyz'. See `burnish cache list`"):
-        cache_care.find_entry(tmp_path, "xyz")
+        care.find_kept(tmp_path, "xyz")
 
 
 def test_a_removal_that_fails_is_told_and_leaves_no_half_entry(tmp_path, monkeypatch):
@@ -415,8 +376,8 @@ def test_a_removal_that_fails_is_told_and_leaves_no_half_entry(tmp_path, monkeyp
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(MachineError, match="cannot be removed: permission denied"):
-        cache_care.prune(tmp_path, max_bytes=0)
-    assert cache_care.list_entries(tmp_path)[0].items == 10
+        care.prune(tmp_path, max_bytes=0)
+    assert care.list_kept(tmp_path)[0].items == 10
     other = with_option(SPEC, size=2)
     out, _ = run(dataset(10), tmp_path, spec=other, cache=FeatureCache(tmp_path, bound=0))
     assert out.encoded == 10
@@ -455,4 +416,4 @@ def test_a_cache_folder_that_is_a_file(tmp_path):
     with pytest.raises(MachineError, match="a part of this path is a file, not a folder"):
         run(dataset(3), path)
     with pytest.raises(MachineError, match="cannot be read: a part of this path is a file"):
-        cache_care.list_entries(path)
+        care.list_kept(path)

@@ -352,7 +352,7 @@ def test_json_lines_that_are_none(table):
         ("row 2", "the line is no JSON object: Ex"),
         ("row 3", "the line is no JSON object"),
     ]
-    with pytest.raises(DataError, match="the first line is no JSON object"):
+    with pytest.raises(DataError, match="no line is a JSON object"):
         load(table("[1]\n", "t.jsonl"))
 
 

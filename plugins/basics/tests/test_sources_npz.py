@@ -403,7 +403,7 @@ def test_damaged_files(arrays, tmp_path):
     whole = path.read_bytes()
     for raw in (b"", b"no zip", whole[:-40], whole[:200]):
         path.write_bytes(raw)
-        with pytest.raises(DataError, match=r"a\.npz: this is no whole \.npz or \.safetensors file"):
+        with pytest.raises(DataError, match=r"a\.npz: this is no whole \.npz, \.npy or \.safetensors file"):
             load(path)
     path.write_bytes(whole.replace(X.tobytes()[:8], b"\0" * 8))
     with pytest.raises(DataError, match=r"a\.npz.*: Bad CRC-32"):

@@ -17,9 +17,8 @@ from burnish.errors import FitError
 from burnish.heads.batches import batch_rows
 from burnish.heads.optimisers import schedule_factor
 from burnish.heads.sgd import SGD
-from burnish.numeric import physical_cores
 from burnish.options import ModuleConfig
-from burnish.places import ahead
+from burnish.places import ahead, reading_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,8 +71,11 @@ def prepared(
     Raises:
         burnish.errors.ItemError: an item cannot be read.
     """
-    readers = min(_MOST_READERS, physical_cores())
-    yield from ahead(lambda places: items.prepared(rows[places], draw), batches, readers)
+
+    def prepare(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], Prepared]:
+        return places, items.prepared(rows[places], draw)
+
+    return ahead(prepare, batches, min(_MOST_READERS, reading_threads()))
 
 
 def train_module(

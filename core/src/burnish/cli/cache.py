@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,12 +17,13 @@ from burnish.cli.text import echo, echo_json, table
 from burnish.config import say_value
 from burnish.errors import ConfigError, one_line
 from burnish.manager import Manager, get_manager
+from burnish.places import cache_bound, cache_folder, parse_size
 from burnish.plan import Plan, Row
 
 if TYPE_CHECKING:
-    from burnish.engine.answers.care import AnswersInfo
     from burnish.engine.features.cache import FeatureSpec
-    from burnish.engine.features.care import EntryInfo, Why
+    from burnish.engine.features.care import Why
+    from burnish.engine.kept import Kept
 
 _SHORT: Final = 12
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -33,8 +34,8 @@ _MODALITIES: Final = ("image", "text", "features")
 def command() -> None:
     """Look after cached features, and the answers of language models.
 
-    They lie in $BURNISH_CACHE (else ~/.cache/burnish), at most $BURNISH_CACHE_SIZE of features (else 20GB).
-    Answers, which may have cost money, go only when asked to.
+    They lie in $BURNISH_CACHE (else ~/.cache/burnish, on macOS ~/Library/Caches/burnish), at most
+    $BURNISH_CACHE_SIZE of features (else 20GB). Answers, which may have cost money, go only when asked to.
     """
 
 
@@ -42,22 +43,16 @@ def command() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List what is cached, the last used first."""
-    from burnish.engine.answers.care import list_answers
-    from burnish.engine.features.care import list_entries
-    from burnish.places import cache_bound, cache_folder
+    from burnish.engine.care import list_kept
 
-    entries, total, answers = list_entries(cache_folder()), cache_bound(), list_answers(cache_folder())
+    folder, bound, entries = cache_folder(), cache_bound(), list_kept(cache_folder())
     if as_json:
-        found = {"answers": [asdict(info) for info in answers], "entries": [asdict(info) for info in entries]}
-        echo_json({"folder": str(cache_folder()), "bound": total} | found)
+        echo_json({"folder": str(folder), "bound": bound, "entries": [asdict(entry) for entry in entries]})
         return
-    held = sum(info.size for info in entries)
-    click.echo(
-        f"{cache_folder()}: {_count(len(entries), 'entry', 'entries')}, {_size(held)} of at most"
-        f" {_size(total)}"
-    )
+    features = [entry for entry in entries if entry.kind == "features"]
+    held = _size(sum(entry.size for entry in features))
+    click.echo(f"{folder}: {_count(len(features), 'entry', 'entries')}, {held} of at most {_size(bound)}")
     echo(_listing(entries))
-    echo(_answers_listing(answers))
 
 
 @command.command()
@@ -68,12 +63,9 @@ def verify(ctx: click.Context, as_json: bool) -> None:
 
     What is damaged is set aside, and made again when it is needed.
     """
-    from burnish.engine.answers.care import verify_answers
-    from burnish.engine.features.care import verify as verify_all
-    from burnish.places import cache_folder
+    from burnish.engine.care import verify as verify_all
 
-    (shards, damaged), (files, broken) = verify_all(cache_folder()), verify_answers(cache_folder())
-    whole, damaged = shards + files, damaged + broken
+    whole, damaged = verify_all(cache_folder())
     if as_json:
         echo_json(
             {"whole": whole, "damaged": [{"file": str(item.path), "reason": item.reason} for item in damaged]}
@@ -102,29 +94,25 @@ def prune(
 
     Features that a running process uses stay. Answers are removed by --older-than, --entry and --all alone.
     """
-    from burnish.engine.answers.care import list_answers, prune_answers
-    from burnish.engine.features.care import find_entry
-    from burnish.engine.features.care import prune as prune_entries
-    from burnish.places import cache_bound, cache_folder, parse_size
+    from burnish.engine.care import find_kept
+    from burnish.engine.care import prune as prune_entries
 
-    if entry and not any(info.key.startswith(entry) for info in list_answers(cache_folder())):
-        find_entry(cache_folder(), entry)
-    bound = 0 if everything else parse_size(max_size, "--max-size") if max_size else None
-    if bound is None and not (older_than or entry):
+    folder = cache_folder()
+    if entry:
+        find_kept(folder, entry)
+    bound = parse_size(max_size, "--max-size") if max_size else None
+    if bound is None and not (older_than or entry or everything):
         bound = cache_bound()
     age = None if older_than is None else _age(older_than)
-    removed = prune_entries(cache_folder(), max_bytes=bound, spec=entry or "", older_than=age)
-    answers = prune_answers(cache_folder(), everything=everything, key=entry or "", older_than=age)
+    removed = prune_entries(folder, max_bytes=bound, key=entry or "", older_than=age, everything=everything)
     if as_json:
-        echo_json(
-            {"removed": [asdict(info) for info in removed], "answers": [asdict(info) for info in answers]}
-        )
+        echo_json({"removed": [asdict(kept) for kept in removed]})
         return
-    freed = _size(sum(info.size for info in removed) + sum(info.size for info in answers))
-    kept = f" and {_count(len(answers), 'file', 'files')} of answers" if answers else ""
-    click.echo(f"{cache_folder()}: {_count(len(removed), 'entry', 'entries')}{kept} removed, {freed} freed")
+    freed, answers = _size(sum(kept.size for kept in removed)), sum(k.kind == "answers" for k in removed)
+    more = f" and {_count(answers, 'file', 'files')} of answers" if answers else ""
+    count = _count(len(removed) - answers, "entry", "entries")
+    click.echo(f"{folder}: {count}{more} removed, {freed} freed")
     echo(_listing(removed))
-    echo(_answers_listing(answers))
 
 
 @command.command()
@@ -197,42 +185,39 @@ def _value(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def _listing(entries: list[EntryInfo]) -> Iterator[str]:
-    if not entries:
-        return
-    head = ("entry", "backbone", "view", "items", "width", "size", "used", "")
-    rows = [
+def _listing(entries: Sequence[Kept]) -> Iterator[str]:
+    """Return a table of features and one of answers; none of what is not there."""
+    now = time.time()
+    features = [
         (
-            info.key[:_SHORT],
-            one_line(info.text),
-            "-" if info.view is None else str(info.view),
-            str(info.items),
-            str(info.dim),
-            _size(info.size),
-            _ago(time.time() - info.used),
-            ", ".join(["in use"] * info.in_use + [f"{info.damaged} damaged"] * bool(info.damaged)),
+            kept.key[:_SHORT],
+            one_line(kept.text),
+            "-" if kept.view is None else str(kept.view),
+            str(kept.items),
+            str(kept.dim),
+            _size(kept.size),
+            _ago(now - kept.used),
+            ", ".join(["in use"] * kept.in_use + [f"{kept.damaged} damaged"] * bool(kept.damaged)),
         )
-        for info in entries
+        for kept in entries
+        if kept.kind == "features"
     ]
-    yield from table([head, *rows])
-
-
-def _answers_listing(answers: list[AnswersInfo]) -> Iterator[str]:
-    if not answers:
-        return
-    now, head = time.time(), ("answers", "model", "number", "size", "used", "")
-    rows = [
+    answers = [
         (
-            info.key[:_SHORT],
-            one_line(info.text or "?"),
-            f"{info.answers:,}",
-            _size(info.size),
-            _ago(now - info.used),
-            "damaged" * info.damaged,
+            kept.key[:_SHORT],
+            one_line(kept.text or "?"),
+            f"{kept.items:,}",
+            _size(kept.size),
+            _ago(now - kept.used),
+            "damaged" * kept.damaged,
         )
-        for info in answers
+        for kept in entries
+        if kept.kind == "answers"
     ]
-    yield from table([head, *rows])
+    if features:
+        yield from table([("entry", "backbone", "view", "items", "width", "size", "used", ""), *features])
+    if answers:
+        yield from table([("answers", "model", "number", "size", "used", ""), *answers])
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -19,17 +19,24 @@ from burnish.cli.text import echo, echo_json
 from burnish.errors import BurnishError, one_line
 from burnish.installed import metadata
 from burnish.manager import ENVIRONMENT, Manager, get_manager
-from burnish.numeric import cpu_flags, detect, gpu_capability, physical_cores
-from burnish.places import cache_folder, logical_cores
+from burnish.numeric import cpu_flags, detect, gpu_capability
+from burnish.places import (
+    FOLDER_VARIABLE,
+    SIZE_VARIABLE,
+    THREADS_VARIABLE,
+    cache_folder,
+    logical_cores,
+    physical_cores,
+)
 
 _NEEDED: Final = ("torch", "numpy", "scipy", "safetensors", "pillow", "matplotlib", "jinja2", "rich")
 _OPTIONAL: Final = ("scikit-learn", "pyarrow")
 _FLAGS: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _VARIABLES: Final = (
     ENVIRONMENT,
-    "BURNISH_CACHE",
-    "BURNISH_CACHE_SIZE",
-    "OMP_NUM_THREADS",
+    FOLDER_VARIABLE,
+    SIZE_VARIABLE,
+    THREADS_VARIABLE,
     "MKL_NUM_THREADS",
     "CUDA_VISIBLE_DEVICES",
 )
@@ -119,12 +126,11 @@ def _plugins(manager: Manager, problems: list[str]) -> dict[str, Any]:
 
 
 def _processor() -> dict[str, Any]:
-    logical = logical_cores()
     flags = cpu_flags()
     return {
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": physical_cores(),
-        "logical_cores": logical,
+        "logical_cores": logical_cores(),
         "flags": [name for name in _FLAGS if name in flags],
     }
 

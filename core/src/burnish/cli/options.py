@@ -38,7 +38,12 @@ workers_option = click.option(
     "--workers",
     type=click.IntRange(0, 4096),
     default=0,
-    help="Threads that read and decode; 0 for one a core.",
+    help="Threads that read and decode; 0 for one a logical core.",
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(0, 4096),
+    help="Threads of computation; changes last bits [default: OMP_NUM_THREADS, else the physical cores].",
 )
 offline_option = click.option("--offline", is_flag=True, help="Ask no hub for anything.")
 limit_option = click.option(
@@ -69,11 +74,7 @@ settings_option = click.option(
 def device_option(command: CommandT) -> CommandT:
     """Add what decides the numeric mode: ``--device``, ``--numeric`` and ``--threads``."""
     for option in (
-        click.option(
-            "--threads",
-            type=click.IntRange(0, 4096),
-            help="Threads of computation; changes last bits [default: physical cores].",
-        ),
+        threads_option,
         click.option(
             "--numeric",
             type=click.Choice(["auto", "fp32", "bf16"]),

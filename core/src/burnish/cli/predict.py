@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import burnish
-from burnish.cli.options import offline_option, workers_option
+from burnish.cli.options import offline_option, threads_option, workers_option
 from burnish.errors import DataError, ItemError, RecipeError
 
 if TYPE_CHECKING:
@@ -66,22 +66,26 @@ _STDOUT = "-"
     show_default=True,
     help="Where to compute.",
 )
+@threads_option
 @workers_option
 @offline_option
 def command(model: Path, data: str, out: str, form: Format | None, **values: Any) -> None:
     """Predict new inputs with a saved predictor, a folder under predictors/ of a study.
 
-    DATA is a folder of images, a text file with a text a line, a .csv, .tsv or .jsonl table, a .npy or .npz
-    file, or a data source such as digits. The answers come in the order of the inputs; a file is written
-    whole or not at all.
+    DATA is what run reads, without its labels: a folder, a table, a file of arrays, or a data source such as
+    digits; also an image, or a text file with a text a line. The answers come in the order of the inputs; a
+    file is written whole or not at all.
     """
     from burnish.engine.predict.new_items import new_items
     from burnish.files import write_atomic
     from burnish.manager import get_manager
+    from burnish.numeric import detect, use_threads
     from burnish.report.predictions import Layout, written
 
     target = None if out == _STDOUT else _target(out, data)
-    loaded = burnish.load(model, device=values["device"], offline=values["offline"])
+    numeric = detect(device=values["device"], threads=values["threads"] or 0)
+    loaded = burnish.load(model, device=numeric.device, offline=values["offline"])
+    use_threads(numeric.threads)
     skip = values["on_bad_input"] == "skip"
     layout = Layout(form or _by_ending(target), values["top"], values["min_confidence"], skip)
     items = new_items(data, loaded.modality, get_manager(), column=values["column"])

@@ -9,6 +9,7 @@ from burnish.contracts.language import Decoding, Generates, ScoresText
 from burnish.contracts.loss import Loss, LossInput, LossValue, Targets
 from burnish.contracts.noise import Assessment, Assessor, Corruption, CorruptionInput, Corruptor, Evidence
 from burnish.contracts.scores import Scores
+from burnish.contracts.source import GivesItems, NewItem
 from burnish.contracts.study import StudyMeasures, StudyRow, Summary
 from burnish.contracts.towers import (
     Attachable,
@@ -39,6 +40,7 @@ __all__ = [
     "Evaluator",
     "Evidence",
     "Generates",
+    "GivesItems",
     "HasTextTower",
     "Loss",
     "LossInput",
@@ -46,6 +48,7 @@ __all__ = [
     "Maps",
     "Measure",
     "Measures",
+    "NewItem",
     "Outcome",
     "Predictor",
     "Prepared",

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from burnish import places
 from burnish.data import ROLES, Dataset, Finding, Labels, MultiLabels, role_of
 from burnish.data.checks import class_counts, structure, trainable
 from burnish.data.images import decode_rgb
 from burnish.errors import BurnishError
+from burnish.places import reading_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def check(dataset: Dataset, progress: Progress | None = None, workers: int = 0) 
     Args:
         dataset: the data set as its source gives it.
         progress: called with (items done, items in all).
-        workers: threads that read and decode; 0 for one per core.
+        workers: threads that read and decode (`burnish.places.reading_threads`).
     """
     content = _Content.read(dataset, progress, workers)
     usable = dataset.without(sorted(content.unreadable)) if content.unreadable else dataset
@@ -151,7 +151,7 @@ class _Content:
     def read(cls, dataset: Dataset, progress: Progress | None, workers: int) -> _Content:
         content = cls(dataset)
         in_source_order = np.argsort(dataset.rows)
-        with ThreadPoolExecutor(places.workers(workers)) as pool:
+        with ThreadPoolExecutor(reading_threads(workers)) as pool:
             for start in range(0, len(dataset), _CHUNK):
                 positions = in_source_order[start : start + _CHUNK]
                 content.add(positions, pool.map(content.look, positions.tolist()))

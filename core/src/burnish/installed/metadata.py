@@ -1,7 +1,7 @@
-"""What is installed: the one place that reads distribution metadata.
+"""What is installed: the one place that reads distribution metadata, with `importlib_metadata`.
 
-`importlib_metadata` is used, which gets what is new in reading metadata on every Python; mixing it with the
-standard library's would give objects of different classes, so nothing else imports either.
+Nothing else in burnish imports it or the standard library's twin, for mixing the two gives objects of
+different classes.
 """
 
 from __future__ import annotations

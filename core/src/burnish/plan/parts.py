@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from burnish.config import describe, expand, make_config, part_text, paths, running, to_options
 from burnish.descriptors import Tuner
@@ -16,6 +16,8 @@ from burnish.manager import Component, Manager
 from burnish.notation.part_text import Use, read_use, set_option
 from burnish.plan.model import Part, Row
 from burnish.recipe import PARTS, Override, Recipe, axis, empty_list, make_recipe
+
+FoundT = TypeVar("FoundT")
 
 NO_PART = "none"
 """What stands in a recipe for no noise and no assessor."""
@@ -155,6 +157,11 @@ class Resolver:
         return []
 
     def _value(self, key: str, item: Any, where: str) -> Iterator[ResolvedPart]:
+        for component, config, named in self._configs(key, item, where):
+            yield self._resolved(key, component, config, named)
+
+    def _configs(self, key: str, item: Any, where: str) -> Iterator[tuple[Component, Any, str]]:
+        """Yield a component with each config that an item stands for, and what errors call it."""
         base = self.recipe.base_of(key)
         use = (
             guess_source(item, base, self.manager, where) if key == "data" and isinstance(item, str) else None
@@ -166,7 +173,7 @@ class Resolver:
         named = f"{where}, {self.manager.text(component)}" if where else self.manager.text(component)
         for combination in expand(cls, options, named):
             config = make_config(cls, combination, where=named, base=base)
-            yield self._resolved(key, component, config, named)
+            yield component, config, named
 
     def _resolved(self, key: str, component: Component, config: Any, where: str) -> ResolvedPart:
         part = Part(
@@ -348,7 +355,26 @@ def read_part(
             several parts.
     """
     resolver = Resolver(make_recipe({}, base=base), manager)
-    found = list(resolver._value(key, value, where))
+    return _only(list(resolver._value(key, value, where)), value, where)
+
+
+def read_source(value: str, manager: Manager, *, where: str = "") -> Any:
+    """Return the data source, made, that a path or notation stands for; nothing of its data is hashed.
+
+    Args:
+        value: a path, or ``name:key=value,...``.
+        manager: finds components.
+        where: as in `read_part`.
+
+    Raises:
+        BurnishError: as `read_part`.
+    """
+    found = list(Resolver(make_recipe({}), manager)._configs("data", value, where))
+    component, config, _ = _only(found, value, where)
+    return manager.resolve(component, component.descriptor.target)(config)
+
+
+def _only(found: Sequence[FoundT], value: Any, where: str) -> FoundT:
     if len(found) != 1:
         raise RecipeError(
             f"{value!r} means {len(found)} parts, and one is needed",

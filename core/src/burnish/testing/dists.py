@@ -1,4 +1,4 @@
-"""Fake installed distributions, for tests of discovery: no pip, no network, the real `importlib.metadata`."""
+"""Fake installed distributions, for tests of discovery: no pip, no network, real `importlib_metadata`."""
 
 from __future__ import annotations
 

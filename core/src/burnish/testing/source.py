@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from burnish.config import to_options
+from burnish.contracts import GivesItems
 from burnish.data import Dataset, Labels, canonical_order, content_id
+from burnish.errors import DataError
 from burnish.testing.checks import expect, global_randomness_untouched
 from burnish.testing.contract import PluginContract
 from burnish.testing.probe import ask
@@ -126,16 +129,29 @@ class SourceContract(PluginContract):
                 f"item {position} is another one the second time it is read",
             )
 
+    def test_items_without_labels_are_those_of_the_data_set(self, tmp_path: Path) -> None:
+        """A source with `items` gives the payloads that `load` gives, named, and refuses another modality."""
+        dataset, source = self.loaded(tmp_path), self.make(tmp_path)
+        if not isinstance(source, GivesItems):
+            return
+        ids = {row.tobytes() for row in dataset.ids}
+        for item in islice(source.items(dataset.modality), self.readable):
+            expect(bool(item.name), "an item has no name")
+            follows = content_id(dataset.modality, _raw(dataset.modality, item.read())) in ids
+            expect(follows, f"items gives {item.name!r}, and load gives no item of its content")
+        other = next(name for name in _TYPES if name != dataset.modality)
+        try:
+            given = len(list(islice(source.items(other), 1)))
+        except DataError:
+            return
+        expect(not given, f"items gives something of modality {other}, and the data is {dataset.modality}")
+
     def test_ids_follow_from_content(self, tmp_path: Path) -> None:
         """An item's id is `burnish.data.content_id` of what is read (of an image array: of its bytes)."""
         dataset = self.loaded(tmp_path)
         for position in self._some(dataset):
             payload = dataset.read(position)
-            raw = (
-                payload.tobytes()
-                if dataset.modality == "image" and isinstance(payload, np.ndarray)
-                else payload
-            )
+            raw = _raw(dataset.modality, payload)
             follows = content_id(dataset.modality, raw) == dataset.ids[position].tobytes()
             expect(follows, f"the id of item {position} is not content_id(modality, payload)")
 
@@ -226,6 +242,11 @@ class SourceContract(PluginContract):
             self.key,
             json.dumps([to_options(self.config(folder))]),
         )
+
+
+def _raw(modality: str, payload: Any) -> Any:
+    """Return what a payload's content id is made from."""
+    return payload.tobytes() if modality == "image" and isinstance(payload, np.ndarray) else payload
 
 
 def _same(one: Any, other: Any) -> bool:

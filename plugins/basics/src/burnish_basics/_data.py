@@ -156,7 +156,7 @@ class CsvConfig:
 class NpzConfig:
     """Options of the source `npz`."""
 
-    path: Path = field(metadata={"help": ".npz or .safetensors file"})
+    path: Path = field(metadata={"help": ".npz, .npy or .safetensors file"})
     x: str = field(
         default="",
         metadata={
@@ -237,7 +237,7 @@ SOURCES: tuple[burnish.Source, ...] = (
     ),
     burnish.Source(
         name="npz",
-        summary="Arrays in a .npz or .safetensors file: images, image files as bytes, or features",
+        summary="Arrays in a .npz, .npy or .safetensors file: images, image files as bytes, or features",
         target="burnish_basics.sources.arrays:Npz",
         config=NpzConfig,
         guess="burnish_basics.sources._light:npz_guess",

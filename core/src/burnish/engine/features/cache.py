@@ -9,7 +9,7 @@ What is made of given features (modality ``"features"``) is not kept: they are i
 reading them costs no more.
 
 Several processes may use and fill one cache: readers hold a shared lock on the spec,
-`burnish.engine.features.care.prune` takes an exclusive one; whatever two processes write twice is equal.
+`burnish.engine.care.prune` takes an exclusive one; whatever two processes write twice is equal.
 """
 
 from __future__ import annotations

@@ -1,14 +1,10 @@
-"""Looking after the feature cache.
-
-What it holds, whether it is whole, what to remove, and why something is not there.
-"""
+"""Looking after cached features: what `burnish.engine.care` asks of them, and why some are not there."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,44 +13,20 @@ from typing import Any, Final
 
 from burnish.engine.features.cache import DAMAGED, SPEC_FILE, read_spec, set_aside, spec_lock
 from burnish.engine.features.shards import SUFFIX, open_shard, read_header
+from burnish.engine.kept import Damage, Kept
 from burnish.errors import CacheError
 from burnish.files import PART, remove_leftovers, translate_os_errors
 
 _REMOVED: Final = "removed-"
 
 
-@dataclass(frozen=True)
-class EntryInfo:
-    """What lies under one spec.
+def entries(folder: Path) -> Iterator[Kept]:
+    """Yield what the cache in a folder holds, a spec each. Reads headers only.
 
-    Attributes:
-        key: the spec's key.
-        text: the backbone as a person would write it.
-        view: None for the evaluation view, else the number of the fixed view.
-        items: items encoded.
-        dim: width of the features, 0 where nothing is there.
-        shards: files.
-        size: bytes on disk, also of damaged and left-over files.
-        used: when it was last used, seconds since 1970.
-        in_use: whether a process uses it now.
-        damaged: files that were set aside or have a damaged header.
+    Raises:
+        MachineError: the folder cannot be read.
     """
-
-    key: str
-    text: str
-    view: int | None
-    items: int
-    dim: int
-    shards: int
-    size: int
-    used: float
-    in_use: bool
-    damaged: int
-
-
-def list_entries(folder: Path) -> list[EntryInfo]:
-    """Return what the cache in a folder holds, the last used first. Reads headers only."""
-    return sorted((_info(folder, entry) for entry in _entries(folder)), key=lambda info: -info.used)
+    return (_kept(folder, entry) for entry in _entries(folder))
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -72,7 +44,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
             return []
 
 
-def _info(folder: Path, entry: Path) -> EntryInfo:
+def _kept(folder: Path, entry: Path) -> Kept:
     said = read_spec(entry)
     spec = said.get("spec") or {}
     files = list(_files(entry))
@@ -88,13 +60,13 @@ def _info(folder: Path, entry: Path) -> EntryInfo:
     used = max((stat.st_mtime for path, stat in files if path.name == SPEC_FILE), default=0.0)
     with spec_lock(folder, entry.name, exclusive=True) as free:
         in_use = not free
-    return EntryInfo(
+    return Kept(
+        kind="features",
         key=entry.name,
         text=str(said.get("text", "?")),
         view=spec.get("view"),
         items=sum(header.count for header in headers),
         dim=headers[0].dim if headers else 0,
-        shards=len(headers),
         size=sum(stat.st_size for _, stat in files),
         used=used,
         in_use=in_use,
@@ -109,27 +81,8 @@ def _files(entry: Path) -> Iterator[tuple[Path, os.stat_result]]:
                 yield Path(item.path), item.stat()
 
 
-@dataclass(frozen=True)
-class Damage:
-    """A damaged file.
-
-    Attributes:
-        path: the file as it was called.
-        reason: what is wrong with it.
-    """
-
-    path: Path
-    reason: str
-
-
 def verify(folder: Path) -> tuple[int, list[Damage]]:
-    """Read every shard and compare checksums.
-
-    A damaged one is set aside, so that its items are encoded again.
-
-    Returns:
-        How many shards are whole, and what is damaged.
-    """
+    """Read every shard, compare checksums, and set damaged ones aside (`burnish.engine.care.verify`)."""
     whole, found = 0, []
     for entry in _entries(folder):
         for path, _ in _files(entry):
@@ -150,42 +103,14 @@ def verify(folder: Path) -> tuple[int, list[Damage]]:
     return whole, found
 
 
-def prune(
-    folder: Path, *, max_bytes: int | None = None, spec: str = "", older_than: float | None = None
-) -> list[EntryInfo]:
-    """Remove entries that no running process uses.
-
-    With no condition only what killed processes and damage left behind is removed.
-
-    Args:
-        folder: the cache's folder.
-        max_bytes: remove the entries least recently used until the cache holds at most this.
-        spec: beginning of the keys of entries to remove.
-        older_than: remove entries not used for this many seconds.
-
-    Returns:
-        What was removed.
+def remove(folder: Path, kept: Kept) -> bool:
+    """Remove features unless a running process uses them, and return whether they are gone.
 
     Raises:
         MachineError: something cannot be removed.
     """
-    _sweep(folder)
-    entries = sorted(list_entries(folder), key=lambda info: info.used)
-    total = sum(info.size for info in entries)
-    removed = []
-    for info in entries:
-        named = bool(spec) and info.key.startswith(spec)
-        old = older_than is not None and time.time() - info.used > older_than
-        over = max_bytes is not None and total > max_bytes
-        if (named or old or over) and _remove(folder, info.key):
-            removed.append(info)
-            total -= info.size
-    return removed
-
-
-def _remove(folder: Path, key: str) -> bool:
-    entry = folder / "features" / key
-    with spec_lock(folder, key, exclusive=True) as free:
+    entry = folder / "features" / kept.key
+    with spec_lock(folder, kept.key, exclusive=True) as free:
         if not free:
             return False
         # First out of the way in one step, so that a kill leaves no half entry.
@@ -196,7 +121,12 @@ def _remove(folder: Path, key: str) -> bool:
     return True
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> list[Kept]:
+    """Remove what killed processes and damage left behind; no entry is among it.
+
+    Raises:
+        MachineError: something cannot be removed.
+    """
     features = folder / "features"
     for gone in features.glob(f"{_REMOVED}*"):
         shutil.rmtree(gone, ignore_errors=True)  # another process may be removing it
@@ -208,6 +138,7 @@ def _sweep(folder: Path) -> None:
             if name.endswith(DAMAGED):
                 with translate_os_errors(entry / name, "removed"):
                     (entry / name).unlink(missing_ok=True)
+    return []
 
 
 @dataclass(frozen=True)
@@ -254,26 +185,13 @@ def why(folder: Path, key: str, record: Mapping[str, Any]) -> Why:
     items, best = 0, ("", tuple[Difference, ...]())
     for entry in _entries(folder):
         if entry.name == key:
-            items = _info(folder, entry).items
+            items = _kept(folder, entry).items
             continue
         there = _flat(read_spec(entry).get("spec") or {})
         names = [name for name in dict.fromkeys([*wanted, *there]) if wanted.get(name) != there.get(name)]
         if there and (not best[0] or len(names) < len(best[1])):
             best = entry.name, tuple(Difference(name, wanted.get(name), there.get(name)) for name in names)
     return Why(key, items, *best)
-
-
-def find_entry(folder: Path, prefix: str) -> EntryInfo:
-    """Return the one entry whose key begins so.
-
-    Raises:
-        CacheError: there is none, or there are several.
-    """
-    found = [entry for entry in _entries(folder) if entry.name.startswith(prefix)]
-    if len(found) != 1:
-        many = f"{len(found)} entries begin with {prefix!r}" if found else f"no entry begins with {prefix!r}"
-        raise CacheError(many, where=str(folder), todo="See `burnish cache list`")
-    return _info(folder, found[0])
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from burnish import places
 from burnish.contracts.backbone import Encodes, Prepared, View
 from burnish.data.dataset import Dataset, Item
 from burnish.engine.features.cache import FeatureSpec
 from burnish.errors import DataError, ItemError, MachineError, PluginError
+from burnish.places import ahead, reading_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,13 +59,13 @@ class Preparer:
         dataset: the items.
         backbone: prepares them.
         spec: view and grid.
-        workers: threads; 0 for one a processor.
+        workers: threads (`burnish.places.reading_threads`).
     """
 
     def __init__(self, dataset: Dataset, backbone: Encodes, spec: FeatureSpec, workers: int) -> None:
         self._dataset, self._backbone, self._spec = dataset, backbone, spec
         self._view, self._grid = View(spec.view), spec.numeric.grid
-        self._workers = places.workers(workers)
+        self._workers = reading_threads(workers)
         self.ahead = self._workers + 1
         """Cells that may be prepared and waiting; lowered where memory is short."""
 
@@ -80,40 +78,22 @@ class Preparer:
         Raises:
             MachineError: out of memory with one cell.
         """
-        waiting: deque[tuple[NDArray[np.int64], Future[Cell]]] = deque()
-        rest = iter(cells)
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="burnish-prepare")
-        try:
+        done = 0
+        with closing(ahead(self.prepare, cells, self._workers, lambda: self.ahead)) as made:
             while True:
-                waiting.extend(
-                    (cell, pool.submit(self.prepare, cell))
-                    for cell in islice(rest, max(0, self.ahead - len(waiting)))
-                )
-                if not waiting:
-                    return
-                positions, future = waiting.popleft()
                 try:
-                    cell = future.result()
-                except MemoryError:
-                    cell = self._prepare_alone(positions, [future for _, future in waiting])
+                    cell = next(made, None)
+                except MemoryError as error:
+                    raise MachineError(
+                        f"out of memory while preparing {len(cells[done])} items",
+                        where=self._dataset.origin(int(cells[done][0])),
+                        todo="Close other programs",
+                    ) from error
+                if cell is None:
+                    return
                 self.ahead = min(self.ahead, max(1, AHEAD_BYTES // max(1, _size(cell.inputs))))
+                done += 1
                 yield cell
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-    def _prepare_alone(self, positions: NDArray[np.int64], others: list[Future[Cell]]) -> Cell:
-        """Prepare a cell once more when nothing else is being prepared."""
-        self.ahead = 1
-        for future in others:
-            future.exception()  # waits; what went wrong is told when its turn comes
-        try:
-            return self.prepare(positions)
-        except MemoryError as error:
-            raise MachineError(
-                f"out of memory while preparing {len(positions)} items",
-                where=self._dataset.origin(int(positions[0])),
-                todo="Close other programs",
-            ) from error
 
     def prepare(self, positions: NDArray[np.int64]) -> Cell:
         """Read and prepare one cell."""

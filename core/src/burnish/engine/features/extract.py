@@ -23,8 +23,8 @@ import numpy as np
 
 from burnish.contracts.backbone import Encodes
 from burnish.data.dataset import Dataset
+from burnish.engine.care import keep_bound
 from burnish.engine.features.cache import Entry, FeatureCache, FeatureSpec
-from burnish.engine.features.care import prune
 from burnish.engine.features.cells import Bad, Preparer
 from burnish.engine.features.lanes import Encoded, Lanes
 from burnish.engine.features.uncached import Uncached
@@ -47,7 +47,7 @@ class ExtractRun:
     """How to extract: nothing here changes a feature.
 
     Attributes:
-        workers: threads that read and prepare; 0 for one per core.
+        workers: threads that read and prepare (`burnish.places.reading_threads`).
         on_bad_input: an unreadable item ends the run, or is set aside and listed.
         progress: called with (items done, items to do) after every cell; not called where nothing is missing.
     """
@@ -152,7 +152,7 @@ def _known_bad(
 
 def _enforce_bound(cache: FeatureCache, entry: Entry) -> None:
     try:
-        prune(cache.folder, max_bytes=cache.bound)
+        keep_bound(cache.folder, cache.bound)
     except MachineError as error:  # such as another user's entries: no reason to lose what was made here
         entry.warnings.append(f"the cache is larger than its bound: {error}")
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from burnish import places
 from burnish.contracts.backbone import Encodes, Prepared, Runtime, View
 from burnish.contracts.scores import Scores
+from burnish.contracts.source import NewItem
 from burnish.contracts.tuner import Adapted, Prompted
 from burnish.data import Classes, Dataset, Item, content_id, stack_ids
 from burnish.data.images import rgb_of
 from burnish.engine.answers.answers import ask, item_seeds
 from burnish.engine.parts import make
-from burnish.engine.predict.new_items import NewItem, items_of
+from burnish.engine.predict.new_items import items_of
 from burnish.errors import DataError, ItemError
-from burnish.places import ahead
+from burnish.places import ahead, reading_threads
 from burnish.plan import Numeric, Part
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class LoadedPredictor:
         Args:
             items: what to score.
             skip_bad: leave items that cannot be read without scores, and say why, instead of raising.
-            workers: threads that read and decode; 0 for one a core.
+            workers: threads that read and decode (`burnish.places.reading_threads`).
 
         Raises:
             ItemError: an item cannot be read.
@@ -148,8 +148,7 @@ class LoadedPredictor:
                 else backbone
             )
         count = 0
-        chunks = _chunks(items, self.numeric.grid)
-        for _, cell in ahead(self._prepare, chunks, places.workers(workers)):
+        for cell in ahead(self._prepare, _chunks(items, self.numeric.grid), reading_threads(workers)):
             if isinstance(self.predictor, Prompted):
                 cell = self._asked(cell, self.predictor)
             if cell.bad and not skip_bad:

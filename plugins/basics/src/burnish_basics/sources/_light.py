@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,14 @@ from burnish_basics.sources._names import NONE
 from burnish_basics.sources._npy import headers
 from burnish_basics.sources._roles import Roles, roles_of
 from burnish_basics.sources._rows import PARQUET, TABLES, columns_of, header_of, rows_of
-from burnish_basics.sources._walk import IMAGE_ENDINGS, TEXT_ENDINGS, Listing, is_hidden, list_items
+from burnish_basics.sources._walk import (
+    IMAGE_ENDINGS,
+    TEXT_ENDINGS,
+    Listing,
+    is_hidden,
+    list_files,
+    list_items,
+)
 
 IMAGE_IDS = b"image\0"
 """Prefix with which hashes of files are content ids of images, so that each file is hashed once."""
@@ -29,17 +37,24 @@ _LOOKED_AT = 10_000
 
 def folder_listing(config: FolderConfig) -> Listing:
     """Return the items of the folder that a config names."""
-    usual = IMAGE_ENDINGS if config.modality == "image" else TEXT_ENDINGS
-    given = frozenset(
-        ending.lower() if ending.startswith(".") else f".{ending.lower()}" for ending in config.endings
-    )
     return list_items(
         config.path.expanduser(),
-        endings=given or usual,
+        endings=_endings(config),
         splits=config.splits,
         nested=config.nested,
         unknown=config.unknown,
     )
+
+
+def folder_files(config: FolderConfig) -> list[str]:
+    """Return the paths of all files in the folder and below that could be items, whatever their class."""
+    return list_files(config.path.expanduser(), _endings(config))
+
+
+def _endings(config: FolderConfig) -> frozenset[str]:
+    usual = IMAGE_ENDINGS if config.modality == "image" else TEXT_ENDINGS
+    given = (ending.lower() for ending in config.endings)
+    return frozenset(ending if ending.startswith(".") else f".{ending}" for ending in given) or usual
 
 
 def folder_fingerprint(config: FolderConfig) -> str:
@@ -181,6 +196,18 @@ def npz_roles(config: NpzConfig) -> Roles:
     return roles_of(config, arrays, {**arrays, **other})
 
 
+def npz_item_roles(config: NpzConfig, column: str) -> Roles:
+    """Return which arrays hold items, where nobody asks for labels.
+
+    Args:
+        config: the options.
+        column: the array of all items, instead of those of the options.
+    """
+    alone = replace(config, x=column, x_test=NONE, offsets_test="") if column else config
+    arrays = headers(config.path.expanduser())
+    return roles_of(replace(alone, y=NONE, y_test=""), arrays, {}, labelled=False)
+
+
 def npz_provides(config: NpzConfig) -> set[str]:
     """Return what the arrays hold."""
     roles = npz_roles(config)
@@ -192,7 +219,8 @@ def npz_guess(path: str | Path) -> dict[str, Any] | None:
     """Return options for a file of arrays."""
     return (
         {"path": str(path)}
-        if Path(path).suffix.lower() in {".npz", ".safetensors"} and not Path(path).expanduser().is_dir()
+        if Path(path).suffix.lower() in {".npz", ".npy", ".safetensors"}
+        and not Path(path).expanduser().is_dir()
         else None
     )
 

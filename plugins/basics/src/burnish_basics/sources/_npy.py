@@ -1,4 +1,4 @@
-"""What arrays a .npz or .safetensors file holds, from its headers alone. Light."""
+"""What arrays a .npz, .npy or .safetensors file holds, from its headers alone. Light."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from burnish.errors import DataError
+
+LONE: Final = "x"
+"""What the array of a .npy file, which has no name, is called."""
 
 _MAGIC: Final = b"\x93NUMPY"
 _LONGEST_HEADER: Final = 1 << 20
@@ -63,10 +66,11 @@ def headers(path: Path) -> dict[str, Header]:
     """Return every array's header by name.
 
     Raises:
-        DataError: the file is missing, damaged or no .npz or .safetensors file.
+        DataError: the file is missing, damaged or none of these.
     """
+    read = {".safetensors": _safetensors, ".npy": _lone}.get(path.suffix.lower(), _npz)
     try:
-        return _safetensors(path) if path.suffix.lower() == ".safetensors" else _npz(path)
+        return read(path)
     except FileNotFoundError as error:
         raise DataError("there is no such file", where=str(path), todo="Check the path") from error
     except OSError as error:
@@ -81,10 +85,16 @@ def headers(path: Path) -> dict[str, Header]:
         NotImplementedError,
     ) as error:
         raise DataError(
-            f"this is no whole .npz or .safetensors file: {error}",
+            f"this is no whole .npz, .npy or .safetensors file: {error}",
             where=str(path),
-            todo="Write it again with numpy.savez",
+            todo="Write it again, such as with numpy.savez",
         ) from error
+
+
+def _lone(path: Path) -> dict[str, Header]:
+    with path.open("rb") as file:
+        dtype, shape, fortran, length = _npy(file, path.name)
+    return {LONE: Header(dtype, shape, -1 if fortran else length)}
 
 
 def _npz(path: Path) -> dict[str, Header]:

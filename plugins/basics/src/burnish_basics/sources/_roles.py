@@ -45,13 +45,16 @@ class Roles:
         return "image" if self.image else "features"
 
 
-def roles_of(config: NpzConfig, arrays: Mapping[str, Header], labels: Mapping[str, Header]) -> Roles:
+def roles_of(
+    config: NpzConfig, arrays: Mapping[str, Header], labels: Mapping[str, Header], *, labelled: bool = True
+) -> Roles:
     """Return the parts: what the config names, else arrays with well-known names.
 
     Args:
         config: the options.
         arrays: headers of the main file.
         labels: headers that y and what belongs to labels is looked for in.
+        labelled: whether the test items need labels.
 
     Raises:
         DataError: an array is not there, cannot be told from the names, or is none that can be read.
@@ -59,6 +62,7 @@ def roles_of(config: NpzConfig, arrays: Mapping[str, Header], labels: Mapping[st
     where = str(config.path)
     x = _part("x", config.x, _X, arrays, where)
     y = _part("y", config.y, _Y, labels, str(config.labels_file or where))
+    x = x or (next(iter(arrays)) if len(arrays) == 1 else "")
     if not x:
         raise DataError(
             "which array holds the items cannot be told",
@@ -74,7 +78,7 @@ def roles_of(config: NpzConfig, arrays: Mapping[str, Header], labels: Mapping[st
     y_test = offsets_test = ""
     if x_test:
         y_test = _part("y_test", config.y_test, _twin(y), arrays, where)
-        if not y_test:
+        if labelled and not y_test:
             raise DataError(
                 f"there are no labels for {x_test}",
                 where=where,
@@ -86,7 +90,7 @@ def roles_of(config: NpzConfig, arrays: Mapping[str, Header], labels: Mapping[st
             raise DataError(
                 f"{x_test} is laid out otherwise than {x}",
                 where=where,
-                possible=f"{_told(x, arrays)} as {_told(x_test, arrays)}",
+                possible=f"{told(x, arrays)} as {told(x_test, arrays)}",
             )
         offsets_test = _offsets(
             "offsets_test", config.offsets_test, _twin(offsets), x_test, layout, arrays, where
@@ -128,7 +132,7 @@ def _offsets(
     if layout != "encoded":
         if given:
             raise DataError(
-                f"{part} is given, but {x} is {_told(x, arrays)}",
+                f"{part} is given, but {x} is {told(x, arrays)}",
                 where=where,
                 possible="offsets into one row of uint8 bytes",
             )
@@ -168,7 +172,7 @@ def _layout(name: str, config: NpzConfig, arrays: Mapping[str, Header], where: s
     if pixels:
         return "features", False
     raise DataError(
-        f"{name} is {_told(name, arrays)}{_why_no_images(header)}",
+        f"{name} is {told(name, arrays)}{_why_no_images(header)}",
         where=where,
         possible=(
             "images uint8 (N, H, W), (N, H, W, 1) or (N, H, W, 3); features (N, D); bytes of image files"
@@ -198,12 +202,13 @@ def refuse_objects(name: str, header: Header, where: str) -> None:
         )
 
 
-def _told(name: str, arrays: Mapping[str, Header]) -> str:
+def told(name: str, arrays: Mapping[str, Header]) -> str:
+    """Return an array's type and shape, for messages."""
     if name not in arrays:
         return "sparse"
     return f"{arrays[name].dtype.lstrip('<|=')} {arrays[name].shape}"
 
 
 def _listed(arrays: Mapping[str, Header]) -> str:
-    shown = [f"{name} {_told(name, arrays)}" for name in list(arrays)[:20]]
+    shown = [f"{name} {told(name, arrays)}" for name in list(arrays)[:20]]
     return ", ".join(shown) + (f", ... ({len(arrays)} arrays)" if len(arrays) > 20 else "")

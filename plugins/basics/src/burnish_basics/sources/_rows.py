@@ -126,9 +126,17 @@ def rows_of(path: Path, config: CsvConfig) -> Iterator[Row]:
     Raises:
         DataError: the file cannot be read or decoded, or its quotes do not match.
     """
+    yield from header_and_rows(path, config)[1]
+
+
+def header_and_rows(path: Path, config: CsvConfig) -> tuple[list[str], Iterator[Row]]:
+    """Return the column names and the rows of a file that is opened once, so that it may be a pipe.
+
+    Raises:
+        DataError: as `header_of` and, while the rows are taken, `rows_of`.
+    """
     rows = _read(path, config)
-    next(rows)
-    yield from rows
+    return next(rows), rows
 
 
 def _read(path: Path, config: CsvConfig) -> Generator[Any, None, None]:
@@ -202,30 +210,31 @@ def _delimited(path: Path, config: CsvConfig, delimiter: str) -> Iterator[Any]:
 
 def _json_lines(path: Path, config: CsvConfig) -> Iterator[Any]:
     names: list[str] | None = None
+    early: list[Row] = []
     with path.open(encoding=_encoding(config)) as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                record = str(error)
-            if names is None:
-                if not isinstance(record, dict):
-                    raise DataError("the first line is no JSON object", where=f"{path}, line {number}")
+            record = _object(line)
+            if names is None and isinstance(record, dict):
                 names = list(record)
                 yield names
-            if isinstance(record, dict):
-                yield number, [record.get(name) for name in names]
+                yield from early
+            if names is None:  # the first object tells the columns, also of the bad lines before it
+                early.append((number, str(record)))
             else:
-                yield (
-                    number,
-                    (
-                        f"the line is no JSON object: {record}"
-                        if isinstance(record, str)
-                        else "the line is no JSON object"
-                    ),
-                )
+                yield number, record if isinstance(record, str) else [record.get(name) for name in names]
+    if early and names is None:
+        raise DataError("no line is a JSON object", where=f"{path}, line {early[0][0]}")
+
+
+def _object(line: str) -> dict[str, Any] | str:
+    """Return the JSON object of a line, or why it is none."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return f"the line is no JSON object: {error}"
+    return record if isinstance(record, dict) else "the line is no JSON object"
 
 
 def _encoding(config: CsvConfig) -> str:
@@ -305,6 +314,48 @@ def columns_of(names: Sequence[str], config: CsvConfig, where: str) -> Columns:
     return Columns(**chosen)
 
 
+def content_of(names: Sequence[str], config: CsvConfig, modality: str, column: str, where: str) -> Columns:
+    """Return which column holds items of a modality; nothing else of a row is wanted.
+
+    The one given, else the one that the config names, else one with a well-known name, else the only one.
+
+    Raises:
+        DataError: there is no such column, it cannot be told from the names, or the config says that items
+            are of another modality.
+    """
+    other = "image" if modality == "text" else "text"
+    given = column or getattr(config, modality).removeprefix(NONE)
+    if not given and getattr(config, other) not in ("", NONE):
+        raise DataError(f"its items are {other}, and the predictor reads {modality}", where=where)
+    found = [_named(modality, given, names, where)] if given else find(_KNOWN[modality], names)
+    if not found and len(names) == 1:
+        _refuse_other_delimiter(names[0], where)
+        found = list(names)
+    if not found:
+        raise DataError(
+            f"which column is the {modality} cannot be told from the names",
+            where=where,
+            possible=_listed(names),
+            todo="Say --column NAME",
+        )
+    return Columns(**{modality: found[0]})
+
+
+def _refuse_other_delimiter(name: str, where: str) -> None:
+    if word := _delimiter_in(name):
+        todo = f"Say csv:path=FILE,delimiter={word}, or --column NAME where it is one column"
+        raise DataError(
+            f"the only column is {name!r}: {DELIMITERS[word]!r} seems to separate its columns",
+            where=where,
+            todo=todo,
+        )
+
+
+def _delimiter_in(name: str) -> str:
+    """Return the word of the delimiter that stands in a column's name; empty where none does."""
+    return next((word for word, mark in DELIMITERS.items() if mark != " " and mark in name), "")
+
+
 def _named(part: str, given: str, names: Sequence[str], where: str) -> str:
     if not given or given == NONE:
         return ""
@@ -329,9 +380,7 @@ def _content(names: Sequence[str], config: CsvConfig, chosen: dict[str, str], wh
         return {parts[0]: found[parts[0]][0]}
     what = "both a text and an image column" if parts else "neither a text nor an image column"
     todo = "Say text=COLUMN or image=COLUMN; features are read from an .npz file"
-    if len(names) == 1 and (
-        word := next((word for word, mark in DELIMITERS.items() if mark != " " and mark in names[0]), "")
-    ):
+    if len(names) == 1 and (word := _delimiter_in(names[0])):
         todo = f"Say delimiter={word} if that separates them"
     raise DataError(f"the names tell of {what}", where=where, possible=_listed(names), todo=todo)
 

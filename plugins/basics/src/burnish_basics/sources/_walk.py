@@ -170,6 +170,24 @@ def list_items(
     return Listing(items, tuple(class_order(walk.names)), tuple(walk.left_out))
 
 
+def list_files(root: Path, endings: frozenset[str]) -> list[str]:
+    """Return the paths, below a folder, of all files in it and below that end so, in order.
+
+    Raises:
+        DataError: the folder is missing, holds none, cannot be listed or contains itself.
+    """
+    walk, top = _Walk(endings, nested=True, unknown=""), _Folder(Path(root))
+    for folder in walk.below(top):
+        walk.take(folder, "", None)
+    if not walk.items:
+        raise DataError(
+            "there is no item in it or below",
+            where=top.where,
+            possible=f"files ending in {' '.join(sorted(endings))}",
+        )
+    return sorted((item.path for item in walk.items), key=lambda path: path.split("/"))
+
+
 def _names_splits(top: _Folder, splits: str) -> bool:
     """Whether the first level stands for splits, not classes."""
     if not top.folders:
@@ -211,7 +229,7 @@ class _Walk:
 
     def split(self, folder: _Folder, split: str) -> None:
         if split == "pool":  # unlabelled items need no class folder
-            self._take(folder, split, None)
+            self.take(folder, split, None)
         else:
             self.leave_out(folder, "it lies in no class folder")
         for name in folder.folders:
@@ -226,10 +244,10 @@ class _Walk:
         label = None if self.unknown and name == self.unknown else printable(name)
         if label is not None:
             self.names.add(label)
-        for below in self._below(folder):
-            self._take(below, split, label)
+        for below in self.below(folder):
+            self.take(below, split, label)
 
-    def _below(self, folder: _Folder) -> Iterator[_Folder]:
+    def below(self, folder: _Folder) -> Iterator[_Folder]:
         yield folder
         if folder.folders and not self.nested:
             raise DataError(
@@ -242,9 +260,9 @@ class _Walk:
                 ),
             )
         for name in folder.folders:
-            yield from self._below(folder.child(name))
+            yield from self.below(folder.child(name))
 
-    def _take(self, folder: _Folder, split: str, label: str | None) -> None:
+    def take(self, folder: _Folder, split: str, label: str | None) -> None:
         for name in folder.files:
             if self._is_item(name):
                 self.items.append(Found(folder.path(name), split, label))

@@ -1,4 +1,4 @@
-"""Reading arrays out of .npz and .safetensors files: mapped where they lie uncompressed, never unpickled."""
+"""Reading arrays out of .npz, .npy and .safetensors files: mapped if uncompressed, never unpickled."""
 
 from __future__ import annotations
 
@@ -78,7 +78,10 @@ class Arrays:
                 return np.fromfile(
                     self.path, dtype=header.dtype, count=header.size, offset=header.offset
                 ).reshape(header.shape)
-            with np.load(self.path, allow_pickle=False) as archive:
+            loaded = np.load(self.path, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
+            with loaded as archive:
                 array: NDArray[Any] = archive[name]
                 return array
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
@@ -88,7 +91,7 @@ class Arrays:
 
     def _verify(self, name: str) -> None:
         """Read a member of a .npz file to its end, which compares its checksum: mapping would not."""
-        if self.path.suffix.lower() != ".safetensors":
+        if self.path.suffix.lower() not in {".safetensors", ".npy"}:
             with zipfile.ZipFile(self.path) as archive, archive.open(f"{name}.npy") as member:
                 while member.read(_MAPPED_FROM):
                     pass

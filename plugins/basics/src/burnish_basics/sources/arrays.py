@@ -1,19 +1,21 @@
-"""The source `npz`: arrays in .npz and .safetensors files."""
+"""The source `npz`: arrays in .npz, .npy and .safetensors files."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 
+from burnish.contracts.source import NewItem
 from burnish.data import Dataset, content_id
 from burnish.errors import DataError
 from burnish_basics._data import NpzConfig
-from burnish_basics.sources._light import npz_roles
+from burnish_basics.sources._light import npz_item_roles, npz_roles
 from burnish_basics.sources._names import (
     NONE,
     SPLIT_NAMES,
@@ -24,10 +26,11 @@ from burnish_basics.sources._names import (
     split_of,
 )
 from burnish_basics.sources._npy import rows_of
-from burnish_basics.sources._roles import Roles
+from burnish_basics.sources._roles import Roles, told
 from burnish_basics.sources.array_files import Arrays
 from burnish_basics.sources.array_labels import Multi, Part, Single, Targets, read_targets
 from burnish_basics.sources.assemble import Places, classes_of
+from burnish_basics.sources.files import check_modality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -178,11 +181,7 @@ class Npz:
         config, roles = self.config, npz_roles(self.config)
         main = Arrays(config.path.expanduser())
         other = Arrays(config.labels_file.expanduser(), main) if config.labels_file is not None else main
-        train = self._items(main, roles, roles.x, roles.offsets)
-        blocks: list[Block] = [(train, rows_of(config.rows, len(train), f"{config.path}, {roles.x}"))]
-        if roles.x_test:
-            test = self._items(main, roles, roles.x_test, roles.offsets_test)
-            blocks.append((test, rows_of(config.rows_test, len(test), f"{config.path}, {roles.x_test}")))
+        blocks = self._blocks(main, roles)
         where = self._origins(roles, blocks)
         targets = self._targets(other, blocks, (roles.y, roles.y_test), where)
         # Beside a clean twin of the training labels, those of the test arrays count as clean themselves.
@@ -205,6 +204,23 @@ class Npz:
             splits=splits,
             origins=where,
         )
+
+    def items(self, modality: str, column: str = "") -> Iterator[NewItem]:
+        """Yield the rows of the items' arrays (`burnish.contracts.GivesItems`)."""
+        roles, arrays = npz_item_roles(self.config, column), Arrays(self.config.path.expanduser())
+        where = f"{self.config.path}, {roles.x} {told(roles.x, arrays.headers)}"
+        check_modality(roles.modality, modality, where, "Say --column NAME for another array")
+        reader = Blocks.of(self._blocks(arrays, roles))
+        for row in range(sum(len(rows) for _, rows in reader.blocks)):
+            yield NewItem(str(row + 1), partial(reader.read, row))
+
+    def _blocks(self, main: Arrays, roles: Roles) -> list[Block]:
+        config, train = self.config, self._items(main, roles, roles.x, roles.offsets)
+        blocks: list[Block] = [(train, rows_of(config.rows, len(train), f"{config.path}, {roles.x}"))]
+        if roles.x_test:
+            test = self._items(main, roles, roles.x_test, roles.offsets_test)
+            blocks.append((test, rows_of(config.rows_test, len(test), f"{config.path}, {roles.x_test}")))
+        return blocks
 
     def _items(self, arrays: Arrays, roles: Roles, name: str, offsets: str) -> Items:
         if roles.layout == "sparse":

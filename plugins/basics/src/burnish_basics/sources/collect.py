@@ -85,14 +85,14 @@ def collect(
             into.unusable[row] = cells
         record = missing if isinstance(cells, str) else cells
         where = f"{place} {number}"
-        _add_item(_text(record[at[columns.content]]), root, row, into)
+        _add_item(cell_text(record[at[columns.content]]), root, row, into)
         into.label.append(_label(record[at[columns.label]], same, where) if columns.label else "")
         if columns.truth:
             into.truth.append(_label(record[at[columns.truth]], same, where))
         if columns.references:
             into.references.append(_label(record[at[columns.references]], {}, where))
         if columns.group:
-            into.group.append(_text(record[at[columns.group]]))
+            into.group.append(cell_text(record[at[columns.group]]))
         if columns.weight:
             into.weight.append(_weight(record[at[columns.weight]], row, into))
         into.split.append(_split(record[at[columns.split]], row, where, into) if columns.split else split)
@@ -102,14 +102,20 @@ def _add_item(text: str, root: Path | None, row: int, into: Collected) -> None:
     if root is None:
         into.texts.append(text)
         return
-    if "\0" in text:
-        into.unusable.setdefault(row, "the image's path holds a zero byte")
-    elif not text.strip():
-        into.unusable.setdefault(row, "there is no image path")
+    if reason := why_no_path(text):
+        into.unusable.setdefault(row, reason)
     into.images.append(str(root / text.strip()))
 
 
-def _text(cell: Any) -> str:
+def why_no_path(text: str) -> str:
+    """Return why a cell cannot be the path of an image; empty where it can."""
+    if "\0" in text:
+        return "the image's path holds a zero byte"
+    return "" if text.strip() else "there is no image path"
+
+
+def cell_text(cell: Any) -> str:
+    """Return a cell as text: empty where there is none."""
     return "" if cell is None else str(cell)
 
 
@@ -124,7 +130,7 @@ def _label(cell: Any, same: dict[str, str], where: str) -> Cell:
         where: the row's place.
     """
     if isinstance(cell, (list, tuple)):
-        names = [_text(name).strip() for name in cell]
+        names = [cell_text(name).strip() for name in cell]
         if not all(names):
             raise DataError("the list of labels holds an empty name", where=where)
         return names
@@ -134,7 +140,7 @@ def _label(cell: Any, same: dict[str, str], where: str) -> Cell:
         cell = int(cell) if cell.is_integer() else cell
     if isinstance(cell, dict):
         raise DataError("the label is an object, not a name or a list of names", where=where)
-    text = _text(cell)
+    text = cell_text(cell)
     return same.setdefault(text, text)
 
 
@@ -145,14 +151,14 @@ def _weight(cell: Any, row: int, into: Collected) -> float:
         weight = math.nan
     if math.isfinite(weight) and 0 <= weight < 3e38:
         return weight
-    into.unusable.setdefault(row, f"the weight {_text(cell)!r} is not a number of at least 0")
+    into.unusable.setdefault(row, f"the weight {cell_text(cell)!r} is not a number of at least 0")
     return 0.0
 
 
 def _split(cell: Any, row: int, where: str, into: Collected) -> str:
-    name = split_of(_text(cell))
+    name = split_of(cell_text(cell))
     if name is None:
         if row in into.unusable:
             return "train"  # the row cannot be read anyway, and says so when it is
-        raise DataError(f"{_text(cell)!r} is no split", where=where, possible=SPLIT_NAMES)
+        raise DataError(f"{cell_text(cell)!r} is no split", where=where, possible=SPLIT_NAMES)
     return name

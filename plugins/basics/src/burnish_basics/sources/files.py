@@ -97,6 +97,16 @@ def read_file(path: Path, unusable: str = "") -> bytes:
     return path.read_bytes()
 
 
+def check_modality(has: str, wanted: str, where: str, todo: str = "") -> None:
+    """Raise where the items of a source are not what a predictor reads.
+
+    Raises:
+        DataError: they are of another modality.
+    """
+    if has != wanted:
+        raise DataError(f"its items are {has}, and the predictor reads {wanted}", where=where, todo=todo)
+
+
 def decoded(raw: bytes, encoding: str) -> str:
     """Return bytes as text without a byte order mark.
 

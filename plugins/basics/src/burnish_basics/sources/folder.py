@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from burnish.contracts.source import NewItem
 from burnish.data import Dataset, Finding, Labels
 from burnish.data.supervision import UNKNOWN
 from burnish.errors import DataError
 from burnish_basics._data import CsvConfig, FolderConfig
-from burnish_basics.sources._light import folder_listing
+from burnish_basics.sources._light import folder_files, folder_listing
 from burnish_basics.sources._names import number_groups, printable
 from burnish_basics.sources._rows import header_of, rows_of
 from burnish_basics.sources.assemble import classes_of
-from burnish_basics.sources.files import ImageFiles, TextFiles
+from burnish_basics.sources.files import ImageFiles, TextFiles, check_modality
 
 if TYPE_CHECKING:
     from burnish_basics.sources._walk import Found, Listing
@@ -43,11 +46,7 @@ class Folder:
         """
         config, listing = self.config, folder_listing(self.config)
         root, paths = config.path.expanduser(), [item.path for item in listing.items]
-        reader = (
-            ImageFiles(root, paths, {})
-            if config.modality == "image"
-            else TextFiles(root, paths, config.encoding)
-        )
+        reader = self._reader(paths)
         number = {name: column for column, name in enumerate(listing.classes)}
         y = [UNKNOWN if item.label is None else number[item.label] for item in listing.items]
         supervision = Labels(y=np.array(y, dtype=np.int64))
@@ -64,6 +63,30 @@ class Folder:
             splits=splits,
             origins=[printable(str(root / path)) for path in paths],
             findings=_findings(listing),
+        )
+
+    def items(self, modality: str, column: str = "") -> Iterator[NewItem]:
+        """Yield all files in the folder and below, by path (`burnish.contracts.GivesItems`).
+
+        Class folders play no part.
+        """
+        where = printable(str(self.config.path))
+        if column:
+            raise DataError("a folder has no columns", where=where, todo="Leave out --column")
+        check_modality(
+            self.config.modality, modality, where, "For .txt files say folder:path=DIR,modality=text"
+        )
+        paths = folder_files(self.config)
+        reader = self._reader(paths)
+        for row, path in enumerate(paths):
+            yield NewItem(path, partial(reader.read, row))
+
+    def _reader(self, paths: list[str]) -> ImageFiles | TextFiles:
+        root = self.config.path.expanduser()
+        return (
+            ImageFiles(root, paths, {})
+            if self.config.modality == "image"
+            else TextFiles(root, paths, self.config.encoding)
         )
 
     def _groups(self, items: tuple[Found, ...]) -> list[str] | None:

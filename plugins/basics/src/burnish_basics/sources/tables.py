@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from burnish.contracts.source import NewItem
 from burnish.data import Dataset, Supervision, Texts
 from burnish.errors import DataError
 from burnish_basics._data import CsvConfig
 from burnish_basics.sources import parquet
 from burnish_basics.sources._light import image_root, table_files
 from burnish_basics.sources._names import number_groups, printable
-from burnish_basics.sources._rows import PARQUET, Columns, columns_of, header_of, rows_of
+from burnish_basics.sources._rows import (
+    PARQUET,
+    Columns,
+    columns_of,
+    content_of,
+    header_and_rows,
+    header_of,
+    rows_of,
+)
 from burnish_basics.sources.assemble import Places, classes_of
-from burnish_basics.sources.collect import Collected, collect
-from burnish_basics.sources.files import ImageFiles
+from burnish_basics.sources.collect import Collected, cell_text, collect, why_no_path
+from burnish_basics.sources.files import ImageFiles, check_modality, checked_text, read_file
 from burnish_basics.sources.labels import class_names, references_of, supervise
 from burnish_basics.sources.texts import Texts as TextRows
 
@@ -75,6 +86,25 @@ class Csv:
             origins=origins,
         )
 
+    def items(self, modality: str, column: str = "") -> Iterator[NewItem]:
+        """Yield the rows of all tables as items without labels (`burnish.contracts.GivesItems`)."""
+        if modality == "features":
+            todo = "Features are read from an .npz, .npy or .safetensors file"
+            check_modality("texts or images", modality, str(self.config.path), todo)
+        number = 0
+        for table in table_files(self.config).values():
+            is_parquet = _is_parquet(table)
+            header, rows = (
+                (parquet.header_of(table), None) if is_parquet else header_and_rows(table, self.config)
+            )
+            columns = content_of(header, self.config, modality, column, str(table))
+            at = 0 if is_parquet else header.index(columns.content)
+            root = None if columns.text else image_root(self.config, table)
+            for _, cells in rows or parquet.rows_of(table, columns):
+                number += 1
+                cell = DataError(cells) if isinstance(cells, str) else cell_text(cells[at])
+                yield NewItem(str(number), partial(_payload, cell, root))
+
     def _supervision(
         self, columns: Columns, read: Collected, weights: Any, origins: Places
     ) -> tuple[list[str], Supervision, Supervision | None]:
@@ -118,8 +148,7 @@ class Csv:
 
     def _read(self, path: Path, split: str, read: Collected) -> Columns:
         """Add one file's rows."""
-        is_parquet = path.suffix.lower() in PARQUET
-        header = parquet.header_of(path) if is_parquet else header_of(path, self.config)
+        header = parquet.header_of(path) if _is_parquet(path) else header_of(path, self.config)
         columns = columns_of(header, self.config, str(path))
         if split and columns.split:
             raise DataError(
@@ -127,8 +156,21 @@ class Csv:
                 where=str(path),
                 todo="Say split=- or leave the other files out",
             )
-        rows = parquet.rows_of(path, columns) if is_parquet else rows_of(path, self.config)
-        kept = columns.used() if is_parquet else header
+        rows = parquet.rows_of(path, columns) if _is_parquet(path) else rows_of(path, self.config)
+        kept = columns.used() if _is_parquet(path) else header
         root = None if columns.text else image_root(self.config, path)
         collect(rows, columns, kept, read, place=printable(f"{path}, row"), root=root, split=split)
         return columns
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() in PARQUET
+
+
+def _payload(cell: str | DataError, root: Path | None) -> str | bytes:
+    """Return a text, or where there is a root the bytes of the image that the cell names."""
+    if isinstance(cell, DataError):
+        raise cell
+    if root is None:
+        return checked_text(cell)
+    return read_file(root / cell.strip(), why_no_path(cell))
