@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import time
+import tracemalloc
 import zlib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -231,6 +232,40 @@ def test_verify_finds_what_is_damaged(tmp_path):
     assert care.verify(tmp_path) == (1, [])
     assert [info.damaged for info in care.list_kept(tmp_path)].count(1) == 1
     assert care.verify(tmp_path / "nowhere") == (0, [])
+
+
+@pytest.mark.parametrize("wanted", [slice(None), slice(3, None, 2)])
+def test_a_large_table_of_several_shards_is_mapped_and_takes_no_memory(tmp_path, monkeypatch, wanted):
+    n, dim = 30_000, 160
+    draw = np.random.default_rng(0)
+    ids = np.unique(draw.integers(0, 256, (n, 32), dtype=np.uint8), axis=0)
+    features = draw.normal(size=(n, dim)).astype(np.float32)
+    with FeatureCache(tmp_path) as opened:
+        kept = opened.open(SPEC)
+        for part in (slice(0, n, 2), slice(1, n - 9, 2)):  # the last few are missing
+            kept.add(ids[part], features[part])
+        kept.refresh()
+        positions = np.arange(n)[wanted]
+        rows = kept.locate(ids[positions])
+        tracemalloc.start()
+        table = kept.table(rows, positions, n, dim)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        expected = np.full((n, dim), np.nan, dtype=np.float32)
+        expected[positions] = np.where((rows >= 0)[:, None], features[positions], np.nan)
+        assert np.array_equal(table, expected, equal_nan=True)
+        assert isinstance(table, np.memmap)
+        assert not table.flags.writeable
+        assert most < table.nbytes / 2
+        assert not [path for path in kept.folder.iterdir() if path.suffix not in {".shard", ".json"}]
+
+        def full(*args, **options):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("tempfile.TemporaryFile", full)
+        again = kept.table(rows, positions, n, dim)
+        assert np.array_equal(again, expected, equal_nan=True)
+        assert "No space left on device; the features of fake:size=1 are held in memory" in kept.warnings[0]
 
 
 # -- listing, pruning, why -----------------------------------------------------------------------------------

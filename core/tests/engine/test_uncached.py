@@ -1,5 +1,6 @@
 """Given features: taken from the data, whatever their width, and never from the cache."""
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,18 @@ def test_copies_subsets_and_many_parts(tmp_path, monkeypatch):
     whole, _ = run(data, tmp_path, backbone=Given(), spec=GIVEN)
     assert np.array_equal(whole.features, x[data.rows])
     assert whole.encoded == 290
+
+
+def test_one_table_is_filled_in_place(tmp_path):
+    """The most that given features take is one table and what is on its way to it."""
+    x = rows(20_000, 256)
+    data = data_of(x)
+    tracemalloc.start()
+    out, _ = run(data, tmp_path, backbone=Given(), spec=GIVEN)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(out.features, x[data.rows])
+    assert most < 1.9 * x.nbytes
 
 
 def test_bad_rows_are_told_or_set_aside_every_time(tmp_path):

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from burnish.contracts import NewItem
 from burnish.contracts.scores import Scores
 from burnish.data import Classes
 from burnish.engine.predict.loaded import ScoredCell
-from burnish.engine.predict.new_items import NewItem
 from burnish.report.predictions import Layout, answers, written
 
 CLASSES = Classes.of(["cat", "dog", "=fox"])

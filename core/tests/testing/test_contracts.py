@@ -137,6 +137,8 @@ FAULTS = {
         "hides groups": "it_provides_what_its_descriptor_says",
         "claims groups": "it_provides_what_its_descriptor_says",
         "heavy provides": "its_fingerprint_is_light_and_repeats",
+        "other items": "items_without_labels_are_those_of_the_data_set",
+        "any modality": "items_without_labels_are_those_of_the_data_set",
     },
 }
 

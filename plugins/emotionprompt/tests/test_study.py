@@ -7,7 +7,7 @@ import pytest
 import scripted_plugin
 from scripted_plugin import Model
 
-from burnish.engine.predict.new_items import NewItem
+from burnish.contracts import NewItem
 from burnish.engine.predict.saved import load_predictor
 from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store

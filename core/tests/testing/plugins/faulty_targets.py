@@ -13,6 +13,7 @@ from burnish.contracts.evaluator import Measure, Measures, Table, Terms
 from burnish.contracts.loss import LossValue
 from burnish.contracts.noise import Assessment, Corruption
 from burnish.contracts.scores import Scores
+from burnish.contracts.source import NewItem
 from burnish.contracts.tuner import Adapted
 from burnish.data import Classes, Dataset, Labels, content_id
 from burnish.errors import DataError, FitError, ModelFileError
@@ -387,6 +388,13 @@ class Made(Faulty):
         if self.fault == "overlap":
             return replace(made, assigned={"train": np.arange(30), "test": np.arange(25, 40)})
         return made
+
+    def items(self, modality, column=""):
+        if modality != "features" and self.fault != "any modality":
+            raise DataError(f"its items are features, and {modality} is wanted")
+        x, _ = blobs(40)
+        for number, row in enumerate(x + np.float32(self.fault == "other items"), start=1):
+            yield NewItem(str(number), lambda row=row: row)
 
 
 class Once:

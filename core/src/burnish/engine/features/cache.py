@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from burnish.engine.features.mapped import MAPPED_FROM, mapped
 from burnish.engine.features.shards import FORMAT, SUFFIX, IdIndex, Shard, open_shard, write_shard
 from burnish.errors import CacheError
 from burnish.files import ensure_folder, remove_leftovers, translate_os_errors, write_json
@@ -35,6 +36,9 @@ from burnish.plan import Numeric, Part, merkle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_GATHERED: Final = 4096
+"""Rows that are gathered from several shards at a time."""
 
 SPEC_FILE: Final = "spec.json"
 DAMAGED: Final = ".damaged"
@@ -290,7 +294,8 @@ class Entry:
     ) -> NDArray[np.float32]:
         """Return features as an array (n, D) float32, read-only.
 
-        Mapped from the file where it lies there so, else gathered.
+        Mapped from the file where it lies there so; else gathered, if large (`MAPPED_FROM`) into a file
+        without a name beside the others, so that memory holds only what is in use.
 
         Args:
             rows: (M,) int64 from `locate`, -1 where missing.
@@ -305,16 +310,40 @@ class Entry:
         shards = np.searchsorted(starts, rows, side="right") - 1
         if len(rows) == n and n and rows[0] >= 0 and shards[0] == shards[-1] and (np.diff(rows) == 1).all():
             first = int(rows[0] - starts[shards[0]])
-            mapped: NDArray[np.float32] = self._shards[shards[0]].features[first : first + n]
-            return mapped
-        table = np.empty((n, self.dim or dim), dtype=np.float32)
-        if len(rows) < n or (rows < 0).any():
-            table.fill(np.nan)
-        for number in np.unique(shards[rows >= 0]):
-            mine = np.flatnonzero((shards == number) & (rows >= 0))
-            table[positions[mine]] = self._shards[number].features[rows[mine] - starts[number]]
+            whole: NDArray[np.float32] = self._shards[shards[0]].features[first : first + n]
+            return whole
+        shape = (n, self.dim or dim)
+        if 4 * shape[0] * shape[1] >= MAPPED_FROM:
+            try:
+                return mapped(self.folder, shape, self._blocks(rows, positions, shape))
+            except OSError as error:
+                self.warnings.append(
+                    f"{self.folder}: {error.strerror or error}; the features of {self.spec.backbone.text} are"
+                    " held in memory"
+                )
+        table, at = np.empty(shape, dtype=np.float32), 0
+        for block in self._blocks(rows, positions, shape):
+            table[at : at + len(block)] = block
+            at += len(block)
         table.setflags(write=False)
         return table
+
+    def _blocks(
+        self, rows: NDArray[np.int64], positions: NDArray[np.int64], shape: tuple[int, int]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield the rows of `table`, a few thousand at a time."""
+        starts = self._index.starts if self._index is not None else np.zeros(1, dtype=np.int64)
+        for start in range(0, shape[0], _GATHERED):
+            stop = min(start + _GATHERED, shape[0])
+            block = np.full((stop - start, shape[1]), np.nan, dtype=np.float32)
+            mine = slice(*np.searchsorted(positions, [start, stop]))
+            there = rows[mine] >= 0
+            found, places = rows[mine][there], positions[mine][there] - start
+            shards = np.searchsorted(starts, found, side="right") - 1
+            for number in np.unique(shards):
+                here = shards == number
+                block[places[here]] = self._shards[number].features[found[here] - starts[number]]
+            yield block
 
     def add(
         self,

@@ -62,8 +62,8 @@ class Extracted:
     """Features of a data set.
 
     Attributes:
-        features: (N, D) float32 over the data set's positions, read-only, perhaps memory-mapped; NaN where a
-            position was not asked for or its item is bad.
+        features: (N, D) float32 over the data set's positions, read-only; NaN where a position was not asked
+            for or its item is bad. Large tables of the cache are memory-mapped.
         bad: positions with the reason, ascending.
         warnings: lines for people.
         encoded: items whose features were made now; 0 where the cache had all, which it never has of given
@@ -105,7 +105,7 @@ def extract(
     """
     positions = np.unique(np.asarray(positions, dtype=np.int64))
     ids = dataset.ids[positions]
-    entry = cache.open(spec) if spec.cached else Uncached()
+    entry = cache.open(spec) if spec.cached else Uncached(ids, positions, len(dataset))
     rows = entry.locate(ids)
     bad = _known_bad(entry, dataset, positions[rows < 0], run)
     encoded, backbone = 0, None

@@ -14,25 +14,33 @@ if TYPE_CHECKING:
 
 
 class Uncached:
-    """Features in memory, by content id.
+    """Features in memory, each written once to its place in the one table that is handed out.
+
+    Args:
+        ids: (M, 32) uint8 content ids of the items that are wanted.
+        positions: (M,) int64 ascending, their positions in the data set.
+        n: items of the data set.
 
     Attributes:
         warnings: none, for nothing here can be damaged.
         skipped: none: what has no features is not remembered either.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ids: NDArray[np.uint8], positions: NDArray[np.int64], n: int) -> None:
         self.warnings: list[str] = []
         self.skipped: Mapping[bytes, str] = {}
-        self._ids: list[NDArray[np.uint8]] = []
-        self._features: list[NDArray[np.float32]] = []
+        self._index, self._positions, self._n = IdIndex([ids]), positions, n
+        self._made = np.zeros(len(ids), dtype=bool)
+        self._table: NDArray[np.float32] | None = None
 
     def refresh(self) -> None:
         """Do nothing: no other process adds anything."""
 
     def locate(self, ids: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return (M,) int64 the row of each of the ids (M, 32), for `table`; -1 where it is missing."""
-        return IdIndex(self._ids).locate(ids)
+        rows = self._index.locate(ids)
+        rows[~self._made[rows]] = -1
+        return rows
 
     def add(
         self,
@@ -40,40 +48,41 @@ class Uncached:
         features: NDArray[np.float32],
         skipped: Mapping[bytes, str] | None = None,
     ) -> None:
-        """Add features.
+        """Write features to their places.
 
         Args:
-            ids: (m, 32) uint8.
+            ids: (m, 32) uint8, some of those that are wanted.
             features: (m, D) float32.
             skipped: not used (`skipped`).
         """
         del skipped
-        self._ids.append(ids)
-        self._features.append(features)
+        if self._table is None:  # no sooner, for only features tell their width
+            self._table = np.empty((self._n, features.shape[1]), dtype=np.float32)
+        rows = self._index.locate(ids)
+        self._table[self._positions[rows]] = features
+        self._made[rows] = True
 
     def table(
         self, rows: NDArray[np.int64], positions: NDArray[np.int64], n: int, dim: int
     ) -> NDArray[np.float32]:
-        """Return features as an array (n, D) float32, read-only, and let go of what was added.
+        """Return features as an array (n, D) float32, read-only, and let go of it.
 
         Args:
             rows: (M,) int64 from `locate`, -1 where missing.
             positions: (M,) int64 ascending positions they belong to.
             n: items of the data set.
-            dim: width D.
+            dim: width D where nothing is there.
 
         Returns:
             The array; rows that are missing or whose positions were not asked for are NaN.
         """
-        table = np.empty((n, dim), dtype=np.float32)
-        if len(rows) < n or (rows < 0).any():
-            table.fill(np.nan)
-        start = 0
-        while self._features:  # one after the other out of memory, of which there is then never twice as much
-            part = self._features.pop(0)
-            mine = np.flatnonzero((rows >= start) & (rows < start + len(part)))
-            table[positions[mine]] = part[rows[mine] - start]
-            start += len(part)
-        self._ids.clear()
+        table = np.empty((n, dim), dtype=np.float32) if self._table is None else self._table
+        self._table = None
+        there, sources = rows >= 0, self._positions[rows]
+        copies = np.flatnonzero(there & (sources != positions))  # items of equal content were made once
+        table[positions[copies]] = table[sources[copies]]
+        missing = np.ones(n, dtype=bool)
+        missing[positions[there]] = False
+        table[missing] = np.nan
         table.setflags(write=False)
         return table
