@@ -38,10 +38,11 @@ from PIL import Image
 
 from burnish.contracts.backbone import Encodes, Runtime, View
 from burnish.data import Classes, Dataset, Item, Labels, content_id
-from burnish.engine.features.cache import FeatureCache, FeatureSpec
+from burnish.engine.features.cache import FeatureCache
 from burnish.engine.features.cells import Cell, Preparer
 from burnish.engine.features.extract import Extracted, extract
 from burnish.engine.features.lanes import Lanes
+from burnish.engine.features.spec import FeatureSpec
 from burnish.files import write_json
 from burnish.plan import Numeric, Part
 

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from burnish.contracts.backbone import Runtime
-from burnish.engine.features.cache import FeatureSpec
+from burnish.engine.features.spec import FeatureSpec
 from burnish.files import write_json
 from burnish.plan import Numeric, Part
 from burnish_openclip import OpenClipConfig

@@ -7,7 +7,8 @@ import pytest
 
 from burnish.cli import main
 from burnish.engine.answers.answers import AnswerCache, AnswerSpec
-from burnish.engine.features.cache import FeatureCache, FeatureSpec
+from burnish.engine.features.cache import FeatureCache
+from burnish.engine.features.spec import FeatureSpec
 from burnish.manager import get_manager, use_plugin_files
 from burnish.plan import Numeric, Part, build_plan
 from burnish.recipe import make_recipe

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from burnish.data import Classes, Dataset, Labels, content_id
-from burnish.engine.features.cache import FeatureCache, FeatureSpec
+from burnish.engine.features.cache import FeatureCache
 from burnish.engine.features.extract import ExtractRun, extract
+from burnish.engine.features.spec import FeatureSpec
 from burnish.errors import DataError, ItemError
 from burnish.plan import Numeric, Part
 

@@ -21,8 +21,8 @@ from burnish.places import cache_bound, cache_folder, parse_size
 from burnish.plan import Plan, Row
 
 if TYPE_CHECKING:
-    from burnish.engine.features.cache import FeatureSpec
     from burnish.engine.features.care import Why
+    from burnish.engine.features.spec import FeatureSpec
     from burnish.engine.kept import Kept
 
 _SHORT: Final = 12
@@ -144,7 +144,7 @@ def why(as_json: bool, **values: Any) -> None:
 
 def _specs(plan: Plan, manager: Manager) -> list[FeatureSpec]:
     """Return the feature specs of a plan, each once."""
-    from burnish.engine.features.cache import FeatureSpec
+    from burnish.engine.features.spec import FeatureSpec
 
     specs: dict[str, FeatureSpec] = {}
     for row in plan.rows:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from burnish.blocks.lease import frozen_digest
 from burnish.contracts.backbone import Runtime
 from burnish.engine.answers.answers import AnswerCache, AnswerSpec, ask
-from burnish.engine.features.cache import FeatureCache, FeatureSpec
+from burnish.engine.features.cache import FeatureCache
 from burnish.engine.features.prompts import embed_classes
+from burnish.engine.features.spec import FeatureSpec
 from burnish.engine.parts import component_of, config_of, make
 from burnish.errors import PluginError
 

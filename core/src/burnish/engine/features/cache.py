@@ -21,18 +21,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from burnish.engine.features.mapped import MAPPED_FROM, mapped
-from burnish.engine.features.shards import FORMAT, SUFFIX, IdIndex, Shard, open_shard, write_shard
+from burnish.engine.features.shards import SUFFIX, IdIndex, Shard, open_shard, write_shard
+from burnish.engine.features.spec import FeatureSpec
 from burnish.errors import CacheError
 from burnish.files import ensure_folder, remove_leftovers, translate_os_errors, write_json
 from burnish.places import cache_bound, cache_folder
-from burnish.plan import Numeric, Part, merkle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,58 +41,6 @@ _GATHERED: Final = 4096
 
 SPEC_FILE: Final = "spec.json"
 DAMAGED: Final = ".damaged"
-
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """Everything that decides an item's features, but the item.
-
-    Attributes:
-        backbone: the backbone with options, code identity and fingerprint.
-        modality: what it reads.
-        view: None for the evaluation view, k for the k-th fixed view.
-        numeric: the numeric mode.
-        adapted: whether a tuner changed the backbone, in ways that the spec does not tell.
-    """
-
-    backbone: Part
-    modality: str
-    view: int | None
-    numeric: Numeric
-    adapted: bool = False
-
-    @property
-    def cached(self) -> bool:
-        """Whether the cache keeps such features.
-
-        Not those of an adapted backbone, and not given ones, whose width follows from the data.
-        """
-        return self.modality != "features" and not self.adapted
-
-    def record(self) -> dict[str, Any]:
-        """Return the spec as JSON values."""
-        return {
-            "format": FORMAT,
-            "output": "pooled",
-            "backbone": self.backbone.identity(),
-            "modality": self.modality,
-            "libraries": _libraries(self.modality),
-            "view": self.view,
-            "numeric": self.numeric.record(),
-        }
-
-    def key(self) -> str:
-        """Return the spec's key: 64 hex digits."""
-        return merkle("feature-spec", self.record())
-
-
-@cache
-def _libraries(modality: str) -> dict[str, str]:
-    if modality != "image":
-        return {}
-    from burnish.data.images import libraries
-
-    return libraries()
 
 
 class FeatureCache:

@@ -11,7 +11,7 @@ import numpy as np
 
 from burnish.contracts.backbone import Encodes, Prepared, View
 from burnish.data.dataset import Dataset, Item
-from burnish.engine.features.cache import FeatureSpec
+from burnish.engine.features.spec import FeatureSpec
 from burnish.errors import DataError, ItemError, MachineError, PluginError
 from burnish.places import ahead, reading_threads
 

@@ -24,9 +24,10 @@ import numpy as np
 from burnish.contracts.backbone import Encodes
 from burnish.data.dataset import Dataset
 from burnish.engine.care import keep_bound
-from burnish.engine.features.cache import Entry, FeatureCache, FeatureSpec
+from burnish.engine.features.cache import Entry, FeatureCache
 from burnish.engine.features.cells import Bad, Preparer
 from burnish.engine.features.lanes import Encoded, Lanes
+from burnish.engine.features.spec import FeatureSpec
 from burnish.engine.features.uncached import Uncached
 from burnish.errors import BurnishError, CacheError, DataError, ItemError, MachineError, RecipeError
 

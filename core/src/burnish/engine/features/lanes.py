@@ -15,8 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from burnish.contracts.backbone import Encodes, Prepared
-from burnish.engine.features.cache import FeatureSpec
 from burnish.engine.features.cells import Cell
+from burnish.engine.features.spec import FeatureSpec
 from burnish.errors import MachineError, PluginError
 
 if TYPE_CHECKING:

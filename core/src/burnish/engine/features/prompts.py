@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from burnish.data import Classes, Dataset, Labels, content_id
-from burnish.engine.features.cache import FeatureCache, FeatureSpec
+from burnish.engine.features.cache import FeatureCache
 from burnish.engine.features.extract import ExtractRun, extract
+from burnish.engine.features.spec import FeatureSpec
 from burnish.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burnish.engine.features.cache import FeatureSpec
 from burnish.engine.features.extract import ExtractRun, extract
+from burnish.engine.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,8 +8,8 @@ import numpy as np
 
 from burnish.contracts.tuner import Adapted, Prompted
 from burnish.engine.answers.answers import item_seeds
-from burnish.engine.features.cache import FeatureSpec
 from burnish.engine.features.extract import ExtractRun, extract
+from burnish.engine.features.spec import FeatureSpec
 from burnish.engine.jobs.task import texts_at
 from burnish.errors import RecipeError
 
