@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from burnish.engine.features.mapped import MAPPED_FROM, mapped
+from burnish.engine.features.mapped import MAPPED_FROM, in_memory, mapped
 from burnish.engine.features.shards import FORMAT, SUFFIX, IdIndex, Shard, open_shard, write_shard
 from burnish.errors import CacheError
 from burnish.files import ensure_folder, remove_leftovers, translate_os_errors, write_json
@@ -317,16 +317,9 @@ class Entry:
             try:
                 return mapped(self.folder, shape, self._blocks(rows, positions, shape))
             except OSError as error:
-                self.warnings.append(
-                    f"{self.folder}: {error.strerror or error}; the features of {self.spec.backbone.text} are"
-                    " held in memory"
-                )
-        table, at = np.empty(shape, dtype=np.float32), 0
-        for block in self._blocks(rows, positions, shape):
-            table[at : at + len(block)] = block
-            at += len(block)
-        table.setflags(write=False)
-        return table
+                held = f"the features of {self.spec.backbone.text} are held in memory"
+                self.warnings.append(f"{self.folder}: {error.strerror or error}; {held}")
+        return in_memory(shape, self._blocks(rows, positions, shape))
 
     def _blocks(
         self, rows: NDArray[np.int64], positions: NDArray[np.int64], shape: tuple[int, int]
