@@ -100,8 +100,7 @@ class FeatureCache:
     """A cache in a folder; a context manager.
 
     Entries that were opened are safe from pruning, by this process and others, until `close`. What they hand
-    out stays valid even
-    then: a mapped file outlives its name.
+    out stays valid even then: a mapped file outlives its name.
 
     Args:
         folder: where it lies; None asks the environment (`cache_folder`).
