@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 import burnish as package
+from burnish.cli import main
 from burnish.contracts import NewItem, Runtime, View
 from burnish.data import Item, content_id, stack_ids
 from burnish.engine.predict.new_items import new_items
@@ -599,6 +600,18 @@ def test_only_a_few_cells_are_read_ahead(place) -> None:
         next(stream)
     assert read <= (5 + 3) * saved.numeric.grid
     stream.close()
+
+
+def test_threads_are_those_of_every_command(place, monkeypatch, capsys) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr("burnish.numeric.use_threads", seen.append)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    np.save(place / "four.npy", np.ones((4, 4)))
+    for further in ([], ["--threads", "3"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["predict", str(model(place, "several")), str(place / "four.npy"), *further])
+        assert ended.value.code == 0, capsys.readouterr().err
+    assert seen == [2, 3]
 
 
 def test_inputs_of_another_kind_are_refused(place) -> None:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
-from burnish.engine.features.mapped import MAPPED_FROM, mapped
+from burnish.engine.features.mapped import MAPPED_FROM, in_memory, mapped
 from burnish.engine.features.shards import SUFFIX, IdIndex, Shard, open_shard, write_shard
 from burnish.engine.features.spec import FeatureSpec
 from burnish.errors import CacheError
@@ -47,8 +47,7 @@ class FeatureCache:
     """A cache in a folder; a context manager.
 
     Entries that were opened are safe from pruning, by this process and others, until `close`. What they hand
-    out stays valid even
-    then: a mapped file outlives its name.
+    out stays valid even then: a mapped file outlives its name.
 
     Args:
         folder: where it lies; None asks the environment (`cache_folder`).
@@ -264,16 +263,9 @@ class Entry:
             try:
                 return mapped(self.folder, shape, self._blocks(rows, positions, shape))
             except OSError as error:
-                self.warnings.append(
-                    f"{self.folder}: {error.strerror or error}; the features of {self.spec.backbone.text} are"
-                    " held in memory"
-                )
-        table, at = np.empty(shape, dtype=np.float32), 0
-        for block in self._blocks(rows, positions, shape):
-            table[at : at + len(block)] = block
-            at += len(block)
-        table.setflags(write=False)
-        return table
+                held = f"the features of {self.spec.backbone.text} are held in memory"
+                self.warnings.append(f"{self.folder}: {error.strerror or error}; {held}")
+        return in_memory(shape, self._blocks(rows, positions, shape))
 
     def _blocks(
         self, rows: NDArray[np.int64], positions: NDArray[np.int64], shape: tuple[int, int]

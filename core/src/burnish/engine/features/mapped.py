@@ -36,3 +36,13 @@ def mapped(
             file.write(np.ascontiguousarray(block).data)
         file.flush()
         return np.memmap(file, dtype=np.float32, mode="r", shape=shape)
+
+
+def in_memory(shape: tuple[int, int], blocks: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return the same array as `mapped`, in memory."""
+    table, at = np.empty(shape, dtype=np.float32), 0
+    for block in blocks:
+        table[at : at + len(block)] = block
+        at += len(block)
+    table.setflags(write=False)
+    return table
