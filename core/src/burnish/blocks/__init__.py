@@ -6,6 +6,8 @@ What trains heads is apart from them: `burnish.heads`.
 """
 
 from burnish.blocks.lease import Lease, frozen_digest
+from burnish.blocks.losses import PerExample, soft_targets, target_log_p
+from burnish.blocks.measures import NO_TARGET, KnownLabels, known_labels, ratio_measure, ratio_terms
 from burnish.blocks.text_classifier import TextClassifier, ensemble, in_chunks
 from burnish.heads.dropout import Dropout
 from burnish.heads.head import (
@@ -21,6 +23,7 @@ from burnish.heads.tensors import class_means, one_hot, weighted_mean
 from burnish.heads.tuner import HeadTuner
 
 __all__ = [
+    "NO_TARGET",
     "Batch",
     "Dropout",
     "Fit",
@@ -28,8 +31,10 @@ __all__ = [
     "HeadPredictor",
     "HeadResult",
     "HeadTuner",
+    "KnownLabels",
     "Lease",
     "Outputs",
+    "PerExample",
     "Term",
     "TextClassifier",
     "TrainingData",
@@ -37,6 +42,11 @@ __all__ = [
     "ensemble",
     "frozen_digest",
     "in_chunks",
+    "known_labels",
     "one_hot",
+    "ratio_measure",
+    "ratio_terms",
+    "soft_targets",
+    "target_log_p",
     "weighted_mean",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -189,9 +189,7 @@ class HeadResult:
     Attributes:
         predictor: the result; None where the trial died.
         error: why it died: one line.
-        terms: per epoch the mean of each objective term.
     """
 
     predictor: HeadPredictor | None
     error: str = ""
-    terms: Mapping[str, list[float]] = field(default_factory=dict)

@@ -175,7 +175,7 @@ def _train(trials: dict[int, Member], table: FeatureTable, run: Run) -> list[tup
             predictor = (
                 None if trained.state is None else _predictor(trials[number].job, template, trained.state)
             )
-            results.append((number, HeadResult(predictor, trained.error, trained.terms)))
+            results.append((number, HeadResult(predictor, trained.error)))
 
     with thread_pool(workers, 1 if on_cpu and not wide else torch.get_num_threads()) as pool:
         futures = [pool.submit(work, part) for part in parts]
