@@ -69,7 +69,7 @@ def test_what_is_not_public_is_named(tool, tmp_path, monkeypatch):
     )
     first, second, *rest = tool.check_plugins(tmp_path / "plugins")
     assert first.startswith(
-        "plugins/one/src/burnish_one/odd.py:2: burnish.engine is not public. Possible: blocks"
+        "plugins/one/src/burnish_one/odd.py:2: burnish.engine.store is not public. Possible: blocks"
     )
     assert second.startswith("plugins/one/src/burnish_one/odd.py:3: burnish.cli is not public")
     assert len(rest) == len(tool.EXCEPTIONS)

@@ -71,13 +71,13 @@ def ratio_measure(
     """
     top = np.asarray(right, dtype=np.float64)
     bottom = np.ones_like(top) if of is None else np.asarray(of, dtype=np.float64)
-    terms = ratio_terms(units, top, bottom)
+    terms = _terms(units, top, bottom)
     n, total = int(np.count_nonzero(bottom)), float(terms.denominator.sum())
     value = float(terms.numerator.sum()) / total if n else float("nan")
     return Measure(name, split, value, unit, better, n, how if n else nothing, terms)
 
 
-def ratio_terms(
+def _terms(
     units: NDArray[np.int64], numerator: NDArray[np.float64], denominator: NDArray[np.float64]
 ) -> Terms:
     """Return item-wise numerators and denominators (M,) summed by resampling unit."""

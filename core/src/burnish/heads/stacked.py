@@ -125,7 +125,7 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
             return None
         module = meta_module(job.tuner, job.features.shape[2], len(job.classes))
         own = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
-        check_state(module, own)
+        check_state(own, module)
     except FitError as error:
         return HeadResult(None, str(error))
     except ModelFileError as error:
