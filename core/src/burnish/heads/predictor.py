@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -121,7 +121,7 @@ class HeadPredictor:
         if activation not in ("softmax", "sigmoid"):
             raise ModelFileError(f"the activation is given as {activation!r}", possible="softmax, sigmoid")
         template = meta_module(tuner, dim, len(classes))
-        check_state(template, state)
+        check_state(state, template)
         kept = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
         return cls(tuner, template, kept, classes, dim, cast("Literal['softmax', 'sigmoid']", activation))
 
@@ -160,26 +160,42 @@ def meta_module(tuner: HeadMethod[Any], dim: int, classes: int) -> nn.Module:
         raise ModelFileError(cause.what, where=cause.where) from error
 
 
-def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raise unless the state has the module's names, shapes and types and is finite.
+def check_state(
+    state: Mapping[str, Tensor], expected: nn.Module | Mapping[str, Sequence[int]], where: str = ""
+) -> None:
+    """Raise unless a state has the names, shapes and types that are expected, and is finite; for `restore`.
+
+    Args:
+        state: tensors by name, as they came from a file.
+        expected: the module they belong to, such as one built under ``torch.device("meta")``; or their shapes
+            by name, all float32.
+        where: who restores, for messages.
 
     Raises:
         burnish.errors.ModelFileError: the first difference.
     """
-    expected = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    if missing := sorted(expected.keys() - state.keys()):
-        raise ModelFileError(f"tensor {missing[0]!r} is missing", possible=", ".join(sorted(expected)))
-    if extra := sorted(state.keys() - expected.keys()):
-        raise ModelFileError(
-            f"tensor {extra[0]!r} is not part of this head", possible=", ".join(sorted(expected))
-        )
-    for name, wanted in expected.items():
+    wanted = _wanted(expected)
+    known = ", ".join(sorted(wanted))
+    if missing := sorted(wanted.keys() - state.keys()):
+        raise ModelFileError(f"tensor {missing[0]!r} is missing", where=where, possible=known)
+    if extra := sorted(state.keys() - wanted.keys()):
+        raise ModelFileError(f"tensor {extra[0]!r} is not part of this model", where=where, possible=known)
+    for name, (shape, dtype) in wanted.items():
         given = state[name]
-        if given.shape != wanted.shape or given.dtype != wanted.dtype:
-            have, want = f"{tuple(given.shape)} {given.dtype}", f"{tuple(wanted.shape)} {wanted.dtype}"
-            raise ModelFileError(f"tensor {name!r} is {have}", possible=want)
+        if tuple(given.shape) != shape or given.dtype != dtype:
+            have, want = f"{tuple(given.shape)} {given.dtype}", f"{shape} {dtype}"
+            raise ModelFileError(f"tensor {name!r} is {have}", where=where, possible=want)
         if not torch.isfinite(given).all():
-            raise ModelFileError(f"tensor {name!r} has values that are NaN or infinite")
+            raise ModelFileError(f"tensor {name!r} has values that are NaN or infinite", where=where)
+
+
+def _wanted(
+    expected: nn.Module | Mapping[str, Sequence[int]],
+) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    if isinstance(expected, nn.Module):
+        tensors: dict[str, Tensor] = {**dict(expected.named_parameters()), **dict(expected.named_buffers())}
+        return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    return {name: (tuple(shape), torch.float32) for name, shape in expected.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,9 +205,7 @@ class HeadResult:
     Attributes:
         predictor: the result; None where the trial died.
         error: why it died: one line.
-        terms: per epoch the mean of each objective term.
     """
 
     predictor: HeadPredictor | None
     error: str = ""
-    terms: Mapping[str, list[float]] = field(default_factory=dict)

@@ -125,7 +125,7 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
             return None
         module = meta_module(job.tuner, job.features.shape[2], len(job.classes))
         own = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
-        check_state(module, own)
+        check_state(own, module)
     except FitError as error:
         return HeadResult(None, str(error))
     except ModelFileError as error:
@@ -175,7 +175,7 @@ def _train(trials: dict[int, Member], table: FeatureTable, run: Run) -> list[tup
             predictor = (
                 None if trained.state is None else _predictor(trials[number].job, template, trained.state)
             )
-            results.append((number, HeadResult(predictor, trained.error, trained.terms)))
+            results.append((number, HeadResult(predictor, trained.error)))
 
     with thread_pool(workers, 1 if on_cpu and not wide else torch.get_num_threads()) as pool:
         futures = [pool.submit(work, part) for part in parts]

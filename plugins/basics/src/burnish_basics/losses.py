@@ -8,56 +8,35 @@ and the docstring says so.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from abc import abstractmethod
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, logsigmoid
 
 from burnish import NoConfig
-from burnish.contracts.loss import Accepts, LossInput, LossValue
+from burnish.blocks import PerExample, soft_targets, target_log_p
+from burnish.contracts.loss import Accepts, LossInput
 from burnish_basics._losses import FocalConfig, GCEConfig, LabelSmoothingConfig, SCEConfig
 
-
-class ExampleLoss(ABC):
-    """A loss with one value an example and no memory."""
-
-    accepts: ClassVar[frozenset[Accepts]] = frozenset({"hard", "soft"})
-
-    def memory(self, n: int, classes: int) -> Mapping[str, Tensor]:
-        """Return nothing: these losses remember nothing."""
-        return {}
-
-    def __call__(self, x: LossInput, rows: Mapping[str, Tensor]) -> tuple[LossValue, Mapping[str, Tensor]]:
-        """Return one value an example (B,), and the rows as they came."""
-        return LossValue(self.values(x)), rows
-
-    @abstractmethod
-    def values(self, x: LossInput) -> Tensor:
-        """Return (B,) values."""
+_HARD_OR_SOFT: Final[frozenset[Accepts]] = frozenset({"hard", "soft"})
 
 
-class ClassTermLoss(ExampleLoss):
+class ClassTermLoss(PerExample):
     """A loss of the form sum_k t_k l(log p_k): hard targets pick one term, soft targets average them."""
 
+    accepts: ClassVar[frozenset[Accepts]] = _HARD_OR_SOFT
+
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        log_p = log_softmax(x.logits, dim=-1)
         if x.targets.hard is not None:
-            return self.term(log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1))
-        return (_soft(x) * self.term(log_p)).sum(-1)
+            return self.term(target_log_p(x))
+        return (soft_targets(x) * self.term(log_softmax(x.logits, dim=-1))).sum(-1)
 
     @abstractmethod
     def term(self, log_p: Tensor) -> Tensor:
         """Return l(log p), of any shape."""
-
-
-def _soft(x: LossInput) -> Tensor:
-    if x.targets.soft is None:
-        raise TypeError("this loss takes hard or soft targets")
-    return x.targets.soft
 
 
 class CrossEntropy(ClassTermLoss):
@@ -71,19 +50,21 @@ class CrossEntropy(ClassTermLoss):
         return -log_p
 
 
-class LabelSmoothing(ExampleLoss):
+class LabelSmoothing(PerExample):
     """Cross-entropy against (1 - epsilon) t + epsilon / C (arXiv:1512.00567, section 7)."""
+
+    accepts: ClassVar[frozenset[Accepts]] = _HARD_OR_SOFT
 
     def __init__(self, config: LabelSmoothingConfig) -> None:
         self.epsilon = config.epsilon
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        log_p = log_softmax(x.logits, dim=-1)
-        hard = x.targets.hard
-        on_target = (
-            (_soft(x) * log_p).sum(-1) if hard is None else log_p.gather(-1, hard.unsqueeze(-1)).squeeze(-1)
-        )
+        log_p, hard = log_softmax(x.logits, dim=-1), x.targets.hard
+        if hard is None:
+            on_target = (soft_targets(x) * log_p).sum(-1)
+        else:
+            on_target = log_p.gather(-1, hard.unsqueeze(-1)).squeeze(-1)
         return -(1 - self.epsilon) * on_target - self.epsilon * log_p.mean(-1)
 
 
@@ -103,7 +84,7 @@ class GeneralisedCrossEntropy(ClassTermLoss):
         return -log_p if self.q == 0 else -torch.expm1(self.q * log_p) / self.q
 
 
-class SymmetricCrossEntropy(ExampleLoss):
+class SymmetricCrossEntropy(PerExample):
     """Symmetric cross-entropy, alpha CE + beta RCE (arXiv:1908.06112, section 3).
 
     RCE = -sum_k p_k log t_k, and log 0 := A.
@@ -111,16 +92,17 @@ class SymmetricCrossEntropy(ExampleLoss):
     For a hard target RCE = -A (1 - p_y). For soft targets log t_k is never taken below A.
     """
 
+    accepts: ClassVar[frozenset[Accepts]] = _HARD_OR_SOFT
+
     def __init__(self, config: SCEConfig) -> None:
         self.alpha, self.beta, self.log_zero = config.alpha, config.beta, config.log_zero
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        log_p = log_softmax(x.logits, dim=-1)
         if x.targets.hard is not None:
-            on_target = log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1)
-            return -self.alpha * on_target + self.beta * self.log_zero * torch.expm1(on_target)
-        soft = _soft(x)
+            log_p_y = target_log_p(x)
+            return -self.alpha * log_p_y + self.beta * self.log_zero * torch.expm1(log_p_y)
+        log_p, soft = log_softmax(x.logits, dim=-1), soft_targets(x)
         log_t = soft.log().clamp(min=self.log_zero)
         return -self.alpha * (soft * log_p).sum(-1) - self.beta * (log_p.exp() * log_t).sum(-1)
 
@@ -141,7 +123,7 @@ class Focal(ClassTermLoss):
         return -(wrong**self.gamma) * log_p
 
 
-class BinaryCrossEntropy(ExampleLoss):
+class BinaryCrossEntropy(PerExample):
     """Binary cross-entropy of multi-label targets: per example the mean over its observed entries.
 
     0 where none is observed.

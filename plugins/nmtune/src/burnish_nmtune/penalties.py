@@ -9,20 +9,20 @@ no classifier: for tuners that have a loss of their own.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn.functional import log_softmax
 
+from burnish.blocks import PerExample, target_log_p
 from burnish.contracts.loss import Accepts, LossInput, LossValue
 from burnish.errors import FitError
 from burnish_nmtune import PenaltyConfig, SpectrumPenaltyConfig
 from burnish_nmtune.regularisers import consistency, covariance, spectrum
 
 
-class Penalty(ABC):
+class Penalty(PerExample):
     """Weight times a regulariser, added to cross-entropy or alone; it remembers nothing.
 
     Args:
@@ -35,14 +35,13 @@ class Penalty(ABC):
     def __init__(self, config: PenaltyConfig) -> None:
         self.weight, self.base = config.weight, config.base
 
-    def memory(self, n: int, classes: int) -> Mapping[str, Tensor]:
-        """Return nothing."""
-        return {}
-
     def __call__(self, x: LossInput, rows: Mapping[str, Tensor]) -> tuple[LossValue, Mapping[str, Tensor]]:
-        """Return values per example.
+        """Return the values, and the rows as they came."""
+        values = self.values(x)
+        return LossValue(values, per="example" if values.ndim else "batch"), rows
 
-        Of the penalty alone, where it belongs to the batch as a whole, one per batch.
+    def values(self, x: LossInput) -> Tensor:
+        """Return (B,) values; of the penalty alone, where it belongs to the batch as a whole, one, 0-d.
 
         Raises:
             FitError: the tuner gives no embeddings, or not what else the penalty needs.
@@ -54,9 +53,7 @@ class Penalty(ABC):
                 todo="Use a tuner with a trained body, such as mlp",
             )
         penalty = self.weight * self.penalty(x, x.embeddings)
-        if self.base == "ce":
-            return LossValue(cross_entropy(x) + penalty), rows
-        return LossValue(penalty, per="example" if penalty.ndim else "batch"), rows
+        return penalty - target_log_p(x) if self.base == "ce" else penalty
 
     @abstractmethod
     def penalty(self, x: LossInput, z: Tensor) -> Tensor:
@@ -101,13 +98,3 @@ class SpectrumPenalty(Penalty):
     def penalty(self, x: LossInput, z: Tensor) -> Tensor:
         """Return minus the mean of the largest shares sigma_i / sum sigma, 0-d."""
         return spectrum(z, top=self.top)
-
-
-def cross_entropy(x: LossInput) -> Tensor:
-    """Return the cross-entropy of each row, (B,), with hard or soft targets."""
-    log_p = log_softmax(x.logits, dim=-1)
-    if x.targets.hard is not None:
-        return -log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1)
-    if x.targets.soft is None:
-        raise TypeError("this loss takes hard or soft targets")
-    return -(x.targets.soft * log_p).sum(-1)
