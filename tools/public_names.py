@@ -78,6 +78,7 @@ PACKAGES: Mapping[str, Page] = {
         (
             "burnish.testing",
             "burnish.testing.data:practice,practice_on_pictures,changed",
+            "burnish.testing.outcomes:outcome,corruption_input",
             "burnish.testing.chat_server",
             "burnish.testing.dists",
         ),
