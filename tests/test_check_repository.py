@@ -11,6 +11,7 @@ import pytest
 from burnish.cli.new_plugin import write_plugin
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tools"))  # tools import one another
 
 
 def load(root):
@@ -36,6 +37,8 @@ def copy(tmp_path, monkeypatch):
         "core/pyproject.toml",
         "core/LICENSE",
         "core/src/burnish/_version.py",
+        "docs/reference/glossary.md",
+        "tools/retired_words.txt",
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, root / name)
@@ -133,3 +136,27 @@ def test_files_that_name_a_machine_or_are_too_long_are_named(text, found):
     )
     assert len(problems) == bool(found)
     assert all(found in problem for problem in problems)
+
+
+def test_the_glossary_has_every_word_once(copy, capsys):
+    glossary = copy.ROOT / "docs/reference/glossary.md"
+    row = next(line for line in glossary.read_text().splitlines() if line.startswith("| *row*"))
+    glossary.write_text(glossary.read_text().replace(row, f"{row}\n{row}\n| *axis* | again |\n| *seed* |  |"))
+    copy.main()
+    said = capsys.readouterr().out
+    assert "'row' stands twice" in said
+    assert "'axis' stands after 'row'" in said
+    assert "'seed' has no meaning" in said
+
+
+def test_a_retired_word_is_found_wherever_it_is_said(copy, capsys):
+    retired = "opin" + "ion"  # this file is looked at, too
+    for place in ("notes.md", "module.py"):
+        (copy.ROOT / place).write_text(f"first\nIts {retired} of an item.\n")
+    (copy.ROOT / "CHANGELOG.md").write_text(f"No {retired} any more: burnish-fresh.\n")
+    subprocess.run(["git", "add", "."], cwd=copy.ROOT, check=True)
+    copy.main()
+    said = capsys.readouterr().out
+    assert f"notes.md, line 2: '{retired}' is not said any more. Say: assessment" in said
+    assert f"module.py, line 2: '{retired}'" in said
+    assert "CHANGELOG.md, line" not in said

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from check_words import GLOSSARY, check_glossary, check_retired, retired_words
+
 ROOT = Path(__file__).parents[1]
 
 SHARED = ("version", "readme", "requires-python", "license", "license-files", "authors", "classifiers")
@@ -93,6 +95,7 @@ def main() -> int:
     problems = [*check_core(core), *check_tox(plugins)]
     for folder in plugins:
         problems += check_plugin(read_package(folder), core)
+    problems += check_glossary((ROOT / GLOSSARY).read_text("utf-8"))
     problems += check_tracked_files()
     for problem in problems:
         print(problem)
@@ -241,10 +244,11 @@ def _factor(name: str, names: Sequence[str]) -> str:
 
 
 def check_tracked_files() -> Iterator[str]:
-    """Yield tracked files that are too long, or that name a machine.
+    """Yield tracked files that are too long, that name a machine, or that say a word which was retired.
 
-    A folder of this one, somebody's home, a private host.
+    A machine: a folder of this one, somebody's home, a private host.
     """
+    retired = retired_words(ROOT)
     listing = subprocess.run(
         ["git", "ls-files", "-z"],  # noqa: S607
         cwd=ROOT,
@@ -263,6 +267,7 @@ def check_tracked_files() -> Iterator[str]:
         except UnicodeDecodeError:
             continue
         yield from check_text(name, text, paths)
+        yield from check_retired(name, text, retired)
 
 
 def check_text(name: str, text: str, paths: re.Pattern[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ committed, so that they can be read anywhere.
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import os
 import re
@@ -18,65 +19,25 @@ from importlib import import_module
 from pathlib import Path
 
 import click
+from public_names import PACKAGES, homes_of_names, package_page
 
 from burnish import hooks
 from burnish.cli import CORE_COMMANDS, cli
 from burnish.cli.options import add_common
 from burnish.config import Option, describe, range_words, say_value
-from burnish.descriptors import KINDS, NEEDS_AND_PROVIDES, Descriptor
+from burnish.descriptors import KINDS, WORDS, Descriptor
 from burnish.manager import Component, Manager
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+BY_BURNISH: Mapping[str, str] = {
+    "truth": "burnish, in every study",
+    "assessment": "a row with `assess:`",
+}
+"""Words that no component has to provide."""
+
 NOTE = "<!-- Written by tools/make_reference.py: change what it is made from, and run it again. -->"
 WIDTH = 100
-
-PACKAGES: Mapping[str, tuple[str, str, str]] = {
-    "descriptors": (
-        "burnish",
-        "import burnish",
-        (
-            "Light: importing `burnish` imports neither torch nor numpy. What runs things is imported when it"
-            " is used."
-        ),
-    ),
-    "data": (
-        "burnish.data",
-        "Data",
-        (
-            "What flows: items in a canonical order, what is known of their targets, classes and splits."
-            " numpy, no torch."
-        ),
-    ),
-    "contracts": (
-        "burnish.contracts",
-        "Contracts",
-        (
-            "What the objects behind descriptors look like. In shapes, N is all items, M some of them, B"
-            " those of a batch, C classes, D columns."
-        ),
-    ),
-    "blocks": ("burnish.blocks", "Blocks", "Torch parts that several methods share."),
-    "testing": (
-        "burnish.testing",
-        "Testing",
-        (
-            "The contract kit. A test class inherits from the contract of its kind and names a component:"
-            " [how](../write-a-plugin/3-test-it.md)."
-        ),
-    ),
-    "sklearn": (
-        "burnish.sklearn",
-        "scikit-learn",
-        "Tuners as scikit-learn estimators: [how](../guides/scikit-learn.md).",
-    ),
-    "errors": (
-        "burnish.errors",
-        "Errors",
-        "Errors for people. Each becomes one line of the command line, and its exit code.",
-    ),
-}
-"""Pages of public names: file -> (package, title, what is said first)."""
 
 ENVIRONMENT = (
     (
@@ -91,24 +52,15 @@ ENVIRONMENT = (
     ),
 )
 
-FURTHER: Mapping[str, tuple[str, ...]] = {
-    "burnish.blocks": (
-        *("adapters.adaptformer", "adapters.sequential_adapter", "adapters.lora", "adapters.visual_prompts"),
-        *("adapters.scale_shift", "adapters.biases", "adapters.layer_norms", "adapters.unfrozen"),
-        *("adapters.chosen_blocks", "adapters.require_reached", "image_inputs.ImageInputs"),
-    ),
-    "burnish.testing": ("dists.write_dist",),
-}
-"""Names beyond a package's own that its page has, too."""
-
 
 def pages() -> dict[Path, str]:
     """Return every page that is made, by its path."""
-    made = {DOCS / "reference" / f"{name}.md": _package_page(*entry) for name, entry in PACKAGES.items()}
-    made[DOCS / "reference" / "descriptors.md"] += _words_of_needs()
+    homes = homes_of_names()
+    made = {DOCS / "reference" / f"{name}.md": package_page(name, homes) for name in PACKAGES}
     made[DOCS / "reference" / "hooks.md"] = hooks_page()
     made[DOCS / "reference" / "cli.md"] = cli_page()
     manager = Manager()
+    made[DOCS / "reference" / "descriptors.md"] += _words_of_needs(manager)
     for folder in sorted((ROOT / "plugins").iterdir()):
         if (folder / "README.md").is_file():
             made[DOCS / "plugins" / f"{folder.name}.md"] = plugin_page(folder, manager)
@@ -136,36 +88,51 @@ def benchmarks_page() -> str:
     return "\n\n".join(["# Benchmarks", text, *lowered]) + "\n"
 
 
-def public_names(package: str) -> list[str]:
-    """Return the public names of a package.
-
-    Its ``__all__``, else the classes and functions it defines itself.
-    """
-    module = import_module(package)
-    if hasattr(module, "__all__"):
-        return [name for name in module.__all__ if not name.startswith("__")]
-    own = [
-        name
-        for name, value in vars(module).items()
-        if getattr(value, "__module__", "") == package and not name.startswith("_")
-    ]
-    return sorted(own)
-
-
-def _package_page(package: str, title: str, text: str) -> str:
-    names = "\n".join(
-        f"::: {package}.{name}\n" for name in [*public_names(package), *FURTHER.get(package, ())]
-    )
-    return f"# {title}\n\n{text}\n\n{names}"
-
-
-def _words_of_needs() -> str:
-    words = ", ".join(f"`{word}`" for word in sorted(NEEDS_AND_PROVIDES))
+def _words_of_needs(manager: Manager) -> str:
+    components = [c for kind in KINDS for c in manager.components(kind)]
     text = (
         "A trial is refused, before torch is imported, where data and backbone do not provide what its parts"
-        " need."
+        " need. The columns say which components of this repository provide and need a word; what some"
+        " provide depends on their options, and an asterisk marks these."
     )
-    return f"\n## Words of `needs` and `provides`\n\n{words}.\n\n{text}\n"
+    rows = ["| word | means | provided by | needed by |", "|---|---|---|---|"]
+    for word, meaning in WORDS.items():
+        by = [f"`{c.name}`{mark}" for c in components if (mark := _provided(word, c, manager)) is not None]
+        needed = [f"`{c.name}`" for c in components if word in getattr(c.descriptor, "needs", ())]
+        if word in BY_BURNISH:
+            by.insert(0, BY_BURNISH[word])
+        rows.append(f"| `{word}` | {meaning} | {', '.join(by)} | {', '.join(needed)} |")
+    return f"\n## Words of `needs` and `provides`\n\n{text}\n\n" + "\n".join(rows) + "\n"
+
+
+def _provided(word: str, component: Component, manager: Manager) -> str | None:
+    """Return how a component provides a word: always, ``""``; with some options, ``"*"``; else None."""
+    provides: frozenset[str] | str = getattr(component.descriptor, "provides", frozenset())
+    if isinstance(provides, frozenset):
+        return "" if word in provides else None
+    options = [option for config in component.descriptor.configs().values() for option in describe(config)]
+    chosen = {choice for option in options for choice in option.choices or ()}
+    return "*" if word in _words_of_source(provides) | chosen else None
+
+
+def _words_of_source(target: str) -> set[str]:
+    """Return the words that a function ``provides`` speaks of, and what it calls in its module."""
+    module, _, name = target.partition(":")
+    tree = ast.parse(inspect.getsource(import_module(module)))
+    parts = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    words: set[str] = set()
+    waiting, seen = [name], set[str]()
+    while waiting:
+        part = waiting.pop()
+        if part in seen or part not in parts:
+            continue
+        seen.add(part)
+        for node in ast.walk(parts[part]):
+            if isinstance(node, ast.Constant) and node.value in WORDS:
+                words.add(node.value)
+            elif isinstance(node, ast.Call):
+                waiting.append(ast.unparse(node.func).rpartition(".")[2])
+    return words
 
 
 # -- hooks ---------------------------------------------------------------------------------------------------

@@ -12,20 +12,36 @@ from typing import Any, ClassVar, Final
 
 from burnish.errors import PluginError, suggestion
 
-_WORDS = """
-image text features tokens maps module text-tower compose-text generate score-text projects groups pool
-reference labels multi-labels texts truth assessment open-vocabulary transductive own-loss
-control not-reproducible
-"""
-NEEDS_AND_PROVIDES: Final = frozenset(_WORDS.split())
-"""The closed vocabulary of `needs` and `provides`.
+WORDS: Final[dict[str, str]] = {
+    "image": "items are images",
+    "text": "items are texts",
+    "features": "there is a vector for each item",
+    "tokens": "the backbone gives what comes before pooling (`Tokens`)",
+    "maps": "the backbone gives spatial maps (`Maps`)",
+    "module": "the backbone lends its module, to put parts into (`Attachable`)",
+    "text-tower": "the backbone encodes texts into the space of its features (`HasTextTower`)",
+    "compose-text": "the text tower takes token embeddings, so that prompts can be learnt (`ComposesText`)",
+    "projects": "the backbone has a projection, and a scale for cosine similarities (`Projects`)",
+    "generate": "the backbone answers prompts (`Generates`)",
+    "score-text": "the backbone tells how likely an answer is (`ScoresText`)",
+    "groups": "items have groups, which stay on one side of a split",
+    "pool": "there is a split of role pool: items without labels",
+    "reference": "there is a split of role reference",
+    "labels": "targets are one class an item",
+    "multi-labels": "targets are any number of classes an item",
+    "texts": "targets are texts",
+    "truth": "an evaluator sees the hidden clean targets",
+    "assessment": "an evaluator measures what an assessor said; without one it does not apply",
+    "open-vocabulary": "a tuner scores classes that no training item has",
+    "transductive": "a predictor's scores of an item depend on the items beside it",
+    "own-loss": "a tuner leaves the recipe's loss aside",
+    "control": "a tuner does nothing with the features: its row shows what the others are worth",
+    "not-reproducible": "a backbone may answer otherwise tomorrow: a service that others run",
+}
+"""What each word of `needs` and `provides` means."""
 
-Planning refuses a trial whose needs its data and backbone do not provide.
-
-What a tuner provides says how it is planned: ``own-loss``, the recipe's loss plays no part; ``control``, it
-does nothing with the features, so that its row shows what the others are worth. A backbone that provides
-``not-reproducible`` may answer otherwise tomorrow: a service that others run.
-"""
+NEEDS_AND_PROVIDES: Final = frozenset(WORDS)
+"""The closed vocabulary of `needs` and `provides`: planning refuses what does not meet."""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")

@@ -19,7 +19,7 @@ from burnish.engine.care import list_kept, prune, verify
 from burnish.errors import DataError, MachineError, PluginError
 from burnish.numeric import detect
 from burnish.plan import Part
-from burnish.testing.data import outcome as made_outcome
+from burnish.testing.outcomes import outcome as made_outcome
 
 GREEDY, DRAWN = Decoding(), Decoding(temperature=0.7)
 

@@ -81,7 +81,7 @@ def test_a_tuner_inside_the_backbone_is_measured_on_what_it_made_of_it_and_predi
     assert right == values(records[0], "accuracy")["test"]
 
 
-def test_an_opinion_is_a_stage_of_its_own_and_tells_how_far_it_is(manager, tmp_path):
+def test_an_assessment_is_a_stage_of_its_own_and_tells_how_far_it_is(manager, tmp_path):
     heard = Heard()
     study(manager, tmp_path / "study", "shift", lambda: RunOptions(display=heard), assess="training")
     assert heard.stages["assessing: 2 assessments"] == [0.25, 1, 1.25, 2]

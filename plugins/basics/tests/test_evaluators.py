@@ -425,9 +425,9 @@ def test_detection_leaves_out_items_whose_truth_is_unknown():
 def test_detection_where_something_is_not_defined():
     nothing_wrong = detected(np.ones(4, dtype=bool), np.ones(4, dtype=np.float32), np.zeros(4, dtype=bool))
     assert all(math.isnan(m.value) and m.how for m in nothing_wrong.values())
-    no_opinion = detected(None, None, np.array([True, False]))
-    assert all(math.isnan(m.value) for m in no_opinion.values())
-    assert "keeps or drops no item" in no_opinion["detection-f1"].how
+    says_nothing = detected(None, None, np.array([True, False]))
+    assert all(math.isnan(m.value) for m in says_nothing.values())
+    assert "keeps or drops no item" in says_nothing["detection-f1"].how
     assert Detection(NONE).measure(random_outcome()).scalars == ()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from burnish.data import Labels, Split
 from burnish.errors import DataError
-from burnish.testing.data import outcome
+from burnish.testing.outcomes import outcome
 from burnish_candle import BaseToNewConfig
 from burnish_candle.evaluator import BaseToNew, harmonic_mean, top_among
 

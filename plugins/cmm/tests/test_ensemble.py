@@ -7,7 +7,8 @@ import pytest
 
 from burnish.data import Classes, MultiLabels, Split
 from burnish.errors import DataError, FitError
-from burnish.testing.data import changed, outcome, practice
+from burnish.testing.data import changed, practice
+from burnish.testing.outcomes import outcome
 from burnish_cmm import TEMPLATES, CPEConfig, MarginConfig, MeanConfig
 from burnish_cmm.ensemble import WeightedPromptEnsemble, prompt_weights
 from burnish_cmm.evaluators import GeometricMean, HarmonicMean, LabelledMargin, PredictedMargin

@@ -7,7 +7,8 @@ import pytest
 
 from burnish.data import Classes, Labels, Texts
 from burnish.errors import DataError, FitError
-from burnish.testing.data import changed, outcome
+from burnish.testing.data import changed
+from burnish.testing.outcomes import outcome
 from burnish.testing.prompts import practice_on_texts
 from burnish_emotionprompt import AnswersConfig, EmotionPromptConfig, PlainPromptConfig
 from burnish_emotionprompt.evaluator import AnswerScores

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from burnish.engine.runner import Options
+from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store
 from burnish.engine.study import run_study
 from burnish.manager import Manager
@@ -53,7 +53,7 @@ def main(folder: Path) -> None:
             }
         )
         manager = Manager()
-        run_study(build_plan(recipe, manager), folder / "study", "plan", lambda: manager, Options)
+        run_study(build_plan(recipe, manager), folder / "study", "plan", lambda: manager, RunOptions)
         print(f"{len(server.requests)} requests")
     with Store(folder / "study" / "study.sqlite") as store:
         records = sorted(store.records().values(), key=lambda record: record.replicate)

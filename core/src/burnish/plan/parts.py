@@ -108,7 +108,7 @@ class Resolver:
         for position, item in axis(value) if value is not None else ():
             found += self._collected(key, item, address if position is None else (key, position))
         self._check_overrides(key)
-        texts = told_apart(found)
+        texts = distinct_texts(found)
         return [part.renamed(texts) for part in found]
 
     def chains(self, key: str) -> list[tuple[ResolvedPart, ...]]:
@@ -130,7 +130,7 @@ class Resolver:
                 chains = [(*chain, *added) for chain in chains for added in link]
             found += chains
         self._check_overrides(key)
-        texts = told_apart(part for chain in found for part in chain)
+        texts = distinct_texts(part for chain in found for part in chain)
         return [tuple(part.renamed(texts) for part in chain) for chain in found]
 
     def _given(self, key: str) -> Any:
@@ -227,18 +227,18 @@ class Resolver:
                 )
 
 
-def told_apart(parts: Iterable[ResolvedPart]) -> dict[str, str]:
+def distinct_texts(parts: Iterable[ResolvedPart]) -> dict[str, str]:
     """Return texts, by digest, for those parts of an axis whose text others have, too.
 
     Their paths with as many folders as it takes.
 
     Rows are paired and drawn by their texts, so two data sets in files of one name must not share one.
     """
-    by_label: dict[str, dict[str, Part]] = {}
+    by_text: dict[str, dict[str, Part]] = {}
     for resolved in parts:
-        by_label.setdefault(resolved.part.text, {})[resolved.part.digest] = resolved.part
+        by_text.setdefault(resolved.part.text, {})[resolved.part.digest] = resolved.part
     texts: dict[str, str] = {}
-    for alike in by_label.values():
+    for alike in by_text.values():
         if len(alike) > 1:
             deepest = max(str(part.options).count("/") for part in alike.values())
             tried = (

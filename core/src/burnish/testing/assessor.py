@@ -67,7 +67,7 @@ class AssessorContract(PluginContract):
             f" {self.least_auroc}",
         )
 
-    def test_the_same_evidence_gives_the_same_opinion(self, tmp_path: Path) -> None:
+    def test_the_same_evidence_gives_the_same_assessment(self, tmp_path: Path) -> None:
         """A second, fresh assessor agrees bit for bit.
 
         Randomness comes from the evidence's generator only.

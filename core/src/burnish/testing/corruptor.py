@@ -14,7 +14,8 @@ from burnish.data import ROLES, Labels, MultiLabels
 from burnish.errors import DataError
 from burnish.testing.checks import expect, global_randomness_untouched
 from burnish.testing.contract import PluginContract
-from burnish.testing.data import blobs, corruption_input
+from burnish.testing.data import blobs
+from burnish.testing.outcomes import corruption_input
 
 
 class CorruptorContract(PluginContract):

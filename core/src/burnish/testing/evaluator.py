@@ -13,7 +13,7 @@ from burnish.contracts.evaluator import Direction, Measure, Measures, Unit
 from burnish.errors import DataError
 from burnish.testing.checks import check_columns, expect, global_randomness_untouched, nothing_written
 from burnish.testing.contract import PluginContract, manager_of
-from burnish.testing.data import outcome
+from burnish.testing.outcomes import outcome
 
 _TOLERANCE = 1e-9
 
@@ -38,7 +38,7 @@ class EvaluatorContract(PluginContract):
         Args:
             folder: for files that options name.
             answers: ``"perfect"``, ``"constant"`` or ``"mixed"``.
-            options: of `burnish.testing.data.outcome`.
+            options: of `burnish.testing.outcomes.outcome`.
         """
         made = outcome(answers, **options)
         shown = made if "truth" in self.component().descriptor.needs else made.without_truth()
