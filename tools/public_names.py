@@ -98,7 +98,9 @@ PACKAGES: Mapping[str, Page] = {
         "What stands for files and options in keys.",
     ),
     "places": Page(
-        ("burnish.places:cache_folder,logical_cores,workers,ahead",),
+        (
+            "burnish.places:cache_folder,cache_bound,logical_cores,physical_cores,compute_threads,reading_threads,ahead",
+        ),
         "Places",
         "Where features are kept, and how many cores and threads are used.",
     ),
