@@ -6,6 +6,8 @@ What trains heads is apart from them: `burnish.heads`.
 """
 
 from burnish.blocks.lease import Lease, frozen_digest
+from burnish.blocks.losses import PerExample, log_likelihood
+from burnish.blocks.measures import KnownLabels, known_labels, ratio_measure
 from burnish.blocks.text_classifier import TextClassifier, ensemble, in_chunks
 from burnish.heads.dropout import Dropout
 from burnish.heads.head import (
@@ -28,8 +30,10 @@ __all__ = [
     "HeadPredictor",
     "HeadResult",
     "HeadTuner",
+    "KnownLabels",
     "Lease",
     "Outputs",
+    "PerExample",
     "Term",
     "TextClassifier",
     "TrainingData",
@@ -37,6 +41,9 @@ __all__ = [
     "ensemble",
     "frozen_digest",
     "in_chunks",
+    "known_labels",
+    "log_likelihood",
     "one_hot",
+    "ratio_measure",
     "weighted_mean",
 ]

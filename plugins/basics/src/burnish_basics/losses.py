@@ -8,8 +8,7 @@ and the docstring says so.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -17,26 +16,15 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, logsigmoid
 
 from burnish import NoConfig
-from burnish.contracts.loss import Accepts, LossInput, LossValue
+from burnish.blocks import PerExample, log_likelihood
+from burnish.contracts.loss import Accepts, LossInput
 from burnish_basics._losses import FocalConfig, GCEConfig, LabelSmoothingConfig, SCEConfig
 
 
-class ExampleLoss(ABC):
-    """A loss with one value an example and no memory."""
+class ExampleLoss(PerExample):
+    """A loss of one label an example, hard or soft."""
 
     accepts: ClassVar[frozenset[Accepts]] = frozenset({"hard", "soft"})
-
-    def memory(self, n: int, classes: int) -> Mapping[str, Tensor]:
-        """Return nothing: these losses remember nothing."""
-        return {}
-
-    def __call__(self, x: LossInput, rows: Mapping[str, Tensor]) -> tuple[LossValue, Mapping[str, Tensor]]:
-        """Return one value an example (B,), and the rows as they came."""
-        return LossValue(self.values(x)), rows
-
-    @abstractmethod
-    def values(self, x: LossInput) -> Tensor:
-        """Return (B,) values."""
 
 
 class ClassTermLoss(ExampleLoss):
@@ -44,10 +32,9 @@ class ClassTermLoss(ExampleLoss):
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        log_p = log_softmax(x.logits, dim=-1)
         if x.targets.hard is not None:
-            return self.term(log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1))
-        return (_soft(x) * self.term(log_p)).sum(-1)
+            return self.term(log_likelihood(x))
+        return (_soft(x) * self.term(log_softmax(x.logits, dim=-1))).sum(-1)
 
     @abstractmethod
     def term(self, log_p: Tensor) -> Tensor:
@@ -60,15 +47,15 @@ def _soft(x: LossInput) -> Tensor:
     return x.targets.soft
 
 
-class CrossEntropy(ClassTermLoss):
+class CrossEntropy(ExampleLoss):
     """Cross-entropy, -sum_k t_k log p_k."""
 
     def __init__(self, config: NoConfig) -> None:
         del config
 
-    def term(self, log_p: Tensor) -> Tensor:
-        """Return -log p."""
-        return -log_p
+    def values(self, x: LossInput) -> Tensor:
+        """Return (B,) values."""
+        return -log_likelihood(x)
 
 
 class LabelSmoothing(ExampleLoss):
@@ -79,12 +66,8 @@ class LabelSmoothing(ExampleLoss):
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        log_p = log_softmax(x.logits, dim=-1)
-        hard = x.targets.hard
-        on_target = (
-            (_soft(x) * log_p).sum(-1) if hard is None else log_p.gather(-1, hard.unsqueeze(-1)).squeeze(-1)
-        )
-        return -(1 - self.epsilon) * on_target - self.epsilon * log_p.mean(-1)
+        mean = log_softmax(x.logits, dim=-1).mean(-1)
+        return -(1 - self.epsilon) * log_likelihood(x) - self.epsilon * mean
 
 
 class GeneralisedCrossEntropy(ClassTermLoss):
@@ -116,13 +99,12 @@ class SymmetricCrossEntropy(ExampleLoss):
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        log_p = log_softmax(x.logits, dim=-1)
+        on_target = log_likelihood(x)
         if x.targets.hard is not None:
-            on_target = log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1)
             return -self.alpha * on_target + self.beta * self.log_zero * torch.expm1(on_target)
-        soft = _soft(x)
-        log_t = soft.log().clamp(min=self.log_zero)
-        return -self.alpha * (soft * log_p).sum(-1) - self.beta * (log_p.exp() * log_t).sum(-1)
+        log_t = _soft(x).log().clamp(min=self.log_zero)
+        p = torch.softmax(x.logits, dim=-1)
+        return -self.alpha * on_target - self.beta * (p * log_t).sum(-1)
 
 
 class Focal(ClassTermLoss):
@@ -141,7 +123,7 @@ class Focal(ClassTermLoss):
         return -(wrong**self.gamma) * log_p
 
 
-class BinaryCrossEntropy(ExampleLoss):
+class BinaryCrossEntropy(PerExample):
     """Binary cross-entropy of multi-label targets: per example the mean over its observed entries.
 
     0 where none is observed.

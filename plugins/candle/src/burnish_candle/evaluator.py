@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from burnish.contracts.evaluator import Measure, Measures, Outcome, Terms
-from burnish.data import Labels
-from burnish.errors import DataError
+from burnish.blocks import known_labels, ratio_measure
+from burnish.contracts.evaluator import Measure, Measures, Outcome
 from burnish_candle import BaseToNewConfig
 
 if TYPE_CHECKING:
@@ -53,36 +52,26 @@ class BaseToNew:
 
     def _accuracy(self, outcome: Outcome, split: str, source: str, which: str) -> Measure:
         """Return the accuracy, reported under one split, on items of base or of new classes in another."""
-        targets, scores = outcome.targets(source), outcome.scores(source)
-        if not isinstance(targets, Labels):
-            raise DataError(
-                f"base and new classes are those of labels, not of {targets.word}",
-                where="evaluator base-to-new",
-                possible="labels",
-            )
+        known, scores = known_labels(outcome, source), outcome.scores(source)
         sides = {
             "base": outcome.classes.known,
             "new": ~outcome.classes.known,
             "all": np.ones(len(outcome.classes), dtype=bool),
         }
         among = _AMONG[self.config.scope][which == "new"]
-        rows = np.flatnonzero(targets.known & sides[which][np.where(targets.known, targets.y, 0)])
-        name, how = (
-            f"{which}-accuracy-{self.config.scope}",
-            f"best of the {int(sides[among].sum())} {among} classes",
-        )
+        here = sides[which][known.y]
+        values, y = scores.values[known.rows[here]], known.y[here]
+        right = top_among(values, sides[among]) == y if len(y) else y
+        how = f"best of the {int(sides[among].sum())} {among} classes"
         if source != split:
             how += f", items of {source}"
-        if not len(rows):
-            return Measure(name, split, float("nan"), n=0, how=f"no item of a {which} class here")
-        right = (top_among(scores.values[rows], sides[among]) == targets.y[rows]).astype(np.float64)
-        return Measure(
-            name,
+        return ratio_measure(
+            f"{which}-accuracy-{self.config.scope}",
             split,
-            float(right.mean()),
-            n=len(rows),
+            known.units[here],
+            right,
             how=how,
-            terms=_terms(outcome.units(source)[rows], right),
+            nothing=f"no item of a {which} class here",
         )
 
     def _mean(self, base: Measure, new: Measure) -> Measure:
@@ -105,9 +94,3 @@ def top_among(values: NDArray[np.float32], columns: NDArray[np.bool_]) -> NDArra
 def harmonic_mean(a: float, b: float) -> float:
     """Return 2 a b / (a + b) of numbers of at least 0; 0 where one is 0."""
     return 2 * a * b / (a + b) if a > 0 and b > 0 else 0.0
-
-
-def _terms(units: NDArray[np.int64], right: NDArray[np.float64]) -> Terms:
-    distinct, where = np.unique(units, return_inverse=True)
-    counted = np.bincount(where, minlength=len(distinct)).astype(np.float64)
-    return Terms(distinct, np.bincount(where, weights=right, minlength=len(distinct)), counted)

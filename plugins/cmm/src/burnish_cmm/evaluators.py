@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import spearmanr
 
-from burnish.blocks.text_classifier import ensemble
+from burnish.blocks import ensemble, known_labels
+from burnish.blocks.measures import NO_TARGET
 from burnish.contracts.evaluator import Direction, Measure, Measures, Outcome, Table
-from burnish.data import Labels
-from burnish.errors import DataError
+from burnish.data import UNKNOWN
 from burnish_cmm import MarginConfig, MeanConfig
 from burnish_cmm.margin import class_sums, matching_margin, similarity
 
@@ -130,14 +130,10 @@ class LabelledMargin(_Margin):
         Raises:
             DataError: an item may have several.
         """
-        return _labels(outcome, split)
-
-
-def _labels(outcome: Outcome, split: str) -> NDArray[np.int64]:
-    targets = outcome.targets(split)
-    if not isinstance(targets, Labels):
-        raise DataError(f"{targets.word} have no single class an item", where="evaluate", possible="labels")
-    return targets.y
+        known = known_labels(outcome, split)
+        y = np.full(len(outcome.scores(split)), UNKNOWN, dtype=np.int64)
+        y[known.rows] = known.y
+        return y
 
 
 class _ClassMean:
@@ -155,13 +151,13 @@ class _ClassMean:
         return Measures(tuple(self._of(outcome, split) for split in outcome.splits))
 
     def _of(self, outcome: Outcome, split: str) -> Measure:
-        y, c = _labels(outcome, split), len(outcome.classes)
-        known = y >= 0
-        counts = np.bincount(y[known], minlength=c)
-        right = np.bincount(y[known][outcome.scores(split).top()[known] == y[known]], minlength=c)
+        known, c = known_labels(outcome, split), len(outcome.classes)
+        counts = np.bincount(known.y, minlength=c)
+        top = outcome.scores(split).top()[known.rows]
+        right = np.bincount(known.y[top == known.y], minlength=c)
         there = counts > 0
         if not there.any():
-            return Measure(self.name, split, float("nan"), n=0, how="no target is known here")
+            return Measure(self.name, split, float("nan"), n=0, how=NO_TARGET)
         low = int((right[there] / counts[there] < self.floor).sum())
         notes = [f"{self.what} of the accuracies of {int(there.sum())} classes"] + (
             [f"{low} of them count as {self.floor:g}"] if low else []
@@ -170,7 +166,7 @@ class _ClassMean:
             self.name,
             split,
             self.mean(np.maximum(right[there] / counts[there], self.floor)),
-            n=int(known.sum()),
+            n=len(known.y),
             how="; ".join(notes),
         )
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burnish.contracts.evaluator import Measure, Measures, Outcome, Table, Terms
+from burnish.blocks import ratio_measure
+from burnish.contracts.evaluator import Measure, Measures, Outcome, Table
 from burnish.data import Labels
 from burnish_emotionprompt import MEASURES
 from burnish_emotionprompt.scoring import check_names, check_references, names_of, references_of, score
@@ -57,18 +58,19 @@ class AnswerScores:
             texts = _texts(outcome, split, names)
             right = self._scores([texts[row] for row in known], [references[row] for row in known], names)
             metric = MEASURES[self.config.metric]
-            value = _measure(metric, split, right, units)
+            value = ratio_measure(metric, split, units, right, nothing=NO_TARGET)
             scalars += [value, *self._between(value)]
             if isinstance(outcome.targets(split), Labels):
-                unnamed = (outcome.scores(split).top()[known] < 0).astype(np.float64)
+                unnamed = outcome.scores(split).top()[known] < 0
                 scalars.append(
-                    _measure(
+                    ratio_measure(
                         "unparsed",
                         split,
-                        unnamed,
                         units,
+                        unnamed,
                         better="down",
                         how="share of answers that name no class, or several",
+                        nothing=NO_TARGET,
                     )
                 )
             answers = outcome.answers(split)
@@ -110,26 +112,6 @@ def _texts(outcome: Outcome, split: str, names: Sequence[str]) -> Sequence[str]:
     return scores.texts if scores.texts is not None else [names[column] for column in scores.top()]
 
 
-def _measure(
-    name: str,
-    split: str,
-    values: NDArray[np.float64],
-    units: NDArray[np.int64],
-    *,
-    better: str = "up",
-    how: str = "",
-) -> Measure:
-    if not len(values):
-        return Measure(name, split, float("nan"), better=better, how=NO_TARGET)  # type: ignore[arg-type]
-    groups, place = np.unique(units, return_inverse=True)
-    terms = Terms(
-        groups,
-        np.bincount(place, values, len(groups)),
-        np.bincount(place, minlength=len(groups)).astype(np.float64),
-    )
-    return Measure(name, split, float(values.mean()), better=better, n=len(values), how=how, terms=terms)  # type: ignore[arg-type]
-
-
 def _of_stimuli(
     metric: str, split: str, by_stimulus: dict[str, NDArray[np.float64]], units: NDArray[np.int64]
 ) -> tuple[list[Measure], Table]:
@@ -138,17 +120,13 @@ def _of_stimuli(
     The table has every stimulus against the prompt alone.
     """
     eleven = [by_stimulus[name] for name in STIMULI]
+    means = (
+        ("original", by_stimulus[ORIGINAL], "the prompt without a stimulus"),
+        ("mean-stimulus", np.mean(eleven, axis=0), "mean over the eleven stimuli"),
+    )
     scalars = [
-        _measure(
-            f"{metric}-original", split, by_stimulus[ORIGINAL], units, how="the prompt without a stimulus"
-        ),
-        _measure(
-            f"{metric}-mean-stimulus",
-            split,
-            np.mean(eleven, axis=0),
-            units,
-            how="mean over the eleven stimuli",
-        ),
+        ratio_measure(f"{metric}-{name}", split, units, right, how=how, nothing=NO_TARGET)
+        for name, right, how in means
     ]
     if len(units):
         oracle = max(STIMULI, key=lambda name: float(by_stimulus[name].mean()))

@@ -9,20 +9,20 @@ no classifier: for tuners that have a loss of their own.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
-from torch.nn.functional import log_softmax
 
+from burnish.blocks import PerExample, log_likelihood
 from burnish.contracts.loss import Accepts, LossInput, LossValue
 from burnish.errors import FitError
 from burnish_nmtune import PenaltyConfig, SpectrumPenaltyConfig
 from burnish_nmtune.regularisers import consistency, covariance, spectrum
 
 
-class Penalty(ABC):
+class Penalty(PerExample):
     """Weight times a regulariser, added to cross-entropy or alone; it remembers nothing.
 
     Args:
@@ -35,10 +35,6 @@ class Penalty(ABC):
     def __init__(self, config: PenaltyConfig) -> None:
         self.weight, self.base = config.weight, config.base
 
-    def memory(self, n: int, classes: int) -> Mapping[str, Tensor]:
-        """Return nothing."""
-        return {}
-
     def __call__(self, x: LossInput, rows: Mapping[str, Tensor]) -> tuple[LossValue, Mapping[str, Tensor]]:
         """Return values per example.
 
@@ -47,6 +43,11 @@ class Penalty(ABC):
         Raises:
             FitError: the tuner gives no embeddings, or not what else the penalty needs.
         """
+        values = self.values(x)
+        return LossValue(values, per="example" if values.ndim else "batch"), rows
+
+    def values(self, x: LossInput) -> Tensor:
+        """Return (B,) values, or 0-d of a penalty alone that belongs to the batch as a whole."""
         if x.embeddings is None:
             raise FitError(
                 "the tuner gives no embeddings to penalise",
@@ -54,9 +55,7 @@ class Penalty(ABC):
                 todo="Use a tuner with a trained body, such as mlp",
             )
         penalty = self.weight * self.penalty(x, x.embeddings)
-        if self.base == "ce":
-            return LossValue(cross_entropy(x) + penalty), rows
-        return LossValue(penalty, per="example" if penalty.ndim else "batch"), rows
+        return penalty - log_likelihood(x) if self.base == "ce" else penalty
 
     @abstractmethod
     def penalty(self, x: LossInput, z: Tensor) -> Tensor:
@@ -101,13 +100,3 @@ class SpectrumPenalty(Penalty):
     def penalty(self, x: LossInput, z: Tensor) -> Tensor:
         """Return minus the mean of the largest shares sigma_i / sum sigma, 0-d."""
         return spectrum(z, top=self.top)
-
-
-def cross_entropy(x: LossInput) -> Tensor:
-    """Return the cross-entropy of each row, (B,), with hard or soft targets."""
-    log_p = log_softmax(x.logits, dim=-1)
-    if x.targets.hard is not None:
-        return -log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1)
-    if x.targets.soft is None:
-        raise TypeError("this loss takes hard or soft targets")
-    return -(x.targets.soft * log_p).sum(-1)

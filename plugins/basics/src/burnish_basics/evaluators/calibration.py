@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from burnish import NoConfig
+from burnish.blocks import KnownLabels, ratio_measure
+from burnish.blocks.measures import NO_TARGET
 from burnish.contracts.evaluator import Measure, Measures, Outcome
 from burnish_basics._evaluators import ECEConfig
-from burnish_basics.evaluators.view import NO_TARGET, LabelView, divide, ratio, terms, view
+from burnish_basics.evaluators.view import divide, view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,13 +46,13 @@ class ExpectedCalibrationError:
         return Measures(tuple(self._of(outcome, split) for split in outcome.splits))
 
     def _of(self, outcome: Outcome, split: str) -> Measure:
-        known, scores = view(outcome.targets(split)), outcome.scores(split)
+        known, scores = view(outcome, split), outcome.scores(split)
         n = int(outcome.targets(split).known.sum())
         if not n or not _has_probabilities(scores):
             how = NO_PROBABILITIES if n else NO_TARGET
             return Measure("ece", split, float("nan"), better="down", n=n, how=how)
         p = scores.probabilities()
-        if isinstance(known, LabelView):
+        if isinstance(known, KnownLabels):
             p = p[known.rows]
             confidence, right = p.max(axis=1), p.argmax(axis=1) == known.y
         else:
@@ -89,19 +91,18 @@ class NegativeLogLikelihood:
         return Measures(tuple(self._of(outcome, split) for split in outcome.splits))
 
     def _of(self, outcome: Outcome, split: str) -> Measure:
-        known, scores, units = view(outcome.targets(split)), outcome.scores(split), outcome.units(split)
+        known, scores = view(outcome, split), outcome.scores(split)
         n = int(outcome.targets(split).known.sum())
         if not n or not _has_probabilities(scores):
             return Measure(
                 "nll", split, float("nan"), "nats", "down", n, NO_PROBABILITIES if n else NO_TARGET
             )
         p = scores.probabilities()
-        if isinstance(known, LabelView):
+        if isinstance(known, KnownLabels):
             values = -np.log(np.maximum(p[known.rows, known.y], FLOOR))
-            parts = terms(units[known.rows], values, np.ones_like(values))
+            of = np.ones_like(values)
         else:
             entries = -np.log(np.maximum(np.where(known.positive, p, 1 - p), FLOOR)) * known.observed
-            parts = terms(units, entries.sum(axis=1), known.observed.sum(axis=1).astype(np.float64))
-        return Measure(
-            "nll", split, ratio(parts), "nats", "down", n, f"probabilities of at least {FLOOR:g}", parts
-        )
+            values, of = entries.sum(axis=1), known.observed.sum(axis=1)
+        how = f"probabilities of at least {FLOOR:g}"
+        return ratio_measure("nll", split, known.units, values, of, unit="nats", better="down", how=how)

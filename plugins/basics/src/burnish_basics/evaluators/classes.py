@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from burnish import NoConfig
+from burnish.blocks import KnownLabels, ratio_measure
+from burnish.blocks.measures import NO_TARGET
 from burnish.contracts.evaluator import Measure, Measures, Outcome, Table
 from burnish_basics._evaluators import GroupsConfig, WorstConfig
-from burnish_basics.evaluators.view import NO_TARGET, LabelView, class_counts, present, ratio, terms, view
+from burnish_basics.evaluators.view import class_counts, present, view
 
 
 def _n(outcome: Outcome, split: str) -> int:
@@ -33,16 +35,15 @@ class BalancedAccuracy:
         return Measures(tuple(self._of(outcome, split) for split in outcome.splits))
 
     def _of(self, outcome: Outcome, split: str) -> Measure:
-        known, counts, n = view(outcome.targets(split)), class_counts(outcome, split), _n(outcome, split)
+        known, counts, n = view(outcome, split), class_counts(outcome, split), _n(outcome, split)
         how = _note("mean recall of classes", counts.left_out())
         if not counts.there.any():
             return Measure("balanced-accuracy", split, float("nan"), n=n, how=NO_TARGET)
-        if not isinstance(known, LabelView):
+        if not isinstance(known, KnownLabels):
             return Measure("balanced-accuracy", split, float(np.nanmean(counts.recall())), n=n, how=how)
         weight = 1 / counts.actual[known.y]
         right = weight * (outcome.scores(split).top()[known.rows] == known.y)
-        parts = terms(outcome.units(split)[known.rows], right, weight)
-        return Measure("balanced-accuracy", split, ratio(parts), n=n, how=how, terms=parts)
+        return ratio_measure("balanced-accuracy", split, known.units, right, weight, how=how)
 
 
 class PerClass:
@@ -141,25 +142,13 @@ class Groups:
         )
 
     def _of(self, outcome: Outcome, split: str, name: str, member: np.ndarray, which: str) -> Measure:
-        known, scores, units = view(outcome.targets(split)), outcome.scores(split), outcome.units(split)
-        if isinstance(known, LabelView):
-            here = member[known.y]
-            right = (scores.top()[known.rows] == known.y) & here
-            parts = terms(units[known.rows], right.astype(np.float64), here.astype(np.float64))
+        known, scores = view(outcome, split), outcome.scores(split)
+        if isinstance(known, KnownLabels):
+            of = member[known.y]
+            right = (scores.top()[known.rows] == known.y) & of
         else:
             here = known.positive & known.observed & member
-            parts = terms(
-                units,
-                (here & present(scores)).sum(axis=1).astype(np.float64),
-                here.sum(axis=1).astype(np.float64),
-            )
-        n = int(here.any(axis=1).sum() if here.ndim == 2 else here.sum())
+            right, of = (here & present(scores)).sum(axis=1), here.sum(axis=1)
         size = f"{which} as observed: {int(member.sum())}"
-        return Measure(
-            f"{name}-observed",
-            split,
-            ratio(parts),
-            n=n,
-            how=size if n else _note(size, "no item of them here"),
-            terms=parts,
-        )
+        nothing = _note(size, "no item of them here")
+        return ratio_measure(f"{name}-observed", split, known.units, right, of, how=size, nothing=nothing)

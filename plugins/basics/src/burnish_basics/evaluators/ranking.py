@@ -8,8 +8,10 @@ import numpy as np
 from scipy.stats import rankdata
 
 from burnish import NoConfig
+from burnish.blocks import KnownLabels
+from burnish.blocks.measures import NO_TARGET
 from burnish.contracts.evaluator import Measure, Measures, Outcome
-from burnish_basics.evaluators.view import NO_TARGET, LabelView, divide, view
+from burnish_basics.evaluators.view import divide, view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,8 +71,8 @@ class MeanAveragePrecision:
         return Measures(tuple(self._of(outcome, split) for split in outcome.splits))
 
     def _of(self, outcome: Outcome, split: str) -> Measure:
-        known, scores, name = view(outcome.targets(split)), outcome.scores(split), "mean-average-precision"
-        if isinstance(known, LabelView):
+        known, scores, name = view(outcome, split), outcome.scores(split), "mean-average-precision"
+        if isinstance(known, KnownLabels):
             # Across items, unlike across classes, softmax changes the order of logits.
             rank = (
                 scores.values.astype(np.float64)

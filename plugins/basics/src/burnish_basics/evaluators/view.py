@@ -1,6 +1,6 @@
 """What evaluators share.
 
-The known targets of a split beside what was predicted, and measures that are ratios of sums.
+The known targets of a split, of one label an item or of several, and counts by class.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from burnish.contracts.evaluator import Outcome, Terms
+from burnish.blocks import KnownLabels, known_labels
 from burnish.data import Labels, MultiLabels
 from burnish.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from burnish.contracts.evaluator import Outcome
     from burnish.contracts.scores import Scores
-    from burnish.data import Supervision
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,45 +71,33 @@ def divide(top: NDArray[np.float64], bottom: NDArray[np.float64]) -> NDArray[np.
 
 
 @dataclass(frozen=True, eq=False)
-class LabelView:
-    """The M items of a split whose label is known.
-
-    Attributes:
-        rows: (M,) their places in the split.
-        y: (M,) labels.
-    """
-
-    rows: NDArray[np.int64]
-    y: NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
 class EntryView:
     """The entries of a split's multi-labels.
 
     Attributes:
         positive: (M, C) bool.
         observed: (M, C) bool.
+        units: (M,) int64 their resampling units.
     """
 
     positive: NDArray[np.bool_]
     observed: NDArray[np.bool_]
+    units: NDArray[np.int64]
 
 
-def view(targets: Supervision) -> LabelView | EntryView:
+def view(outcome: Outcome, split: str) -> KnownLabels | EntryView:
     """Return the known targets of a split.
 
     Raises:
         DataError: they are neither labels nor multi-labels.
     """
+    targets = outcome.targets(split)
     if isinstance(targets, Labels):
-        rows = np.flatnonzero(targets.known)
-        return LabelView(rows, targets.y[rows])
+        return known_labels(outcome, split)
     if isinstance(targets, MultiLabels):
         positive = targets.positive.toarray()
-        return EntryView(
-            positive, np.ones_like(positive) if targets.observed is None else targets.observed.toarray()
-        )
+        observed = np.ones_like(positive) if targets.observed is None else targets.observed.toarray()
+        return EntryView(positive, observed, outcome.units(split))
     raise DataError(f"{targets.word} cannot be measured", where="evaluate", possible="labels, multi-labels")
 
 
@@ -123,8 +111,8 @@ def present(scores: Scores) -> NDArray[np.bool_]:
 
 def class_counts(outcome: Outcome, split: str) -> Counts:
     """Return the counts of every class on a split."""
-    known, scores, c = view(outcome.targets(split)), outcome.scores(split), len(outcome.classes)
-    if isinstance(known, LabelView):
+    known, scores, c = view(outcome, split), outcome.scores(split), len(outcome.classes)
+    if isinstance(known, KnownLabels):
         top = scores.top()[known.rows]
         right = np.bincount(known.y[top == known.y], minlength=c)
         counts = right, np.bincount(known.y, minlength=c), np.bincount(top[top >= 0], minlength=c)
@@ -136,24 +124,3 @@ def class_counts(outcome: Outcome, split: str) -> Counts:
             predicted.sum(axis=0),
         )
     return Counts(*(np.asarray(count, dtype=np.float64) for count in counts))
-
-
-def terms(
-    units: NDArray[np.int64], numerator: NDArray[np.float64], denominator: NDArray[np.float64]
-) -> Terms:
-    """Return item-wise numerators and denominators (M,) summed by resampling unit."""
-    distinct, where = np.unique(units, return_inverse=True)
-    sums = (
-        np.bincount(where, weights=values, minlength=len(distinct)) for values in (numerator, denominator)
-    )
-    return Terms(distinct, *sums)
-
-
-def ratio(parts: Terms) -> float:
-    """Return sum(numerator) / sum(denominator); NaN where the denominator is 0."""
-    total = float(parts.denominator.sum())
-    return float(parts.numerator.sum()) / total if total > 0 else float("nan")
-
-
-NO_TARGET = "no target is known here"
-"""Why a measure is NaN on a split without known targets."""

@@ -1,0 +1,46 @@
+"""What losses share: a base for those with one value an example, and the log-likelihood of a label."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from burnish.contracts.loss import Accepts, LossInput, LossValue
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class PerExample(ABC):
+    """A loss with one value an example that remembers nothing of its items: its author writes `values`."""
+
+    accepts: ClassVar[frozenset[Accepts]] = frozenset({"hard"})
+
+    @abstractmethod
+    def values(self, x: LossInput) -> Tensor:
+        """Return (B,) values, one an example: burnish weighs and averages them."""
+
+    def memory(self, n: int, classes: int) -> Mapping[str, Tensor]:
+        """Return nothing: it remembers nothing."""
+        return {}
+
+    def __call__(self, x: LossInput, rows: Mapping[str, Tensor]) -> tuple[LossValue, Mapping[str, Tensor]]:
+        """Return one value an example (B,), and the rows as they came."""
+        return LossValue(self.values(x)), rows
+
+
+def log_likelihood(x: LossInput) -> Tensor:
+    """Return (B,) log p_y, p = softmax(logits): of each example the log-probability of its label.
+
+    With soft targets t (B, C) it is sum_k t_k log p_k. Its negative is the cross-entropy.
+
+    Raises:
+        TypeError: the targets are multi-labels; a loss whose `accepts` leaves them out meets none.
+    """
+    log_p = x.logits.log_softmax(-1)
+    if x.targets.hard is not None:
+        return log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1)
+    if x.targets.soft is None:
+        raise TypeError("multi-labels have no log-likelihood of one label")
+    return (x.targets.soft * log_p).sum(-1)
