@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.blocks.module_training import orders, prepared, train_module
+from burnish.blocks.module_training import orders, prepared_batches, train_module
 from burnish.contracts.tuner import Run
 from burnish.errors import FitError, ItemError
 from burnish.heads.sgd import SGD
@@ -99,14 +99,14 @@ def test_every_item_once_an_epoch(n, batch):
 def test_batches_come_in_order_with_their_items():
     rows = np.arange(9)[::-1].copy()
     batches = orders(9, 2, 0, 0)
-    found = list(prepared(Items(), rows, batches, 3))
+    found = list(prepared_batches(Items(), rows, batches, 3))
     assert [at.tolist() for at, _ in found] == [at.tolist() for at in batches]
     assert all(np.array_equal(inputs["x"], rows[at]) for at, inputs in found)
 
 
 def test_an_item_that_cannot_be_read_ends_it():
     with pytest.raises(ItemError, match="broken"):
-        list(prepared(Items(), np.arange(10), orders(10, 2, 0, 0)))
+        list(prepared_batches(Items(), np.arange(10), orders(10, 2, 0, 0)))
 
 
 # -- the loop ------------------------------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def poison(state):
     ("tamper", "message"),
     [
         (drop, "tensor 'head.bias' is missing"),
-        (add, "tensor 'evil' is not part of this head"),
+        (add, "tensor 'evil' is not part of this model"),
         (reshape, "tensor 'head.weight' is (12, 4) torch.float32. Possible: (4, 12) torch.float32"),
         (retype, "tensor 'head.weight' is (4, 12) torch.float64"),
         (poison, "tensor 'head.weight' has values that are NaN or infinite"),

@@ -58,7 +58,7 @@ def orders(n: int, batch: int, order: int, epoch: int) -> list[NDArray[np.int64]
     return [places[start : start + batch] for start in range(0, n, batch)]
 
 
-def prepared(
+def prepared_batches(
     items: SplitInputs, rows: NDArray[np.int64], batches: Iterable[NDArray[np.int64]], draw: int | None = None
 ) -> Iterator[tuple[NDArray[np.int64], Prepared]]:
     """Yield batches with their prepared inputs, in order, while threads prepare the next ones.
@@ -122,7 +122,7 @@ def train_module(
     for epoch in range(config.epochs):
         factor = schedule_factor(config.schedule, epoch, config.epochs)
         batches = orders(len(rows), config.batch, order, epoch)
-        for at, inputs in prepared(items, rows, batches, epoch if config.augment and views else None):
+        for at, inputs in prepared_batches(items, rows, batches, epoch if config.augment and views else None):
             size = _gradients(optimiser, loss, ModuleBatch(epoch, at, inputs), weights, size, where)
             optimiser.step(factor)
             done += 1

@@ -15,6 +15,7 @@ from torch.nn.functional import normalize
 
 from burnish.contracts.scores import Scores
 from burnish.errors import DataError, ModelFileError
+from burnish.heads.state import check_state
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,19 +128,5 @@ class TextClassifier:
         scale, dim = info.get("scale"), info.get("dim")
         if not (isinstance(scale, int | float) and np.isfinite(scale) and isinstance(dim, int)):
             raise ModelFileError("the model does not say its scale and width", where=where)
-        if set(state) != {"weights"}:
-            raise ModelFileError(
-                f"the model holds {', '.join(sorted(state)) or 'nothing'}", where=where, possible="weights"
-            )
-        weights, shape = state["weights"], (len(classes), dim)
-        if (
-            tuple(weights.shape) != shape
-            or weights.dtype != torch.float32
-            or not bool(torch.isfinite(weights).all())
-        ):
-            raise ModelFileError(
-                f"weights are {tuple(weights.shape)} of {weights.dtype}",
-                where=where,
-                possible=f"finite {shape} of torch.float32",
-            )
-        return cls(weights, float(scale), classes)
+        check_state(state, {"weights": (len(classes), dim)}, where)
+        return cls(state["weights"], float(scale), classes)

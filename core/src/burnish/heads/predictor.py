@@ -15,6 +15,7 @@ from burnish.contracts.scores import Scores
 from burnish.errors import BurnishError, DataError, ModelFileError
 from burnish.heads.blame import author_error
 from burnish.heads.head import HeadMethod, Outputs, as_outputs
+from burnish.heads.state import check_state
 from burnish.heads.threads import intra_op_threads
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class HeadPredictor:
         if activation not in ("softmax", "sigmoid"):
             raise ModelFileError(f"the activation is given as {activation!r}", possible="softmax, sigmoid")
         template = meta_module(tuner, dim, len(classes))
-        check_state(template, state)
+        check_state(state, tensors_of(template))
         kept = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
         return cls(tuner, template, kept, classes, dim, cast("Literal['softmax', 'sigmoid']", activation))
 
@@ -144,6 +145,11 @@ class HeadPredictor:
             yield out, len(part)
 
 
+def tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a module by name."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
 def meta_module(tuner: HeadMethod[Any], dim: int, classes: int) -> nn.Module:
     """Return the tuner's module in evaluation mode without storage; nothing is allocated, whatever the width.
 
@@ -158,28 +164,6 @@ def meta_module(tuner: HeadMethod[Any], dim: int, classes: int) -> nn.Module:
     except Exception as error:
         cause = author_error(tuner, f"cannot build a head for {dim} features and {classes} classes", error)
         raise ModelFileError(cause.what, where=cause.where) from error
-
-
-def check_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raise unless the state has the module's names, shapes and types and is finite.
-
-    Raises:
-        burnish.errors.ModelFileError: the first difference.
-    """
-    expected = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    if missing := sorted(expected.keys() - state.keys()):
-        raise ModelFileError(f"tensor {missing[0]!r} is missing", possible=", ".join(sorted(expected)))
-    if extra := sorted(state.keys() - expected.keys()):
-        raise ModelFileError(
-            f"tensor {extra[0]!r} is not part of this head", possible=", ".join(sorted(expected))
-        )
-    for name, wanted in expected.items():
-        given = state[name]
-        if given.shape != wanted.shape or given.dtype != wanted.dtype:
-            have, want = f"{tuple(given.shape)} {given.dtype}", f"{tuple(wanted.shape)} {wanted.dtype}"
-            raise ModelFileError(f"tensor {name!r} is {have}", possible=want)
-        if not torch.isfinite(given).all():
-            raise ModelFileError(f"tensor {name!r} has values that are NaN or infinite")
 
 
 @dataclass(frozen=True, eq=False)

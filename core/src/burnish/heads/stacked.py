@@ -23,8 +23,9 @@ from burnish.heads.member import (
     template_of,
     training_data,
 )
-from burnish.heads.predictor import HeadPredictor, HeadResult, check_state, meta_module
+from burnish.heads.predictor import HeadPredictor, HeadResult, meta_module, tensors_of
 from burnish.heads.stacks import Limits, can_share, is_closed_form, is_wide, signature, stacks, state_bytes
+from burnish.heads.state import check_state
 from burnish.heads.step import Step
 from burnish.heads.targets import target_arrays
 from burnish.heads.threads import thread_pool
@@ -125,7 +126,7 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
             return None
         module = meta_module(job.tuner, job.features.shape[2], len(job.classes))
         own = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
-        check_state(module, own)
+        check_state(own, tensors_of(module))
     except FitError as error:
         return HeadResult(None, str(error))
     except ModelFileError as error:

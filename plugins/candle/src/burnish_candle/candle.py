@@ -10,13 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from burnish.blocks import class_means
-from burnish.blocks.text_classifier import scale_of
+from burnish.blocks import (
+    batch_rows,
+    check_state,
+    class_means,
+    intra_op_threads,
+    rows_in_last_batch,
+    scale_of,
+    steps_per_epoch,
+)
 from burnish.data import Labels
 from burnish.errors import FitError, ModelFileError
-from burnish.heads.batches import batch_rows, rows_in_last_batch, steps_per_epoch
-from burnish.heads.predictor import check_state
-from burnish.heads.threads import intra_op_threads
 from burnish_candle import CandleConfig
 from burnish_candle.model import CandleModel, log_prior, threads_for, total_loss
 from burnish_candle.predictor import CandlePredictor
@@ -163,7 +167,7 @@ class Candle:
             )
         with torch.device("meta"):
             model = CandleModel(dim, len(classes), self.config, float(scale))
-        check_state(model, state)
+        check_state(state, model.state_dict(), _WHERE)
         model.load_state_dict(
             {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}, assign=True
         )

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from burnish.blocks.text_classifier import in_chunks
+from burnish.blocks import in_chunks, intra_op_threads
 from burnish.contracts.scores import Scores
 from burnish.errors import DataError
-from burnish.heads.threads import intra_op_threads
 from burnish_candle import CandleConfig
 from burnish_candle.model import CandleModel, threads_for
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from burnish.blocks.text_classifier import TextClassifier, ensemble, scale_of
+from burnish.blocks import TextClassifier, ensemble, scale_of
 from burnish.data import Labels
 from burnish.errors import FitError
 from burnish_cmm import CPEConfig

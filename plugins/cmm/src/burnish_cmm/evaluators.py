@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import spearmanr
 
-from burnish.blocks import ensemble, known_labels
-from burnish.blocks.measures import NO_TARGET
+from burnish.blocks import NO_TARGET, ensemble, known_labels
 from burnish.contracts.evaluator import Direction, Measure, Measures, Outcome, Table
 from burnish.data import UNKNOWN
 from burnish_cmm import MarginConfig, MeanConfig

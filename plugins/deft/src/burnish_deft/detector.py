@@ -19,7 +19,7 @@ from burnish_deft import objective as o
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from burnish.blocks.module_training import ModuleBatch
+    from burnish.blocks import ModuleBatch
     from burnish.contracts.tuner import Task
     from burnish_deft.items import Judged
     from burnish_deft.prompted import Prompted

@@ -14,14 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from burnish.blocks import ItemLoss, Lease, ModuleBatch, in_chunks, train_module
 from burnish.blocks.adapters import chosen_blocks, unfrozen
-from burnish.blocks.lease import Lease
-from burnish.blocks.module_training import ModuleBatch, train_module
-from burnish.blocks.text_classifier import in_chunks
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Adapted
 from burnish.errors import FitError, ModelFileError
-from burnish.heads.item_loss import ItemLoss
 from burnish_deft import FullFineTuneConfig
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from burnish.blocks.text_classifier import ensemble
+from burnish.blocks import ensemble
 from burnish.contracts.noise import Assessment, Evidence
 from burnish_deft import LabelMatchConfig
 from burnish_deft.items import judged, task_of

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax, normalize
 
-from burnish.heads.tensors import one_hot, weighted_mean
+from burnish.blocks import one_hot, weighted_mean
 
 FLOOR = 1e-5
 """Logarithms are taken of probabilities of at least this."""

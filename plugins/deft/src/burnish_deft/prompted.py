@@ -10,10 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from burnish.blocks import LearntContext, Lease, ModuleBatch, prepared_batches, train_module
 from burnish.blocks.adapters import visual_prompts
-from burnish.blocks.lease import Lease
-from burnish.blocks.module_training import ModuleBatch, prepared, train_module
-from burnish.blocks.prompts import LearntContext
 from burnish.errors import FitError
 from burnish_deft import DeFTConfig, SmallLossConfig
 from burnish_deft.items import Judged
@@ -107,7 +105,7 @@ class Prompted:
         """
         places = np.arange(len(self._judged.rows))
         batches = np.split(places, range(self._config.batch, len(places), self._config.batch))
-        for at, inputs in prepared(self._task.inputs("train"), self._judged.rows, batches):
+        for at, inputs in prepared_batches(self._task.inputs("train"), self._judged.rows, batches):
             with torch.no_grad():
                 yield torch.from_numpy(at), self.image(inputs)
 

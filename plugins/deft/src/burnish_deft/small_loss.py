@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from burnish.blocks import weighted_mean
 from burnish.contracts.noise import Assessment, Evidence
-from burnish.heads.tensors import weighted_mean
 from burnish_deft import SmallLossConfig
 from burnish_deft import objective as o
 from burnish_deft.items import judged, task_of
 from burnish_deft.prompted import Prompted, prompting
 
 if TYPE_CHECKING:
-    from burnish.blocks.module_training import ModuleBatch
+    from burnish.blocks import ModuleBatch
 
 _WHERE = "assess small-loss"
 

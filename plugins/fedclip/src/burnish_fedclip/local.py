@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
-from burnish.heads.batches import batch_rows, rows_in_last_batch
+from burnish.blocks import batch_rows, rows_in_last_batch
 from burnish_fedclip.models import ClientModel, Parameters
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import burnish
-from burnish.blocks.text_classifier import ensemble, scale_of
+from burnish.blocks import ensemble, scale_of
 from burnish.errors import BurnishError
 from burnish_fedclip import FedCLIPConfig
 from burnish_fedclip.models import AttentionAdapter

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from burnish.blocks.text_classifier import in_chunks
+from burnish.blocks import check_state, in_chunks
 from burnish.contracts.scores import Scores
 from burnish.errors import ModelFileError
 from burnish_fedclip.adapter import adapted, shapes
@@ -78,7 +78,7 @@ class AdaptedClassifier:
         scale, dim = info.get("scale"), _width(info, where)
         if not isinstance(scale, int | float) or not math.isfinite(scale):
             raise ModelFileError(f"the scale is given as {scale!r}", where=where, possible="a finite number")
-        _check(state, shapes(dim) | {"texts": (len(classes), dim)}, where)
+        check_state(state, shapes(dim) | {"texts": (len(classes), dim)}, where)
         return cls({name: state[name] for name in shapes(dim)}, state["texts"], float(scale), classes)
 
 
@@ -145,7 +145,7 @@ class LinearClassifier:
             raise ModelFileError(
                 f"the number of heads is given as {heads!r}", where=where, possible="an integer of at least 1"
             )
-        _check(state, {"weight": (heads, len(classes), dim), "bias": (heads, len(classes))}, where)
+        check_state(state, {"weight": (heads, len(classes), dim), "bias": (heads, len(classes))}, where)
         return cls(state["weight"], state["bias"], classes)
 
 
@@ -156,23 +156,3 @@ def _width(info: Mapping[str, Any], where: str) -> int:
             f"the width of the features is given as {dim!r}", where=where, possible="an integer of at least 1"
         )
     return dim
-
-
-def _check(state: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], where: str) -> None:
-    """Raise unless the state has these names and shapes, in finite float32."""
-    if set(state) != set(wanted):
-        raise ModelFileError(
-            f"the model holds {', '.join(sorted(state)) or 'nothing'}",
-            where=where,
-            possible=", ".join(wanted),
-        )
-    for name, shape in wanted.items():
-        tensor = state[name]
-        if tuple(tensor.shape) != shape or tensor.dtype != torch.float32:
-            raise ModelFileError(
-                f"{name} is {tuple(tensor.shape)} of {tensor.dtype}",
-                where=where,
-                possible=f"{shape} of torch.float32",
-            )
-        if not bool(torch.isfinite(tensor).all()):
-            raise ModelFileError(f"{name} has a number that is NaN or infinite", where=where)

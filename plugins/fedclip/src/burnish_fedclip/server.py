@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from burnish.blocks import intra_op_threads, thread_pool
 from burnish.errors import FitError
-from burnish.heads.threads import intra_op_threads, thread_pool
 from burnish_fedclip.local import LocalTraining, Part, Table, train_clients
 from burnish_fedclip.models import ClientModel, Parameters
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from burnish.blocks.text_classifier import ensemble, scale_of
+from burnish.blocks import ensemble, finite_rows, scale_of
 from burnish.data import Labels
 from burnish.errors import ConfigError, FitError
-from burnish.heads.member import finite_rows
 from burnish_fedclip import (
     ClientsConfig,
     FedAvgHeadConfig,

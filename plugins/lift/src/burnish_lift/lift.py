@@ -9,13 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from burnish.blocks import (
+    Lease,
+    ModuleBatch,
+    class_prior,
+    ensemble,
+    prepared_batches,
+    target_arrays,
+    train_module,
+)
 from burnish.blocks.adapters import require_reached
-from burnish.blocks.lease import Lease
-from burnish.blocks.module_training import ModuleBatch, prepared, train_module
-from burnish.blocks.text_classifier import ensemble
 from burnish.data import Labels
 from burnish.errors import FitError, ModelFileError, PluginError
-from burnish.heads.targets import class_prior, target_arrays
 from burnish_lift import LiftConfig
 from burnish_lift.classifier import Cosine, Linear, from_class_means, from_text, random_directions
 from burnish_lift.losses import LongTailLoss
@@ -137,7 +142,7 @@ class Lift:
         places = [np.arange(start, min(start + size, len(rows))) for start in range(0, len(rows), size)]
         try:
             with torch.no_grad():
-                batches = prepared(task.inputs("train"), rows, places)
+                batches = prepared_batches(task.inputs("train"), rows, places)
                 return torch.cat([task.backbone().forward(inputs, projected=False) for _, inputs in batches])
         except torch.OutOfMemoryError as error:
             raise FitError(

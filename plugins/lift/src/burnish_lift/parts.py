@@ -12,7 +12,7 @@ from burnish.blocks import adapters
 if TYPE_CHECKING:
     from torch import Generator
 
-    from burnish.blocks.lease import Lease
+    from burnish.blocks import Lease
     from burnish.contracts.towers import Sites
     from burnish_lift import LiftConfig
 

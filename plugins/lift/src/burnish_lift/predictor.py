@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear, normalize
 
-from burnish.blocks.lease import Lease
-from burnish.blocks.text_classifier import in_chunks
+from burnish.blocks import Lease, in_chunks
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Adapted
 from burnish.errors import ModelFileError

@@ -19,8 +19,7 @@ from typing import Any, Final, cast
 
 from torch import Tensor
 
-from burnish.blocks import Batch, Fit, HeadTuner, Outputs, Term
-from burnish.heads.modules import MLPHead
+from burnish.blocks import Batch, Fit, HeadTuner, MLPHead, Outputs, Term
 from burnish_nmtune import NMTuneConfig, views
 from burnish_nmtune.regularisers import consistency, covariance_and_spectrum
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from burnish.heads.threads import intra_op_threads
+from burnish.blocks import intra_op_threads
 
 LARGE = 256
 """From this size on a matrix is decomposed by all of torch's threads together, as it is multiplied.

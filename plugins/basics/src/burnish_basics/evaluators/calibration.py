@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from burnish import NoConfig
-from burnish.blocks import KnownLabels, ratio_measure
-from burnish.blocks.measures import NO_TARGET
+from burnish.blocks import NO_TARGET, KnownLabels, ratio_measure
 from burnish.contracts.evaluator import Measure, Measures, Outcome
 from burnish_basics._evaluators import ECEConfig
 from burnish_basics.evaluators.view import divide, view

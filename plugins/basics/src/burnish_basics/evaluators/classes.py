@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from burnish import NoConfig
-from burnish.blocks import KnownLabels, ratio_measure
-from burnish.blocks.measures import NO_TARGET
+from burnish.blocks import NO_TARGET, KnownLabels, ratio_measure
 from burnish.contracts.evaluator import Measure, Measures, Outcome, Table
 from burnish_basics._evaluators import GroupsConfig, WorstConfig
 from burnish_basics.evaluators.view import class_counts, present, view

@@ -8,8 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from burnish import NoConfig
-from burnish.blocks import KnownLabels
-from burnish.blocks.measures import NO_TARGET
+from burnish.blocks import NO_TARGET, KnownLabels
 from burnish.contracts.evaluator import Measure, Measures, Outcome
 from burnish_basics.evaluators.view import divide, view
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from burnish.blocks import HeadTuner
-from burnish.heads.modules import MLPHead, linear_head
+from burnish.blocks import HeadTuner, MLPHead, linear_head
 from burnish_basics._tuners import LinearConfig, MLPConfig
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from burnish.blocks.text_classifier import TextClassifier, ensemble, scale_of
+from burnish.blocks import TextClassifier, ensemble, scale_of
 from burnish.data import Labels
 from burnish.errors import FitError
 from burnish_basics._tuners import ZeroShotConfig
