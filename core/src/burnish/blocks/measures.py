@@ -71,8 +71,8 @@ def ratio_measure(
     """
     below = np.ones(len(right)) if of is None else np.asarray(of, dtype=np.float64)
     groups, place = np.unique(units, return_inverse=True)
-    sums = (np.bincount(place, each, len(groups)) for each in (right, below))
-    terms = Terms(groups, *sums)
+    above, under = (np.bincount(place, each, len(groups)).astype(np.float64) for each in (right, below))
+    terms = Terms(groups, above, under)
     n, total = int((below > 0).sum()), float(terms.denominator.sum())
     value = float(terms.numerator.sum()) / total if total > 0 else float("nan")
     return Measure(name, split, value, unit, better, n, how if n else nothing, terms)
