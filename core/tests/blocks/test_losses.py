@@ -32,7 +32,7 @@ def test_soft_targets_of_one_class_are_hard_ones():
     hard = torch.tensor([0, 2, 1, 1, 0])
     soft = torch.eye(3, dtype=torch.float64)[hard]
     assert torch.equal(log_likelihood(given(soft=soft)), log_likelihood(given(hard=hard)))
-    with pytest.raises(TypeError, match="multi-labels"):
+    with pytest.raises(TypeError, match="multi-labels are not one label"):
         log_likelihood(given(multi=torch.zeros(5, 3)))
 
 

@@ -8,7 +8,7 @@ What trains heads is apart from them: `burnish.heads`.
 """
 
 from burnish.blocks.lease import Lease, frozen_digest
-from burnish.blocks.losses import PerExample, log_likelihood
+from burnish.blocks.losses import PerExample, at_targets, log_likelihood
 from burnish.blocks.measures import NO_TARGET, KnownLabels, known_labels, ratio_measure
 from burnish.blocks.module_training import ModuleBatch, prepared_batches, train_module
 from burnish.blocks.prompts import LearntContext, Spliced, spliced
@@ -55,6 +55,7 @@ __all__ = [
     "Term",
     "TextClassifier",
     "TrainingData",
+    "at_targets",
     "batch_rows",
     "check_state",
     "class_means",

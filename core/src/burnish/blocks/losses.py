@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from burnish.contracts.loss import Accepts, LossInput, LossValue
+from burnish.contracts.loss import Accepts, LossInput, LossValue, Targets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +38,17 @@ def log_likelihood(x: LossInput) -> Tensor:
     Raises:
         TypeError: the targets are multi-labels; a loss whose `accepts` leaves them out meets none.
     """
-    log_p = x.logits.log_softmax(-1)
-    if x.targets.hard is not None:
-        return log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1)
-    if x.targets.soft is None:
-        raise TypeError("multi-labels have no log-likelihood of one label")
-    return (x.targets.soft * log_p).sum(-1)
+    return at_targets(x.logits.log_softmax(-1), x.targets)
+
+
+def at_targets(values: Tensor, targets: Targets) -> Tensor:
+    """Return (B,) of values (B, C) that at each example's label, or their mean under its soft target.
+
+    Raises:
+        TypeError: the targets are multi-labels.
+    """
+    if targets.hard is not None:
+        return values.gather(-1, targets.hard.unsqueeze(-1)).squeeze(-1)
+    if targets.soft is None:
+        raise TypeError("multi-labels are not one label an example")
+    return (targets.soft * values).sum(-1)

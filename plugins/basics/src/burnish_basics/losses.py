@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, logsigmoid
 
 from burnish import NoConfig
-from burnish.blocks import PerExample, log_likelihood
+from burnish.blocks import PerExample, at_targets, log_likelihood
 from burnish.contracts.loss import Accepts, LossInput
 from burnish_basics._losses import FocalConfig, GCEConfig, LabelSmoothingConfig, SCEConfig
 
@@ -34,17 +34,11 @@ class ClassTermLoss(ExampleLoss):
         """Return (B,) values."""
         if x.targets.hard is not None:
             return self.term(log_likelihood(x))
-        return (_soft(x) * self.term(log_softmax(x.logits, dim=-1))).sum(-1)
+        return at_targets(self.term(log_softmax(x.logits, dim=-1)), x.targets)
 
     @abstractmethod
     def term(self, log_p: Tensor) -> Tensor:
         """Return l(log p), of any shape."""
-
-
-def _soft(x: LossInput) -> Tensor:
-    if x.targets.soft is None:
-        raise TypeError("this loss takes hard or soft targets")
-    return x.targets.soft
 
 
 class CrossEntropy(ExampleLoss):
@@ -66,8 +60,8 @@ class LabelSmoothing(ExampleLoss):
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        mean = log_softmax(x.logits, dim=-1).mean(-1)
-        return -(1 - self.epsilon) * log_likelihood(x) - self.epsilon * mean
+        log_p = log_softmax(x.logits, dim=-1)
+        return -(1 - self.epsilon) * at_targets(log_p, x.targets) - self.epsilon * log_p.mean(-1)
 
 
 class GeneralisedCrossEntropy(ClassTermLoss):
@@ -99,12 +93,12 @@ class SymmetricCrossEntropy(ExampleLoss):
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        on_target = log_likelihood(x)
-        if x.targets.hard is not None:
+        log_p = log_softmax(x.logits, dim=-1)
+        on_target, soft = at_targets(log_p, x.targets), x.targets.soft
+        if soft is None:
             return -self.alpha * on_target + self.beta * self.log_zero * torch.expm1(on_target)
-        log_t = _soft(x).log().clamp(min=self.log_zero)
-        p = torch.softmax(x.logits, dim=-1)
-        return -self.alpha * on_target - self.beta * (p * log_t).sum(-1)
+        log_t = soft.log().clamp(min=self.log_zero)
+        return -self.alpha * on_target - self.beta * (log_p.exp() * log_t).sum(-1)
 
 
 class Focal(ClassTermLoss):
