@@ -8,7 +8,7 @@ What trains heads is apart from them: `burnish.heads`.
 """
 
 from burnish.blocks.lease import Lease, frozen_digest
-from burnish.blocks.losses import PerExample, at_targets, log_likelihood
+from burnish.blocks.losses import PerExample, soft_targets, target_log_p
 from burnish.blocks.measures import NO_TARGET, KnownLabels, known_labels, ratio_measure
 from burnish.blocks.module_training import ModuleBatch, prepared_batches, train_module
 from burnish.blocks.prompts import LearntContext, Spliced, spliced
@@ -55,7 +55,6 @@ __all__ = [
     "Term",
     "TextClassifier",
     "TrainingData",
-    "at_targets",
     "batch_rows",
     "check_state",
     "class_means",
@@ -67,15 +66,16 @@ __all__ = [
     "intra_op_threads",
     "known_labels",
     "linear_head",
-    "log_likelihood",
     "one_hot",
     "prepared_batches",
     "ratio_measure",
     "rows_in_last_batch",
     "scale_of",
+    "soft_targets",
     "spliced",
     "steps_per_epoch",
     "target_arrays",
+    "target_log_p",
     "thread_pool",
     "train_module",
     "weighted_mean",

@@ -1,54 +1,58 @@
-"""What losses share: a base for those with one value an example, and the log-likelihood of a label."""
+"""What most losses share, so that one of them is a single method."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from burnish.contracts.loss import Accepts, LossInput, LossValue, Targets
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
+from burnish.contracts.loss import Accepts, LossInput, LossValue
 
 
 class PerExample(ABC):
-    """A loss with one value an example that remembers nothing of its items: its author writes `values`."""
+    """A loss that remembers nothing: an author writes `values`.
+
+    Attributes:
+        accepts: the forms of targets it understands; one class an item where nothing else is said.
+    """
 
     accepts: ClassVar[frozenset[Accepts]] = frozenset({"hard"})
 
     @abstractmethod
     def values(self, x: LossInput) -> Tensor:
-        """Return (B,) values, one an example: burnish weighs and averages them."""
+        """Return (B,) values, one an example, not reduced: pure tensor code without branching on data."""
 
     def memory(self, n: int, classes: int) -> Mapping[str, Tensor]:
-        """Return nothing: it remembers nothing."""
+        """Return nothing: these losses remember nothing."""
         return {}
 
     def __call__(self, x: LossInput, rows: Mapping[str, Tensor]) -> tuple[LossValue, Mapping[str, Tensor]]:
-        """Return one value an example (B,), and the rows as they came."""
+        """Return the values, and the rows as they came."""
         return LossValue(self.values(x)), rows
 
 
-def log_likelihood(x: LossInput) -> Tensor:
-    """Return (B,) log p_y, p = softmax(logits): of each example the log-probability of its label.
+def target_log_p(x: LossInput) -> Tensor:
+    """Return (B,) log-probabilities that softmax gives the targets: sum_k t_k log p_k.
 
-    With soft targets t (B, C) it is sum_k t_k log p_k. Its negative is the cross-entropy.
-
-    Raises:
-        TypeError: the targets are multi-labels; a loss whose `accepts` leaves them out meets none.
-    """
-    return at_targets(x.logits.log_softmax(-1), x.targets)
-
-
-def at_targets(values: Tensor, targets: Targets) -> Tensor:
-    """Return (B,) of values (B, C) that at each example's label, or their mean under its soft target.
+    Of a hard target that is log p_y, of a soft one the mean of log p under it.
 
     Raises:
-        TypeError: the targets are multi-labels.
+        TypeError: the targets are neither hard nor soft.
     """
-    if targets.hard is not None:
-        return values.gather(-1, targets.hard.unsqueeze(-1)).squeeze(-1)
-    if targets.soft is None:
-        raise TypeError("multi-labels are not one label an example")
-    return (targets.soft * values).sum(-1)
+    log_p = x.logits.log_softmax(-1)
+    if x.targets.hard is not None:
+        return log_p.gather(-1, x.targets.hard.unsqueeze(-1)).squeeze(-1)
+    return (soft_targets(x) * log_p).sum(-1)
+
+
+def soft_targets(x: LossInput) -> Tensor:
+    """Return the (B, C) soft targets.
+
+    Raises:
+        TypeError: there are none.
+    """
+    if x.targets.soft is None:
+        raise TypeError("this loss takes hard or soft targets")
+    return x.targets.soft

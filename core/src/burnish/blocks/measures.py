@@ -1,8 +1,8 @@
-"""What evaluators share: the items whose label is known, and measures that are ratios of sums."""
+"""What most evaluators share: the known labels of a split, and a share with all that belongs to it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from burnish.data import Labels
 from burnish.errors import DataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-NO_TARGET: Final = "no target is known here"
+NO_TARGET = "no target is known here"
 """Why a measure is NaN on a split without known targets."""
 
 
@@ -22,8 +22,8 @@ class KnownLabels(NamedTuple):
 
     Attributes:
         rows: (M,) int64 their places in the split.
-        y: (M,) int64 their labels.
-        units: (M,) int64 their resampling units, as `ratio_measure` wants them.
+        y: (M,) int64 labels.
+        units: (M,) int64 resampling units.
     """
 
     rows: NDArray[np.int64]
@@ -32,14 +32,14 @@ class KnownLabels(NamedTuple):
 
 
 def known_labels(outcome: Outcome, split: str) -> KnownLabels:
-    """Return the items of a split whose label is known: the true one on test sets, where it is shown.
+    """Return the items of a split whose label is known.
 
     Raises:
-        DataError: an item has no single label, as with multi-labels and texts.
+        burnish.errors.DataError: the targets are no labels.
     """
     targets = outcome.targets(split)
     if not isinstance(targets, Labels):
-        raise DataError(f"{targets.word} have no single class an item", where="evaluate", possible="labels")
+        raise DataError(f"{targets.word} cannot be measured", where="evaluate", possible="labels")
     rows = np.flatnonzero(targets.known)
     return KnownLabels(rows, targets.y[rows], outcome.units(split)[rows])
 
@@ -48,31 +48,41 @@ def ratio_measure(
     name: str,
     split: str,
     units: NDArray[np.int64],
-    right: NDArray[Any],
-    of: NDArray[Any] | None = None,
+    right: ArrayLike,
+    of: ArrayLike | None = None,
     *,
     unit: Unit = "fraction",
     better: Direction = "up",
     how: str = "",
     nothing: str = NO_TARGET,
 ) -> Measure:
-    """Return the measure sum(right) / sum(of), with what its interval is made from.
+    """Return the measure sum(right) / sum(of), with its number of items and its terms by resampling unit.
 
     Args:
         name: of the measure.
-        split: that it is of.
-        units: (M,) resampling unit of each item: items of one group share theirs.
-        right: (M,) what each item adds above the line, such as True where its prediction is right.
-        of: (M,) what it adds below the line; 1 each where it is not given.
+        split: the split it is measured on.
+        units: (M,) resampling unit of each item, as `known_labels` or `Outcome.units` gives them.
+        right: (M,) what each item adds to the sum: 0 and 1, or any number.
+        of: (M,) what each item counts; 1 where it is not given.
         unit: of the value.
         better: direction.
         how: how it was made, where that is not plain from the name.
-        nothing: what stands there instead where no item counts, and the value is NaN.
+        nothing: what `how` says where no item counts; the value is then NaN.
     """
-    below = np.ones(len(right)) if of is None else np.asarray(of, dtype=np.float64)
-    groups, place = np.unique(units, return_inverse=True)
-    above, under = (np.bincount(place, each, len(groups)).astype(np.float64) for each in (right, below))
-    terms = Terms(groups, above, under)
-    n, total = int((below > 0).sum()), float(terms.denominator.sum())
-    value = float(terms.numerator.sum()) / total if total > 0 else float("nan")
+    top = np.asarray(right, dtype=np.float64)
+    bottom = np.ones_like(top) if of is None else np.asarray(of, dtype=np.float64)
+    terms = _terms(units, top, bottom)
+    n, total = int(np.count_nonzero(bottom)), float(terms.denominator.sum())
+    value = float(terms.numerator.sum()) / total if n else float("nan")
     return Measure(name, split, value, unit, better, n, how if n else nothing, terms)
+
+
+def _terms(
+    units: NDArray[np.int64], numerator: NDArray[np.float64], denominator: NDArray[np.float64]
+) -> Terms:
+    """Return item-wise numerators and denominators (M,) summed by resampling unit."""
+    distinct, where = np.unique(units, return_inverse=True)
+    sums = (
+        np.bincount(where, weights=values, minlength=len(distinct)) for values in (numerator, denominator)
+    )
+    return Terms(distinct, *sums)

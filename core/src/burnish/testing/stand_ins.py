@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from burnish.blocks import PerExample, log_likelihood
+from burnish.blocks import PerExample, target_log_p
 from burnish.contracts.loss import Accepts, LossInput
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class CrossEntropy(PerExample):
@@ -21,6 +19,6 @@ class CrossEntropy(PerExample):
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
         if x.targets.multi is None:
-            return -log_likelihood(x)
+            return -target_log_p(x)
         entries = binary_cross_entropy_with_logits(x.logits, x.targets.multi, reduction="none")
         return (entries if x.targets.observed is None else entries * x.targets.observed).sum(-1)

@@ -9,59 +9,63 @@ and the docstring says so.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, logsigmoid
 
 from burnish import NoConfig
-from burnish.blocks import PerExample, at_targets, log_likelihood
+from burnish.blocks import PerExample, soft_targets, target_log_p
 from burnish.contracts.loss import Accepts, LossInput
 from burnish_basics._losses import FocalConfig, GCEConfig, LabelSmoothingConfig, SCEConfig
 
-
-class ExampleLoss(PerExample):
-    """A loss of one label an example, hard or soft."""
-
-    accepts: ClassVar[frozenset[Accepts]] = frozenset({"hard", "soft"})
+_HARD_OR_SOFT: Final[frozenset[Accepts]] = frozenset({"hard", "soft"})
 
 
-class ClassTermLoss(ExampleLoss):
+class ClassTermLoss(PerExample):
     """A loss of the form sum_k t_k l(log p_k): hard targets pick one term, soft targets average them."""
+
+    accepts: ClassVar[frozenset[Accepts]] = _HARD_OR_SOFT
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
         if x.targets.hard is not None:
-            return self.term(log_likelihood(x))
-        return at_targets(self.term(log_softmax(x.logits, dim=-1)), x.targets)
+            return self.term(target_log_p(x))
+        return (soft_targets(x) * self.term(log_softmax(x.logits, dim=-1))).sum(-1)
 
     @abstractmethod
     def term(self, log_p: Tensor) -> Tensor:
         """Return l(log p), of any shape."""
 
 
-class CrossEntropy(ExampleLoss):
+class CrossEntropy(ClassTermLoss):
     """Cross-entropy, -sum_k t_k log p_k."""
 
     def __init__(self, config: NoConfig) -> None:
         del config
 
-    def values(self, x: LossInput) -> Tensor:
-        """Return (B,) values."""
-        return -log_likelihood(x)
+    def term(self, log_p: Tensor) -> Tensor:
+        """Return -log p."""
+        return -log_p
 
 
-class LabelSmoothing(ExampleLoss):
+class LabelSmoothing(PerExample):
     """Cross-entropy against (1 - epsilon) t + epsilon / C (arXiv:1512.00567, section 7)."""
+
+    accepts: ClassVar[frozenset[Accepts]] = _HARD_OR_SOFT
 
     def __init__(self, config: LabelSmoothingConfig) -> None:
         self.epsilon = config.epsilon
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        log_p = log_softmax(x.logits, dim=-1)
-        return -(1 - self.epsilon) * at_targets(log_p, x.targets) - self.epsilon * log_p.mean(-1)
+        log_p, hard = log_softmax(x.logits, dim=-1), x.targets.hard
+        if hard is None:
+            on_target = (soft_targets(x) * log_p).sum(-1)
+        else:
+            on_target = log_p.gather(-1, hard.unsqueeze(-1)).squeeze(-1)
+        return -(1 - self.epsilon) * on_target - self.epsilon * log_p.mean(-1)
 
 
 class GeneralisedCrossEntropy(ClassTermLoss):
@@ -80,7 +84,7 @@ class GeneralisedCrossEntropy(ClassTermLoss):
         return -log_p if self.q == 0 else -torch.expm1(self.q * log_p) / self.q
 
 
-class SymmetricCrossEntropy(ExampleLoss):
+class SymmetricCrossEntropy(PerExample):
     """Symmetric cross-entropy, alpha CE + beta RCE (arXiv:1908.06112, section 3).
 
     RCE = -sum_k p_k log t_k, and log 0 := A.
@@ -88,17 +92,19 @@ class SymmetricCrossEntropy(ExampleLoss):
     For a hard target RCE = -A (1 - p_y). For soft targets log t_k is never taken below A.
     """
 
+    accepts: ClassVar[frozenset[Accepts]] = _HARD_OR_SOFT
+
     def __init__(self, config: SCEConfig) -> None:
         self.alpha, self.beta, self.log_zero = config.alpha, config.beta, config.log_zero
 
     def values(self, x: LossInput) -> Tensor:
         """Return (B,) values."""
-        log_p = log_softmax(x.logits, dim=-1)
-        on_target, soft = at_targets(log_p, x.targets), x.targets.soft
-        if soft is None:
-            return -self.alpha * on_target + self.beta * self.log_zero * torch.expm1(on_target)
+        if x.targets.hard is not None:
+            log_p_y = target_log_p(x)
+            return -self.alpha * log_p_y + self.beta * self.log_zero * torch.expm1(log_p_y)
+        log_p, soft = log_softmax(x.logits, dim=-1), soft_targets(x)
         log_t = soft.log().clamp(min=self.log_zero)
-        return -self.alpha * on_target - self.beta * (log_p.exp() * log_t).sum(-1)
+        return -self.alpha * (soft * log_p).sum(-1) - self.beta * (log_p.exp() * log_t).sum(-1)
 
 
 class Focal(ClassTermLoss):

@@ -52,7 +52,7 @@ class BaseToNew:
 
     def _accuracy(self, outcome: Outcome, split: str, source: str, which: str) -> Measure:
         """Return the accuracy, reported under one split, on items of base or of new classes in another."""
-        known, scores = known_labels(outcome, source), outcome.scores(source)
+        known, values = known_labels(outcome, source), outcome.scores(source).values
         sides = {
             "base": outcome.classes.known,
             "new": ~outcome.classes.known,
@@ -60,17 +60,14 @@ class BaseToNew:
         }
         among = _AMONG[self.config.scope][which == "new"]
         here = sides[which][known.y]
-        values, y = scores.values[known.rows[here]], known.y[here]
-        right = top_among(values, sides[among]) == y if len(y) else y
+        y = known.y[here]
         how = f"best of the {int(sides[among].sum())} {among} classes"
-        if source != split:
-            how += f", items of {source}"
         return ratio_measure(
             f"{which}-accuracy-{self.config.scope}",
             split,
             known.units[here],
-            right,
-            how=how,
+            top_among(values[known.rows[here]], sides[among]) == y if len(y) else y,
+            how=how if source == split else f"{how}, items of {source}",
             nothing=f"no item of a {which} class here",
         )
 

@@ -9,7 +9,6 @@ from scipy.stats import spearmanr
 
 from burnish.blocks import NO_TARGET, ensemble, known_labels
 from burnish.contracts.evaluator import Direction, Measure, Measures, Outcome, Table
-from burnish.data import UNKNOWN
 from burnish_cmm import MarginConfig, MeanConfig
 from burnish_cmm.margin import class_sums, matching_margin, similarity
 
@@ -130,7 +129,7 @@ class LabelledMargin(_Margin):
             DataError: an item may have several.
         """
         known = known_labels(outcome, split)
-        y = np.full(len(outcome.scores(split)), UNKNOWN, dtype=np.int64)
+        y = np.full(len(outcome.targets(split)), -1)
         y[known.rows] = known.y
         return y
 
@@ -151,9 +150,8 @@ class _ClassMean:
 
     def _of(self, outcome: Outcome, split: str) -> Measure:
         known, c = known_labels(outcome, split), len(outcome.classes)
-        counts = np.bincount(known.y, minlength=c)
-        top = outcome.scores(split).top()[known.rows]
-        right = np.bincount(known.y[top == known.y], minlength=c)
+        hit = outcome.scores(split).top()[known.rows] == known.y
+        counts, right = (np.bincount(y, minlength=c) for y in (known.y, known.y[hit]))
         there = counts > 0
         if not there.any():
             return Measure(self.name, split, float("nan"), n=0, how=NO_TARGET)

@@ -62,15 +62,10 @@ class AnswerScores:
             scalars += [value, *self._between(value)]
             if isinstance(outcome.targets(split), Labels):
                 unnamed = outcome.scores(split).top()[known] < 0
+                how = "share of answers that name no class, or several"
                 scalars.append(
                     ratio_measure(
-                        "unparsed",
-                        split,
-                        units,
-                        unnamed,
-                        better="down",
-                        how="share of answers that name no class, or several",
-                        nothing=NO_TARGET,
+                        "unparsed", split, units, unnamed, better="down", how=how, nothing=NO_TARGET
                     )
                 )
             answers = outcome.answers(split)
@@ -120,13 +115,13 @@ def _of_stimuli(
     The table has every stimulus against the prompt alone.
     """
     eleven = [by_stimulus[name] for name in STIMULI]
-    means = (
-        ("original", by_stimulus[ORIGINAL], "the prompt without a stimulus"),
-        ("mean-stimulus", np.mean(eleven, axis=0), "mean over the eleven stimuli"),
+    mean = np.mean(eleven, axis=0)
+    shown = (
+        (f"{metric}-original", by_stimulus[ORIGINAL], "the prompt without a stimulus"),
+        (f"{metric}-mean-stimulus", mean, "mean over the eleven stimuli"),
     )
     scalars = [
-        ratio_measure(f"{metric}-{name}", split, units, right, how=how, nothing=NO_TARGET)
-        for name, right, how in means
+        ratio_measure(name, split, units, values, how=how, nothing=NO_TARGET) for name, values, how in shown
     ]
     if len(units):
         oracle = max(STIMULI, key=lambda name: float(by_stimulus[name].mean()))

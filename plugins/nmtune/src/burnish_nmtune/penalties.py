@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from burnish.blocks import PerExample, log_likelihood
+from burnish.blocks import PerExample, target_log_p
 from burnish.contracts.loss import Accepts, LossInput, LossValue
 from burnish.errors import FitError
 from burnish_nmtune import PenaltyConfig, SpectrumPenaltyConfig
@@ -36,18 +36,16 @@ class Penalty(PerExample):
         self.weight, self.base = config.weight, config.base
 
     def __call__(self, x: LossInput, rows: Mapping[str, Tensor]) -> tuple[LossValue, Mapping[str, Tensor]]:
-        """Return values per example.
-
-        Of the penalty alone, where it belongs to the batch as a whole, one per batch.
-
-        Raises:
-            FitError: the tuner gives no embeddings, or not what else the penalty needs.
-        """
+        """Return the values, and the rows as they came."""
         values = self.values(x)
         return LossValue(values, per="example" if values.ndim else "batch"), rows
 
     def values(self, x: LossInput) -> Tensor:
-        """Return (B,) values, or 0-d of a penalty alone that belongs to the batch as a whole."""
+        """Return (B,) values; of the penalty alone, where it belongs to the batch as a whole, one, 0-d.
+
+        Raises:
+            FitError: the tuner gives no embeddings, or not what else the penalty needs.
+        """
         if x.embeddings is None:
             raise FitError(
                 "the tuner gives no embeddings to penalise",
@@ -55,7 +53,7 @@ class Penalty(PerExample):
                 todo="Use a tuner with a trained body, such as mlp",
             )
         penalty = self.weight * self.penalty(x, x.embeddings)
-        return penalty - log_likelihood(x) if self.base == "ce" else penalty
+        return penalty - target_log_p(x) if self.base == "ce" else penalty
 
     @abstractmethod
     def penalty(self, x: LossInput, z: Tensor) -> Tensor:

@@ -93,15 +93,14 @@ class NegativeLogLikelihood:
         known, scores = view(outcome, split), outcome.scores(split)
         n = int(outcome.targets(split).known.sum())
         if not n or not _has_probabilities(scores):
-            return Measure(
-                "nll", split, float("nan"), "nats", "down", n, NO_PROBABILITIES if n else NO_TARGET
-            )
-        p = scores.probabilities()
+            how = NO_PROBABILITIES if n else NO_TARGET
+            return Measure("nll", split, float("nan"), "nats", "down", n, how)
+        p, how = scores.probabilities(), f"probabilities of at least {FLOOR:g}"
         if isinstance(known, KnownLabels):
             values = -np.log(np.maximum(p[known.rows, known.y], FLOOR))
-            of = np.ones_like(values)
-        else:
-            entries = -np.log(np.maximum(np.where(known.positive, p, 1 - p), FLOOR)) * known.observed
-            values, of = entries.sum(axis=1), known.observed.sum(axis=1)
-        how = f"probabilities of at least {FLOOR:g}"
-        return ratio_measure("nll", split, known.units, values, of, unit="nats", better="down", how=how)
+            return ratio_measure("nll", split, known.units, values, unit="nats", better="down", how=how)
+        each = -np.log(np.maximum(np.where(known.positive, p, 1 - p), FLOOR)) * known.observed
+        sums, entries = each.sum(axis=1), known.observed.sum(axis=1)
+        return ratio_measure(
+            "nll", split, outcome.units(split), sums, entries, unit="nats", better="down", how=how
+        )

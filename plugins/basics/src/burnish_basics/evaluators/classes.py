@@ -142,12 +142,13 @@ class Groups:
 
     def _of(self, outcome: Outcome, split: str, name: str, member: np.ndarray, which: str) -> Measure:
         known, scores = view(outcome, split), outcome.scores(split)
-        if isinstance(known, KnownLabels):
-            of = member[known.y]
-            right = (scores.top()[known.rows] == known.y) & of
-        else:
-            here = known.positive & known.observed & member
-            right, of = (here & present(scores)).sum(axis=1), here.sum(axis=1)
         size = f"{which} as observed: {int(member.sum())}"
+        if isinstance(known, KnownLabels):
+            units, here = known.units, member[known.y]
+            right = (scores.top()[known.rows] == known.y) & here
+        else:
+            entries = known.positive & known.observed & member
+            units, here = outcome.units(split), entries.sum(axis=1)
+            right = (entries & present(scores)).sum(axis=1)
         nothing = _note(size, "no item of them here")
-        return ratio_measure(f"{name}-observed", split, known.units, right, of, how=size, nothing=nothing)
+        return ratio_measure(f"{name}-observed", split, units, right, here, how=size, nothing=nothing)

@@ -27,5 +27,6 @@ class Accuracy:
             right = scores.top()[known.rows] == known.y
             return ratio_measure("accuracy", split, known.units, right)
         agree = ((present(scores) == known.positive) & known.observed).sum(axis=1)
+        entries = known.observed.sum(axis=1)
         how = "share of known entries on the right side of 0.5"
-        return ratio_measure("accuracy", split, known.units, agree, known.observed.sum(axis=1), how=how)
+        return ratio_measure("accuracy", split, outcome.units(split), agree, entries, how=how)

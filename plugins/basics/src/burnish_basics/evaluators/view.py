@@ -1,7 +1,4 @@
-"""What evaluators share.
-
-The known targets of a split, of one label an item or of several, and counts by class.
-"""
+"""What these evaluators share: the known targets of a split beside what was predicted."""
 
 from __future__ import annotations
 
@@ -11,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from burnish.blocks import KnownLabels, known_labels
+from burnish.contracts.evaluator import Outcome
 from burnish.data import Labels, MultiLabels
 from burnish.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from burnish.contracts.evaluator import Outcome
     from burnish.contracts.scores import Scores
 
 
@@ -77,12 +74,10 @@ class EntryView:
     Attributes:
         positive: (M, C) bool.
         observed: (M, C) bool.
-        units: (M,) int64 their resampling units.
     """
 
     positive: NDArray[np.bool_]
     observed: NDArray[np.bool_]
-    units: NDArray[np.int64]
 
 
 def view(outcome: Outcome, split: str) -> KnownLabels | EntryView:
@@ -94,11 +89,13 @@ def view(outcome: Outcome, split: str) -> KnownLabels | EntryView:
     targets = outcome.targets(split)
     if isinstance(targets, Labels):
         return known_labels(outcome, split)
-    if isinstance(targets, MultiLabels):
-        positive = targets.positive.toarray()
-        observed = np.ones_like(positive) if targets.observed is None else targets.observed.toarray()
-        return EntryView(positive, observed, outcome.units(split))
-    raise DataError(f"{targets.word} cannot be measured", where="evaluate", possible="labels, multi-labels")
+    if not isinstance(targets, MultiLabels):
+        raise DataError(
+            f"{targets.word} cannot be measured", where="evaluate", possible="labels, multi-labels"
+        )
+    positive = targets.positive.toarray()
+    observed = np.ones_like(positive) if targets.observed is None else targets.observed.toarray()
+    return EntryView(positive, observed)
 
 
 def present(scores: Scores) -> NDArray[np.bool_]:
