@@ -90,7 +90,14 @@ ENVIRONMENT = (
     ),
 )
 
-FURTHER: Mapping[str, tuple[str, ...]] = {"burnish.testing": ("dists.write_dist",)}
+FURTHER: Mapping[str, tuple[str, ...]] = {
+    "burnish.blocks": (
+        *("adapters.adaptformer", "adapters.sequential_adapter", "adapters.lora", "adapters.visual_prompts"),
+        *("adapters.scale_shift", "adapters.biases", "adapters.layer_norms", "adapters.unfrozen"),
+        *("adapters.chosen_blocks", "adapters.require_reached", "image_inputs.ImageInputs"),
+    ),
+    "burnish.testing": ("dists.write_dist",),
+}
 """Names beyond a package's own that its page has, too."""
 
 

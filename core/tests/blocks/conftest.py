@@ -8,25 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.blocks import Batch, Fit, HeadTuner, Outputs, Term, one_hot
-from burnish.contracts.loss import LossValue
+from burnish.blocks import Batch, Fit, HeadTuner, Outputs, PerExample, Term, target_log_p
 from burnish.data import Classes
 from burnish.heads.head import HeadJob
 from burnish.options import HeadConfig
 
 
-class CrossEntropy:
-    accepts = frozenset({"hard"})
+class CrossEntropy(PerExample):
+    def __init__(self, scale=1.0):
+        self.scale = scale
 
-    def __init__(self, mean="weights"):
-        self.mean = mean
-
-    def memory(self, n, classes):
-        return {}
-
-    def __call__(self, x, rows):
-        values = -(x.logits.log_softmax(-1) * one_hot(x.targets.hard, x.logits.shape[-1])).sum(-1)
-        return LossValue(values, mean=self.mean), rows
+    def values(self, x):
+        return -self.scale * target_log_p(x)
 
 
 class Linear(HeadTuner[HeadConfig]):

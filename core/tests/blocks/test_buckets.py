@@ -33,7 +33,7 @@ def test_numbers_may_differ_and_shapes_and_code_may_not(heads):
             base, rows=base.rows[:30], weights=base.weights[:30], targets={"hard": base.targets["hard"][:30]}
         ),
         replace(base, targets={"soft": np.eye(4)[base.targets["hard"]]}),
-        replace(base, loss=heads.CrossEntropy(mean="batch")),
+        replace(base, loss=heads.CrossEntropy(scale=2.0)),
         replace(base, loss=None),
     ]
     assert {signature(job) for job in same} == {signature(base)}

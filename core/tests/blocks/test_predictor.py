@@ -12,7 +12,7 @@ import torch
 from burnish.contracts.tuner import Run
 from burnish.data import Classes
 from burnish.errors import DataError, ModelFileError
-from burnish.heads.predictor import CHUNK
+from burnish.heads.predictor import CHUNK, check_state
 from burnish.heads.stacked import fit_heads
 
 
@@ -160,3 +160,36 @@ def test_other_classes_are_refused(fitted):
     job, predictor = fitted
     with pytest.raises(ModelFileError, match=r"head\.(weight|bias)"):
         job.tuner.restore(predictor.state(), predictor.info(), Classes.of(["a", "b"]))
+
+
+SHAPES = {"weight": (2, 3), "bias": (2,)}
+GOOD = {"weight": torch.ones(2, 3), "bias": torch.ones(2)}
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"weight": torch.ones(2, 3)}, "mine: tensor 'bias' is missing. Possible: bias, weight"),
+        (GOOD | {"evil": torch.ones(1)}, "mine: tensor 'evil' is not part of this model"),
+        (
+            GOOD | {"bias": torch.ones(3)},
+            "mine: tensor 'bias' is (3,) torch.float32. Possible: (2,) torch.float32",
+        ),
+        (GOOD | {"bias": torch.ones(2).long()}, "mine: tensor 'bias' is (2,) torch.int64"),
+        (
+            GOOD | {"bias": torch.tensor([1, torch.inf])},
+            "mine: tensor 'bias' has values that are NaN or infinite",
+        ),
+    ],
+)
+def test_a_state_is_held_against_shapes(state, message):
+    check_state(GOOD, SHAPES, "mine")
+    with pytest.raises(ModelFileError) as caught:
+        check_state(state, SHAPES, "mine")
+    assert message in str(caught.value)
+
+
+def test_a_state_is_held_against_a_module():
+    check_state(GOOD, torch.nn.Linear(3, 2))
+    with pytest.raises(ModelFileError, match="tensor 'weight' is"):
+        check_state(GOOD, torch.nn.Linear(4, 2))

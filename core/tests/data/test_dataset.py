@@ -212,12 +212,6 @@ def test_classes_keep_their_ids_in_a_subset():
     )
 
 
-def test_distances_follow_a_subset():
-    distance = np.arange(9.0).reshape(3, 3)
-    classes = Classes(("a", "b", "c"), ("a", "b", "c"), np.ones(3, bool), distance=distance)
-    assert classes.subset(np.array([2, 0])).distance.tolist() == [[8, 6], [2, 0]]
-
-
 def test_names_may_repeat_where_ids_differ():
     assert Classes(("crane", "crane"), ("bird", "machine"), np.ones(2, bool)).names == ("crane", "crane")
 

@@ -225,6 +225,9 @@ class _Accuracies:
 
         return Labels(y=self.y)
 
+    def units(self, split):
+        return np.arange(len(self.y))
+
     def scores(self, split):
         from burnish.contracts.scores import Scores
 

@@ -11,7 +11,7 @@ import torch
 from pretrained import CLASSES, evidence, pretrained
 from torch.nn.functional import normalize
 
-from burnish.blocks.module_training import ModuleBatch
+from burnish.blocks import ModuleBatch
 from burnish.data import Labels, MultiLabels
 from burnish.errors import DataError, FitError
 from burnish.testing.assessor import auroc
@@ -197,7 +197,7 @@ def test_the_released_variant_judges_the_last_epochs_own_steps():
         inner = shown.task.inputs("train")
 
         class Items:
-            def prepared(self, rows, draw=None, draws=draws, inner=inner):
+            def prepared_batches(self, rows, draw=None, draws=draws, inner=inner):
                 draws.append(draw)
                 return inner.prepared(rows, draw)
 
@@ -310,7 +310,7 @@ def test_a_tower_of_maps_takes_no_visual_prompts(assessor, where):
 
 
 def test_a_loss_that_is_not_finite_ends_it_and_leaves_the_backbone_alone():
-    from burnish.blocks.lease import frozen_digest
+    from burnish.blocks import frozen_digest
 
     shown, _ = evidence()
     before = frozen_digest(pretrained().module)

@@ -11,7 +11,7 @@ import pictures_plugin
 import pytest
 from pretrained import pretrained
 
-from burnish.blocks.lease import frozen_digest
+from burnish.blocks import frozen_digest
 from burnish.engine.predict.saved import load_predictor
 from burnish.engine.runner import RunOptions
 from burnish.engine.store import Store

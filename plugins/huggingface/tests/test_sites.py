@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from burnish.blocks.lease import Lease, frozen_digest
+from burnish.blocks import Lease, frozen_digest
 from burnish.contracts import Runtime, View
 from burnish.errors import PluginError
 from burnish.testing.data import items_of

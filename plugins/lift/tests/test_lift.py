@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, linear, normalize
 
-from burnish.blocks.lease import Lease, frozen_digest
+from burnish.blocks import Lease, frozen_digest
 from burnish.contracts.backbone import View
 from burnish.data import Classes, Labels, MultiLabels
 from burnish.errors import DataError, FitError, ModelFileError, PluginError

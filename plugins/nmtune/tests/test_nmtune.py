@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from burnish.blocks import Batch, Fit, HeadJob, Outputs
-from burnish.contracts.loss import LossValue, Targets
+from burnish.contracts.loss import Targets
 from burnish.contracts.tuner import Run
 from burnish.data import Classes
 from burnish.heads.modules import MLPHead
 from burnish.heads.stacked import fit_heads, signature
+from burnish.testing.stand_ins import CrossEntropy
 from burnish_nmtune import NMTuneConfig, views
 from burnish_nmtune.nmtune import NMTune
 
@@ -34,20 +35,11 @@ F, Z, W, Y = (
 )
 
 
-class CrossEntropy:
-    accepts = frozenset({"hard"})
-
-    def memory(self, n, classes):
-        return {}
-
-    def __call__(self, x, rows):
-        log_p = torch.log_softmax(x.logits, -1)
-        return LossValue(-log_p.gather(-1, x.targets.hard[:, None])[:, 0]), rows
-
-
 def terms_of(tuner, x, z, y, number_of_views=1):
     """Return {name: (weight, value)} of the objective for embeddings z of features x."""
-    batch = Batch(x, Targets(hard=y), torch.ones(len(x)), torch.arange(len(x)), number_of_views)
+    every = torch.ones(len(x), dtype=torch.bool)
+    index = torch.arange(len(x))
+    batch = Batch(x, Targets(hard=y), every.float(), index, every, every, number_of_views)
     constants = {
         name: torch.tensor(float(getattr(tuner.config, name)), dtype=x.dtype) for name in tuner.constants
     }
@@ -55,7 +47,7 @@ def terms_of(tuner, x, z, y, number_of_views=1):
     def loss(out, batch):
         return torch.nn.functional.cross_entropy(out.logits, batch.targets.hard)
 
-    fit = Fit(constants, {}, torch.ones(3), torch.tensor(0.0), loss)
+    fit = Fit(constants, {}, torch.ones(3), torch.tensor(0.0), loss, Outputs)
     return {
         t.name: (float(t.weight), t.value.item())
         for t in tuner.objective(Outputs(z @ W.to(z.dtype).T, z), batch, fit)
@@ -148,14 +140,11 @@ SHORT = {"epochs": 3, "batch": 32}
 
 
 @pytest.mark.parametrize("variant", ["paper", "released"])
-def test_it_learns_and_records_its_terms(variant):
+def test_it_learns(variant):
     tuner = NMTune(NMTuneConfig(variant=variant, epochs=15, batch=32, lr=3e-3))
     trial, x, y = job(tuner, number_of_views=tuner.views)
     (result,) = fit_heads([trial], Run())
     assert result.error == ""
-    assert sorted(result.terms) == sorted(NAMES)
-    assert result.terms["loss"][-1] < result.terms["loss"][0]
-    assert -1 <= min(result.terms["svd"]) <= max(result.terms["svd"]) < 0
     assert (result.predictor.predict(x[:, 0]).top() == y).mean() > 0.8
     assert result.predictor.embed(x[:, 0]).shape == (len(y), 16)
 

@@ -1,8 +1,7 @@
 """Torch parts that several methods share.
 
-Authors import from here: `HeadTuner` and what its methods are given, parts for tuners that train by
-themselves or put something into a backbone, and what losses and evaluators share. Parts that change a tower
-are in `burnish.blocks.adapters`, what prepares images for one in `burnish.blocks.image_inputs`.
+Authors import from here: `HeadTuner` and what its methods are given, losses and measures of a few lines, and
+what trains inside a backbone. Parts to put into a backbone are in `burnish.blocks.adapters`.
 
 What trains heads is apart from them: `burnish.heads`.
 """
@@ -15,19 +14,11 @@ from burnish.blocks.prompts import LearntContext, Spliced, spliced
 from burnish.blocks.text_classifier import TextClassifier, ensemble, in_chunks, scale_of
 from burnish.heads.batches import batch_rows, rows_in_last_batch, steps_per_epoch
 from burnish.heads.dropout import Dropout
-from burnish.heads.head import (
-    Batch,
-    Fit,
-    HeadJob,
-    Outputs,
-    Term,
-    TrainingData,
-)
+from burnish.heads.head import Batch, Fit, HeadJob, Outputs, Term, TrainingData
 from burnish.heads.item_loss import ItemLoss
 from burnish.heads.member import finite_rows
-from burnish.heads.modules import MLPHead, ResidualMLP, linear_head
-from burnish.heads.predictor import HeadPredictor, HeadResult
-from burnish.heads.state import check_state
+from burnish.heads.modules import MLPHead, linear_head
+from burnish.heads.predictor import HeadPredictor, HeadResult, check_state
 from burnish.heads.targets import class_prior, target_arrays
 from burnish.heads.tensors import class_means, one_hot, weighted_mean
 from burnish.heads.threads import intra_op_threads, thread_pool
@@ -50,7 +41,6 @@ __all__ = [
     "ModuleBatch",
     "Outputs",
     "PerExample",
-    "ResidualMLP",
     "Spliced",
     "Term",
     "TextClassifier",

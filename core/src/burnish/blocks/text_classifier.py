@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 from burnish.contracts.scores import Scores
 from burnish.errors import DataError, ModelFileError
-from burnish.heads.state import check_state
+from burnish.heads.predictor import check_state
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

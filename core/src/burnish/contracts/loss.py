@@ -1,4 +1,4 @@
-"""Losses: values, and what one value is per. Reduction is a separate step."""
+"""Losses: values of a batch. Reduction is a separate step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
-Per = Literal["example", "class", "pair", "token", "batch"]
+Per = Literal["example", "batch"]
 Accepts = Literal["hard", "soft", "multi"]
 
 
@@ -57,16 +57,13 @@ class LossValue:
     """Unreduced values.
 
     Attributes:
-        values: (B,) where `per` is ``"example"``, (C,) for ``"class"``, 0-d for ``"batch"``.
-        per: what one value belongs to. Only ``"example"`` composes with weights and selection; the others are
-            penalties.
-        mean: how per-example values are reduced: ``"weights"`` is sum(w l) / sum(w), ``"batch"`` is sum(w l)
-            / B.
+        values: (B,) where `per` is ``"example"``, 0-d where it is ``"batch"``.
+        per: what one value belongs to. Those of examples are weighted and selected; that of a batch is a
+            penalty on it as a whole, which no weight touches.
     """
 
     values: Tensor
     per: Per = "example"
-    mean: Literal["batch", "weights"] = "weights"
 
 
 class Loss(Protocol):

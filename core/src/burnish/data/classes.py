@@ -25,7 +25,6 @@ class Classes:
         ids: C distinct identifiers.
         known: (C,) bool, False for a class that no training item has (a *new* class).
         descriptions: nothing, or per class the texts that describe it.
-        distance: nothing, or (C, C) float64 how far two classes are apart.
         named: False where the names are mere numbers that the source made up, which mean nothing to a text
             tower.
     """
@@ -34,7 +33,6 @@ class Classes:
     ids: tuple[str, ...]
     known: NDArray[np.bool_]
     descriptions: tuple[tuple[str, ...], ...] = ()
-    distance: NDArray[np.float64] | None = None
     named: bool = True
 
     def __post_init__(self) -> None:
@@ -73,7 +71,6 @@ class Classes:
             tuple(self.ids[i] for i in index),
             self.known[index].copy(),
             tuple(self.descriptions[i] for i in index) if self.descriptions else (),
-            self.distance[np.ix_(index, index)] if self.distance is not None else None,
             self.named,
         )
 

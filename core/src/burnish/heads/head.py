@@ -46,8 +46,10 @@ class Batch:
     Attributes:
         x: (V * B, D) features, view-major: rows 0 to B - 1 are the first view.
         targets: of the V * B rows.
-        weights: (V * B,) float32; 0 for padding and for items without a label.
+        weights: (V * B,) float32 of the items; 0 where a row is not real or not labelled.
         index: (V * B,) int64 rows of the training set.
+        real: (V * B,) bool; False for rows that only complete the last batch of an epoch.
+        labelled: (V * B,) bool, real rows of items with a label (with multi-labels, with a known entry).
         views: V.
     """
 
@@ -55,6 +57,8 @@ class Batch:
     targets: Targets
     weights: Tensor
     index: Tensor
+    real: Tensor
+    labelled: Tensor
     views: int = 1
 
     def view(self, rows: Tensor, number: int) -> Tensor:
@@ -73,6 +77,8 @@ class Fit:
         prior: (C,) float32 weighted counts of the training classes.
         progress: 0-d float32, share of steps done.
         loss: ``loss(out, batch) -> 0-d``: the recipe's loss, reduced with the batch's weights.
+        forward: ``forward(x) -> Outputs``: the head again, on any rows x (R, D), with gradient and in
+            training mode: dropout draws anew, and batch normalisation notes these rows, too.
     """
 
     c: Mapping[str, Tensor]
@@ -80,6 +86,7 @@ class Fit:
     prior: Tensor
     progress: Tensor
     loss: Callable[[Outputs, Batch], Tensor]
+    forward: Callable[[Tensor], Outputs]
 
 
 class Term(NamedTuple):

@@ -90,4 +90,4 @@ class ItemLoss:
         value, new = self._loss(given, {name: memory[index] for name, memory in self._memory.items()})
         for name, memory in self._memory.items():
             memory[index] = new[name].detach()
-        return reduce_loss(value, weights, torch.ones((), device=logits.device))
+        return reduce_loss(value, weights)

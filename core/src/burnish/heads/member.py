@@ -46,6 +46,7 @@ class Member:
         state: parameters that are trained, other parameters and buffers, by group and name.
         targets: of the n rows.
         weights: (n,) float32.
+        labelled: (n,) bool: items of which something is known.
         prior: (C,) float32.
         constants: 0-d float32 by name.
         prepared: what `HeadMethod.prepare` gave.
@@ -56,6 +57,7 @@ class Member:
     state: Mapping[str, Mapping[str, Tensor]]
     targets: Mapping[str, Tensor]
     weights: Tensor
+    labelled: Tensor
     prior: Tensor
     constants: Mapping[str, Tensor]
     prepared: Mapping[str, Tensor]
@@ -199,8 +201,16 @@ def training_data(job: HeadJob, x: Tensor, device: str) -> TrainingData:
 
 def counted_weights(job: HeadJob, device: str) -> Tensor:
     """Return the weights (n,) float32 with 0 where a label is unknown."""
-    known = job.targets["hard"] >= 0 if "hard" in job.targets else np.ones(len(job.rows), dtype=bool)
-    return torch.from_numpy(np.where(known, job.weights, 0).astype(np.float32)).to(device)
+    return torch.from_numpy(np.where(labelled(job), job.weights, 0).astype(np.float32)).to(device)
+
+
+def labelled(job: HeadJob) -> NDArray[np.bool_]:
+    """Return (n,) bool which items have a label, or with multi-labels a known entry."""
+    if "hard" in job.targets:
+        return np.asarray(job.targets["hard"] >= 0)
+    if "observed" in job.targets:
+        return np.asarray((job.targets["observed"] > 0).any(axis=1))
+    return np.ones(len(job.rows), dtype=bool)
 
 
 def check_job(job: HeadJob) -> None:
@@ -229,8 +239,7 @@ def check_job(job: HeadJob) -> None:
         raise FitError(f"targets of shape {job.targets[kind].shape} for {n} items and {classes} classes")
     if job.loss is not None:
         require_accepted(job.loss, job.targets)
-    usable = job.weights > 0 if kind != "hard" else (job.weights > 0) & (job.targets["hard"] >= 0)
-    if not usable.any():
+    if not ((job.weights > 0) & labelled(job)).any():
         raise FitError("no training item has both a known label and a weight above 0")
 
 
@@ -253,6 +262,7 @@ def make_member(job: HeadJob, table: FeatureTable, device: str) -> Member:
         state_of(module, device),
         target_tensors(job.targets, device),
         counted_weights(job, device),
+        torch.from_numpy(labelled(job)).to(device),
         torch.from_numpy(class_prior(job.targets, job.weights, classes)).to(device),
         {name: torch.tensor(_constant(tuner, name), device=device) for name in tuner.constants},
         prepared,

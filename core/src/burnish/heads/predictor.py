@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -15,7 +15,6 @@ from burnish.contracts.scores import Scores
 from burnish.errors import BurnishError, DataError, ModelFileError
 from burnish.heads.blame import author_error
 from burnish.heads.head import HeadMethod, Outputs, as_outputs
-from burnish.heads.state import check_state
 from burnish.heads.threads import intra_op_threads
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ class HeadPredictor:
         if activation not in ("softmax", "sigmoid"):
             raise ModelFileError(f"the activation is given as {activation!r}", possible="softmax, sigmoid")
         template = meta_module(tuner, dim, len(classes))
-        check_state(state, tensors_of(template))
+        check_state(state, template)
         kept = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
         return cls(tuner, template, kept, classes, dim, cast("Literal['softmax', 'sigmoid']", activation))
 
@@ -145,11 +144,6 @@ class HeadPredictor:
             yield out, len(part)
 
 
-def tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters and buffers of a module by name."""
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
 def meta_module(tuner: HeadMethod[Any], dim: int, classes: int) -> nn.Module:
     """Return the tuner's module in evaluation mode without storage; nothing is allocated, whatever the width.
 
@@ -166,6 +160,44 @@ def meta_module(tuner: HeadMethod[Any], dim: int, classes: int) -> nn.Module:
         raise ModelFileError(cause.what, where=cause.where) from error
 
 
+def check_state(
+    state: Mapping[str, Tensor], expected: nn.Module | Mapping[str, Sequence[int]], where: str = ""
+) -> None:
+    """Raise unless a state has the names, shapes and types that are expected, and is finite; for `restore`.
+
+    Args:
+        state: tensors by name, as they came from a file.
+        expected: the module they belong to, such as one built under ``torch.device("meta")``; or their shapes
+            by name, all float32.
+        where: who restores, for messages.
+
+    Raises:
+        burnish.errors.ModelFileError: the first difference.
+    """
+    wanted = _wanted(expected)
+    known = ", ".join(sorted(wanted))
+    if missing := sorted(wanted.keys() - state.keys()):
+        raise ModelFileError(f"tensor {missing[0]!r} is missing", where=where, possible=known)
+    if extra := sorted(state.keys() - wanted.keys()):
+        raise ModelFileError(f"tensor {extra[0]!r} is not part of this model", where=where, possible=known)
+    for name, (shape, dtype) in wanted.items():
+        given = state[name]
+        if tuple(given.shape) != shape or given.dtype != dtype:
+            have, want = f"{tuple(given.shape)} {given.dtype}", f"{shape} {dtype}"
+            raise ModelFileError(f"tensor {name!r} is {have}", where=where, possible=want)
+        if not torch.isfinite(given).all():
+            raise ModelFileError(f"tensor {name!r} has values that are NaN or infinite", where=where)
+
+
+def _wanted(
+    expected: nn.Module | Mapping[str, Sequence[int]],
+) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    if isinstance(expected, nn.Module):
+        tensors: dict[str, Tensor] = {**dict(expected.named_parameters()), **dict(expected.named_buffers())}
+        return {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in tensors.items()}
+    return {name: (tuple(shape), torch.float32) for name, shape in expected.items()}
+
+
 @dataclass(frozen=True, eq=False)
 class HeadResult:
     """What the stacked trainer returns for one trial.
@@ -173,9 +205,7 @@ class HeadResult:
     Attributes:
         predictor: the result; None where the trial died.
         error: why it died: one line.
-        terms: per epoch the mean of each objective term.
     """
 
     predictor: HeadPredictor | None
     error: str = ""
-    terms: Mapping[str, list[float]] = field(default_factory=dict)

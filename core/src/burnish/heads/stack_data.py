@@ -40,8 +40,8 @@ class StackData:
         self._positions = torch.from_numpy(np.concatenate([t.positions for t in members])).to(device)
         self._targets = {name: torch.cat([t.targets[name] for t in members]) for name in members[0].targets}
         self._weights = torch.cat([t.weights for t in members])
+        self._labelled = torch.cat([t.labelled for t in members])
         self._last_rows = torch.tensor([rows_in_last_batch(n, self._batch) for n in sizes], device=device)
-        self._whole = torch.ones(len(members), device=device)
         self._column = torch.arange(self._size, device=device).repeat(views)
         self._view = torch.arange(views, device=device).repeat_interleave(self._size)
         self.fixed: Tree = {
@@ -71,20 +71,20 @@ class StackData:
         def gathered(items: Tensor, at: Tensor = flat) -> Tensor:
             return items.index_select(0, at).view(*index.shape, *items.shape[1:])
 
-        weights, share = gathered(self._weights), self._whole
+        weights, labelled = gathered(self._weights), gathered(self._labelled)
+        real = torch.ones_like(labelled)
         if last:
-            weights = torch.where(
-                self._column < self._last_rows.unsqueeze(1), weights, torch.zeros_like(weights)
-            )
-            share = self._last_rows / self._size
+            real = self._column < self._last_rows.unsqueeze(1)
+            weights, labelled = torch.where(real, weights, torch.zeros_like(weights)), labelled & real
         view = gathered(self._positions) * self._views + self._view
         targets = {name: gathered(t) for name, t in self._targets.items()}
         return {
             "x": gathered(self._features, view.flatten()),
             "targets": targets,
             "weights": weights,
+            "real": real,
+            "labelled": labelled,
             "index": index,
-            "share": share,
         }
 
 

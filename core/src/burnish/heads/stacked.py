@@ -23,9 +23,8 @@ from burnish.heads.member import (
     template_of,
     training_data,
 )
-from burnish.heads.predictor import HeadPredictor, HeadResult, meta_module, tensors_of
+from burnish.heads.predictor import HeadPredictor, HeadResult, check_state, meta_module
 from burnish.heads.stacks import Limits, can_share, is_closed_form, is_wide, signature, stacks, state_bytes
-from burnish.heads.state import check_state
 from burnish.heads.step import Step
 from burnish.heads.targets import target_arrays
 from burnish.heads.threads import thread_pool
@@ -126,7 +125,7 @@ def _solve(job: HeadJob, table: FeatureTable, run: Run) -> HeadResult | None:
             return None
         module = meta_module(job.tuner, job.features.shape[2], len(job.classes))
         own = {name: t.detach().to("cpu", copy=True).contiguous() for name, t in state.items()}
-        check_state(own, tensors_of(module))
+        check_state(own, module)
     except FitError as error:
         return HeadResult(None, str(error))
     except ModelFileError as error:
@@ -176,7 +175,7 @@ def _train(trials: dict[int, Member], table: FeatureTable, run: Run) -> list[tup
             predictor = (
                 None if trained.state is None else _predictor(trials[number].job, template, trained.state)
             )
-            results.append((number, HeadResult(predictor, trained.error, trained.terms)))
+            results.append((number, HeadResult(predictor, trained.error)))
 
     with thread_pool(workers, 1 if on_cpu and not wide else torch.get_num_threads()) as pool:
         futures = [pool.submit(work, part) for part in parts]

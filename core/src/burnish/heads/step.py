@@ -26,35 +26,27 @@ Tree = dict[str, Any]
 """Nested dicts of tensors."""
 
 
-def reduce_loss(value: LossValue, weights: Tensor, share: Tensor) -> Tensor:
-    """Return one number for a batch of R rows; only per-example values are weighted.
+def reduce_loss(value: LossValue, weights: Tensor) -> Tensor:
+    """Return one number for a batch of R rows: sum(w l) / sum(w), 0 where the weights sum to 0.
+
+    A penalty on the batch as a whole stays as it is.
 
     Args:
         value: what the loss returned.
         weights: (R,) at least 0.
-        share: 0-d, the share of the rows that belong to the batch; the rest complete it.
-
-    Returns:
-        Per example, with mean ``"weights"``: sum(w l) / sum(w), 0 where the weights sum to 0; with
-        ``"batch"``: sum(w l) / (share R). Per class and per batch: the plain mean.
 
     Raises:
-        FitError: the values have another shape than they say, or are per something that heads do not have.
+        FitError: the values have another shape than they say.
     """
-    if value.per in ("class", "batch"):
-        return value.values.mean()
-    if value.per != "example":
+    values, wanted = value.values, weights.shape if value.per == "example" else ()
+    if values.shape != wanted:
         raise FitError(
-            f"a loss with values per {value.per} cannot train a head", possible="example, class, batch"
+            f"a loss gave values of shape {tuple(values.shape)} per {value.per} for {weights.shape[0]} rows",
+            possible='(B,) per "example", 0-d per "batch"',
         )
-    if value.values.shape != weights.shape:
-        raise FitError(f"a loss gave values of shape {tuple(value.values.shape)} for {weights.shape[0]} rows")
-    counted = torch.where(weights > 0, value.values, torch.zeros_like(value.values))
-    return (
-        weighted_mean(counted, weights)
-        if value.mean == "weights"
-        else (counted * weights).sum() / (share * weights.shape[0])
-    )
+    if value.per == "batch":
+        return values
+    return weighted_mean(torch.where(weights > 0, values, torch.zeros_like(values)), weights)
 
 
 @dataclass
@@ -79,7 +71,7 @@ class Step:
         Args:
             parameters: by name, (T, ...) each.
             trial: per trial, leading dimension T: ``buffers``, ``frozen``, ``x``, ``targets``, ``weights``,
-                ``index``, ``offset``, ``constants``, ``prepared``, ``prior``, ``share``.
+                ``real``, ``labelled``, ``index``, ``offset``, ``constants``, ``prepared``, ``prior``.
             shared: one for all: ``progress``, ``memory``.
 
         Returns:
@@ -104,7 +96,19 @@ class Step:
     def _one(self, parameters: Tree, trial: Tree, shared: Tree) -> tuple[Tensor, Tree]:
         buffers = {name: b.clone() for name, b in trial["buffers"].items()}
         state = {**parameters, **trial["frozen"], **buffers}
-        batch = Batch(trial["x"], as_targets(trial["targets"]), trial["weights"], trial["index"], self.views)
+        batch = Batch(
+            trial["x"],
+            as_targets(trial["targets"]),
+            trial["weights"],
+            trial["index"],
+            trial["real"],
+            trial["labelled"],
+            self.views,
+        )
+
+        def forward(x: Tensor) -> Outputs:
+            return as_outputs(functional_call(self.template, state, (x,)))
+
         written: list[tuple[Tensor, Mapping[str, Tensor]]] = []
         fit = Fit(
             trial["constants"],
@@ -112,8 +116,9 @@ class Step:
             trial["prior"],
             shared["progress"],
             self._loss(trial, shared, written),
+            forward,
         )
-        out = as_outputs(functional_call(self.template, state, (batch.x,)))
+        out = forward(batch.x)
         terms = self.tuner.objective(out, batch, fit)
         values = {term.name: term.value.to(torch.float32) for term in terms}
         if not terms or len(values) != len(terms):
@@ -160,6 +165,6 @@ class Step:
             value, new = self.loss(given, rows)
             if memory:
                 written.append((index, {name: new[name].detach() for name in memory}))
-            return reduce_loss(value, batch.weights, trial["share"])
+            return reduce_loss(value, batch.weights)
 
         return loss

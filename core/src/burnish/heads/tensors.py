@@ -30,7 +30,13 @@ def class_means(x: Tensor, index: Tensor, classes: int, weights: Tensor) -> Tens
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Return sum(w v) / sum(w), 0 where the weights sum to 0."""
+    """Return sum(w v) / sum(w), 0 where the weights sum to 0.
+
+    Args:
+        values: (R,).
+        weights: (R,) at least 0, or a mask such as `Batch.real`.
+    """
+    weights = weights.to(values.dtype)
     total = weights.sum()
     return torch.where(
         total > 0,

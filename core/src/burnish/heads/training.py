@@ -18,14 +18,10 @@ from burnish.heads.step import LinAlgError, Step, Tree
 
 
 class Trained(NamedTuple):
-    """What became of one member: its state on the CPU by name, None where it died; why.
-
-    The mean of each term, by name, per epoch.
-    """
+    """What became of one member: its state on the CPU by name, None where it died; why."""
 
     state: dict[str, Tensor] | None
     error: str
-    terms: dict[str, list[float]]
 
 
 class StackTraining:
@@ -52,7 +48,6 @@ class StackTraining:
         self._per_epoch = steps_per_epoch(len(members[0].positions), self._config.batch)
         self.steps = self._per_epoch * self._config.epochs
         self._errors = [""] * len(members)
-        self._terms: list[dict[str, list[float]]] = [{} for _ in members]
         self._slots = self._filled(list(range(len(members))))
         members = [members[t] for t in self._slots]
         configs = [head_config(member.job.tuner) for member in members]
@@ -89,7 +84,6 @@ class StackTraining:
             self._drop_dead()
             if not self._slots:
                 return
-            self._note_terms()
         self._bury_non_finite(
             {**self._optimiser.leaves, **self._buffers}, f"step {self.steps} of {self.steps}"
         )
@@ -98,7 +92,7 @@ class StackTraining:
         """Return what became of each member."""
         state = {**self._optimiser.leaves, **self._data.fixed["frozen"], **self._buffers}
         trained = []
-        for t, (error, terms) in enumerate(zip(self._errors, self._terms, strict=True)):
+        for t, error in enumerate(self._errors):
             slot = -1 if error else self._slots.index(t)
             own = (
                 None
@@ -108,7 +102,7 @@ class StackTraining:
                     for name, leaf in state.items()
                 }
             )
-            trained.append(Trained(own, error, terms))
+            trained.append(Trained(own, error))
         return trained
 
     def _advance(self, s: int, done: int) -> None:
@@ -211,10 +205,3 @@ class StackTraining:
             self._index = self._index[:, index]
             self._data = StackData(members, self._table)
         self._slots = slots
-
-    def _note_terms(self) -> None:
-        """Add the means of the epoch's terms."""
-        means = {name: (value / self._per_epoch).tolist() for name, value in self._sums.items()}
-        for t in dict.fromkeys(self._slots):
-            for name, values in means.items():
-                self._terms[t].setdefault(name, []).append(values[self._slots.index(t)])

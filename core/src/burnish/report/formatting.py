@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from burnish.report.summary import Difference, Number, Summary
+from burnish.report.summary import Difference, Number
 
 MISSING: Final = "-"
 NO_X: Final = "\u2013"
@@ -81,14 +81,6 @@ def mean(values: list[float]) -> float:
     """Return the mean of what is finite; NaN where nothing is."""
     known = [value for value in values if math.isfinite(value)]
     return math.fsum(known) / len(known) if known else math.nan
-
-
-def line_mean(summary: Summary, series: str, place: str, measure: str = "") -> float:
-    """Return the mean of a line over all its rows."""
-    rows = [
-        row.number(measure or summary.measure, place) for row in summary.rows if summary.series(row) == series
-    ]
-    return mean([number.value for number in rows if number])
 
 
 def x_name(x: object) -> str:

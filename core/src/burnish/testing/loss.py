@@ -110,20 +110,18 @@ class LossContract(PluginContract):
         expect(known, f"accepts is {accepts!r}. Write for instance accepts = frozenset({{'hard', 'soft'}})")
 
     def test_values_have_the_shape_of_what_they_are_per(self, tmp_path: Path) -> None:
-        """(B,) for an example, (C,) for a class, 0-d for a batch; finite."""
+        """(B,) for examples, 0-d for a batch; finite."""
         loss = self.make(tmp_path)
         for form in self.forms(tmp_path):
             value, _ = self._call(loss, self.batch(form))
-            shapes = {"example": (self.rows,), "class": (self.classes,), "batch": ()}
-            wanted = shapes.get(value.per)
-            shape = tuple(value.values.shape)
-            fits = wanted is None or shape == wanted
+            shapes: dict[str, tuple[int, ...]] = {"example": (self.rows,), "batch": ()}
+            wanted, shape = shapes.get(value.per), tuple(value.values.shape)
+            expect(wanted is not None, f"values are per {value.per!r}. Write 'example' or 'batch'")
             expect(
-                fits,
+                shape == wanted,
                 f"values per {value.per} have the shape {shape}, not {wanted} ({form} targets). Do not reduce"
                 " them",
             )
-            expect(value.mean in {"weights", "batch"}, f"mean is {value.mean!r}. Write 'weights' or 'batch'")
             expect(bool(torch.isfinite(value.values).all()), f"a value is not finite ({form} targets)")
 
     def test_its_memory_keeps_names_and_shapes(self, tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class Candle:
             )
         with torch.device("meta"):
             model = CandleModel(dim, len(classes), self.config, float(scale))
-        check_state(state, model.state_dict(), _WHERE)
+        check_state(state, model, _WHERE)
         model.load_state_dict(
             {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}, assign=True
         )

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from burnish.blocks import check_state
 from burnish.contracts.scores import Scores
 from burnish.contracts.tuner import Task
 from burnish.data import Labels, MultiLabels
@@ -84,15 +83,28 @@ class KNN:
             raise ModelFileError(
                 "the model does not say how many items of which width it holds", where=_WHERE
             )
-        wanted: dict[str, tuple[int, ...] | Tensor] = {"features": (n, d), "centre": (d,)}
-        if "hard" in state:
-            wanted |= {"hard": torch.empty(n, dtype=torch.int64, device="meta"), "weights": (n,)}
-        else:
-            wanted |= {"multi": (n, c), "observed": (n, c)}
-        check_state(state, wanted, _WHERE)
-        for name in wanted.keys() - {"features", "centre"}:
-            if bool((state[name] < 0).any()):
-                raise ModelFileError(f"tensor {name!r} has a number below 0", where=_WHERE)
+        shapes: dict[str, tuple[int, ...]] = {"features": (n, d), "centre": (d,)}
+        shapes |= (
+            {"hard": (n,), "weights": (n,)} if "hard" in state else {"multi": (n, c), "observed": (n, c)}
+        )
+        if set(state) != set(shapes):
+            raise ModelFileError(
+                f"the model holds {', '.join(sorted(state)) or 'nothing'}",
+                where=_WHERE,
+                possible=", ".join(shapes),
+            )
+        for name, shape in shapes.items():
+            tensor, dtype = state[name], torch.int64 if name == "hard" else torch.float32
+            if tuple(tensor.shape) != shape or tensor.dtype != dtype:
+                raise ModelFileError(
+                    f"{name} is {tuple(tensor.shape)} of {tensor.dtype}",
+                    where=_WHERE,
+                    possible=f"{shape} of {dtype}",
+                )
+            if not bool(torch.isfinite(tensor).all()) or (
+                name not in ("features", "centre") and bool((tensor < 0).any())
+            ):
+                raise ModelFileError(f"{name} has a number that cannot be", where=_WHERE)
         if "hard" in state and int(state["hard"].max()) >= c:
             raise ModelFileError(
                 f"class {int(state['hard'].max())} is out of range", where=_WHERE, possible=f"0 to {c - 1}"
