@@ -1,3 +1,5 @@
+from dataclasses import dataclass, fields, replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -186,3 +188,91 @@ def test_other_weights():
     labels = Labels(y=np.zeros(2, np.int64))
     assert labels.with_weights(np.ones(2, np.float32)).weights.tolist() == [1, 1]
     assert labels.weights is None
+
+
+# -- records that plugins bring ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Votes(Labels):
+    """What a plugin may bring: labels with the votes (N, A) behind them, -1 where nobody voted."""
+
+    votes: np.ndarray
+
+    def take(self, index):
+        return replace(super().take(index), votes=self.votes[index])
+
+    def hide(self, positions):
+        votes = self.votes.copy()
+        votes[positions] = -1
+        return replace(super().hide(positions), votes=votes)
+
+    def differs(self, other):
+        return super().differs(other) | (self.votes != other.votes).any(axis=1)
+
+    def arrays(self):
+        return super().arrays() | {"votes": self.votes}
+
+
+def voted(n=6):
+    votes = np.arange(3 * n).reshape(n, 3) % C
+    return Votes(y=votes[:, 0].copy(), votes=votes, weights=weights_for(n))
+
+
+def take_apart(record):
+    """Return everything that can be reached of a record but its weights."""
+    return {field.name: getattr(record, field.name) for field in fields(record) if field.name != "weights"}
+
+
+def test_nothing_of_hidden_items_is_left_in_a_record_of_a_plugin():
+    positions = np.array([1, 4])
+    hidden = voted().hide(positions)
+    assert isinstance(hidden, Votes)
+    for name, array in take_apart(hidden.take(positions)).items():
+        assert (array == -1).all(), name
+    rest = np.array([0, 2, 3, 5])
+    assert not hidden.take(rest).differs(voted().take(rest)).any()
+    assert hidden.differs(voted()).tolist() == [False, True, False, False, True, False]
+
+
+def test_a_record_whose_methods_do_not_know_its_field_is_refused():
+    with pytest.raises(TypeError, match=r"Leaky adds 'votes' and inherits hide, arrays, .* define them"):
+
+        class Leaky(Labels):
+            votes: np.ndarray
+
+            def take(self, index):
+                return self
+
+            def differs(self, other):
+                return np.zeros(len(self), dtype=bool)
+
+
+def test_a_record_of_a_plugin_is_of_a_kind_of_its_own():
+    with pytest.raises(DataError, match="Labels in the place of Votes"):
+        voted(2).differs(Labels(y=np.zeros(2, dtype=np.int64)))
+
+
+@given(data=st.data(), y=ys)
+def test_labels_are_corrected_in_place(data, y):
+    index = np.array(sorted(data.draw(st.sets(st.integers(0, len(y) - 1)))), dtype=np.int64)
+    better = np.full(len(index), C - 1)
+    weights = weights_for(len(y))
+    corrected = Labels(y=y.copy(), weights=weights).corrected(Labels(y=better), index)
+    assert corrected.y.tolist() == [C - 1 if at in index else label for at, label in enumerate(y)]
+    assert corrected.weights is weights
+
+
+def test_one_kind_cannot_be_corrected_by_another():
+    labels, many = Labels(y=np.zeros(1, dtype=np.int64)), multi(np.zeros((1, C), dtype=np.int8))
+    for record, other in ((labels, many), (many, labels), (many, many)):
+        with pytest.raises(DataError, match=f"{other.word} cannot replace {record.word}"):
+            record.corrected(other, np.array([0]))
+
+
+@given(grid=grids)
+def test_multi_labels_differ_where_an_entry_does(grid):
+    other = grid.copy()
+    other[0, 0] = -1 if grid[0, 0] != -1 else 0
+    changed = multi(grid).differs(multi(other))
+    assert changed.tolist() == [row == 0 for row in range(len(grid))]

@@ -13,7 +13,7 @@ from burnish.contracts.noise import Corruption
 from burnish.data import Classes, Dataset, Labels, MultiLabels, Split, content_id
 from burnish.engine.jobs.corrupt import corrupt
 from burnish.engine.jobs.splits import Splits, draw
-from burnish.errors import DataError
+from burnish.errors import DataError, PluginError
 from burnish.plan import SplitSpec
 
 N = 400
@@ -151,3 +151,13 @@ def test_hidden_entries_of_multi_labels_are_unobserved():
     hidden = MultiLabels(positive=positive).hide(np.array([1]))
     assert hidden.known.tolist() == [True, False, True]
     assert hidden.positive.toarray().tolist() == [[True, False], [False, False], [False, True]]
+
+
+def test_a_record_that_hides_nothing_is_refused(dataset):
+    class Open(Labels):
+        def hide(self, positions):
+            return self
+
+    leaky = replace(dataset, supervision=Open(y=dataset.supervision.y))
+    with pytest.raises(PluginError, match=r"Open\.hide leaves targets known"):
+        corrupt(leaky, draw(leaky, SplitSpec(), 0), [], 0)

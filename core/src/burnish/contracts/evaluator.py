@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from burnish.contracts.noise import Assessment
@@ -32,7 +33,7 @@ class Terms:
         denominator: (G,) float64.
     """
 
-    units: NDArray[Any]
+    units: NDArray[np.int64]
     numerator: NDArray[Any]
     denominator: NDArray[Any]
 
@@ -104,7 +105,7 @@ class Answers:
     """
 
     names: tuple[str, ...]
-    texts: NDArray[Any]
+    texts: NDArray[np.object_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +131,7 @@ class Outcome(Protocol):
     def splits(self) -> Sequence[str]:
         """The splits to measure: the test sets, or ``validation`` while selecting."""
 
-    train_counts: NDArray[Any]
+    train_counts: NDArray[np.float64]
     """(C,) float64 training items per class as observed."""
 
     assessment: Assessment | None
@@ -144,31 +145,31 @@ class Outcome(Protocol):
         The truth on test sets, the observed labels on validation.
         """
 
-    def units(self, split: str) -> NDArray[Any]:
+    def units(self, split: str) -> NDArray[np.int64]:
         """Return (M,) int64 the resampling unit of each item: its group, or the item itself."""
 
-    def features(self, split: str) -> NDArray[Any]:
+    def features(self, split: str) -> NDArray[np.float32]:
         """Return (M, D) float32 features of the backbone."""
 
-    def embeddings(self, split: str) -> NDArray[Any] | None:
+    def embeddings(self, split: str) -> NDArray[np.float32] | None:
         """Return (M, E) float32 what the tuner's last layer reads; None where it has no such thing."""
 
     def answers(self, split: str) -> Answers | None:
         """Return what a language model answered, as it came; None where the tuner asked none."""
 
-    def class_embeddings(self, templates: Sequence[str]) -> NDArray[Any]:
+    def class_embeddings(self, templates: Sequence[str]) -> NDArray[np.float32]:
         """Return (P, C, D) float32 text features of every class name in P templates.
 
         They are as `burnish.contracts.Task` has them. Needs ``text-tower``.
         """
 
-    def wrong(self) -> NDArray[Any]:
+    def wrong(self) -> NDArray[np.bool_]:
         """Return (K,) bool for the assessment's items: the observed target differs from the truth.
 
         Needs ``truth``.
         """
 
-    def judged(self) -> NDArray[Any]:
+    def judged(self) -> NDArray[np.bool_]:
         """Return (K,) bool for the assessment's items: whether target and truth are both known.
 
         The others count nowhere. Needs ``truth``.

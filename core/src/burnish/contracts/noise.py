@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from burnish.contracts.evaluator import Table
@@ -40,12 +41,12 @@ class CorruptionInput:
     """
 
     supervision: Supervision
-    index: NDArray[Any]
+    index: NDArray[np.int64]
     role: str
     classes: Classes
-    uniforms: Callable[[int], NDArray[Any]]
-    pixels: Callable[[int], NDArray[Any]]
-    rows: Callable[[], NDArray[Any]]
+    uniforms: Callable[[int], NDArray[np.float64]]
+    pixels: Callable[[int], NDArray[np.uint8]]
+    rows: Callable[[], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +61,8 @@ class Corruption:
     """
 
     supervision: Supervision
-    index: NDArray[Any]
-    changed: NDArray[Any]
+    index: NDArray[np.int64]
+    changed: NDArray[np.bool_]
 
 
 class Corruptor(Protocol):
@@ -99,16 +100,16 @@ class Evidence:
             alone.
     """
 
-    index: NDArray[Any]
+    index: NDArray[np.int64]
     supervision: Supervision
     classes: Classes
-    features: NDArray[Any]
-    out_of_fold: Callable[[], NDArray[Any]]
-    rng: Any
+    features: NDArray[np.float32]
+    out_of_fold: Callable[[], NDArray[np.float32]]
+    rng: np.random.Generator
     task: Task | None = None
 
     @cached_property
-    def probabilities(self) -> NDArray[Any]:
+    def probabilities(self) -> NDArray[np.float32]:
         """(M, C) float32 out-of-fold probabilities.
 
         Each item's are from a probe that was not trained on it, its duplicates or its group.
@@ -132,10 +133,10 @@ class Assessment:
         tables: further findings for the report, such as the confident joint (C, C).
     """
 
-    index: NDArray[Any]
-    clean_probability: NDArray[Any] | None = None
-    keep: NDArray[Any] | None = None
-    weight: NDArray[Any] | None = None
+    index: NDArray[np.int64]
+    clean_probability: NDArray[np.floating[Any]] | None = None
+    keep: NDArray[np.bool_] | None = None
+    weight: NDArray[np.floating[Any]] | None = None
     corrected: Supervision | None = None
     tables: Mapping[str, Table] = field(default_factory=dict)
 

@@ -8,10 +8,11 @@ from burnish.data.content import canonical_order, content_id, content_id_of_file
 from burnish.data.dataset import Dataset, Item, Payload, Reader
 from burnish.data.findings import Finding
 from burnish.data.split import ROLES, Role, Split, role_of
-from burnish.data.supervision import Labels, MultiLabels, Supervision, Texts
+from burnish.data.supervision import UNKNOWN, Labels, MultiLabels, Supervision, Texts
 
 __all__ = [
     "ROLES",
+    "UNKNOWN",
     "Classes",
     "Dataset",
     "Finding",

@@ -1,21 +1,23 @@
 """Supervision: the targets of N items and how they are imperfect.
 
 The records are frozen and their arrays read-only. None of them holds the truth: where labels are corrupted
-for a study, the clean ones stay with the engine.
+for a study, the clean ones stay with the engine. A plugin may bring a record of its own: whatever the engine
+does with one is a method of it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import scipy.sparse as sp
 
-from burnish.errors import DataError, PluginError
+from burnish.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,11 +30,29 @@ UNKNOWN = -1
 class Supervision(ABC):
     """What is said about the targets of N items.
 
+    A class that adds a field to a record defines `take`, `hide`, `differs` and `arrays` anew: those that it
+    inherits know nothing of the field, and what they leave in it of test items would reach tuners.
+
     Attributes:
         weights: nothing, or (N,) float32 at least 0: how much each item counts.
     """
 
     weights: NDArray[np.float32] | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse a record with a field that its methods do not know.
+
+        Raises:
+            TypeError: a field is added and one of the methods is not defined beside it.
+        """
+        super().__init_subclass__(**options)
+        added = [name for name, kind in inspect.get_annotations(cls).items() if "ClassVar" not in str(kind)]
+        missing = [name for name in ("take", "hide", "differs", "arrays") if name not in vars(cls)]
+        if added and missing:
+            raise TypeError(
+                f"{cls.__name__} adds {added[0]!r} and inherits {', '.join(missing)}, which do not know it:"
+                " define them"
+            )
 
     def _check_weights(self, n: int) -> None:
         if self.weights is None:
@@ -69,7 +89,7 @@ class Supervision(ABC):
         """
 
     @abstractmethod
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Return every array of the record by name, for the fingerprint."""
 
     @abstractmethod
@@ -96,20 +116,19 @@ class Supervision(ABC):
         """
         raise DataError(f"{other.word} cannot replace {self.word}", where="assess")
 
-    def _require_own_hide(self, kind: type[Supervision]) -> None:
-        """Refuse to hide a record that says more than its kind does: the rest would stay in sight."""
-        more = {item.name for item in fields(self)} - {item.name for item in fields(kind)}
-        if more:
-            what = f"{type(self).__name__} has {', '.join(sorted(more))} beside what {kind.__name__} has"
-            todo = "Write its `hide`, so that nothing of a test item is left in it"
-            raise PluginError(what, where="supervision", todo=todo)
-
-    def _require_like(self, other: Supervision) -> None:
-        """Refuse to compare with another kind or another number of items."""
-        if len(self) != len(other):
+    def _alike(self, other: Supervision) -> Self:
+        """Return `other`, which is of the same kind and of as many items."""
+        if len(other) != len(self):
             raise DataError(f"{len(other)} targets for {len(self)} items")
-        if not isinstance(other, type(self)):
-            raise DataError(f"{other.word} in the place of {self.word}")
+        if type(other) is not type(self):
+            theirs, mine = other.word, self.word
+            if theirs == mine:
+                theirs, mine = type(other).__name__, type(self).__name__
+            raise DataError(f"{theirs} in the place of {mine}")
+        return other
+
+    def _weights_at(self, index: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        return None if self.weights is None else self.weights[index]
 
     def with_weights(self, weights: NDArray[np.float32] | None) -> Self:
         """Return the same supervision with other weights (N,) float32."""
@@ -118,7 +137,7 @@ class Supervision(ABC):
     def fingerprint(self) -> str:
         """Return a hash of these arrays and of nothing else."""
         digest = hashlib.sha256(self.word.encode())
-        arrays = self._arrays() | ({} if self.weights is None else {"weights": self.weights})
+        arrays = self.arrays() | ({} if self.weights is None else {"weights": self.weights})
         for name, array in sorted(arrays.items()):
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -162,21 +181,19 @@ class Labels(Supervision):
         known: NDArray[np.bool_] = self.y != UNKNOWN
         return known
 
-    def take(self, index: NDArray[np.int64]) -> Labels:
+    def take(self, index: NDArray[np.int64]) -> Self:
         """Return the supervision of the M items at `index` (M,) int64."""
-        return Labels(y=self.y[index], weights=None if self.weights is None else self.weights[index])
+        return replace(self, y=self.y[index], weights=self._weights_at(index))
 
     def hide(self, positions: NDArray[np.int64]) -> Self:
         """Return the labels with those at `positions` unknown."""
-        self._require_own_hide(Labels)
         y = self.y.copy()
         y[positions] = UNKNOWN
         return replace(self, y=y)
 
     def differs(self, other: Supervision) -> NDArray[np.bool_]:
         """Return (N,) bool: the label is another one."""
-        self._require_like(other)
-        changed: NDArray[np.bool_] = self.y != cast("Labels", other).y
+        changed: NDArray[np.bool_] = self.y != self._alike(other).y
         return changed
 
     def corrected(self, other: Supervision, index: NDArray[np.int64]) -> Self:
@@ -192,7 +209,8 @@ class Labels(Supervision):
         weights = None if self.weights is None else self.weights[self.known]
         return np.bincount(self.y[self.known], weights=weights, minlength=classes).astype(np.float64)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return every array of the record by name."""
         return {"y": self.y}
 
 
@@ -237,18 +255,15 @@ class MultiLabels(Supervision):
         known: NDArray[np.bool_] = np.diff(self.observed.indptr) > 0
         return known
 
-    def take(self, index: NDArray[np.int64]) -> MultiLabels:
+    def take(self, index: NDArray[np.int64]) -> Self:
         """Return the supervision of the M items at `index` (M,) int64."""
         observed = None if self.observed is None else self.observed[index]
-        return MultiLabels(
-            positive=self.positive[index],
-            observed=observed,
-            weights=None if self.weights is None else self.weights[index],
+        return replace(
+            self, positive=self.positive[index], observed=observed, weights=self._weights_at(index)
         )
 
     def hide(self, positions: NDArray[np.int64]) -> Self:
         """Return the labels with every entry at `positions` unknown."""
-        self._require_own_hide(MultiLabels)
         shown = np.ones((len(self), 1), dtype=bool)
         shown[positions] = False
         keep = sp.csr_array(shown)
@@ -257,8 +272,7 @@ class MultiLabels(Supervision):
 
     def differs(self, other: Supervision) -> NDArray[np.bool_]:
         """Return (N,) bool: an entry is present in one alone, or known in one alone."""
-        self._require_like(other)
-        others = cast("MultiLabels", other)
+        others = self._alike(other)
         changed = np.diff((self.positive != others.positive).tocsr().indptr) > 0
         if self.observed is not None or others.observed is not None:
             known = self._observed() != others._observed()
@@ -276,7 +290,8 @@ class MultiLabels(Supervision):
         weights = np.ones(len(self)) if self.weights is None else self.weights.astype(np.float64)
         return np.asarray(weights @ self.positive.astype(np.float64)).reshape(classes)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return every array of the record by name."""
         parts = {"positive": self.positive} | ({} if self.observed is None else {"observed": self.observed})
         # scipy chooses the width of its indices by itself; what is said does not depend on it.
         arrays = {
@@ -322,29 +337,28 @@ class Texts(Supervision):
         """(N,) bool: the item has a reference."""
         return np.array([bool(texts) for texts in self.references], dtype=bool)
 
-    def take(self, index: NDArray[np.int64]) -> Texts:
+    def take(self, index: NDArray[np.int64]) -> Self:
         """Return the supervision of the M items at `index` (M,) int64."""
         references = tuple(self.references[int(at)] for at in index)
-        return Texts(references=references, weights=None if self.weights is None else self.weights[index])
+        return replace(self, references=references, weights=self._weights_at(index))
 
     def hide(self, positions: NDArray[np.int64]) -> Self:
         """Return the texts without those at `positions`."""
-        self._require_own_hide(Texts)
         gone = set(positions.tolist())
         shown = tuple(() if row in gone else texts for row, texts in enumerate(self.references))
         return replace(self, references=shown)
 
     def differs(self, other: Supervision) -> NDArray[np.bool_]:
         """Return (N,) bool: the acceptable texts are others."""
-        self._require_like(other)
-        pairs = zip(self.references, cast("Texts", other).references, strict=True)
+        pairs = zip(self.references, self._alike(other).references, strict=True)
         return np.array([mine != theirs for mine, theirs in pairs], dtype=bool)
 
     def counts(self, classes: int) -> NDArray[np.float64]:
         """Return (C,) zeros: texts are no classes."""
         return np.zeros(classes, dtype=np.float64)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return every array of the record by name."""
         return {"references": np.frombuffer(json.dumps(self.references).encode(), dtype=np.uint8)}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from burnish.contracts.noise import Corruption, CorruptionInput, Corruptor
 from burnish.data import Dataset, Labels, Split, Supervision, uniforms
 from burnish.engine.jobs.splits import Splits
-from burnish.errors import DataError
+from burnish.errors import DataError, PluginError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,10 +78,24 @@ def corrupt(
     unlabelled = [split.index for split in parts.values() if split.role in ("test", "pool")]
     noisy = [split for split in parts.values() if split.role not in ("test", "pool") and len(split)]
     rates: dict[str, float] = {split.role: float(changed[split.index].mean()) for split in noisy}
-    hidden = supervision.hide(np.concatenate([*unlabelled, np.empty(0, dtype=np.int64)]))
+    hidden = _hidden(supervision, np.concatenate([*unlabelled, np.empty(0, dtype=np.int64)]))
     truth = _truth(dataset)
     judged = (dataset.truth or dataset.supervision).known
     return Corrupted(Splits(parts, splits.notes), hidden, truth, judged, changed, rates)
+
+
+def _hidden(supervision: Supervision, positions: NDArray[np.int64]) -> Supervision:
+    """Return the supervision without the targets at `positions` (M,) int64.
+
+    Raises:
+        PluginError: the record leaves a target there: it would reach tuners.
+    """
+    hidden = supervision.hide(positions)
+    if hidden.known[positions].any():
+        raise PluginError(
+            f"{type(supervision).__name__}.hide leaves targets known", todo="Tell who wrote this record"
+        )
+    return hidden
 
 
 def _truth(dataset: Dataset) -> Supervision:
