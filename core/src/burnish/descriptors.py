@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from burnish.errors import PluginError, suggestion
 
 _WORDS = """
-image text features tokens maps module text-tower compose-text generate score-text projects groups pool
+image text features module text-tower compose-text generate score-text projects groups pool
 reference labels multi-labels texts truth assessment open-vocabulary transductive own-loss
 control not-reproducible
 """

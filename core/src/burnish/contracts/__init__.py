@@ -15,10 +15,8 @@ from burnish.contracts.towers import (
     Block,
     ComposesText,
     HasTextTower,
-    Maps,
     Projects,
     Sites,
-    Tokens,
 )
 from burnish.contracts.tuner import Adapted, Predictor, Prompted, Run, SplitInputs, Task, Tuner
 
@@ -43,7 +41,6 @@ __all__ = [
     "Loss",
     "LossInput",
     "LossValue",
-    "Maps",
     "Measure",
     "Measures",
     "Outcome",
@@ -66,7 +63,6 @@ __all__ = [
     "Targets",
     "Task",
     "Terms",
-    "Tokens",
     "Tuner",
     "View",
 ]
