@@ -204,7 +204,7 @@ def test_a_missing_backbone_is_named_by_what_the_data_are(fits, site, monkeypatc
         == "backbone is missing, and data reviews gives no features; no installed backbone reads text. "
         "Give the data as features, or install a plugin with a backbone that reads it."
     )
-    only_features = PLUGIN.replace('needs={"image"}', 'needs={"maps"}').replace(
+    only_features = PLUGIN.replace('needs={"image"}', 'needs={"module"}').replace(
         "burnish_fits", "burnish_bare"
     )
     write_dist(site, "burnish-bare", "0.1.0", {"bare": "burnish_bare"}, {"burnish_bare.py": only_features})

@@ -16,8 +16,6 @@ WORDS: Final[dict[str, str]] = {
     "image": "items are images",
     "text": "items are texts",
     "features": "there is a vector for each item",
-    "tokens": "the backbone gives what comes before pooling (`Tokens`)",
-    "maps": "the backbone gives spatial maps (`Maps`)",
     "module": "the backbone lends its module, to put parts into (`Attachable`)",
     "text-tower": "the backbone encodes texts into the space of its features (`HasTextTower`)",
     "compose-text": "the text tower takes token embeddings, so that prompts can be learnt (`ComposesText`)",

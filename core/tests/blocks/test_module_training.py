@@ -27,7 +27,7 @@ class Items:
     def __len__(self):
         return 10
 
-    def prepared_batches(self, rows, draw=None):
+    def prepared(self, rows, draw=None):
         self.asked.append((rows.tolist(), draw))
         if 9 in rows:
             raise ItemError(9, "it is broken")

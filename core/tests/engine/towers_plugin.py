@@ -239,7 +239,7 @@ class Known:
         )
 
 
-_ALL = frozenset({"features", "text-tower", "projects", "compose-text", "tokens", "module"})
+_ALL = frozenset({"features", "text-tower", "projects", "compose-text", "module"})
 
 
 @burnish.hookimpl

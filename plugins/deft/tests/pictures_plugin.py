@@ -99,7 +99,7 @@ def burnish_sources():
 
 @burnish.hookimpl
 def burnish_backbones():
-    words = {"features", "projects", "text-tower", "compose-text", "tokens", "module"}
+    words = {"features", "projects", "text-tower", "compose-text", "module"}
     target, print_ = "pictures_plugin:backbone", "pictures_plugin:always"
     return [
         burnish.Backbone(

@@ -98,20 +98,6 @@ def test_sites_are_what_a_forward_pass_goes_through(made, family, kind, prefix):
     assert not inside & outside
 
 
-@pytest.mark.parametrize(("family", "kind", "prefix"), CASES)
-def test_tokens_are_those_that_leave_a_block(made, family, kind, prefix):
-    backbone, inputs = made(family, kind)
-    first = order_of(backbone.module, [backbone.sites.blocks[0].name], lambda: backbone.forward(inputs))[1]
-    first = first[0] if isinstance(first, tuple) else first
-    with torch.inference_mode():
-        torch.testing.assert_close(backbone.tokens(inputs, 0), first)
-        last = backbone.tokens(inputs)
-    assert last.shape == (3, inputs["input_ids"].shape[1] if family == "text" else prefix + 16, 32)
-    assert not torch.equal(last, first)
-    with pytest.raises(IndexError, match="there is no block 2; there are 2"):
-        backbone.tokens(inputs, 2)
-
-
 @pytest.mark.parametrize(
     ("family", "kind"), [("clip", "clip"), ("clip", "siglip"), ("vision", "vit"), ("text", "bert")]
 )

@@ -259,7 +259,7 @@ def _without_tokenizer(save_model, tmp_path, models):
 
 def test_without_its_tokenizer_a_model_reads_images_alone(save_model, tmp_path, models, items):
     folder = _without_tokenizer(save_model, tmp_path, models)
-    assert provides(OpenClipConfig(weights=folder)) == {"features", "projects", "tokens", "module"}
+    assert provides(OpenClipConfig(weights=folder)) == {"features", "projects", "module"}
     backbone = _load(weights=folder)
     assert backbone.encode(backbone.prepare(items[0], View(), items[1])).shape == (8, 32)
     for asked in (
@@ -273,17 +273,17 @@ def test_without_its_tokenizer_a_model_reads_images_alone(save_model, tmp_path, 
 
 def test_what_it_provides_follows_from_the_model(folders, monkeypatch, tmp_path):
     text = {"features", "projects", "text-tower", "compose-text", "module"}
-    assert provides(OpenClipConfig(weights=folders["vit"])) == text | {"tokens"}
-    assert provides(OpenClipConfig(weights=folders["resnet"])) == text | {"maps"}
+    assert provides(OpenClipConfig(weights=folders["vit"])) == text
+    assert provides(OpenClipConfig(weights=folders["resnet"])) == text
     assert provides(OpenClipConfig(random_seed=0, model="convnext_base")) == text - {"module"}
     assert provides(OpenClipConfig(random_seed=0, model="ViT-B-16-SigLIP")) == {"features", "projects"}
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     hub = OpenClipConfig(hub="someone/model", revision=COMMIT)
-    assert provides(hub) == text | {"tokens"}
+    assert provides(hub) == text
     there = tmp_path / "models--someone--model" / "snapshots" / COMMIT
     there.mkdir(parents=True)
     (there / "open_clip_config.json").write_bytes((folders["resnet"] / "open_clip_config.json").read_bytes())
-    assert provides(hub) == text | {"maps"}
+    assert provides(hub) == text
 
 
 def test_the_fingerprint_follows_weights_architecture_preprocessing_and_tokenizer(save_model, tmp_path):

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from burnish.contracts import Runtime, View
-from burnish.errors import ConfigError, PluginError
 from burnish_openclip import OpenClipConfig
 from burnish_openclip.loading import load
 
@@ -29,43 +28,6 @@ def test_pooled_features_projected_are_the_features(name, folders, items):
     assert _backbone(folders, name, "bfloat16").logit_scale == pytest.approx(1 / 0.07)
 
 
-def test_tokens_are_those_of_the_blocks(folders, items, library):
-    backbone = _backbone(folders, "vit")
-    inputs = _inputs(backbone, items)
-    visual = library("vit").visual
-    seen = []
-    for block in visual.transformer.resblocks:
-        block.register_forward_hook(lambda module, given, out: seen.append(out))
-    with torch.inference_mode():
-        visual(backbone._images.normalise(inputs["image"]))
-        for layer, expected in [(0, seen[0]), (1, seen[1]), (-1, seen[1]), (-2, seen[0])]:
-            assert torch.equal(backbone.tokens(inputs, layer), expected)
-        assert backbone.tokens(inputs).shape == (8, 17, 64)
-        pooled = visual.ln_post(backbone.tokens(inputs))[:, 0] @ visual.proj
-        assert torch.allclose(pooled, backbone.encode(inputs), atol=1e-5)
-    with pytest.raises(ConfigError, match=r"there is no layer 2. Possible: -2 to 1: it has 2 blocks"):
-        backbone.tokens(inputs, 2)
-    with pytest.raises(PluginError, match="has no maps"):
-        backbone.maps(inputs)
-
-
-def test_maps_are_those_of_the_stages(folders, items):
-    backbone = _backbone(folders, "resnet")
-    inputs = _inputs(backbone, items)
-    assert [tuple(backbone.maps(inputs, layer).shape) for layer in range(4)] == [
-        (8, 64, 16, 16),
-        (8, 128, 8, 8),
-        (8, 256, 4, 4),
-        (8, 512, 2, 2),
-    ]
-    visual = backbone.module.visual
-    assert torch.allclose(visual.attnpool(backbone.maps(inputs)), backbone.encode(inputs), atol=1e-4)
-    with pytest.raises(ConfigError, match="there is no layer -5"):
-        backbone.maps(inputs, -5)
-    with pytest.raises(PluginError, match="has no tokens"):
-        backbone.tokens(inputs)
-
-
 def _all_names(sites):
     for block in sites.blocks:
         yield from filter(
@@ -80,6 +42,16 @@ def _all_names(sites):
             ),
         )
     yield from sites.norms
+
+
+def _leaving_last_block(backbone, items):
+    """Return what leaves the last block."""
+    seen = []
+    block = backbone.module.get_submodule(backbone.sites.blocks[-1].name)
+    hook = block.register_forward_hook(lambda module, given, out: seen.append(out))
+    backbone.encode(_inputs(backbone, items))
+    hook.remove()
+    return seen[0]
 
 
 @pytest.mark.parametrize("name", ["vit", "resnet", "custom", "coca", "norms"])
@@ -97,7 +69,7 @@ def test_sites_are_modules(name, folders, items):
         ]
         assert backbone.sites.layout == "BCHW"
         assert backbone.sites.norms == ("visual.bn1", "visual.bn2", "visual.bn3")
-        assert backbone.sites.width == backbone.maps(_inputs(backbone, items)).shape[1]
+        assert backbone.sites.width == _leaving_last_block(backbone, items).shape[1]
     else:
         assert len(backbone.sites.blocks) == len(backbone.text_sites.blocks) == 2
         assert backbone.sites.prefix == 1
@@ -105,7 +77,7 @@ def test_sites_are_modules(name, folders, items):
             "visual.transformer.resblocks.1.mlp.c_fc",
             "visual.transformer.resblocks.1.mlp.c_proj",
         )
-        assert backbone.sites.width == backbone.tokens(_inputs(backbone, items)).shape[2]
+        assert backbone.sites.width == _leaving_last_block(backbone, items).shape[2]
 
 
 def test_norms_are_named_in_the_order_they_are_applied(folders, items):

@@ -12,7 +12,7 @@ from timm.models import save_for_hf
 from torch import nn
 
 from burnish.contracts import Runtime, View
-from burnish.errors import ConfigError, PluginError
+from burnish.errors import PluginError
 from burnish.testing.data import items_of, png
 from burnish_timm import TimmConfig
 from burnish_timm.backbone import Timm
@@ -134,25 +134,18 @@ def test_a_tag_says_which_preprocessing():
     ("name", "what"),
     [("test_vit", "tokens"), ("test_vit4", "tokens"), ("test_resnet", "maps"), ("test_convnext", "maps")],
 )
-def test_tokens_and_maps_are_what_the_sites_give(photographs, name, what):
+def test_what_leaves_a_block_is_as_wide_as_the_sites_say(photographs, name, what):
     backbone = Timm(TimmConfig(model=name, random_seed=0), Runtime())
     inputs, sites = _inputs(backbone, photographs[:2]), backbone.sites
-    for layer, block in enumerate(sites.blocks):
-        seen = []
-        hook = backbone.module.get_submodule(block.name).register_forward_hook(
-            lambda module, args, out, seen=seen: seen.append(out)
-        )
-        with torch.no_grad():
-            backbone.forward(inputs)
-            hook.remove()
-            for number in (layer, layer - len(sites.blocks)):
-                assert torch.equal(getattr(backbone, what)(inputs, number), seen[0])
+    seen = []
+    block = backbone.module.get_submodule(sites.blocks[-1].name)
+    hook = block.register_forward_hook(lambda module, args, out: seen.append(out))
+    backbone.encode(inputs)
+    hook.remove()
     assert seen[0].shape[2 if what == "tokens" else 1] == sites.width
     if what == "tokens":
         size, patch = backbone._images.size, backbone.module.patch_embed.patch_size
         assert seen[0].shape[1] == sites.prefix + size[0] // patch[0] * (size[1] // patch[1])
-    with pytest.raises(ConfigError, match=f"has no layer {len(sites.blocks)}.*Possible"):
-        getattr(backbone, what)(inputs, len(sites.blocks))
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_vit3", "test_resnet", "test_convnext2"])
@@ -198,20 +191,14 @@ def test_gradient_reaches_what_is_put_in(photographs):
         hook = block.register_forward_hook(lambda module, args, out, added=added: out + added(out))
         backbone.forward(inputs, projected=False)[:, 0].sum().backward()
         assert float(added.weight.grad.abs().sum()) > 0
-        added.zero_grad()
-        backbone.tokens(inputs)[..., 0].sum().backward()
-        assert float(added.weight.grad.abs().sum()) > 0
         hook.remove()
         assert not backbone.encode(inputs).requires_grad
 
 
 def test_other_models_give_features_alone():
     backbone = Timm(TimmConfig(model="test_efficientnet", random_seed=0), Runtime())
-    for call in (lambda: backbone.tokens({}), lambda: backbone.maps({}), lambda: backbone.sites):
-        with pytest.raises(PluginError, match="test_efficientnet"):
-            call()
-    with pytest.raises(PluginError, match="has no tokens"):
-        Timm(TimmConfig(model="test_resnet", random_seed=0), Runtime()).tokens({})
+    with pytest.raises(PluginError, match="test_efficientnet"):
+        _ = backbone.sites
 
 
 def test_random_weights_follow_the_seed_and_leave_the_generator_alone():

@@ -190,7 +190,7 @@ def test_a_pinned_hub_model_is_loaded_from_what_was_downloaded(monkeypatch, fold
         ConfigError, match=r"is of the architecture 'test_vit', which its name does not say.*model=test_vit"
     ):
         Timm(TimmConfig(hub="owner/mine", revision=COMMIT), Runtime())
-    assert "tokens" in provides(TimmConfig(hub="owner/mine", revision=COMMIT, model="test_vit"))
+    assert "module" in provides(TimmConfig(hub="owner/mine", revision=COMMIT, model="test_vit"))
     Timm(TimmConfig(hub="owner/mine", revision=COMMIT, model="test_vit"), Runtime())
 
 
@@ -252,13 +252,12 @@ def test_families_are_known_by_name_for_every_model_of_timm():
 
 
 def test_what_is_provided_follows_the_architecture(folders):
-    assert provides(TimmConfig(weights=folders["test_vit"])) == {"features", "module", "tokens"}
-    assert provides(TimmConfig(weights=folders["test_resnet"])) == {"features", "module", "maps"}
+    assert provides(TimmConfig(weights=folders["test_vit"])) == {"features", "module"}
+    assert provides(TimmConfig(weights=folders["test_resnet"])) == {"features", "module"}
     assert provides(TimmConfig(weights=folders["test_efficientnet"])) == {"features"}
     assert provides(TimmConfig(hub="timm/vit_base_patch16_224.augreg_in21k", revision=COMMIT)) == {
         "features",
         "module",
-        "tokens",
     }
     for kind in (*STAGES, "transformer"):
         name = timm.list_models(module=MODULES[kind][0])[0]

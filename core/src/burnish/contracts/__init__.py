@@ -16,10 +16,8 @@ from burnish.contracts.towers import (
     Block,
     ComposesText,
     HasTextTower,
-    Maps,
     Projects,
     Sites,
-    Tokens,
 )
 from burnish.contracts.tuner import Adapted, Predictor, Prompted, Run, SplitInputs, Task, Tuner
 
@@ -45,7 +43,6 @@ __all__ = [
     "Loss",
     "LossInput",
     "LossValue",
-    "Maps",
     "Measure",
     "Measures",
     "NewItem",
@@ -69,7 +66,6 @@ __all__ = [
     "Targets",
     "Task",
     "Terms",
-    "Tokens",
     "Tuner",
     "View",
 ]

@@ -1,7 +1,7 @@
 """Backbones: frozen pre-trained models, as small capability protocols.
 
 Every backbone that makes features is an `Encodes`. What more a backbone can do is a protocol of its own in
-`burnish.contracts.towers` (a text tower, prompts composed of embeddings, tokens, maps, modules on loan) and
+`burnish.contracts.towers` (a text tower, prompts composed of embeddings, modules on loan) and
 in `burnish.contracts.language` (generation, likelihood). Which of them a backbone offers is said by the words
 its descriptor provides.
 """

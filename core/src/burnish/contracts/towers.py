@@ -68,23 +68,6 @@ class ComposesText(Protocol):
         """
 
 
-class Tokens(Protocol):
-    """``tokens``: the tokens of a transformer, before pooling."""
-
-    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, T, w) tokens after block `layer`, a class token first where there is one.
-
-        Gradient is kept if it is on.
-        """
-
-
-class Maps(Protocol):
-    """``maps``: the feature maps of a convolutional network."""
-
-    def maps(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, K, h, w) maps after stage `layer`; gradient is kept if it is on."""
-
-
 @dataclass(frozen=True)
 class Block:
     """Where the parts of one block are: dotted names under `Attachable.module`.

@@ -73,7 +73,7 @@ class _Towers(nn.Module):
 class PracticeTowers:
     """A backbone that reads images and has a text tower.
 
-    Implements `Encodes` and every protocol of `burnish.contracts.towers` but `Maps`.
+    Implements `Encodes` and every protocol of `burnish.contracts.towers`.
     """
 
     dim, modality, views = _DIM, "image", True

@@ -163,7 +163,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
             config=ClipConfig,
             fingerprint=_FINGERPRINT,
             needs=frozenset({"image"}),
-            provides=frozenset({"features", "text-tower", "projects", "tokens", "module"}),
+            provides=frozenset({"features", "text-tower", "projects", "module"}),
             views=True,
         ),
         burnish.Backbone(
@@ -174,7 +174,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
             config=VisionConfig,
             fingerprint=_FINGERPRINT,
             needs=frozenset({"image"}),
-            provides=frozenset({"features", "tokens", "module"}),
+            provides=frozenset({"features", "module"}),
             views=True,
         ),
         burnish.Backbone(
@@ -185,7 +185,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
             config=TextConfig,
             fingerprint=_FINGERPRINT,
             needs=frozenset({"text"}),
-            provides=frozenset({"features", "text-tower", "tokens", "module"}),
+            provides=frozenset({"features", "text-tower", "module"}),
         ),
         burnish.Backbone(
             name="hf-lm",

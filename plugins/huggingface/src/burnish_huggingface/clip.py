@@ -11,7 +11,7 @@ from burnish.errors import ItemError
 from burnish_huggingface import CLIP_TYPES, ClipConfig
 from burnish_huggingface.images import Images
 from burnish_huggingface.loading import Loaded, computing, load, on_device
-from burnish_huggingface.sites import after_block, find_sites
+from burnish_huggingface.sites import find_sites
 from burnish_huggingface.texts import Texts
 
 if TYPE_CHECKING:
@@ -104,13 +104,6 @@ class Clip:
         return (
             self.module.visual_projection(pooled.float()) if projected and self._projects else pooled.float()
         )
-
-    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, T, w) float32 tokens of the vision tower after a block.
-
-        CLIP's class token is the first.
-        """
-        return after_block(self.module, self.sites, layer, lambda: self.forward(inputs, projected=False))
 
 
 class TextTower:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from torch import nn
 
 from burnish.contracts.towers import Block, Sites
 from burnish.errors import PluginError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _ROLES: Final = {
     "query": ("q_proj", "query", "q_lin", "q"),
@@ -74,28 +69,3 @@ def _block(layer: nn.Module, name: str) -> Block:
 
 def _norms(module: nn.Module) -> list[str]:
     return [name for name, child in module.named_modules() if isinstance(child, nn.LayerNorm)]
-
-
-def after_block(module: nn.Module, sites: Sites, layer: int, run: Callable[[], Any]) -> Tensor:
-    """Return the tokens (B, T, w) float32 that leave a block while `run` calls the module.
-
-    Other threads may call the module at the same time.
-
-    Raises:
-        IndexError: there is no such block.
-    """
-    if not -len(sites.blocks) <= layer < len(sites.blocks):
-        raise IndexError(f"there is no block {layer}; there are {len(sites.blocks)}")
-    kept: list[Tensor] = []
-    own = threading.get_ident()
-
-    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
-        if threading.get_ident() == own:
-            kept.append(output[0] if isinstance(output, tuple) else output)
-
-    handle = module.get_submodule(sites.blocks[layer].name).register_forward_hook(keep)
-    try:
-        run()
-    finally:
-        handle.remove()
-    return kept[-1].float()

@@ -11,7 +11,7 @@ from burnish.errors import ItemError
 from burnish_huggingface import CLIP_TYPES, TEXT_TYPES, TextConfig
 from burnish_huggingface.loading import computing, load, on_device
 from burnish_huggingface.pooling import pool
-from burnish_huggingface.sites import after_block, find_sites
+from burnish_huggingface.sites import find_sites
 from burnish_huggingface.texts import Texts
 
 if TYPE_CHECKING:
@@ -88,10 +88,6 @@ class Text:
         with computing(self._runtime):
             tokens: Tensor = self.module(input_ids=ids, attention_mask=mask).last_hidden_state
         return pool(tokens, mask, self._pooling)
-
-    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, T, w) float32 tokens after a block, those of the padding among them."""
-        return after_block(self.module, self.sites, layer, lambda: self.forward(inputs))
 
 
 def _arguments(model_type: str) -> dict[str, Any]:

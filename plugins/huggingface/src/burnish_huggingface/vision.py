@@ -11,7 +11,7 @@ from burnish.errors import PluginError
 from burnish_huggingface import CLIP_TYPES, VISION_TYPES, VisionConfig
 from burnish_huggingface.images import Images
 from burnish_huggingface.loading import computing, load, on_device
-from burnish_huggingface.sites import after_block, find_sites
+from burnish_huggingface.sites import find_sites
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ _ELSEWHERE: Final = dict.fromkeys(CLIP_TYPES, "Use hf-clip for it")
 class Vision:
     """A frozen vision transformer.
 
-    It is `burnish.contracts.backbone.Encodes`, `burnish.contracts.towers.Tokens` and `Attachable`.
+    It is `burnish.contracts.backbone.Encodes` and `burnish.contracts.towers.Attachable`.
 
     Features are the class token after the last normalisation, or the mean of the patches' tokens.
 
@@ -95,13 +95,6 @@ class Vision:
             tokens: Tensor = self.module(pixel_values=pixels).last_hidden_state
             features = tokens[:, 0] if self._pooling == "cls" else tokens[:, self.sites.prefix :].mean(1)
         return features.float()
-
-    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, T, w) float32 tokens after a block, the class token first.
-
-        Next come further ones that are no patches.
-        """
-        return after_block(self.module, self.sites, layer, lambda: self.forward(inputs))
 
 
 def _arguments(model_type: str) -> dict[str, Any]:

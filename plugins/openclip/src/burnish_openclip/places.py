@@ -106,7 +106,7 @@ class Place:
         vision = self.model["vision_cfg"]
         words = {"features", "projects"}
         if not vision.get("timm_model_name"):
-            words |= {"module", "maps" if isinstance(vision.get("layers"), list) else "tokens"}
+            words |= {"module"}
         if self.reads_text:
             words |= {"text-tower", "compose-text"}
         return frozenset(words)
@@ -259,7 +259,7 @@ def provides(config: OpenClipConfig) -> frozenset[str]:
         return local(config).words()
     folder = _hub_cache() / f"models--{config.hub.replace('/', '--')}" / "snapshots" / str(config.revision)
     if not (folder / CONFIG).is_file():
-        return frozenset({"features", "projects", "text-tower", "compose-text", "tokens", "module"})
+        return frozenset({"features", "projects", "text-tower", "compose-text", "module"})
     architecture, preprocess = _read(folder / CONFIG)
     return Place(config.hub, architecture, preprocess, folder=folder).words()
 

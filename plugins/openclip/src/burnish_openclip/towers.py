@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from burnish.blocks.image_inputs import ImageInputs
-from burnish.errors import ConfigError, PluginError
-from burnish_openclip.sites import image_sites, is_resnet, is_transformer, text_sites
+from burnish.errors import PluginError
+from burnish_openclip.sites import image_sites, is_transformer, text_sites
 from burnish_openclip.text import OpenClipText
 
 if TYPE_CHECKING:
@@ -28,16 +28,15 @@ if TYPE_CHECKING:
     from burnish.data import Item
 
 _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-_STAGES: Final = ("layer1", "layer2", "layer3", "layer4")
 
 
 class OpenClip:
     """A frozen open_clip model.
 
     Always `Encodes` (images) and `Projects`; `HasTextTower` where a tokenizer is given; `ComposesText` where
-    the text tower is open_clip's own, too; `Tokens` and `Attachable` where the visual tower is its vision
-    transformer, `Maps` and `Attachable` where it is its residual network (protocols of
-    `burnish.contracts.towers`). Visual towers out of timm encode, and nothing more.
+    the text tower is open_clip's own, too; `Attachable` where the visual tower is its vision transformer or
+    its residual network (protocols of `burnish.contracts.towers`). Visual towers out of timm encode, and
+    nothing more.
 
     In bfloat16 the weights are cast, save those of normalisation layers and the logit scale, as open_clip
     does; everything runs under autocast, so that parts in float32 can be put into the module.
@@ -175,44 +174,7 @@ class OpenClip:
         """
         return self.text_tower.encode_embedded(embedded, ids)
 
-    # -- Tokens, Maps, Attachable ----------------------------------------------------------------------------
-
-    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, T, w) float32 tokens after block `layer` of a vision transformer, the class token first.
-
-        Raises:
-            burnish.errors.ConfigError: there is no such block.
-            burnish.errors.PluginError: the visual tower is no transformer of open_clip's.
-        """
-        if not is_transformer(self._visual):
-            raise PluginError(
-                f"its visual tower is a {type(self._visual).__name__}, which has no tokens", where=self._where
-            )
-        last = _index(layer, len(self._visual.transformer.resblocks), "blocks", self._where)
-        with self._numeric():
-            _, found = self._visual.transformer.forward_intermediates(
-                self._visual._embeds(self._pixels(inputs)), indices=[last], stop_early=True
-            )
-        tokens: Tensor = found[0].float()
-        return tokens
-
-    def maps(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, K, h, w) float32 maps after stage `layer` of the four of a residual network.
-
-        Raises:
-            burnish.errors.ConfigError: there is no such stage.
-            burnish.errors.PluginError: the visual tower is no residual network of open_clip's.
-        """
-        if not is_resnet(self._visual):
-            raise PluginError(
-                f"its visual tower is a {type(self._visual).__name__}, which has no maps", where=self._where
-            )
-        last = _index(layer, len(_STAGES), "stages", self._where)
-        with self._numeric():
-            maps: Tensor = self._visual.stem(self._pixels(inputs))
-            for stage in _STAGES[: last + 1]:
-                maps = getattr(self._visual, stage)(maps)
-        return maps.float()
+    # -- Attachable ------------------------------------------------------------------------------------------
 
     @property
     def sites(self) -> Sites:
@@ -254,13 +216,3 @@ def _cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:
                     parameter.data if name in ("logit_scale", "logit_bias") else parameter.data.to(dtype)
                 )
     return model
-
-
-def _index(layer: int, count: int, what: str, where: str) -> int:
-    if not -count <= layer < count:
-        raise ConfigError(
-            f"there is no layer {layer}",
-            where=where,
-            possible=f"{-count} to {count - 1}: it has {count} {what}",
-        )
-    return layer % count

@@ -12,8 +12,8 @@ from timm.data.transforms_factory import create_transform
 from torch import nn
 
 from burnish.blocks.image_inputs import ImageInputs
-from burnish.errors import ConfigError, PluginError
-from burnish_timm.families import STAGES, family
+from burnish.errors import ConfigError
+from burnish_timm.families import family
 from burnish_timm.loading import load_model
 from burnish_timm.sites import sites
 
@@ -34,8 +34,8 @@ _DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class Timm:
     """A frozen timm model.
 
-    Always `Encodes`; `Tokens` and `Attachable` where it is a vision transformer, `Maps` and `Attachable`
-    where it is a ResNet, RegNet or ConvNeXt (protocols of `burnish.contracts`).
+    Always `Encodes`; `Attachable` where it is a vision transformer, ResNet, RegNet or ConvNeXt (protocols of
+    `burnish.contracts`).
 
     In bfloat16 the weights of linear layers and convolutions are cast, and everything runs under autocast, so
     that parts in float32 can be put into the module.
@@ -132,67 +132,12 @@ class Timm:
     def _pixels(self, inputs: Prepared) -> Tensor:
         return self._images.normalise(inputs["image"])
 
-    # -- Tokens, Maps, Attachable ----------------------------------------------------------------------------
-
-    def tokens(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, T, w) float32 tokens after block `layer`, class and register tokens first.
-
-        Raises:
-            burnish.errors.ConfigError: there is no such block.
-            burnish.errors.PluginError: it is no vision transformer of a known family.
-        """
-        if self._family != "transformer":
-            raise PluginError(f"{self._name} has no tokens", where="timm", possible="vision transformers")
-        model: Any = self.module
-        last = self._index(layer, len(model.blocks), "blocks")
-        prefixed = model.num_prefix_tokens > 0
-        with self._numeric():
-            (found,) = model.forward_intermediates(
-                self._pixels(inputs),
-                indices=[last],
-                return_prefix_tokens=prefixed,
-                stop_early=True,
-                output_fmt="NLC",
-                intermediates_only=True,
-            )
-        tokens: Tensor = torch.cat([found[1], found[0]], dim=1) if prefixed else found
-        return tokens.float()
-
-    def maps(self, inputs: Prepared, layer: int = -1) -> Tensor:
-        """Return (B, K, h, w) float32 maps after stage `layer` of the four.
-
-        Raises:
-            burnish.errors.ConfigError: there is no such stage.
-            burnish.errors.PluginError: it is no convolutional network of a known family.
-        """
-        if self._family not in STAGES:
-            raise PluginError(f"maps of {self._name} are not known", where="timm", possible=", ".join(STAGES))
-        stages = len(STAGES[self._family])
-        last = self._index(layer, stages, "stages")
-        model: Any = self.module
-        stem = (
-            len(model.feature_info) - stages
-        )  # timm counts the stem where it does not halve as the first stage does
-        with self._numeric():
-            (maps,) = model.forward_intermediates(
-                self._pixels(inputs), indices=[stem + last], stop_early=True, intermediates_only=True
-            )
-        found: Tensor = maps
-        return found.float()
+    # -- Attachable ------------------------------------------------------------------------------------------
 
     @property
     def sites(self) -> Sites:
         """Where parts can be put into the model (`burnish_timm.sites.sites`)."""
         return sites(self.module, self._family, self._name)
-
-    def _index(self, layer: int, count: int, what: str) -> int:
-        if not -count <= layer < count:
-            raise ConfigError(
-                f"{self._name} has no layer {layer}",
-                where="timm",
-                possible=f"{-count} to {count - 1}: it has {count} {what}",
-            )
-        return layer % count
 
 
 def _cast(model: nn.Module, dtype: torch.dtype) -> nn.Module:

@@ -1,7 +1,7 @@
 """What a model of an architecture offers, known by its name. Light: no timm.
 
-Every model of timm gives features. Tokens and maps, and where parts can be put into the module, are known for
-the families below.
+Every model of timm gives features. Where parts can be put into the module is known for the families
+below.
 """
 
 from __future__ import annotations
@@ -66,7 +66,4 @@ def provides(config: TimmConfig) -> frozenset[str]:
         ConfigError: the path is not there.
         ModelFileError: the folder lacks what makes a model.
     """
-    found = family(architecture(config))
-    if not found:
-        return frozenset({"features"})
-    return frozenset({"features", "module", "tokens" if found == "transformer" else "maps"})
+    return frozenset({"features", "module"} if family(architecture(config)) else {"features"})

@@ -57,7 +57,7 @@ def burnish_backbones() -> list[burnish.Backbone]:
             config=TinyClipConfig,
             fingerprint="burnish_tiny_clip.files:fingerprint",
             needs=frozenset({"image"}),
-            provides=frozenset({"features", "projects", "text-tower", "compose-text", "tokens", "module"}),
+            provides=frozenset({"features", "projects", "text-tower", "compose-text", "module"}),
             views=True,
         )
     ]
