@@ -4,13 +4,16 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from burnish.cli.new_plugin import KINDS, plugin_files, write_plugin
 from burnish.errors import MachineError, PluginError
 
+ROOT = Path(__file__).parents[1]
 hatchling = pytest.importorskip(
     "hatchling.build", reason="hatchling is not installed: it builds the generated plugin"
 )
@@ -21,7 +24,8 @@ def burnish(*arguments, path=None, cwd=None):
 
 
 def run(*arguments, path=None, cwd=None):
-    environment = os.environ | ({"PYTHONPATH": str(path)} if path else {})
+    before = os.environ.get("PYTHONPATH", "")
+    environment = os.environ | ({"PYTHONPATH": f"{path}{os.pathsep}{before}"} if path else {})
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=cwd, check=False
     )
@@ -49,7 +53,7 @@ def test_it_installs_and_passes_its_own_tests(kind, tmp_path):
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder), path=target)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout
-    shown = burnish("show", kind, name, path=target)
+    shown = burnish("show", KINDS[kind].shown, name, path=target)
     assert shown.returncode == 0
     assert f"{name} (burnish-{name} 0.1.0)" in shown.stdout
     command = re.search(r"^burnish run (.*)$", (folder / "README.md").read_text(), flags=re.M)
@@ -59,19 +63,29 @@ def test_it_installs_and_passes_its_own_tests(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_short_and_light(kind):
+def test_it_is_short_light_and_complete(kind):
     files = plugin_files("gce", kind)
     assert sorted(files) == sorted(
         [
+            ".github/workflows/tests.yml",
+            "LICENSE",
             "README.md",
             "pyproject.toml",
             "src/burnish_gce/__init__.py",
-            f"src/burnish_gce/{kind}.py",
+            "src/burnish_gce/py.typed",
+            f"src/burnish_gce/{KINDS[kind].target.format(name='gce')}",
             "tests/test_contract.py",
         ]
     )
     light = files["src/burnish_gce/__init__.py"]
     assert not re.search(r"^\s*(import|from) (?!burnish|dataclasses|pathlib|__future__)", light, flags=re.M)
+    workflow = files.pop(".github/workflows/tests.yml")
+    assert "${{ matrix.python }}" in workflow
+    assert "pytest" in workflow
+    assert files["LICENSE"] == (ROOT / "LICENSE").read_text()
+    project = tomllib.loads(files["pyproject.toml"])["project"]
+    assert project["license"] == "Apache-2.0"
+    assert "burnish" in project["keywords"]
     assert not any("$" in text for text in files.values())
     for path, text in files.items():
         if path.endswith(".py"):
@@ -91,8 +105,6 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
-    from pathlib import Path
-
     write_text = Path.write_text
 
     def full(self, *arguments, **options):

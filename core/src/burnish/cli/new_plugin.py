@@ -9,10 +9,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Final
+from typing import Final, Literal
 
 import click
 
@@ -23,24 +24,96 @@ from burnish.manager import get_manager
 
 _ON_DIGITS: Final = "burnish run --data digits:features=true --backbone features"
 
-KINDS: Final[dict[str, tuple[str, str]]] = {
-    "loss": ("A loss that trusts confident examples less", f"{_ON_DIGITS} --tuner linear --loss {{name}}"),
-    "tuner": ("A linear head with small logits", f"{_ON_DIGITS} --tuner {{name}} --loss ce"),
-    "noise": (
+
+@dataclass(frozen=True)
+class Scaffold:
+    """What is generated of a kind.
+
+    Attributes:
+        summary: what the generated plugin does.
+        use: a command that uses it.
+        shown: the word that `burnish show` knows it by.
+        keyword: what it is about, for its metadata.
+        target: the file that does it, in its package.
+        basics: whether the plugin, or its tests, need the plugin basics.
+    """
+
+    summary: str
+    use: str
+    shown: str
+    keyword: str
+    target: str
+    basics: Literal["", "tests", "plugin"] = ""
+
+
+KINDS: Final[dict[str, Scaffold]] = {
+    "loss": Scaffold(
+        "A loss that trusts confident examples less",
+        f"{_ON_DIGITS} --tuner linear --loss {{name}}",
+        "loss",
+        "robust loss",
+        "loss.py",
+    ),
+    "tuner": Scaffold(
+        "A linear head with small logits",
+        f"{_ON_DIGITS} --tuner {{name}} --loss ce",
+        "tuner",
+        "fine-tuning",
+        "tuner.py",
+    ),
+    "noise": Scaffold(
         "Flip labels to the class before",
         f"{_ON_DIGITS} --noise {{name}}:rate=0.3 --tuner linear --loss ce",
+        "noise",
+        "noisy labels",
+        "noise.py",
     ),
-    "evaluator": (
+    "assessor": Scaffold(
+        "Believe labels as a probe does that was not trained on them",
+        f"{_ON_DIGITS} --noise symmetric:rate=0.3 --assess {{name}} --tuner linear --loss ce",
+        "noise",
+        "noisy labels",
+        "assessor.py",
+    ),
+    "evaluator": Scaffold(
         "Share of items whose class is among the k best",
         f"{_ON_DIGITS} --tuner linear --loss ce --evaluate {{name}}",
+        "evaluator",
+        "evaluation",
+        "evaluator.py",
     ),
-    "backbone": (
+    "backbone": Scaffold(
         "Mean colours of the fields of an image",
         "burnish run --data digits --backbone {name} --tuner linear --loss ce",
+        "backbone",
+        "pre-trained models",
+        "backbone.py",
     ),
-    "source": ("Texts in a file, a class and a tab before each", "burnish check {name}:path=FILE"),
+    "source": Scaffold(
+        "Texts in a file, a class and a tab before each",
+        "burnish check {name}:path=FILE",
+        "source",
+        "data sets",
+        "source.py",
+    ),
+    "command": Scaffold(
+        "Say how many items a data set has",
+        "burnish {name} digits:features=true",
+        "command",
+        "command line",
+        "command.py",
+        "tests",
+    ),
+    "recipe": Scaffold(
+        "How three tuners bear wrong labels",
+        "burnish run {name}",
+        "recipe",
+        "benchmark",
+        "recipes/{name}.yaml",
+        "plugin",
+    ),
 }
-"""What the generated plugin does, and a command that uses it, by kind."""
+"""What can be generated, by kind."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PREFIX: Final = "burnish-"
@@ -109,22 +182,30 @@ def plugin_files(name: str, kind: str) -> dict[str, str]:
         kind: one of `KINDS`.
     """
     package = f"burnish_{name.replace('-', '_')}"
-    summary, use = KINDS[kind]
+    made = KINDS[kind]
     major, minor = __version__.split(".")[:2]
+    bounds = f">={major}.{minor},<{int(major) + 1}"
+    basics = f', "burnish-basics{bounds}"'
     values = {
         "name": name,
-        "kind": kind,
+        "shown": made.shown,
         "package": package,
         "title": "".join(word.capitalize() for word in name.split("-")),
-        "summary": summary,
-        "use": use.format(name=name),
-        "bounds": f">={major}.{minor},<{int(major) + 1}",
+        "summary": made.summary,
+        "keyword": made.keyword,
+        "use": made.use.format(name=name),
+        "bounds": bounds,
+        "basics": basics if made.basics == "plugin" else "",
+        "basics_for_tests": basics if made.basics == "tests" else "",
     }
     templates = {
-        "pyproject.toml": "pyproject.toml.txt",
+        ".github/workflows/tests.yml": "workflow.yml.txt",
+        "LICENSE": "LICENSE.txt",
         "README.md": "README.md.txt",
+        "pyproject.toml": "pyproject.toml.txt",
         f"src/{package}/__init__.py": f"{kind}/init.txt",
-        f"src/{package}/{kind}.py": f"{kind}/target.txt",
+        f"src/{package}/py.typed": "py.typed.txt",
+        f"src/{package}/{made.target.format(name=name)}": f"{kind}/target.txt",
         "tests/test_contract.py": f"{kind}/test.txt",
     }
     folder = files("burnish") / "templates" / "new_plugin"
@@ -149,13 +230,12 @@ def _check_name(name: str) -> None:
 
 
 def _next_steps(name: str, kind: str, folder: Path) -> Iterator[str]:
-    package = f"burnish_{name.replace('-', '_')}"
+    package, made = f"burnish_{name.replace('-', '_')}", KINDS[kind]
+    shown = name if kind in {"command", "recipe"} else f"{name}/{name}"
     yield f"{folder}: a plugin that offers the {kind} {name!r}, and works as it stands. Next:"
     yield f"  pip install -e '{folder}[test]'"
     yield f"  pytest {folder}"
-    yield f"  burnish show {kind} {name}/{name}"
-    yield (
-        f"Then write your own: src/{package}/{kind}.py computes, src/{package}/__init__.py announces it and"
-        " its options,"
-    )
+    yield f"  burnish show {made.shown} {shown}"
+    does = f"src/{package}/{made.target.format(name=name)}"
+    yield f"Then write your own: {does} does it, src/{package}/__init__.py announces it,"
     yield "tests/test_contract.py says what of burnish's promises it is tested for."
