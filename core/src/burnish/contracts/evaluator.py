@@ -168,6 +168,12 @@ class Outcome(Protocol):
         Needs ``truth``.
         """
 
+    def flagged(self) -> NDArray[Any] | None:
+        """Return (K,) bool for the assessment's items: it is not kept, or its target was corrected.
+
+        None where the assessor neither keeps nor corrects.
+        """
+
     def judged(self) -> NDArray[Any]:
         """Return (K,) bool for the assessment's items: whether target and truth are both known.
 
