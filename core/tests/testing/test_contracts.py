@@ -181,7 +181,7 @@ def test_a_fault_fails_the_test_that_is_there_for_it(component, fault, test, tmp
 
 
 OWN = {
-    "loss": {"it_agrees_with_its_reference"},
+    "loss": {"it_agrees_with_its_reference", "every_choice_of_its_options_gives_values"},
     "means": {"alone_is_the_same_as_stacked", "the_frozen_weights_stay_what_they_are"},
     "judge": {"the_frozen_weights_stay_what_they_are"},
     "noise": {"one_class_is_corrupted_or_refused"},
@@ -212,3 +212,41 @@ def test_a_reference_that_disagrees_is_told(tmp_path, monkeypatch):
     cls.reference = lambda self, logits, labels: 1.0
     with pytest.raises(AssertionError, match="reference gives the shape"):
         run(cls, "it_agrees_with_its_reference", tmp_path, monkeypatch)
+
+
+def test_a_tuner_with_a_fit_of_its_own_is_not_trained_in_a_stack(tmp_path, monkeypatch):
+    from burnish.heads.tuner import trains_in_stacks
+
+    base = contract("trained", "counts its fits")
+
+    class TestOwn(base):
+        def make(self, folder, *further, **changes):
+            tuner = super().make(folder, *further, **changes)
+            own = type("Own", (type(tuner),), {"fit": lambda self, task: super(own, self).fit(task)})
+            tuner.__class__ = own
+            return tuner
+
+    assert trains_in_stacks(base().make(tmp_path))
+    assert not trains_in_stacks(TestOwn().make(tmp_path))
+    run(TestOwn, "alone_is_the_same_as_stacked", tmp_path, monkeypatch)
+
+
+def test_every_choice_of_an_option_is_tried(tmp_path, monkeypatch):
+    class TestChoices(contract("loss")):
+        def variations(self, folder):
+            return [{"fault": "reduces"}]
+
+    with pytest.raises(
+        AssertionError, match=r"with \{'fault': 'reduces'\} and hard targets values have the shape"
+    ):
+        run(TestChoices, "every_choice_of_its_options_gives_values", tmp_path, monkeypatch)
+
+
+def test_variations_are_other_choices_and_turned_bools(tmp_path):
+    from burnish.testing import TunerContract
+
+    class TestLinear(TunerContract):
+        plugin, name = "faulty", "trained"
+
+    assert {"schedule": "constant"} in TestLinear().variations(tmp_path)
+    assert {"schedule": "cosine"} not in TestLinear().variations(tmp_path)

@@ -66,6 +66,9 @@ class Given:
     def wrong(self):
         return self.is_wrong
 
+    def flagged(self):
+        return None if self.assessment.keep is None else ~self.assessment.keep
+
     def judged(self):
         return np.ones(len(self.is_wrong), dtype=bool) if self.is_judged is None else self.is_judged
 
@@ -402,6 +405,24 @@ def test_detection_equals_scikit_learn():
     assert got["detection-f1"].value == pytest.approx(sk.f1_score(wrong, ~keep))
     assert got["detection-auroc"].value == pytest.approx(sk.roc_auc_score(wrong, 1 - clean))
     assert all(m.split == "" and m.n == 200 for m in got.values())
+
+
+def test_detection_counts_corrections_as_flags():
+    from dataclasses import replace
+
+    from burnish.testing.outcomes import outcome
+
+    made = outcome("mixed")
+    found, wrong = made.assessment, made.wrong()
+    y = made.observed.take(found.index).y
+    fixed = np.where(wrong, (y + 1) % len(made.classes), y)
+    for keep, flags in ((None, wrong), (np.arange(len(y)) % 7 > 0, wrong | (np.arange(len(y)) % 7 == 0))):
+        corrected = replace(made, assessment=replace(found, keep=keep, corrected=Labels(y=fixed)))
+        got = {m.name: m.value for m in Detection(NONE).measure(corrected).scalars}
+        assert got["detection-recall"] == 1
+        assert got["detection-precision"] == pytest.approx(wrong.sum() / flags.sum())
+    alone = replace(made, assessment=replace(found, keep=None, corrected=None))
+    assert alone.flagged() is None
 
 
 def test_detection_leaves_out_items_whose_truth_is_unknown():

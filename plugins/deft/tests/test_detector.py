@@ -197,7 +197,7 @@ def test_the_released_variant_judges_the_last_epochs_own_steps():
         inner = shown.task.inputs("train")
 
         class Items:
-            def prepared_batches(self, rows, draw=None, draws=draws, inner=inner):
+            def prepared(self, rows, draw=None, draws=draws, inner=inner):
                 draws.append(draw)
                 return inner.prepared(rows, draw)
 

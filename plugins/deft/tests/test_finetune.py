@@ -58,11 +58,7 @@ def test_items_that_an_assessor_dropped_play_no_part():
     kept = replace(train, index=train.index[::2])
     y = practice.task.supervision.y.copy()
     y[np.setdiff1d(train.index, kept.index)] = 0
-    inner = practice.task.inputs("train")
-    options = {
-        "splits": {**practice.task.splits, "train": kept},
-        "inputs": lambda split: replace(inner, index=kept.index),
-    }
+    options = {"splits": {**practice.task.splits, "train": kept}}
     tasks = [
         replace(practice.task, supervision=Labels(y=one), **options)
         for one in (y, practice.task.supervision.y)

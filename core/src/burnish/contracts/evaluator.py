@@ -169,7 +169,13 @@ class Outcome(Protocol):
         Needs ``truth``.
         """
 
-    def judged(self) -> NDArray[np.bool_]:
+    def flagged(self) -> NDArray[Any] | None:
+        """Return (K,) bool for the assessment's items: it is not kept, or its target was corrected.
+
+        None where the assessor neither keeps nor corrects.
+        """
+
+    def judged(self) -> NDArray[Any]:
         """Return (K,) bool for the assessment's items: whether target and truth are both known.
 
         The others count nowhere. Needs ``truth``.

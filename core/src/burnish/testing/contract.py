@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, cast
 
 from burnish.config import describe, from_options, make_config, to_options
 from burnish.descriptors import KINDS
-from burnish.errors import BurnishError
+from burnish.errors import BurnishError, ConfigError
 from burnish.hooks import HOOKS
 from burnish.manager import Component, Manager
 from burnish.notation.part_text import parse_text
@@ -83,6 +84,22 @@ class PluginContract:
         return make_config(
             descriptor.configs()[self.key], {**self.options(folder), **changes}, where=self.name
         )
+
+    def variations(self, folder: Path) -> list[dict[str, Any]]:
+        """Return changes of the options to test with: each other choice of an option, each bool turned.
+
+        Combinations that its config refuses are left out.
+        """
+        given = to_options(self.config(folder))
+        found = []
+        for option in describe(self.component().descriptor.configs()[self.key]):
+            possible = option.choices or ((True, False) if isinstance(given.get(option.name), bool) else ())
+            for value in possible:
+                if value != given.get(option.name) and "." not in option.name:
+                    with contextlib.suppress(ConfigError):
+                        self.config(folder, **{option.name: value})
+                        found.append({option.name: value})
+        return found
 
     def make(self, folder: Path, *further: Any, **changes: Any) -> Any:
         """Return the object behind the component, made as the engine makes it.

@@ -124,6 +124,17 @@ class LossContract(PluginContract):
             )
             expect(bool(torch.isfinite(value.values).all()), f"a value is not finite ({form} targets)")
 
+    def test_every_choice_of_its_options_gives_values(self, tmp_path: Path) -> None:
+        """With each choice of an option and each bool turned, one finite value an example."""
+        for changes in self.variations(tmp_path):
+            loss = self.make(tmp_path, **changes)
+            for form in (form for form in _FORMS if form in loss.accepts):
+                value, _ = self._call(loss, self.batch(form))
+                told = f"with {changes} and {form} targets"
+                expect(bool(torch.isfinite(value.values).all()), f"{told} a value is not finite")
+                whole = value.per != "example" or tuple(value.values.shape) == (self.rows,)
+                expect(whole, f"{told} values have the shape {tuple(value.values.shape)}")
+
     def test_its_memory_keeps_names_and_shapes(self, tmp_path: Path) -> None:
         """Rows in, rows out: the same names, one row an item."""
         loss = self.make(tmp_path)

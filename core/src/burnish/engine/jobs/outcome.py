@@ -144,6 +144,22 @@ class TrialOutcome:
         wrong: NDArray[np.bool_] = (truth != observed) & self.judged()
         return wrong
 
+    def flagged(self) -> NDArray[np.bool_] | None:
+        """Return (K,) bool for the assessment's items: it is not kept, or its target was corrected.
+
+        Raises:
+            PluginError: nothing was assessed.
+        """
+        found = self.assessment
+        if found is None or self.observed is None:
+            what = "an evaluator asked for an assessment without declaring needs={'assessment'}"
+            raise PluginError(what, where="evaluate")
+        flags = None if found.keep is None else ~found.keep
+        if found.corrected is None:
+            return flags
+        changed = self.observed.take(found.index).differs(found.corrected)
+        return changed if flags is None else flags | changed
+
     def judged(self) -> NDArray[np.bool_]:
         """Return (K,) bool for the assessment's items: both the observed target and the truth are known.
 

@@ -10,7 +10,7 @@ from burnish_basics.evaluators.ranking import auroc
 
 
 class Detection:
-    """Precision, recall and F1 of the items not kept, and AUROC of the ranking by clean probability.
+    """Precision, recall and F1 of the items not kept or corrected, and AUROC by clean probability.
 
     All are measured against the items whose label is wrong.
 
@@ -30,7 +30,9 @@ class Detection:
             return Measures()
         judged = np.asarray(outcome.judged(), dtype=bool)
         wrong = np.asarray(outcome.wrong(), dtype=bool)[judged]
-        flagged = None if assessment.keep is None else ~assessment.keep[judged]
+        flags = outcome.flagged()
+        flagged = None if flags is None else np.asarray(flags, dtype=bool)[judged]
+        what = "dropped" if assessment.corrected is None else "dropped or corrected"
         suspicion = (
             None
             if assessment.clean_probability is None
@@ -38,21 +40,25 @@ class Detection:
         )
         hidden = int((~judged).sum())
         note = f"; label or truth of {hidden} items is unknown" if hidden else ""
-        return Measures((*_counted(flagged, wrong, note), _ranked(suspicion, wrong, note)))
+        return Measures((*_counted(flagged, wrong, what, note), _ranked(suspicion, wrong, note)))
 
 
-def _counted(flagged: np.ndarray | None, wrong: np.ndarray, note: str) -> list[Measure]:
+def _counted(flagged: np.ndarray | None, wrong: np.ndarray, what: str, note: str) -> list[Measure]:
     names = ("precision", "recall", "f1")
     if flagged is None:
         return [
             Measure(
-                f"detection-{name}", "", float("nan"), n=len(wrong), how="the assessor keeps or drops no item"
+                f"detection-{name}",
+                "",
+                float("nan"),
+                n=len(wrong),
+                how="the assessor keeps or drops no item",
             )
             for name in names
         ]
     found, dropped, all_wrong = int((flagged & wrong).sum()), int(flagged.sum()), int(wrong.sum())
     parts = zip(names, (found, found, 2 * found), (dropped, all_wrong, dropped + all_wrong), strict=True)
-    how = f"{dropped} items dropped, {all_wrong} labels wrong{note}"
+    how = f"{dropped} items {what}, {all_wrong} labels wrong{note}"
     return [
         Measure(f"detection-{name}", "", top / bottom if bottom else float("nan"), n=len(wrong), how=how)
         for name, top, bottom in parts
