@@ -247,11 +247,9 @@ def test_items_without_label_or_weight_play_no_part():
     y[some[::2]], weights[some[1::2]] = -1, 0
     unlabelled = replace(given, supervision=replace(given.supervision, y=y, weights=weights))
     kept = np.setdiff1d(given.splits["train"].index, some)
-    features = given.features("train")[np.isin(given.splits["train"].index, kept)]
     fewer = replace(
         given,
         splits={**given.splits, "train": replace(given.splits["train"], index=kept)},
-        features=lambda split: features if split == "train" else given.features(split),
     )
     config = FedAvgHeadConfig(rounds=3, number=4)
     first, second = (FedAvgHead(config).fit(task).state() for task in (unlabelled, fewer))
