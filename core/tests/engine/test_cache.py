@@ -77,13 +77,13 @@ def test_how_a_part_is_written_is_in_no_key():
 
 
 def test_libraries_that_decode_are_in_the_key_of_images(monkeypatch):
-    from burnish.engine.features import cache
+    from burnish.engine.features import spec
 
     image = replace(SPEC, modality="image")
     assert "pillow" in image.record()["libraries"]
     assert SPEC.record()["libraries"] == {}
     key = image.key()
-    monkeypatch.setattr(cache, "_libraries", lambda modality: {"pillow": "0.0"})
+    monkeypatch.setattr(spec, "_libraries", lambda modality: {"pillow": "0.0"})
     assert image.key() != key
 
 

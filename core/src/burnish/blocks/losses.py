@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -14,11 +14,17 @@ from burnish.contracts.loss import Accepts, LossInput, LossValue
 class PerExample(ABC):
     """A loss that remembers nothing: an author writes `values`.
 
+    Args:
+        config: its options, kept as `config`.
+
     Attributes:
         accepts: the forms of targets it understands; one class an item where nothing else is said.
     """
 
     accepts: ClassVar[frozenset[Accepts]] = frozenset({"hard"})
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = config
 
     @abstractmethod
     def values(self, x: LossInput) -> Tensor:
