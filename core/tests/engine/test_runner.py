@@ -169,6 +169,18 @@ def test_a_fit_is_committed_before_it_is_measured(manager, tmp_path, monkeypatch
         assert store.pending_keys() == []
 
 
+def test_a_committed_fit_that_cannot_be_restored_costs_its_own_row(manager, tmp_path, monkeypatch):
+    def killed(self, outcome):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts_plugin.Right, "measure", killed)
+        with pytest.raises(KilledError):
+            study(manager, tmp_path / "study", tuner="means:at=restore", replicates=1)
+    with pytest.raises(FitError, match=r"tuner parts-plugin/means of plugin parts-plugin.*at restore"):
+        study(manager, tmp_path / "study", tuner="means:at=restore", replicates=1)
+
+
 def test_rows_are_stored_as_backbones_get_ready(manager, tmp_path, monkeypatch):
     stored = []
     made = kinds.SHARED["features"]

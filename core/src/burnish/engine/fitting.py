@@ -17,7 +17,7 @@ from burnish.engine.jobs.task import RowReads, task
 from burnish.engine.predict.saved import as_bytes, from_bytes
 from burnish.engine.store import PendingFit, Store
 from burnish.engine.values import Values
-from burnish.errors import FitError
+from burnish.errors import FitError, ModelFileError
 from burnish.heads.stacks import Limits, stacks
 
 if TYPE_CHECKING:
@@ -189,10 +189,13 @@ class Fitting:
         if isinstance(measuring, FitError):
             return Fitted(error=str(measuring))
         assert fit is not None  # noqa: S101 - its key was among the pending ones
-        tuner = self.tools.made(one.row.tuner)
-        with blamed(one.row.tuner, self.tools.manager):
-            state, info = from_bytes(fit.state), json.loads(fit.info)
-            predictor = tuner.restore(state, info, measuring.shown.classes)
+        state, info = from_bytes(fit.state), json.loads(fit.info)
+        try:
+            with blamed(one.row.tuner, self.tools.manager):
+                tuner = self.tools.made(one.row.tuner)
+                predictor = tuner.restore(state, info, measuring.shown.classes)
+        except (FitError, ModelFileError) as error:
+            return Fitted(error=str(error), seconds=fit.seconds, stack=fit.stack)
         return Fitted(predictor, seconds=fit.seconds, stack=fit.stack)
 
 
