@@ -63,6 +63,8 @@ def test_a_frame_has_a_row_an_item():
 def test_what_is_wrong_is_said():
     with pytest.raises(RecipeError, match="2 rows are asked for, and there is one value"):
         burnish.features("rows", ["numbers", "numbers:name=b"])
+    with pytest.raises(RecipeError, match="-1 is no replicate"):
+        burnish.task("rows", "numbers", replicate=-1)
     with pytest.raises(BurnishError, match="nobody"):
         burnish.features("rows", "nobody")
     with pytest.raises(FitError, match="noise parts-plugin/doubt of plugin parts-plugin"):

@@ -156,6 +156,8 @@ class _How:
 
 
 def _job(parts: Mapping[str, PartText | Sequence[Any] | None], replicate: int, how: _How) -> _Job:
+    if replicate < 0:
+        raise RecipeError(f"{replicate} is no replicate", where="replicate", possible="0, 1, 2 ...")
     given = {key: value for key, value in parts.items() if value is not None}
     recipe = with_settings(make_recipe(given), how.settings)
     recipe = with_numeric(recipe, numeric=how.numeric, device=how.device, threads=how.threads)
