@@ -71,6 +71,16 @@ def test_a_file_changed_just_now_is_not_remembered(tmp_path):
     assert fingerprint.of_path(file) != first
 
 
+def test_content_changed_with_size_and_time_kept_is_hashed_again(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("one")
+    os.utime(file, ns=(10**18, 10**18))
+    first = fingerprint.of_path(file)
+    file.write_text("two")
+    os.utime(file, ns=(10**18, 10**18))
+    assert fingerprint.of_path(file) != first
+
+
 @pytest.mark.parametrize("how", ["file in the way", "damaged"])
 def test_a_memory_that_cannot_be_used_costs_only_time(tmp_path, monkeypatch, how):
     file = tmp_path / "a.txt"

@@ -1,8 +1,8 @@
 """Content hashes of the files and folders that options name.
 
 Hashing a large folder takes long, so hashes are remembered in the cache folder by (device, inode, size,
-mtime). Where that folder cannot be written, or its memory is damaged, everything is hashed again: only time
-is lost.
+mtime, ctime). Where that folder cannot be written, or its memory is damaged, everything is hashed again: only
+time is lost.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SETTLED: Final = 2_000_000_000
 It may change again without another mtime.
 """
 
-FileId = tuple[int, int, int, int]
+FileId = tuple[int, int, int, int, int]
 
 
 def of_config(config: object, where: str = "") -> str:
@@ -169,10 +169,14 @@ def _hashes(files: Sequence[Path]) -> list[bytes]:
 
 
 def _file_id(file: Path) -> FileId:
+    """Return device, inode, size and times of a file's last change.
+
+    The second time is that of the system, which programs that restore mtimes (tar, rsync) do not set.
+    """
     info = file.stat()
     if not stat.S_ISREG(info.st_mode):
         raise OSError(0, "it is not a regular file", str(file))
-    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
 def _hash_file(file: Path, prefix: bytes = b"") -> bytes:
