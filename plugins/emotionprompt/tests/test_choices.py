@@ -75,3 +75,28 @@ def test_brackets_decide(letter, before, after):
 def test_it_is_a_letter_or_none(text):
     letter = letter_of(text)
     assert letter is None or (letter in string.ascii_lowercase and letter in text.lower())
+
+
+@pytest.mark.parametrize("letter", "ABCDI")
+@pytest.mark.parametrize(
+    "phrase",
+    [
+        "Option {}",
+        "The correct option is {}.",
+        "I choose {}.",
+        "Choice: {}",
+        "Final answer {}",
+        "The answer should be {}.",
+        r"\boxed{{{}}}",
+        "{} - Paris",
+        "Therefore, {}",
+    ],
+)
+def test_every_letter_is_read_in_the_phrases_in_which_another_is(phrase, letter):
+    if (phrase, letter) != ("{} - Paris", "I"):  # which may be a person
+        assert letter_of(phrase.format(letter)) == letter.lower()
+
+
+@pytest.mark.parametrize("text", ["I choose a dog", "Therefore a dog", "The options B and C are both fine"])
+def test_words_behind_an_anchor_are_no_letters(text):
+    assert letter_of(text) is None

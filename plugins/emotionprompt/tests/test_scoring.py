@@ -207,3 +207,11 @@ def test_the_sign_test_counts_every_outcome():
 def test_chance_lies_below_the_expert():
     with pytest.raises(ConfigError, match="chance"):
         AnswersConfig(chance=0.5, expert=0.4)
+
+
+def test_what_is_reasoned_before_the_answer_is_no_part_of_it():
+    names = ("positive", "negative")
+    reasoned = "<think>It may be negative, or option C.</think>"
+    assert class_of(f"{reasoned} positive", names, ScoringConfig()) == 0
+    assert points(f"{reasoned}A", "A", metric="choice") == 1
+    assert points(f"{reasoned} Paris", "paris") == 1

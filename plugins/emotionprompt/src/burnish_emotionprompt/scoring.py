@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from burnish.data import Labels, Texts
 from burnish.errors import DataError
 from burnish_emotionprompt.choices import letter_of
-from burnish_emotionprompt.stages import normalise
+from burnish_emotionprompt.stages import after_reasoning, normalise
 
 if TYPE_CHECKING:
     from burnish.data import Classes, Supervision
@@ -83,11 +83,12 @@ def score(answer: str, references: Sequence[str], config: ScoringConfig, names: 
     Of a class, 0 where the answer is right for another one, too.
 
     Args:
-        answer: as it came.
+        answer: as it came; what it reasons before ``</think>`` is no part of it.
         references: acceptable answers, at least one; of a label the name of its class.
         config: metric, stages and leniency.
         names: names of the classes, where the references are among them.
     """
+    answer = after_reasoning(answer)
     if not {*references} <= {*names}:
         return max(_against_texts(answer, references, config))
     values = _against_classes(answer, names, config)
@@ -103,7 +104,8 @@ def class_of(answer: str, names: Sequence[str], config: ScoringConfig) -> int:
 
     The only one that the metric finds right, -1 where that is none or several.
     """
-    right = [column for column, value in enumerate(_against_classes(answer, names, config)) if value >= 1]
+    values = _against_classes(after_reasoning(answer), names, config)
+    right = [column for column, value in enumerate(values) if value >= 1]
     return right[0] if len(right) == 1 else -1
 
 

@@ -63,6 +63,11 @@ _STAGES: Final[dict[str, Callable[[str], str]]] = {
 }
 
 
+def after_reasoning(answer: str) -> str:
+    """Return what a model answered behind the last ``</think>``; all where it shows no reasoning."""
+    return answer.rpartition("</think>")[2]
+
+
 def normalise(text: str, stages: Sequence[str]) -> str:
     """Return a text after stages, in the order given.
 
