@@ -206,3 +206,11 @@ def test_what_it_refuses():
         assessor.assess(
             Evidence(np.arange(3), several, Classes.of("abc"), np.zeros((3, 1)), lambda: np.eye(3), None)
         )
+
+
+def test_a_probability_that_equals_its_threshold_reaches_it():
+    # The mean of seven times 0.35 is 0.35000000000000003 in float64.
+    y = np.array([0] * 7 + [1] * 3)
+    p = np.tile([0.35, 0.325, 0.325], (10, 1))
+    assert thresholds(y, p)[0] > 0.35
+    assert (confident_class(y, p) == 0).all()

@@ -30,6 +30,7 @@ from burnish_basics.evaluators import (
     PerClass,
     Worst,
 )
+from burnish_basics.evaluators.calibration import calibration_error
 from burnish_basics.evaluators.ranking import auroc, average_precisions
 
 NONE = NoConfig()
@@ -233,6 +234,14 @@ def test_calibration_error_equals_plain_loops(bins):
     assert only(ExpectedCalibrationError(ECEConfig(bins)), outcome).value == pytest.approx(
         slow_ece(p, y, bins), abs=1e-12
     )
+
+
+def test_a_confidence_on_an_edge_is_in_the_bin_below_whatever_its_type():
+    # 6/10 is right in 3 of 10, 7/10 in all of 10: in one bin the two errors of 0.3 would cancel.
+    share, right = np.repeat([0.6, 0.7], 10), np.r_[np.arange(10) < 3, np.ones(10, dtype=bool)]
+    for dtype in (np.float64, np.float32):
+        confidence = share.astype(dtype).astype(np.float64)
+        assert calibration_error(confidence, right, 10) == pytest.approx(0.3, abs=1e-6)
 
 
 def test_overconfidence_and_the_floor_of_the_likelihood():

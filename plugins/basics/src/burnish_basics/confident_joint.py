@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _WHERE = "assess confident-joint"
 
+_ROUNDING = 1e-6
+"""A probability that misses a threshold by less reaches it, as in cleanlab.
+
+The mean of equal probabilities can be larger than each of them by the last bit of their sum.
+"""
+
 
 class ConfidentJoint:
     """Flags probable label errors and says how likely each label is right.
@@ -93,7 +99,7 @@ def confident_class(y: NDArray[np.int64], p: NDArray[np.float64]) -> NDArray[np.
 
     Of several classes that reach theirs it is the most probable one ("collisions", section 3.1).
     """
-    confident = p >= thresholds(y, p)
+    confident = p >= thresholds(y, p) - _ROUNDING
     best = np.where(confident, p, -1).argmax(axis=1)
     return np.asarray(np.where(confident.any(axis=1), best, -1))
 

@@ -23,6 +23,9 @@ NO_PROBABILITIES: Final = "these scores are similarities without a temperature: 
 FLOOR: Final = 1e-12
 """Probabilities are not taken for less: the negative log-likelihood of an item is then at most 27.6."""
 
+ROUNDING: Final = 4 * float(np.finfo(np.float32).eps)
+"""A confidence above a bin's upper edge by no more is on the edge: 6/10 in float32 is 0.60000002."""
+
 
 def _has_probabilities(scores: Scores) -> bool:
     return scores.meaning != "similarities" or scores.temperature is not None
@@ -68,7 +71,7 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_],
         right: (M,) whether they came true.
         bins: bins of equal width.
     """
-    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    place = np.clip(np.ceil((confidence - ROUNDING) * bins).astype(np.int64) - 1, 0, bins - 1)
     n = np.bincount(place, minlength=bins).astype(np.float64)
     hits = np.bincount(place, weights=right, minlength=bins).astype(np.float64)
     sure = np.bincount(place, weights=confidence, minlength=bins).astype(np.float64)
