@@ -467,3 +467,31 @@ def test_a_reader_survives_a_process_boundary(arrays):
     dataset = load(arrays(x=RNG.normal(size=(3_000, 100)), y=np.arange(3_000) % 2))
     other = pickle.loads(pickle.dumps(dataset.reader))
     np.testing.assert_array_equal(other.read(7), dataset.reader.read(7))
+
+
+@pytest.mark.parametrize(
+    "names", ["x_train y_train x_test y_test", "X_train y_train X_test y_test", "X y X_test y_test"]
+)
+def test_test_arrays_are_found_whatever_the_case(arrays, names):
+    values = dict(zip(names.split(), (X, Y, X[:3] + 9, Y[:3]), strict=True))
+    dataset = load(arrays(**values))
+    assert len(dataset) == 9
+    assert len(dataset.assigned["test"]) == 3
+
+
+@pytest.mark.parametrize("y", [Y, Y % 2])
+def test_a_column_of_labels_is_what_a_row_of_them_is(arrays, y):
+    column, row = load(arrays(x=X, y=y[:, None])), load(arrays(x=X, y=y))
+    assert isinstance(column.supervision, Labels)
+    assert column.fingerprint() == row.fingerprint()
+    assert "labels" in _light.npz_provides(NpzConfig(path=arrays(x=X, y=y[:, None])))
+
+
+def test_large_unsigned_labels_keep_their_numbers(arrays):
+    dataset = load(arrays(x=X, y=(Y % 2).astype(np.uint64) + np.uint64(2**63)))
+    assert dataset.classes.names == ("9223372036854775808", "9223372036854775809")
+
+
+def test_four_channels_are_called_that(arrays):
+    with pytest.raises(DataError, match="4 channels"):
+        load(arrays(x=np.zeros((6, 5, 5, 4), np.uint8), y=Y))

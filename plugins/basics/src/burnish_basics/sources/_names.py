@@ -62,7 +62,7 @@ def find(wanted: Iterable[str], have: Iterable[str]) -> list[str]:
     by_name: dict[str, list[str]] = {}
     for name in have:
         by_name.setdefault(name.strip().lower(), []).append(name)
-    return [name for want in wanted for name in by_name.get(want, [])]
+    return [name for want in wanted for name in by_name.get(want.lower(), [])]
 
 
 def number_groups(names: Iterable[str]) -> list[int]:

@@ -95,7 +95,7 @@ def roles_of(
         offsets_test = _offsets(
             "offsets_test", config.offsets_test, _twin(offsets), x_test, layout, arrays, where
         )
-    multi = bool(y) and (y not in labels or len(labels[y].shape) == 2)
+    multi = bool(y) and (y not in labels or (len(labels[y].shape) == 2 and labels[y].shape[1] != 1))
     return Roles(x, y, offsets, x_test, y_test, offsets_test, layout, image, multi)
 
 
@@ -184,7 +184,9 @@ def _layout(name: str, config: NpzConfig, arrays: Mapping[str, Header], where: s
 def _why_no_images(header: Header) -> str:
     if len(header.shape) == 4 and header.shape[1] in (1, 3):
         return ", channels first"
-    return ", not uint8" if len(header.shape) == 4 else ""
+    if len(header.shape) != 4:
+        return ""
+    return f", {header.shape[3]} channels" if header.dtype == "|u1" else ", not uint8"
 
 
 def refuse_objects(name: str, header: Header, where: str) -> None:

@@ -6,14 +6,15 @@ Light; Parquet is read in `tables`.
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from burnish.errors import DataError, suggestion
+from burnish_basics.sources._file_errors import explained
+from burnish_basics.sources._json_lines import Record, keys_of, records_of
 from burnish_basics.sources._names import NONE, find
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def header_and_rows(path: Path, config: CsvConfig) -> tuple[list[str], Iterator[
 def _read(path: Path, config: CsvConfig) -> Generator[Any, None, None]:
     """Yield the header (a list of names), then the rows."""
     delimiter = delimiter_of(path, config.delimiter)
-    with _explained(path, config.encoding):
+    with explained(path, config.encoding):
         rows = _delimited(path, config, delimiter) if delimiter else _json_lines(path, config)
         names = next(rows, None)
         if names is None:
@@ -151,12 +152,17 @@ def _read(path: Path, config: CsvConfig) -> Generator[Any, None, None]:
                 where=str(path),
                 todo="It needs a header and rows" if config.header else "",
             )
-        _check_header(names, path)
+        check_header(names, path)
         yield names
         yield from rows
 
 
-def _check_header(names: Sequence[str], path: Path) -> None:
+def check_header(names: Sequence[str], path: Path) -> None:
+    """Raise where a header names a column twice.
+
+    Raises:
+        DataError: it does.
+    """
     for column, name in enumerate(names):
         if name in names[:column]:
             raise DataError(
@@ -198,43 +204,54 @@ def _delimited(path: Path, config: CsvConfig, delimiter: str) -> Iterator[Any]:
                     if config.header
                     else [str(column + 1) for column in range(len(cells))]
                 )
+                width, names = len(names), _without_margin(names)
                 yield names
                 if config.header:
                     continue
-            counted = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-            yield (
-                number,
-                cells if len(cells) == len(names) else f"{counted} where the header has {len(names)}",
-            )
+            yield number, _cells_or_why(cells, names, width)
+
+
+def _without_margin(names: list[str]) -> list[str]:
+    """Return a header without the several nameless columns that a spreadsheet writes at the right."""
+    if names.count("") < 2:
+        return names
+    width = next((at for at in range(len(names), 0, -1) if names[at - 1]), len(names))
+    return names[:width]
+
+
+def _cells_or_why(cells: Sequence[str], names: Sequence[str], width: int) -> Sequence[str] | str:
+    """Return the cells of the named columns, or why a row has none.
+
+    Args:
+        cells: of the row.
+        names: the columns that are read.
+        width: cells that a row has, those right of the named columns too.
+    """
+    if len(cells) != width:
+        return f"{'1 cell' if len(cells) == 1 else f'{len(cells)} cells'} where the header has {width}"
+    for column in range(len(names), width):
+        if cells[column].strip():
+            return f"column {column + 1} has no name, and the cell {cells[column]!r}"
+    return cells[: len(names)]
 
 
 def _json_lines(path: Path, config: CsvConfig) -> Iterator[Any]:
-    names: list[str] | None = None
-    early: list[Row] = []
+    """Yield the keys of all records, then the records: what one of them lacks is missing in it alone."""
     with path.open(encoding=_encoding(config)) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            record = _object(line)
-            if names is None and isinstance(record, dict):
-                names = list(record)
-                yield names
-                yield from early
-            if names is None:  # the first object tells the columns, also of the bad lines before it
-                early.append((number, str(record)))
-            else:
-                yield number, record if isinstance(record, str) else [record.get(name) for name in names]
-    if early and names is None:
-        raise DataError("no line is a JSON object", where=f"{path}, line {early[0][0]}")
-
-
-def _object(line: str) -> dict[str, Any] | str:
-    """Return the JSON object of a line, or why it is none."""
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return f"the line is no JSON object: {error}"
-    return record if isinstance(record, dict) else "the line is no JSON object"
+        records: Iterable[Record] = records_of(file)
+        if not file.seekable():  # a pipe is read once
+            records = list(records)
+        names, first = keys_of(records)
+        if first and not names:
+            raise DataError("no line is a JSON object", where=f"{path}, line {first}")
+        if not first:
+            return
+        yield names
+        if file.seekable():
+            file.seek(0)
+            records = records_of(file)
+        for number, record in records:
+            yield number, record if isinstance(record, str) else [record.get(name) for name in names]
 
 
 def _encoding(config: CsvConfig) -> str:
@@ -248,42 +265,6 @@ def _long_cells() -> Iterator[None]:
         yield
     finally:
         csv.field_size_limit(before)
-
-
-@contextmanager
-def _explained(path: Path, encoding: str) -> Iterator[None]:
-    """Turn errors of reading into one line with file and row."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DataError("there is no such file", where=str(path), todo="Check the path") from error
-    except OSError as error:
-        raise DataError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from error
-    except LookupError as error:
-        raise DataError(
-            f"{encoding!r} is no encoding",
-            where=str(path),
-            possible="utf-8, latin-1, cp1252, utf-16, gb18030, ...",
-        ) from error
-    except UnicodeError as error:
-        raise DataError(
-            f"the file is not {encoding}: {getattr(error, 'reason', error)}",
-            where=f"{path}{_bad_line(path, encoding)}",
-            todo="Say which encoding it has, such as encoding=cp1252",
-        ) from error
-
-
-def _bad_line(path: Path, encoding: str) -> str:
-    """Return which line cannot be decoded, empty where lines cannot be told apart."""
-    if encoding.lower().replace("-", "").replace("_", "").startswith(("utf16", "utf32")):
-        return ""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode(encoding)
-            except UnicodeError:
-                return f", line {number}"
-    return ""
 
 
 def columns_of(names: Sequence[str], config: CsvConfig, where: str) -> Columns:

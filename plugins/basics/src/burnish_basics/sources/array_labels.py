@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,8 @@ class Part:
     """The labels of one array of items.
 
     Attributes:
-        values: an array (N, ...) or a sparse matrix (N, C), one row per row of the items' array.
+        values: an array (N, ...) or a sparse matrix (N, C), one row per row of the items' array. Labels
+            (N, 1) are what (N,) are.
         rows: the rows that are used.
         where: file and array, for messages.
     """
@@ -116,6 +117,7 @@ def read_targets(parts: Sequence[Part], unknown: int | None, where: Sequence[str
     Raises:
         DataError: labels are negative without `unknown`, no whole numbers, no 0 and 1, or of different kinds.
     """
+    parts = [_in_one_row(part) for part in parts]
     dimensions = {2 if sp.issparse(part.values) else part.values.ndim for part in parts}
     if dimensions == {1}:
         return _single(parts, unknown, where)
@@ -125,6 +127,13 @@ def read_targets(parts: Sequence[Part], unknown: int | None, where: Sequence[str
     raise DataError(
         f"labels have shapes that do not go together: {shapes}", possible="(N,), or (N, C) of 0 and 1"
     )
+
+
+def _in_one_row(part: Part) -> Part:
+    """Return a column of labels (N, 1) as (N,), as scikit-learn takes it."""
+    values = part.values
+    is_column = not sp.issparse(values) and values.shape[1:] == (1,)
+    return replace(part, values=values[:, 0]) if is_column else part
 
 
 def _single(parts: Sequence[Part], unknown: int | None, where: Sequence[str]) -> Single:
@@ -176,7 +185,8 @@ def _texts(part: Part, unknown: int | None) -> tuple[NDArray[Any], bool]:
             possible="0 or more",
             todo=todo,
         )
-    text = np.where(known, values, 0).astype(np.int64).astype(str)
+    whole = np.uint64 if values.dtype.kind == "u" else np.int64
+    text = np.where(known, values, 0).astype(whole).astype(str)
     return np.where(known, text, ""), True
 
 

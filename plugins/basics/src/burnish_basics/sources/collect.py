@@ -6,13 +6,19 @@ import math
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from burnish.errors import DataError
 from burnish_basics.sources._names import SPLIT_NAMES, split_of
 from burnish_basics.sources._rows import Columns, Row
 from burnish_basics.sources.labels import Cell
 from burnish_basics.sources.texts import Texts
+
+_LONGEST_PATH: Final = 4_096
+"""Characters of a path: no system that burnish runs on opens a longer one."""
+
+_SHOWN_KEYS: Final = 5
+_SHOWN: Final = 40
 
 
 class Collected:
@@ -85,37 +91,66 @@ def collect(
             into.unusable[row] = cells
         record = missing if isinstance(cells, str) else cells
         where = f"{place} {number}"
-        _add_item(cell_text(record[at[columns.content]]), root, row, into)
+        _add_item(record[at[columns.content]], root, row, into)
         into.label.append(_label(record[at[columns.label]], same, where) if columns.label else "")
         if columns.truth:
             into.truth.append(_label(record[at[columns.truth]], same, where))
         if columns.references:
             into.references.append(_label(record[at[columns.references]], {}, where))
         if columns.group:
-            into.group.append(cell_text(record[at[columns.group]]))
+            into.group.append(cell_text(record[at[columns.group]], where))
         if columns.weight:
             into.weight.append(_weight(record[at[columns.weight]], row, into))
         into.split.append(_split(record[at[columns.split]], row, where, into) if columns.split else split)
 
 
-def _add_item(text: str, root: Path | None, row: int, into: Collected) -> None:
+def _add_item(cell: Any, root: Path | None, row: int, into: Collected) -> None:
+    reason = why_no_text(cell)
+    text = "" if reason else cell_text(cell)
+    reason = reason or (why_no_path(text) if root is not None else "")
+    if reason:
+        into.unusable.setdefault(row, reason)
     if root is None:
         into.texts.append(text)
-        return
-    if reason := why_no_path(text):
-        into.unusable.setdefault(row, reason)
-    into.images.append(str(root / text.strip()))
+    else:
+        into.images.append(str(root / ("" if reason else text.strip())))
+
+
+def why_no_text(cell: Any) -> str:
+    """Return why a cell is neither a text nor a number; empty where it is one."""
+    if isinstance(cell, dict):
+        keys = ", ".join(map(str, list(cell)[:_SHOWN_KEYS]))
+        inside = "a picture's bytes" if "bytes" in cell else f"an object with {keys or 'nothing in it'}"
+        return f"the cell holds {inside}, and no text"
+    if isinstance(cell, (list, tuple)):
+        return f"the cell is a list of {len(cell)}, and no text"
+    if isinstance(cell, bytes):
+        try:
+            cell.decode()
+        except UnicodeDecodeError as error:
+            return f"the cell's bytes are no UTF-8 text: {error.reason}"
+    return ""
 
 
 def why_no_path(text: str) -> str:
     """Return why a cell cannot be the path of an image; empty where it can."""
     if "\0" in text:
         return "the image's path holds a zero byte"
+    if len(text) > _LONGEST_PATH:
+        return f"the cell has {len(text):,} characters, and is no image's path"
     return "" if text.strip() else "there is no image path"
 
 
-def cell_text(cell: Any) -> str:
-    """Return a cell as text: empty where there is none."""
+def cell_text(cell: Any, where: str = "") -> str:
+    """Return a cell as text: empty where there is none, bytes as UTF-8.
+
+    Raises:
+        DataError: it is neither text nor number.
+    """
+    if reason := why_no_text(cell):
+        raise DataError(reason, where=where)
+    if isinstance(cell, bytes):
+        return cell.decode()
     return "" if cell is None else str(cell)
 
 
@@ -130,7 +165,7 @@ def _label(cell: Any, same: dict[str, str], where: str) -> Cell:
         where: the row's place.
     """
     if isinstance(cell, (list, tuple)):
-        names = [cell_text(name).strip() for name in cell]
+        names = [cell_text(name, where).strip() for name in cell]
         if not all(names):
             raise DataError("the list of labels holds an empty name", where=where)
         return names
@@ -140,7 +175,7 @@ def _label(cell: Any, same: dict[str, str], where: str) -> Cell:
         cell = int(cell) if cell.is_integer() else cell
     if isinstance(cell, dict):
         raise DataError("the label is an object, not a name or a list of names", where=where)
-    text = cell_text(cell)
+    text = cell_text(cell, where)
     return same.setdefault(text, text)
 
 
@@ -151,14 +186,15 @@ def _weight(cell: Any, row: int, into: Collected) -> float:
         weight = math.nan
     if math.isfinite(weight) and 0 <= weight < 3e38:
         return weight
-    into.unusable.setdefault(row, f"the weight {cell_text(cell)!r} is not a number of at least 0")
+    into.unusable.setdefault(row, f"the weight {str(cell)[:_SHOWN]!r} is not a number of at least 0")
     return 0.0
 
 
 def _split(cell: Any, row: int, where: str, into: Collected) -> str:
-    name = split_of(cell_text(cell))
+    text = cell_text(cell, where)
+    name = split_of(text)
     if name is None:
         if row in into.unusable:
             return "train"  # the row cannot be read anyway, and says so when it is
-        raise DataError(f"{cell_text(cell)!r} is no split", where=where, possible=SPLIT_NAMES)
+        raise DataError(f"{text!r} is no split", where=where, possible=SPLIT_NAMES)
     return name

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from burnish.errors import DataError, MissingExtraError
-from burnish_basics.sources._rows import Columns, Row
+from burnish_basics.sources._rows import Columns, Row, check_header
 
 _BATCH: Final = 8_192
 
@@ -39,12 +39,13 @@ def header_of(path: Path) -> list[str]:
     """Return the column names.
 
     Raises:
-        DataError: the file is missing or damaged.
+        DataError: the file is missing or damaged, or has a column twice.
         MissingExtraError: pyarrow is not installed.
     """
     with _parquet(path) as file:
         names: list[str] = file.schema_arrow.names
-        return names
+    check_header(names, path)
+    return names
 
 
 def rows_of(path: Path, columns: Columns) -> Iterator[Row]:

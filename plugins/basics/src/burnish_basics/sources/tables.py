@@ -26,7 +26,7 @@ from burnish_basics.sources._rows import (
     rows_of,
 )
 from burnish_basics.sources.assemble import Places, classes_of
-from burnish_basics.sources.collect import Collected, cell_text, collect, why_no_path
+from burnish_basics.sources.collect import Collected, cell_text, collect, why_no_path, why_no_text
 from burnish_basics.sources.files import ImageFiles, check_modality, checked_text, read_file
 from burnish_basics.sources.labels import class_names, references_of, supervise
 from burnish_basics.sources.texts import Texts as TextRows
@@ -102,7 +102,8 @@ class Csv:
             root = None if columns.text else image_root(self.config, table)
             for _, cells in rows or parquet.rows_of(table, columns):
                 number += 1
-                cell = DataError(cells) if isinstance(cells, str) else cell_text(cells[at])
+                reason = cells if isinstance(cells, str) else why_no_text(cells[at])
+                cell = DataError(reason) if reason else cell_text(cells[at])
                 yield NewItem(str(number), partial(_payload, cell, root))
 
     def _supervision(
