@@ -1,8 +1,9 @@
 """Images: from the bytes of a file to RGB, the same way everywhere, and safely.
 
 What is done, in this order: the size that the file declares is checked before anything is decoded; the first
-frame is taken; 16-bit grey values are scaled to 8 bits; transparency is laid on white; CMYK, palette and grey
-become RGB; the EXIF orientation is applied. Colour profiles are not: the pixel values are taken as sRGB.
+frame is taken; grey values of more than 8 bits are scaled to 8; transparency is laid on white, and a fourth
+sample that a TIFF does not call transparency is left out; CMYK, palette and grey become RGB; the EXIF
+orientation is applied. Colour profiles are not: the pixel values are taken as sRGB.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import io
 import math
 import random
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from burnish.data.dataset import Item
 
-DECODER: Final = 2
+DECODER: Final = 3
 """Version of what this module does to pixels; it is part of every feature key of images."""
 
 MAX_PIXELS: Final = 89_478_485
@@ -48,6 +50,9 @@ _RESAMPLING: Final[dict[str, Image.Resampling]] = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 _CROP_TRIES = 10
+
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _EXTRA_SAMPLES, _WHITE_IS_ZERO = 258, 262, 338, 0
+"""Tags of TIFF 6.0, and the value of the second with which zero is white."""
 
 
 def libraries() -> dict[str, str]:
@@ -173,18 +178,42 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM", "JPEG2000")):
-        values = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((values * 255 + 32_767) // 65_535).astype(np.uint8)).convert("RGB")
+        return _deep_grey(image)
     if image.mode in ("I", "F"):
         raise DataError(
             f"pixels of mode {image.mode} (32 bits) have no agreed range of values",
             todo="Save it with 8 or 16 bits",
         )
+    if image.mode in ("RGBA", "LA") and image.format == "TIFF" and not _has_alpha(image):
+        return image.convert(image.mode.removesuffix("A")).convert("RGB")
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
     return image.convert("RGB")
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """Return grey of more than 8 bits as RGB, scaled by the largest value that its bits can hold."""
+    values = np.asarray(image).astype(np.uint32)
+    tags = _tiff_tags(image)
+    bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
+    largest = 2 ** min(bits, 16) - 1
+    grey = (np.minimum(values, largest) * 255 + largest // 2) // largest
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = 255 - grey
+    if isinstance(clear := image.info.get("transparency"), int):
+        grey = np.where(values == clear, 255, grey)
+    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    """Return whether a TIFF calls its last sample transparency (TIFF 6.0, ExtraSamples 1 or 2)."""
+    return any(kind in (1, 2) for kind in _tiff_tags(image).get(_EXTRA_SAMPLES, ()))
+
+
+def _tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    return cast("Mapping[int, Any]", getattr(image, "tag_v2", {}))
 
 
 def _upright(image: Image.Image, rgb: Image.Image) -> Image.Image:
