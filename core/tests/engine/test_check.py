@@ -234,6 +234,25 @@ def test_multi_labels_may_lack_positives():
     assert check(dataset).supervision == "multi-labels"
 
 
+@pytest.mark.parametrize(
+    ("names", "how"),
+    [
+        (("Cat", "cat"), "They differ in capitals"),
+        (("caf\u00e9", "cafe\u0301"), r"written 'caf\xe9' and 'cafe\u0301'"),
+        (("bar", "bar\u200b"), r"'bar\u200b'"),
+        (("a  b", "a b"), "They are written"),
+    ],
+)
+def test_names_that_look_the_same_are_told(names, how):
+    found = check(build(texts(4), [0, 1, 0, 1], classes=names))
+    (finding,) = [f for f in found.findings if f.kind == "names-alike"]
+    assert finding.severity == "warning"
+    assert how in finding.todo
+    assert "names-alike" not in {
+        f.kind for f in check(build(texts(2), [0, 1], classes=("cat", "car"))).findings
+    }
+
+
 def test_what_the_source_found_comes_along():
     left_out = Finding("note", "left-out", "left out: no image", "x.txt")
     findings = [left_out, Finding("error", "empty-class", "the class folder holds no item", "class 'b'")]

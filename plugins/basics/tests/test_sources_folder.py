@@ -359,3 +359,11 @@ def test_guess(photos, tmp_path, table):
     (tmp_path / "texts" / "a" / "0.txt").write_text("x")
     assert _light.folder_guess(tmp_path / "texts") == {"path": str(tmp_path / "texts"), "modality": "text"}
     assert _light.folder_provides(FolderConfig(path=root, group="x")) == {"image", "labels", "groups"}
+
+
+@pytest.mark.parametrize("other", ["a  b", "a b ", "a\tb"])
+def test_folders_that_read_the_same_are_told_and_not_merged(photos, other):
+    root = photos({"a b": 2, "c": 2})
+    (root / "c").rename(root / other)
+    with pytest.raises(DataError, match="two class folders read as 'a b': their names differ in white space"):
+        load(root)

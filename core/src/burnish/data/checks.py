@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,10 +38,10 @@ def structure(dataset: Dataset) -> list[Finding]:
 
     An error is: fewer than two classes, no labelled item to train on, a class that only test items have and
     that the source does not call new (`burnish.data.Classes.known`). With multi-labels a class may be without
-    positives: that is a warning.
+    positives: that is a warning, and so are classes whose names look the same.
     """
     train, names = trainable(dataset), dataset.classes.names
-    findings = list(dataset.findings)
+    findings = [*dataset.findings, *_alike(names)]
     told = {finding.where for finding in findings if finding.kind == "empty-class"}
     single = isinstance(dataset.supervision, Labels)
     if single and len(names) < 2:
@@ -95,6 +97,32 @@ def structure(dataset: Dataset) -> list[Finding]:
                 )
             )
     return findings
+
+
+def _alike(names: Sequence[str]) -> list[Finding]:
+    """Return the classes whose names people cannot tell apart."""
+    seen: dict[str, str] = {}
+    findings = []
+    for name in names:
+        other = seen.setdefault(_looks(name), name)
+        if other != name:
+            where, what = f"class {name!r}", f"its name looks like that of class {other!r}"
+            how = f"{_difference(name, other)}. If they are one class, give them one name"
+            findings.append(Finding("warning", "names-alike", what, where, how))
+    return findings
+
+
+def _looks(name: str) -> str:
+    """Return a name without what is hard to see: case, invisible characters, how accents are written."""
+    whole = unicodedata.normalize("NFKC", name)
+    visible = "".join(character for character in whole if unicodedata.category(character) != "Cf")
+    return " ".join(visible.casefold().split())
+
+
+def _difference(name: str, other: str) -> str:
+    if name.casefold() == other.casefold():
+        return "They differ in capitals"
+    return f"They are written {name!a} and {other!a}"
 
 
 def require_usable(dataset: Dataset) -> None:

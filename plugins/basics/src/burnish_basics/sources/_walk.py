@@ -224,7 +224,8 @@ class _Walk:
     def __init__(self, endings: frozenset[str], nested: bool, unknown: str) -> None:
         self.endings, self.nested, self.unknown = endings, nested, unknown
         self.items: list[Found] = []
-        self.names: set[str] = set()
+        self.names: dict[str, str] = {}
+        """Classes, and the folder name that each was read from."""
         self.left_out: list[tuple[str, str]] = []
 
     def split(self, folder: _Folder, split: str) -> None:
@@ -242,8 +243,12 @@ class _Walk:
 
     def _class(self, folder: _Folder, split: str, name: str) -> None:
         label = None if self.unknown and name == self.unknown else printable(name)
-        if label is not None:
-            self.names.add(label)
+        if label is not None and self.names.setdefault(label, name) != name:
+            raise DataError(
+                f"two class folders read as {label!r}: their names differ in white space alone",
+                where=folder.where,
+                todo="Rename one, or put the items of both into one folder",
+            )
         for below in self.below(folder):
             self.take(below, split, label)
 
