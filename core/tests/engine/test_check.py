@@ -238,7 +238,7 @@ def test_multi_labels_may_lack_positives():
     ("names", "how"),
     [
         (("Cat", "cat"), "They differ in capitals"),
-        (("caf\u00e9", "cafe\u0301"), r"written 'caf\xe9' and 'cafe\u0301'"),
+        (("caf\u00e9", "cafe\u0301"), r"written 'cafe\u0301' and 'caf\xe9'"),
         (("bar", "bar\u200b"), r"'bar\u200b'"),
         (("a  b", "a b"), "They are written"),
     ],
