@@ -27,12 +27,13 @@ def test_keys_that_the_first_record_lacks_are_columns(tmp_path):
         {"text": f"t{n}", "label": "ab"[n % 2], "split": "test" if n < 2 else "train", "group": f"g{n // 2}"}
         for n in range(6)
     ]
-    records[0]["split"] = "train"
+    records[3]["weight"] = 2
     path.write_text("\n".join(map(json.dumps, records)))
     dataset = load(path)
     assert {name: len(index) for name, index in dataset.assigned.items()} == {"test": 2, "train": 5}
     assert len(np.unique(dataset.columns["group"])) == 4
     assert rows(dataset)["first"] is None
+    assert sorted(dataset.supervision.weights.tolist()) == [1, 1, 1, 1, 1, 1, 2]
 
 
 def test_nameless_columns_at_the_right_of_a_spreadsheet_are_left_out(table):

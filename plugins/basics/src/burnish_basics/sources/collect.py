@@ -180,6 +180,8 @@ def _label(cell: Any, same: dict[str, str], where: str) -> Cell:
 
 
 def _weight(cell: Any, row: int, into: Collected) -> float:
+    if cell is None:  # a record that has no such key, or null
+        return 1.0
     try:
         weight = float(cell)
     except (TypeError, ValueError):
@@ -191,6 +193,8 @@ def _weight(cell: Any, row: int, into: Collected) -> float:
 
 
 def _split(cell: Any, row: int, where: str, into: Collected) -> str:
+    if cell is None:
+        return "train"
     text = cell_text(cell, where)
     name = split_of(text)
     if name is None:
