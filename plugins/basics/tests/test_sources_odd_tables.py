@@ -82,3 +82,10 @@ def test_a_cell_that_is_no_path_is_told_without_its_content(tmp_path, cell, why)
     path.write_text("\n".join(json.dumps({"image": cell, "label": name}) for name in "xy"))
     with pytest.raises(DataError, match=f"^.{{0,300}}{why}"):
         load(path).read(0)
+
+
+def test_a_name_too_long_for_the_system_is_no_file(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps({"image": "A" * 1_000, "label": name}) for name in "xy"))
+    with pytest.raises(DataError, match=r"none of the 2 images in column 'image' is there.{0,400}$"):
+        load(path)

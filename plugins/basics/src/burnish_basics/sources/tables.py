@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from burnish_basics.sources.collect import Collected, cell_text, collect, why_no
 from burnish_basics.sources.files import ImageFiles, check_modality, checked_text, read_file
 from burnish_basics.sources.labels import class_names, references_of, supervise
 from burnish_basics.sources.texts import Texts as TextRows
+
+_SHOWN_PATH: Final = 200
+"""Characters of a path that a message shows: what stands there may be the picture itself."""
 
 
 class Csv:
@@ -138,10 +141,10 @@ class Csv:
             return read.texts
         reader = ImageFiles(Path(), read.images, read.unusable)
         usable = [row for row in range(len(read)) if row not in read.unusable]
-        if usable and not any(Path(read.images[row]).exists() for row in usable):
+        if usable and not any(_is_there(read.images[row]) for row in usable):
             raise DataError(
                 f"none of the {len(usable)} images in column {columns.image!r} is there; the first is"
-                f" {read.images[usable[0]]!r}",
+                f" {_shortened(read.images[usable[0]])!r}",
                 where=str(self.config.path),
                 todo="Say which folder the paths start from: root=FOLDER",
             )
@@ -166,6 +169,18 @@ class Csv:
 
 def _is_parquet(path: Path) -> bool:
     return path.suffix.lower() in PARQUET
+
+
+def _is_there(path: str) -> bool:
+    """Return whether there is a file; a name that is too long for the system is none."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= _SHOWN_PATH else f"{path[:_SHOWN_PATH]}..."
 
 
 def _payload(cell: str | DataError, root: Path | None) -> str | bytes:
