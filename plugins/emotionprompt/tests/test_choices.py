@@ -97,6 +97,15 @@ def test_every_letter_is_read_in_the_phrases_in_which_another_is(phrase, letter)
         assert letter_of(phrase.format(letter)) == letter.lower()
 
 
-@pytest.mark.parametrize("text", ["I choose a dog", "Therefore a dog", "The options B and C are both fine"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I choose a dog",
+        "Therefore a dog",
+        "The options B and C are both fine",
+        "None of the options.",
+        "There are no choices",
+    ],
+)
 def test_words_behind_an_anchor_are_no_letters(text):
     assert letter_of(text) is None

@@ -14,7 +14,7 @@ _STEPS: Final = (
     # are words unless the clause ends with them: the answer is a dog.
     re.compile(
         r"""(?i:\banswer(?:\s+(?:is|should\s+be|would\s+be)\b:?|\s*:)|\bfinal\s+answer\b"""
-        r"""|\b(?:option|choice)(?:\s+is\b)?:?|\bchoose\b|\b(?:therefore|thus|hence)\b,?)[\s*_"'`]*"""
+        r"""|\b(?:option|choice)\b(?:\s+is\b)?:?|\bchoose\b|\b(?:therefore|thus|hence)\b,?)[\s*_"'`]*"""
         r"""(?:([B-HJ-Z])(?!\w|['\u2019]\w)"""
         r"""|([A-Za-z])(?=[ \t]*(?:$|[^\w \t'\u2019-]|['\u2019-](?!\w))|\s+because\b))"""
     ),
